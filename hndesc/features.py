@@ -1,0 +1,229 @@
+"""The feature store: one HDF5 file of keypoints, and descriptors where there are any, in hloc's layout.
+
+One group an image, named by its relative path, with `keypoints` (N x 2, (x, y), centre of the top-left pixel at
+(0, 0)), `scores` (N), `descriptors` (D x N) and `image_size` (width, height). Detectors that know more of a keypoint
+(`sizes`, `angles`, `octaves`) add it as further datasets of length N. Attributes of the file: `settings` (JSON: what
+made it) and `failed` (JSON: image name -> reason).
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import h5py
+import numpy as np
+
+from hndesc.errors import HndescError
+from hndesc.files import atomic_path
+
+_OWN = ("keypoints", "scores", "descriptors", "image_size")
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features of one image.
+
+    Attributes:
+        keypoints: N x 2 float32, (x, y) in pixels of the original image.
+        image_size: (width, height) of the original image in pixels.
+        scores: N float32.
+        descriptors: N x D float32 (or float16), None where only keypoints are stored.
+        extra: further arrays of length N, e.g. `sizes` (diameter, pixels), `angles` (degrees), `octaves`.
+    """
+
+    keypoints: np.ndarray
+    image_size: tuple[int, int]
+    scores: np.ndarray
+    descriptors: np.ndarray | None = None
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+    def take(self, rows: np.ndarray) -> "Features":
+        """Return the features at `rows` (indices or a mask)."""
+        descriptors = None if self.descriptors is None else self.descriptors[rows]
+        extra = {name: values[rows] for name, values in self.extra.items()}
+        return Features(self.keypoints[rows], self.image_size, self.scores[rows], descriptors, extra)
+
+
+class FeatureReader:
+    """Read a feature file; use as a context manager."""
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise HndescError(f"{self.path}: no such feature file")
+        try:
+            self._file = h5py.File(self.path, "r")
+        except OSError as error:
+            raise HndescError(
+                f"{self.path}: not a complete HDF5 file ({error}); delete it and make it again"
+            ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def settings(self) -> dict:
+        """What made the file; empty for files of other programs."""
+        return json.loads(self._file.attrs.get("settings", "{}"))
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Images that could not be read or processed, with the reason."""
+        return json.loads(self._file.attrs.get("failed", "{}"))
+
+    def names(self) -> list[str]:
+        """Return the names of all images in the file, sorted."""
+        return _names(self._file)
+
+    def __contains__(self, name: str) -> bool:
+        return f"{name}/keypoints" in self._file
+
+    def read(self, name: str) -> Features:
+        """Read the features of one image; a missing, cut-short or malformed entry is a HndescError."""
+        if name not in self:
+            reason = self.failed.get(name)
+            cause = f"failed at extraction: {reason}" if reason else "was it made from another set of images?"
+            raise HndescError(f"{self.path}: no features of '{name}' ({cause})")
+        try:
+            features = _read_group(self._file[name])
+        except (OSError, KeyError, RuntimeError, ValueError) as error:
+            raise HndescError(
+                f"{self.path}: entry '{name}' is broken ({error}); delete the file and make it again"
+            ) from None
+        _check(features, f"{self.path}: entry '{name}'")
+        return features
+
+
+def _read_group(group: h5py.Group) -> Features:
+    keypoints = group["keypoints"][()].astype(np.float32).reshape(-1, 2)
+    count = len(keypoints)
+    size = group["image_size"][()] if "image_size" in group else (0, 0)
+    scores = group["scores"][()].reshape(-1) if "scores" in group else np.ones(count, np.float32)
+    descriptors = group["descriptors"][()].T if "descriptors" in group else None
+    extra = {
+        name: group[name][()] for name in group if name not in _OWN and group[name].shape[:1] == (count,)
+    }
+    return Features(keypoints, (int(size[0]), int(size[1])), scores, descriptors, extra)
+
+
+def _check(features: Features, place: str) -> None:
+    count = len(features.keypoints)
+    for name, values in (("scores", features.scores), ("descriptors", features.descriptors)):
+        if values is None:
+            continue
+        if len(values) != count:
+            raise HndescError(f"{place} has {count} keypoints but {len(values)} {name}; make the file again")
+        if not np.isfinite(values).all():
+            raise HndescError(
+                f"{place} has non-finite {name}; the model or program that made them is at fault"
+            )
+    if not np.isfinite(features.keypoints).all():
+        raise HndescError(f"{place} has non-finite keypoints; the program that made them is at fault")
+
+
+def _names(file: h5py.File) -> list[str]:
+    names: list[str] = []
+    file.visititems(lambda name, item: names.append(name) if _is_image(item) else None)
+    return sorted(names)
+
+
+def _is_image(item: h5py.Group | h5py.Dataset) -> bool:
+    return isinstance(item, h5py.Group) and isinstance(item.get("keypoints"), h5py.Dataset)
+
+
+class FeatureWriter:
+    """Write a feature file; use as a context manager.
+
+    Entries go into `<name>.part` beside the output, which becomes the output when the block succeeds. An interrupted
+    run with the same `settings` goes on from there: ask `name in writer` before computing an entry.
+
+    Args:
+        path: the output.
+        settings: what makes the features, JSON-serialisable; stored in the file.
+    """
+
+    def __init__(self, path: str | os.PathLike, settings: Mapping) -> None:
+        self.path = Path(path)
+        self.part = self.path.with_name(self.path.name + ".part")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._settings = json.dumps(settings, sort_keys=True)
+        self._file = self._open()
+
+    def _open(self) -> h5py.File:
+        if self.part.exists():
+            try:
+                file = h5py.File(self.part, "r+")
+                if file.attrs.get("settings") == self._settings:
+                    return file
+                file.close()
+            except OSError:
+                pass  # cut short by a kill in the middle of a write: start anew
+            self.part.unlink()
+        file = h5py.File(self.part, "w")
+        file.attrs["settings"] = self._settings
+        file.attrs["failed"] = "{}"
+        return file
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        self._file.close()
+        if kind is None:
+            os.replace(self.part, self.path)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._file and bool(self._file[name].attrs.get("complete"))
+
+    def write(self, name: str, features: Features) -> None:
+        """Store the features of one image; descriptors are checked for NaN and length first."""
+        _check(features, f"features of '{name}'")
+        if name in self._file:
+            del self._file[name]
+        group = self._file.create_group(name)
+        group["keypoints"] = features.keypoints.astype(np.float32)
+        group["scores"] = features.scores.astype(np.float32)
+        group["image_size"] = np.array(features.image_size, np.int64)
+        if features.descriptors is not None:
+            group["descriptors"] = np.ascontiguousarray(features.descriptors.T)
+        for key, values in features.extra.items():
+            group[key] = values
+        group.attrs["complete"] = True
+        self._file.flush()
+
+    def fail(self, name: str, reason: str) -> None:
+        """Record that an image has no entry, and why."""
+        failed = json.loads(self._file.attrs["failed"])
+        self._file.attrs["failed"] = json.dumps(failed | {name: reason})
+        self._file.flush()
+
+
+def merge(paths: Iterable[str | os.PathLike], output: str | os.PathLike) -> None:
+    """Gather the entries of several feature files (shards made with equal settings) into one."""
+    paths = list(paths)
+    with atomic_path(output) as temporary, h5py.File(temporary, "w") as target:
+        failed: dict[str, str] = {}
+        for path in paths:
+            with FeatureReader(path) as reader:
+                _agree(target, reader)
+                failed |= reader.failed
+                for name in reader.names():
+                    if name in target:
+                        raise HndescError(f"{path}: '{name}' is already in another of the merged files")
+                    reader._file.copy(name, target, name)
+        target.attrs["failed"] = json.dumps(failed, sort_keys=True)
+
+
+def _agree(target: h5py.File, reader: FeatureReader) -> None:
+    settings = json.dumps(reader.settings, sort_keys=True)
+    if target.attrs.setdefault("settings", settings) != settings:
+        raise HndescError(f"{reader.path}: made with other settings than the files that it is merged with")

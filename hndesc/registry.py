@@ -1,0 +1,31 @@
+"""Names for interchangeable parts (detectors, backbones, …), each imported only when it is asked for.
+
+Only the part in use is imported, so that its fingerprint (`hndesc.provenance`) does not cover the others.
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from hndesc.errors import HndescError
+
+
+class Registry:
+    """Map names to "module:attribute" places below the package."""
+
+    def __init__(self, kind: str, places: Mapping[str, str]) -> None:
+        self.kind = kind
+        self.places = dict(places)
+
+    def module(self, name: str) -> str:
+        """Return the module that holds `name`, without importing it; an unknown name is a HndescError."""
+        if name not in self.places:
+            raise HndescError(
+                f"unknown {self.kind} '{name}'; choose one of: {', '.join(sorted(self.places))}"
+            )
+        return self.places[name].partition(":")[0]
+
+    def load(self, name: str) -> Any:
+        """Import and return the class or function registered as `name`."""
+        module = importlib.import_module(self.module(name))
+        return getattr(module, self.places[name].partition(":")[2])

@@ -60,9 +60,7 @@ class FeatureReader:
         try:
             self._file = h5py.File(self.path, "r")
         except OSError as error:
-            raise HndescError(
-                f"{self.path}: not a complete HDF5 file ({error}); delete it and make it again"
-            ) from None
+            raise HndescError(f"{self.path}: not a complete HDF5 file ({error}); delete it and make it again") from None
 
     def __enter__(self) -> Self:
         return self
@@ -109,9 +107,7 @@ def _read_group(group: h5py.Group) -> Features:
     size = group["image_size"][()] if "image_size" in group else (0, 0)
     scores = group["scores"][()].reshape(-1) if "scores" in group else np.ones(count, np.float32)
     descriptors = group["descriptors"][()].T if "descriptors" in group else None
-    extra = {
-        name: group[name][()] for name in group if name not in _OWN and group[name].shape[:1] == (count,)
-    }
+    extra = {name: group[name][()] for name in group if name not in _OWN and group[name].shape[:1] == (count,)}
     return Features(keypoints, (int(size[0]), int(size[1])), scores, descriptors, extra)
 
 
@@ -123,9 +119,7 @@ def _check(features: Features, place: str) -> None:
         if len(values) != count:
             raise HndescError(f"{place} has {count} keypoints but {len(values)} {name}; make the file again")
         if not np.isfinite(values).all():
-            raise HndescError(
-                f"{place} has non-finite {name}; the model or program that made them is at fault"
-            )
+            raise HndescError(f"{place} has non-finite {name}; the model or program that made them is at fault")
     if not np.isfinite(features.keypoints).all():
         raise HndescError(f"{place} has non-finite keypoints; the program that made them is at fault")
 

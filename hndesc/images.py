@@ -82,9 +82,7 @@ def write_image(path: str | os.PathLike, image: np.ndarray, quality: int = 95) -
     from hndesc.files import atomic_path
 
     with atomic_path(path) as temporary:
-        options = (
-            {"quality": quality, "subsampling": 0} if temporary.suffix.lower() in (".jpg", ".jpeg") else {}
-        )
+        options = {"quality": quality, "subsampling": 0} if temporary.suffix.lower() in (".jpg", ".jpeg") else {}
         Image.fromarray(image).save(temporary, **options)
 
 

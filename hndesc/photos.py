@@ -37,9 +37,7 @@ def _cut(image: np.ndarray, box: tuple[float, float, float, float], path: Path) 
     left, top = (max(0, int(np.floor(value))) for value in box[:2])
     right, bottom = min(width, int(np.ceil(box[2]))), min(height, int(np.ceil(box[3])))
     if left >= right or top >= bottom:
-        raise ImageError(
-            f"{path}: query box {box} lies outside the {width}x{height} image; check the ground truth"
-        )
+        raise ImageError(f"{path}: query box {box} lies outside the {width}x{height} image; check the ground truth")
     return image[top:bottom, left:right]
 
 

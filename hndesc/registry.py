@@ -20,9 +20,7 @@ class Registry:
     def module(self, name: str) -> str:
         """Return the module that holds `name`, without importing it; an unknown name is a HndescError."""
         if name not in self.places:
-            raise HndescError(
-                f"unknown {self.kind} '{name}'; choose one of: {', '.join(sorted(self.places))}"
-            )
+            raise HndescError(f"unknown {self.kind} '{name}'; choose one of: {', '.join(sorted(self.places))}")
         return self.places[name].partition(":")[0]
 
     def load(self, name: str) -> Any:

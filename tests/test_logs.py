@@ -1,0 +1,37 @@
+import logging
+from pathlib import Path
+
+import cv2
+import pytest
+
+from hndesc.errors import HndescError
+from hndesc.logs import step
+
+
+@pytest.fixture(autouse=True)
+def restore_logging():
+    root, threads = logging.getLogger(), cv2.getNumThreads()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    cv2.setNumThreads(threads)
+
+
+def test_user_error_is_one_line_in_terminal_and_log_and_ends_with_1(tmp_path: Path, capsys) -> None:
+    with pytest.raises(SystemExit) as stopped, step(tmp_path / "logs" / "a.log"):
+        raise HndescError("photo.jpg: broken; remove it")
+    assert stopped.value.code == 1
+    text = (tmp_path / "logs" / "a.log").read_text()
+    assert text.count("\n") == 1 and "ERROR photo.jpg: broken; remove it" in text
+    assert "photo.jpg: broken; remove it" in capsys.readouterr().err
+
+
+def test_programming_error_keeps_its_traceback(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), step(tmp_path / "a.log"):
+        _ = 1 / 0
+    assert "Traceback" in (tmp_path / "a.log").read_text()
+
+
+def test_threads_are_held() -> None:
+    with step(threads=1):
+        assert cv2.getNumThreads() == 1

@@ -2,8 +2,8 @@
 
 One group an image, named by its relative path, with `keypoints` (N x 2, (x, y), centre of the top-left pixel at
 (0, 0)), `scores` (N), `descriptors` (D x N) and `image_size` (width, height). Detectors that know more of a keypoint
-(`sizes`, `angles`, `octaves`) add it as further datasets of length N. Attributes of the file: `settings` (JSON: what
-made it) and `failed` (JSON: image name -> reason).
+(`sizes`, `angles`) add it as further datasets of length N. The file's attribute `settings` (JSON) tells what made it.
+An image that could not be processed has an empty group with the reason as its attribute `failed`.
 """
 
 import json
@@ -19,6 +19,7 @@ import numpy as np
 from hndesc.errors import HndescError
 from hndesc.files import atomic_path
 
+_FAILED = "failed"
 _OWN = ("keypoints", "scores", "descriptors", "image_size")
 
 
@@ -31,7 +32,7 @@ class Features:
         image_size: (width, height) of the original image in pixels.
         scores: N float32.
         descriptors: N x D float32 (or float16), None where only keypoints are stored.
-        extra: further arrays of length N, e.g. `sizes` (diameter, pixels), `angles` (degrees), `octaves`.
+        extra: further arrays of length N, e.g. `sizes` (diameter, pixels), `angles` (degrees).
     """
 
     keypoints: np.ndarray
@@ -76,10 +77,10 @@ class FeatureReader:
     @property
     def failed(self) -> dict[str, str]:
         """Images that could not be read or processed, with the reason."""
-        return json.loads(self._file.attrs.get("failed", "{}"))
+        return _failed(self._file)
 
     def names(self) -> list[str]:
-        """Return the names of all images in the file, sorted."""
+        """Return the names of all images with features, sorted."""
         return _names(self._file)
 
     def __contains__(self, name: str) -> bool:
@@ -88,7 +89,7 @@ class FeatureReader:
     def read(self, name: str) -> Features:
         """Read the features of one image; a missing, cut-short or malformed entry is a HndescError."""
         if name not in self:
-            reason = self.failed.get(name)
+            reason = self._file[name].attrs.get(_FAILED) if name in self._file else None
             cause = f"failed at extraction: {reason}" if reason else "was it made from another set of images?"
             raise HndescError(f"{self.path}: no features of '{name}' ({cause})")
         try:
@@ -130,6 +131,12 @@ def _names(file: h5py.File) -> list[str]:
     return sorted(names)
 
 
+def _failed(file: h5py.File) -> dict[str, str]:
+    found: dict[str, str] = {}
+    file.visititems(lambda name, item: found.update({name: item.attrs[_FAILED]}) if _FAILED in item.attrs else None)
+    return found
+
+
 def _is_image(item: h5py.Group | h5py.Dataset) -> bool:
     return isinstance(item, h5py.Group) and isinstance(item.get("keypoints"), h5py.Dataset)
 
@@ -164,7 +171,6 @@ class FeatureWriter:
             self.part.unlink()
         file = h5py.File(self.part, "w")
         file.attrs["settings"] = self._settings
-        file.attrs["failed"] = "{}"
         return file
 
     def __enter__(self) -> Self:
@@ -196,25 +202,26 @@ class FeatureWriter:
 
     def fail(self, name: str, reason: str) -> None:
         """Record that an image has no entry, and why."""
-        failed = json.loads(self._file.attrs["failed"])
-        self._file.attrs["failed"] = json.dumps(failed | {name: reason})
+        self._file.require_group(name).attrs[_FAILED] = reason
         self._file.flush()
+
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Drop entries of an interrupted run whose images are no longer asked for."""
+        for name in {*_names(self._file), *_failed(self._file)} - set(names):
+            del self._file[name]
 
 
 def merge(paths: Iterable[str | os.PathLike], output: str | os.PathLike) -> None:
     """Gather the entries of several feature files (shards made with equal settings) into one."""
     paths = list(paths)
     with atomic_path(output) as temporary, h5py.File(temporary, "w") as target:
-        failed: dict[str, str] = {}
         for path in paths:
             with FeatureReader(path) as reader:
                 _agree(target, reader)
-                failed |= reader.failed
-                for name in reader.names():
+                for name in (*reader.names(), *reader.failed):
                     if name in target:
                         raise HndescError(f"{path}: '{name}' is already in another of the merged files")
                     reader._file.copy(name, target, name)
-        target.attrs["failed"] = json.dumps(failed, sort_keys=True)
 
 
 def _agree(target: h5py.File, reader: FeatureReader) -> None:

@@ -4,6 +4,7 @@ Only the part in use is imported, so that its fingerprint (`hndesc.provenance`) 
 """
 
 import importlib
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,3 +28,13 @@ class Registry:
         """Import and return the class or function registered as `name`."""
         module = importlib.import_module(self.module(name))
         return getattr(module, self.places[name].partition(":")[2])
+
+    def build(self, name: str, **settings: Any) -> Any:
+        """Call what is registered as `name` with `settings`; one that it does not take is a HndescError."""
+        part = self.load(name)
+        try:
+            inspect.signature(part).bind(**settings)
+        except TypeError as error:
+            known = ", ".join(inspect.signature(part).parameters)
+            raise HndescError(f"{self.kind} '{name}': {error} (its settings: {known or 'none'})") from None
+        return part(**settings)

@@ -1,0 +1,69 @@
+"""SIFT descriptors (Lowe, IJCV 2004) by OpenCV, and RootSIFT (Arandjelović & Zisserman, CVPR 2012)."""
+
+import cv2
+import numpy as np
+
+from hndesc.features import Features
+from hndesc.images import to_gray
+
+_LAYERS = 3
+_SIGMA = 1.6
+# Finest octave and layer of OpenCV's pyramid: with it, the image is doubled whatever the other keypoints are.
+_FINEST = cv2.KeyPoint(x=0, y=0, size=_SIGMA, angle=0, octave=255 | 1 << 8)
+
+
+class SiftDescriptor:
+    """Describe keypoints by SIFT, 128-D.
+
+    The features' `sizes` and `angles` say where a descriptor looks; keypoints of a detector that measures neither are
+    described upright and at one size.
+
+    Args:
+        default_size: diameter in pixels for keypoints without `sizes`.
+    """
+
+    name = "sift"
+
+    def __init__(self, default_size: float = 12.0) -> None:
+        self.default_size = default_size
+        self._sift = cv2.SIFT_create(nOctaveLayers=_LAYERS, sigma=_SIGMA, enable_precise_upscale=True)
+        self.settings = {"name": self.name, "default_size": default_size, "opencv": cv2.__version__}
+
+    def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
+        """Describe the keypoints of an RGB uint8 H x W x 3 image; N x 128 float32, L2-normalised."""
+        if len(features) == 0:
+            return np.empty((0, 128), np.float32)
+        sizes = features.extra.get("sizes", np.full(len(features), self.default_size, np.float32))
+        angles = features.extra.get("angles", np.zeros(len(features), np.float32))
+        keypoints = [
+            cv2.KeyPoint(x=float(x), y=float(y), size=float(size), angle=float(angle), octave=octave)
+            for (x, y), size, angle, octave in zip(
+                features.keypoints, sizes, angles, pyramid_levels(sizes).tolist(), strict=True
+            )
+        ]
+        _, values = self._sift.compute(to_gray(image), (*keypoints, _FINEST))
+        return self._normalize(values[:-1])
+
+    def _normalize(self, values: np.ndarray) -> np.ndarray:
+        return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
+
+
+class RootSiftDescriptor(SiftDescriptor):
+    """SIFT compared by the Hellinger kernel: L1-normalised, then the square root of each value."""
+
+    name = "rootsift"
+
+    def _normalize(self, values: np.ndarray) -> np.ndarray:
+        return np.sqrt(values / np.maximum(values.sum(axis=1, keepdims=True), 1e-12))
+
+
+def pyramid_levels(sizes: np.ndarray) -> np.ndarray:
+    """Return the place of keypoints in OpenCV's scale pyramid from their diameters (pixels), packed as OpenCV has it.
+
+    A keypoint of layer l = 1..3 (refined by an offset within half a layer) of octave o = -1, 0, … has the diameter
+    2 * sigma * 2^(o + l / 3), so that the diameter alone gives both.
+    """
+    levels = np.log2(np.maximum(sizes, _SIGMA) / (2 * _SIGMA)) * _LAYERS
+    octaves = np.maximum(np.ceil((levels - _LAYERS - 0.5) / _LAYERS), -1).astype(np.int64)
+    layers = np.clip(np.round(levels - octaves * _LAYERS), 1, _LAYERS).astype(np.int64)
+    return octaves & 255 | layers << 8

@@ -1,0 +1,44 @@
+"""Keypoint detectors, one file each.
+
+A detector is called by `detect(image)` with an RGB uint8 H x W x 3 image and returns `Features` without descriptors,
+strongest first, in pixels of that image; its `settings` say in JSON what it is and what it was made with.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from hndesc.features import Features
+from hndesc.registry import Registry
+
+DETECTORS = Registry(
+    "detector",
+    {
+        "sift": "hndesc.keypoints.sift:SiftDetector",
+        "superpoint": "hndesc.keypoints.superpoint:SuperPointDetector",
+    },
+)
+
+
+class Detector(Protocol):
+    """What every detector offers."""
+
+    settings: dict
+
+    def detect(self, image: np.ndarray) -> Features:
+        """Detect the keypoints of an RGB uint8 H x W x 3 image."""
+        ...
+
+
+def load_detector(name: str, weights: str | Path | None = None, **settings: object) -> Detector:
+    """Make the detector registered as `name`.
+
+    Args:
+        name: "sift" or "superpoint".
+        weights: file of trained weights, for detectors that learn.
+        settings: the detector's own, see its class; unknown ones are a HndescError.
+    """
+    if weights is not None:
+        settings["weights"] = weights
+    return DETECTORS.build(name, **settings)

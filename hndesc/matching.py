@@ -1,0 +1,89 @@
+"""Matching of descriptors by mutual nearest neighbours, and homographies estimated from the matches."""
+
+import cv2
+import numpy as np
+
+from hndesc.errors import HndescError
+from hndesc.features import Features
+
+ESTIMATORS = {"ransac": cv2.RANSAC, "magsac": cv2.USAC_MAGSAC}
+# Entries of one block of similarities: 32 MB, so that 20,000 x 20,000 descriptors never stand in memory at once.
+_BLOCK = 8_000_000
+
+
+def mutual_nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Pair the descriptors that are each other's nearest neighbours by dot product (a tie goes to the lowest index).
+
+    Args:
+        a: N x D, L2-normalised.
+        b: M x D, L2-normalised.
+
+    Returns:
+        K x 2 int64, rows (index in a, index in b) sorted by the first; empty when either side is.
+    """
+    if len(a) == 0 or len(b) == 0:
+        return np.empty((0, 2), np.int64)
+    if a.shape[1] != b.shape[1]:
+        raise HndescError(f"descriptors of {a.shape[1]} and {b.shape[1]} dimensions cannot be matched with each other")
+    a, b = (np.ascontiguousarray(values, dtype=np.float32) for values in (a, b))
+    to_b = np.empty(len(a), np.int64)
+    to_a = np.empty(len(b), np.int64)
+    best = np.full(len(b), -np.inf, np.float32)
+    # 256 rows keep a block in the processor's cache, where the maximum over its rows costs little.
+    rows = max(1, min(256, _BLOCK // len(b)))
+    for start in range(0, len(a), rows):
+        similarity = a[start : start + rows] @ b.T
+        to_b[start : start + rows] = similarity.argmax(axis=1)
+        highest = similarity.max(axis=0)
+        better = np.flatnonzero(highest > best)
+        best[better] = highest[better]
+        to_a[better] = start + similarity[:, better].argmax(axis=0)
+    mutual = np.flatnonzero(to_a[to_b] == np.arange(len(a)))
+    return np.stack([mutual, to_b[mutual]], axis=1)
+
+
+def match_features(a: Features, b: Features) -> np.ndarray:
+    """Match two images by mutual nearest neighbours; K x 2 int64, rows of `a` and `b`."""
+    if a.descriptors is None or b.descriptors is None:
+        raise HndescError("features without descriptors cannot be matched; describe the keypoints first")
+    return mutual_nearest(a.descriptors, b.descriptors)
+
+
+def estimate_homography(
+    p1: np.ndarray,
+    p2: np.ndarray,
+    threshold: float = 3.0,
+    iterations: int = 5000,
+    confidence: float = 0.9995,
+    estimator: str = "ransac",
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """Estimate the homography that maps `p1` to `p2`, the same one each time for the same input.
+
+    Args:
+        p1: K x 2 pixels of the first image.
+        p2: K x 2 pixels of the second image.
+        threshold: largest reprojection error of an inlier, pixels of the second image.
+        iterations: most samples to draw.
+        confidence: probability of having drawn a sample without outliers at which drawing ends.
+        estimator: "ransac" or "magsac" (MAGSAC++ as OpenCV has it).
+
+    Returns:
+        H (3 x 3 float64, H[2, 2] = 1) and the mask of inliers (K bool); None and no inlier for fewer than four
+        matches or a degenerate configuration.
+    """
+    if estimator not in ESTIMATORS:
+        raise HndescError(f"unknown homography estimator '{estimator}'; choose one of: {', '.join(sorted(ESTIMATORS))}")
+    failure = None, np.zeros(len(p1), bool)
+    if len(p1) < 4:
+        return failure
+    cv2.setRNGSeed(0)
+    points = (np.ascontiguousarray(p, dtype=np.float64).reshape(-1, 1, 2) for p in (p1, p2))
+    try:
+        homography, mask = cv2.findHomography(
+            *points, ESTIMATORS[estimator], threshold, maxIters=iterations, confidence=confidence
+        )
+    except cv2.error:  # some builds raise on collinear points instead of returning nothing
+        return failure
+    if homography is None or not np.isfinite(homography).all() or abs(np.linalg.det(homography)) < 1e-12:
+        return failure
+    return homography, mask.reshape(-1).astype(bool)

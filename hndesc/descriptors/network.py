@@ -1,0 +1,107 @@
+"""Descriptors of a trained network, from a checkpoint."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hndesc.errors import HndescError
+from hndesc.features import Features
+from hndesc.models.backbone import Backbone
+from hndesc.models.checkpoint import load_checkpoint
+from hndesc.models.sampling import normalize_images, sample_descriptors
+from hndesc.provenance import file_hash
+
+# The card's entries that go into every feature file; the whole card stays with the checkpoint.
+_ESSENTIALS = ("architecture", "dim", "seed", "version")
+_SMALLEST = 16
+
+
+class NetworkDescriptor:
+    """Describe keypoints with a trained backbone.
+
+    A photo goes through the network in square tiles of at most `tile` pixels and a border as wide as the network
+    sees, so that memory is bounded and the result is that of the whole photo.
+
+    Attributes:
+        settings: name, hash and essentials of the checkpoint.
+    """
+
+    def __init__(self, checkpoint: str | Path, device: str = "auto", tile: int = 1024) -> None:
+        """Load the checkpoint once.
+
+        Args:
+            checkpoint: a .safetensors file with hndesc's card.
+            device: "auto" (a GPU where there is one), or a device of torch.
+            tile: side of a tile without its border, in pixels.
+        """
+        checkpoint = Path(checkpoint)
+        model, card = load_checkpoint(checkpoint)
+        self.device = choose_device(device)
+        self.model: Backbone = model.to(self.device, memory_format=torch.channels_last)
+        self.tile = -(-tile // model.period) * model.period
+        self.border = -(-model.reach // model.period) * model.period
+        self.settings: dict[str, Any] = {
+            "name": checkpoint.stem,
+            "sha256": file_hash(checkpoint),
+            **{key: card[key] for key in _ESSENTIALS if key in card},
+        }
+
+    def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
+        """Describe the keypoints of a photo.
+
+        Args:
+            image: H x W x 3, RGB, uint8.
+            features: keypoints in pixels of that image.
+
+        Returns:
+            N x dim float32, of unit length.
+        """
+        points = np.asarray(features.keypoints, np.float32)
+        descriptors = np.zeros((len(points), self.model.dim), np.float32)
+        for box, chosen in self._tiles(image.shape[:2], points):
+            left, top, right, bottom = box
+            descriptors[chosen] = self._run(image[top:bottom, left:right], points[chosen] - (left, top))
+        return descriptors
+
+    def _tiles(self, size: tuple[int, int], points: np.ndarray) -> list[tuple[tuple[int, int, int, int], np.ndarray]]:
+        """Cut a photo up: (left, top, right, bottom) of each part that has keypoints, and the rows of those."""
+        height, width = size
+        if not len(points):
+            return []
+        whole = self.tile + 2 * self.border
+        if height * width <= whole * whole:
+            return [((0, 0, width, height), np.arange(len(points)))]
+        last = np.maximum(np.array([width - 1, height - 1]) // self.tile, 0)
+        cells = np.clip(np.floor(points / self.tile).astype(int), 0, last)
+        parts = []
+        for column, row in np.unique(cells, axis=0):
+            left, top = (max(0, int(index) * self.tile - self.border) for index in (column, row))
+            right = min(width, (int(column) + 1) * self.tile + self.border)
+            bottom = min(height, (int(row) + 1) * self.tile + self.border)
+            parts.append(((left, top, right, bottom), np.flatnonzero((cells == (column, row)).all(axis=1))))
+        return parts
+
+    @torch.inference_mode()
+    def _run(self, image: np.ndarray, points: np.ndarray) -> np.ndarray:
+        missing = [(0, max(0, _SMALLEST - side)) for side in image.shape[:2]]
+        image = np.pad(image, (*missing, (0, 0)), mode="edge")
+        batch = normalize_images(torch.from_numpy(image)[None].to(self.device))
+        dense = self.model(batch)
+        sampled = sample_descriptors(dense, torch.from_numpy(points)[None].to(self.device), image.shape[:2])
+        return sampled[0].cpu().numpy()
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device called `name`; "auto" is a GPU where there is one, else the CPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise HndescError(
+            f"device '{name}' cannot be used ({str(error).splitlines()[0]}); set 'auto' or 'cpu'"
+        ) from None
+    return device

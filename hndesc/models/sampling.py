@@ -1,0 +1,71 @@
+"""Into and out of a backbone: photos to normalised batches, dense maps to descriptors at keypoints."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+# Shorter vectors are left short: their direction is rounding noise, and its gradient would be without bound.
+SHORTEST = 1e-6
+
+
+def normalize_images(images: np.ndarray | Tensor) -> Tensor:
+    """Scale a batch of RGB photos by ImageNet's mean and deviation.
+
+    Args:
+        images: B x H x W x 3, uint8 (0 to 255) or floating point (0 to 1).
+
+    Returns:
+        B x 3 x H x W float32 on the same device, channels last in memory.
+    """
+    images = torch.as_tensor(images)
+    if images.ndim != 4 or images.shape[-1] != 3:
+        raise ValueError(f"expected images of shape B x H x W x 3, got {tuple(images.shape)}")
+    scale = 1.0 if images.is_floating_point() else 255.0
+    images = images.to(torch.float32)
+    mean, std = (images.new_tensor(values) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return ((images - mean * scale) / (std * scale)).permute(0, 3, 1, 2)
+
+
+def sample_descriptors(dense: Tensor, points: Tensor, image_size: tuple[int, int]) -> Tensor:
+    """Read a dense map at keypoints, bilinearly, and scale each descriptor to unit length.
+
+    A point beyond the outermost centres of cells takes the value at the nearest point between them. A descriptor of
+    length 0 stays 0.
+
+    Args:
+        dense: B x dim x h x w, as a backbone gives it.
+        points: B x N x 2, (x, y) in pixels, centre of the top-left pixel at (0, 0); N may be 0.
+        image_size: (H, W) of the photos that went into the backbone, in pixels.
+
+    Returns:
+        B x N x dim, at least float32.
+
+    Raises:
+        ValueError: no whole stride takes an image of that size to that map.
+    """
+    if points.shape[1] == 0:
+        return dense.flatten(2).transpose(1, 2)[:, :0]
+    height, width = dense.shape[-2:]
+    stride = map_stride((height, width), image_size)
+    dense = dense.to(torch.promote_types(dense.dtype, torch.float32))
+    extent = torch.tensor([width * stride, height * stride], dtype=dense.dtype, device=dense.device)
+    # Pixel centres at integers: the map spans -0.5 to extent - 0.5 in pixels, -1 to 1 for grid_sample.
+    grid = (2 * points.to(dense) + 1) / extent - 1
+    sampled = functional.grid_sample(dense, grid[:, None], mode="bilinear", padding_mode="border", align_corners=False)
+    return functional.normalize(sampled[:, :, 0].transpose(1, 2), dim=2, eps=SHORTEST)
+
+
+def map_stride(map_size: tuple[int, int], image_size: tuple[int, int]) -> int:
+    """Return the pixels a cell of a map with ceil(H / stride) x ceil(W / stride) cells.
+
+    The last row and column of cells may reach past the image, so the plain ratio of the sizes is not the stride.
+    """
+    strides = {-(-pixels // cells) for pixels, cells in zip(image_size, map_size, strict=True)}
+    if len(strides) == 1:
+        stride = strides.pop()
+        if all(-(-pixels // stride) == cells for pixels, cells in zip(image_size, map_size, strict=True)):
+            return stride
+    raise ValueError(f"a map of {map_size} cells does not belong to an image of {image_size} pixels (height, width)")

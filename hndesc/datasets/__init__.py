@@ -1,0 +1,1 @@
+"""Datasets: the demo data, and reading of published ground truth."""

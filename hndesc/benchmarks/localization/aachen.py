@@ -1,0 +1,194 @@
+"""Readers of the files of Aachen Day-Night v1.1 (https://www.visuallocalization.net), and of what takes their form.
+
+Below the root: `3D-models/aachen_v_1_1/aachen_v_1_1.nvm` (poses of the database), `database_intrinsics_v1_1.txt` beside
+it, `queries/*_time_queries_with_intrinsics.txt`, `image_pairs_to_match_v1_1.txt`, and where present
+`database_v1_1.db` (ids of images and cameras) and `queries/ground_truth.txt` (poses of queries).
+"""
+
+import logging
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from hndesc.benchmarks.localization.poses import numbers, read_lines, read_poses
+from hndesc.benchmarks.localization.scene import Intrinsics, Pose, Scene, UnknownModelError
+from hndesc.errors import HndescError
+
+log = logging.getLogger(__name__)
+
+PAIRS = "image_pairs_to_match_v1_1.txt"
+_LIST_END = "_time_queries_with_intrinsics.txt"
+
+
+def read_aachen(root: Path, pairs: Path | None = None) -> Scene:
+    """Read a dataset in the layout of Aachen v1.1.
+
+    Args:
+        root: folder of the dataset.
+        pairs: another list of image pairs than the dataset's own.
+
+    Raises:
+        HndescError: a file is missing or malformed (with its line), or no database image has both camera and pose.
+    """
+    root = Path(root)
+    problems: Counter[str] = Counter()
+    nvm, intrinsics = _find(root, "aachen_v_1_1.nvm"), _find(root, "database_intrinsics_v1_1.txt")
+    database, poses = _posed_cameras(intrinsics, nvm, problems)
+    queries, conditions = _read_queries(root, problems)
+    for name in sorted(database.keys() & queries.keys()):
+        raise HndescError(f"{root}: '{name}' is both a database image and a query; take it out of one list")
+    known = database.keys() | queries.keys()
+    own, truth = root / "database_v1_1.db", root / "queries" / "ground_truth.txt"
+    return Scene(
+        root=root,
+        database=database,
+        poses=poses,
+        queries=queries,
+        conditions=conditions,
+        pairs=known_pairs(pairs or root / PAIRS, known, problems),
+        ids=read_ids(own) if own.is_file() else {},
+        truth=read_poses(truth) if truth.is_file() else {},
+        problems=dict(problems),
+    )
+
+
+def _find(root: Path, name: str) -> Path:
+    places = [root / "3D-models" / "aachen_v_1_1" / name, root / "3D-models" / name]
+    for place in places:
+        if place.is_file():
+            return place
+    raise HndescError(f"{places[0]}: no such file (nor {places[1]}); is {root} a dataset in the layout of Aachen v1.1?")
+
+
+def _posed_cameras(
+    intrinsics: Path, nvm: Path, problems: Counter[str]
+) -> tuple[dict[str, Intrinsics], dict[str, Pose]]:
+    """Return camera and pose of the images that have both; the others are counted."""
+    cameras, poses = read_intrinsics(intrinsics), read_nvm(nvm)
+    unknown_model = [name for name, camera in cameras.items() if camera is None]
+    without_pose = sorted(cameras.keys() - poses.keys())
+    without_camera = sorted(poses.keys() - cameras.keys())
+    posed = {name: camera for name, camera in cameras.items() if camera is not None and name in poses}
+    if not posed:
+        example = f" ('{next(iter(poses), '')}' there, '{next(iter(cameras), '')}' here)"
+        raise HndescError(f"{nvm}: names no image that has a camera in {intrinsics}{example}; are they of one dataset?")
+    _count(problems, "database images of unknown camera model", unknown_model, intrinsics)
+    _count(problems, "database images without pose", without_pose, nvm)
+    _count(problems, "poses without camera", without_camera, intrinsics)
+    return posed, {name: poses[name] for name in posed}
+
+
+def _read_queries(root: Path, problems: Counter[str]) -> tuple[dict[str, Intrinsics | None], dict[str, str]]:
+    lists = sorted((root / "queries").glob(f"*{_LIST_END}"))
+    queries: dict[str, Intrinsics | None] = {}
+    conditions: dict[str, str] = {}
+    for path in lists:
+        cameras = read_intrinsics(path)
+        for name in cameras:
+            if name in queries:
+                raise HndescError(f"{path}: query '{name}' is in another list already; take it out of one")
+        _count(problems, "queries of unknown camera model", [n for n, c in cameras.items() if c is None], path)
+        queries |= cameras
+        conditions |= dict.fromkeys(cameras, path.name.removesuffix(_LIST_END))
+    if not queries:
+        raise HndescError(f"{root / 'queries'}: no query in any file *{_LIST_END} there")
+    return queries, conditions
+
+
+def _count(problems: Counter[str], kind: str, names: list[str], place: Path) -> None:
+    if names:
+        problems[kind] += len(names)
+        log.warning("%s: %d %s, left out: %s%s", place, len(names), kind, ", ".join(names[:5]), " …" * (len(names) > 5))
+
+
+def read_intrinsics(path: Path) -> dict[str, Intrinsics | None]:
+    """Read a list of images with cameras, `name MODEL width height parameters…`.
+
+    Returns:
+        Name -> camera, None where the model is unknown to COLMAP.
+
+    Raises:
+        HndescError: a malformed line or a name that is listed twice.
+    """
+    cameras: dict[str, Intrinsics | None] = {}
+    for place, fields in read_lines(path):
+        if len(fields) < 5:
+            raise HndescError(f"{place}: expected 'name MODEL width height parameters…', found {len(fields)} fields")
+        if fields[0] in cameras:
+            raise HndescError(f"{place}: '{fields[0]}' is listed twice")
+        width, height, *params = numbers(fields[2:], place)
+        try:
+            cameras[fields[0]] = Intrinsics(fields[1], int(width), int(height), tuple(params))
+        except UnknownModelError:
+            cameras[fields[0]] = None
+        except HndescError as error:
+            raise HndescError(f"{place}: {error}") from None
+    return cameras
+
+
+def read_nvm(path: Path) -> dict[str, Pose]:
+    """Read the cameras of an NVM file, `name f qw qx qy qz cx cy cz distortion 0`; its points are not read.
+
+    Raises:
+        HndescError: not an NVM file, or a malformed or missing line.
+    """
+    lines = read_lines(path)
+    place, header = next(lines, (f"{path}:1", []))
+    if not header or not header[0].startswith("NVM_V3"):
+        raise HndescError(f"{place}: an NVM file starts with NVM_V3")
+    place, count = next(lines, (f"{path}:2", []))
+    if len(count) != 1 or not count[0].isdigit():
+        raise HndescError(f"{place}: expected the number of cameras")
+    poses: dict[str, Pose] = {}
+    for _ in range(int(count[0])):
+        place, fields = next(lines, (str(path), []))
+        if len(fields) != 11:
+            raise HndescError(
+                f"{place}: expected camera {len(poses) + 1} of {count[0]} in 11 fields, found {len(fields)}"
+            )
+        values = numbers(fields[2:9], place)
+        if not any(values[:4]):
+            raise HndescError(f"{place}: the quaternion of '{fields[0]}' is zero")
+        poses[fields[0]] = Pose.from_center(values[:4], values[4:])
+    return poses
+
+
+def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
+    """Read a list of image pairs, `name name`; a malformed line is a HndescError."""
+    for place, fields in read_lines(path):
+        if len(fields) != 2:
+            raise HndescError(f"{place}: expected two image names, found {len(fields)} fields")
+        yield fields[0], fields[1]
+
+
+def known_pairs(path: Path, known: set[str], problems: Counter[str]) -> list[tuple[str, str]]:
+    """Return the listed pairs of two different known images, each unordered pair once; the rest is counted."""
+    pairs: dict[frozenset[str], tuple[str, str]] = {}
+    unknown: dict[str, None] = {}
+    dropped = repeated = 0
+    for first, second in read_pairs(path):
+        strangers = {first, second} - known
+        unknown |= dict.fromkeys(sorted(strangers))
+        key = frozenset((first, second))
+        dropped += bool(strangers) or first == second
+        repeated += key in pairs
+        if not strangers and first != second:
+            pairs.setdefault(key, (first, second))
+    _count(problems, "images in pairs that no other file names", list(unknown), path)
+    problems.update({"pairs left out": dropped, "repeated pairs": repeated})
+    if not pairs:
+        raise HndescError(f"{path}: no pair of two known images in it; is it the list of this dataset?")
+    return list(pairs.values())
+
+
+def read_ids(path: Path) -> dict[str, tuple[int, int]]:
+    """Read (image id, camera id) of each image from a COLMAP database of any version, without changing the file."""
+    try:
+        # Immutable: the file may lie on a read-only place, where SQLite could not make its lock files.
+        with closing(sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+            rows = connection.execute("SELECT name, image_id, camera_id FROM images ORDER BY image_id")
+            return {name: (image, camera) for name, image, camera in rows}
+    except sqlite3.Error as error:
+        raise HndescError(f"{path}: not a COLMAP database ({error})") from None

@@ -1,0 +1,190 @@
+"""Matching of the listed pairs, and the file that the matches are kept in.
+
+The file has hloc's layout: one group a pair, `<first>/<second>` with "/" in the names replaced by "-", holding
+`matches0` (for each keypoint of the first image the row in the second, -1 for none) and `matching_scores0`. Attributes
+of the file: `settings` (JSON) and `missing` (JSON: images without features -> reason).
+"""
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Self
+
+import h5py
+import numpy as np
+from tqdm import tqdm
+
+from hndesc.benchmarks.localization.datasets import read_scene
+from hndesc.errors import HndescError
+from hndesc.features import FeatureReader, Features
+from hndesc.matching import match_features
+
+log = logging.getLogger(__name__)
+
+# Descriptors of this many images are kept in memory: 1 GB at 4096 of 128 dimensions.
+_CACHED_IMAGES = 512
+# Pairs that are matched between two writes: what is lost when a run is killed.
+_BATCH = 64
+
+
+def match_pairs(root: Path, features: Path, output: Path, pairs: Path | None = None, threads: int = 1) -> None:
+    """Match the listed pairs of a localisation dataset by mutual nearest neighbours, each unordered pair once.
+
+    An interrupted run goes on with the pairs that are missing. Pairs with an image that has no features are left out;
+    those images are named in a warning and in the file.
+
+    Args:
+        root: folder of the dataset.
+        features: feature file with descriptors.
+        output: match file.
+        pairs: another list of pairs than the dataset's own.
+        threads: pairs matched at a time.
+    """
+    scene = read_scene(root, pairs)
+    with FeatureReader(features) as reader:
+        names = dict.fromkeys(name for pair in scene.pairs for name in pair)
+        missing = {name: reader.failed.get(name, "not in the feature file") for name in names if name not in reader}
+        if len(missing) == len(names):
+            raise HndescError(f"{features}: has features of no image of {root}; was it made from another dataset?")
+        for name, reason in missing.items():
+            log.warning("%s: no features of '%s' (%s); its pairs are left out", features, name, reason)
+        listed = [pair for pair in scene.pairs if not missing.keys() & set(pair)]
+        keys = {_key(*pair) for pair in listed}
+        if len(keys) < len(listed):
+            raise HndescError(f"{root}: two images whose names differ in '/' and '-' only; rename one")
+        settings = {"matcher": "mutual_nearest", "features": reader.settings}
+        stat = features.stat()
+        with MatchWriter(output, settings, missing, source=f"{stat.st_size} {stat.st_mtime_ns}") as writer:
+            _match(listed, reader, writer, threads)
+
+
+def _match(pairs: list[tuple[str, str]], reader: FeatureReader, writer: "MatchWriter", threads: int) -> None:
+    waiting = [pair for pair in pairs if pair not in writer]
+    if len(waiting) < len(pairs):
+        log.info("%d of %d pairs were matched before; going on with the rest", len(pairs) - len(waiting), len(pairs))
+    read = lru_cache(_CACHED_IMAGES)(reader.read)
+    progress = tqdm(total=len(pairs), initial=len(pairs) - len(waiting), desc="matching", unit="pair", disable=None)
+    with ThreadPoolExecutor(threads) as pool, progress:
+        for start in range(0, len(waiting), _BATCH):
+            batch = waiting[start : start + _BATCH]
+            loaded = [(read(first), read(second)) for first, second in batch]
+            for pair, (matches, scores) in zip(batch, pool.map(_match_loaded, loaded), strict=True):
+                writer.write(pair, matches, scores)
+            writer.flush()
+            progress.update(len(batch))
+
+
+def _match_loaded(pair: tuple[Features, Features]) -> tuple[np.ndarray, np.ndarray]:
+    """Return `matches0` and `matching_scores0` of a pair."""
+    first, second = pair
+    rows = match_features(first, second)
+    matches = np.full(len(first), -1, np.int16 if len(second) < 2**15 else np.int32)
+    scores = np.zeros(len(first), np.float16)
+    matches[rows[:, 0]] = rows[:, 1]
+    if len(rows):
+        scores[rows[:, 0]] = np.einsum("kd,kd->k", first.descriptors[rows[:, 0]], second.descriptors[rows[:, 1]])
+    return matches, scores
+
+
+def _key(first: str, second: str) -> str:
+    return f"{first.replace('/', '-')}/{second.replace('/', '-')}"
+
+
+class MatchWriter:
+    """Write a match file; use as a context manager.
+
+    As in `hndesc.features.FeatureWriter`, pairs go into `<name>.part`, which becomes the output when the block
+    succeeds, and from which an interrupted run with the same settings and the same `source` goes on.
+    """
+
+    def __init__(self, path: Path, settings: Mapping, missing: Mapping[str, str], source: str = "") -> None:
+        self.path = Path(path)
+        self.part = self.path.with_name(self.path.name + ".part")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._settings = json.dumps(settings, sort_keys=True)
+        self._source = source
+        self._file = self._resume() or h5py.File(self.part, "w")
+        self._file.attrs.update(settings=self._settings, source=source, missing=json.dumps(dict(missing)))
+
+    def _resume(self) -> h5py.File | None:
+        try:
+            file = h5py.File(self.part, "r+")
+        except OSError:
+            return None
+        if (file.attrs.get("settings"), file.attrs.get("source")) == (self._settings, self._source):
+            return file
+        file.close()
+        return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        if kind is None:
+            # Sizes and times of the machine have no place in the finished file.
+            del self._file.attrs["source"]
+        self._file.close()
+        if kind is None:
+            os.replace(self.part, self.path)
+
+    def __contains__(self, pair: tuple[str, str]) -> bool:
+        key = _key(*pair)
+        return key in self._file and bool(self._file[key].attrs.get("complete"))
+
+    def write(self, pair: tuple[str, str], matches: np.ndarray, scores: np.ndarray) -> None:
+        """Store `matches0` and `matching_scores0` of a pair."""
+        key = _key(*pair)
+        if key in self._file:
+            del self._file[key]
+        group = self._file.create_group(key)
+        group["matches0"], group["matching_scores0"] = matches, scores
+        group.attrs["complete"] = True
+
+    def flush(self) -> None:
+        """Bring what was written to the disk."""
+        self._file.flush()
+
+
+class MatchReader:
+    """Read a match file of this package or of hloc; use as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise HndescError(f"{self.path}: no such match file")
+        try:
+            self._file = h5py.File(self.path, "r")
+        except OSError as error:
+            raise HndescError(f"{self.path}: not a complete HDF5 file ({error}); delete it and make it again") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def settings(self) -> dict:
+        """What made the file; empty for files of other programs."""
+        return json.loads(self._file.attrs.get("settings", "{}"))
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Images that had no features, with the reason."""
+        return json.loads(self._file.attrs.get("missing", "{}"))
+
+    def read(self, first: str, second: str) -> np.ndarray | None:
+        """Return the matches of a pair, stored in either order: K x 2 int64 rows, None where there is none."""
+        for key, order in ((_key(first, second), 1), (_key(second, first), -1)):
+            if key in self._file:
+                try:
+                    matches = self._file[key]["matches0"][()].astype(np.int64)
+                except (OSError, KeyError, RuntimeError) as error:
+                    raise HndescError(f"{self.path}: pair '{key}' is broken ({error}); make the file again") from None
+                rows = np.flatnonzero(matches >= 0)
+                return np.stack([rows, matches[rows]], axis=1)[:, ::order]
+        return None

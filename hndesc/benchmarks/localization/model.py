@@ -1,0 +1,142 @@
+"""The map: a COLMAP database of features and verified matches, and the points triangulated with the known poses."""
+
+import logging
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hndesc.benchmarks.localization.colmap import assign_ids, pycolmap, to_camera, to_rigid, write_database
+from hndesc.benchmarks.localization.datasets import read_scene
+from hndesc.benchmarks.localization.matches import MatchReader
+from hndesc.benchmarks.localization.scene import Scene
+from hndesc.features import FeatureReader
+from hndesc.files import write_json
+
+log = logging.getLogger(__name__)
+
+DATABASE, MODEL, SUMMARY = "database.db", "model", "map.json"
+
+
+@dataclass(frozen=True)
+class MapperSettings:
+    """Settings of COLMAP's mapper; the defaults are those of the published run. Errors are in pixels."""
+
+    min_num_matches: int = 4
+    init_min_num_inliers: int = 4
+    abs_pose_min_num_inliers: int = 4
+    abs_pose_min_inlier_ratio: float = 0.05
+    abs_pose_max_error: float = 20.0
+    filter_max_reproj_error: float = 12.0
+    ba_local_max_num_iterations: int = 50
+
+    def options(self, seed: int, threads: int) -> "pycolmap.IncrementalPipelineOptions":
+        """Return COLMAP's options: these settings, intrinsics fixed, randomness seeded."""
+        options = pycolmap.IncrementalPipelineOptions()
+        options.min_num_matches = self.min_num_matches
+        options.ba_local_max_num_iterations = self.ba_local_max_num_iterations
+        for name in asdict(self).keys() - {"min_num_matches", "ba_local_max_num_iterations"}:
+            setattr(options.mapper, name, getattr(self, name))
+        for name in ("focal_length", "principal_point", "extra_params", "sensor_from_rig"):
+            setattr(options, f"ba_refine_{name}", False)
+        options.extract_colors = False
+        options.fix_existing_frames = True
+        options.num_threads, options.random_seed = threads, seed
+        return options
+
+
+def build_map(
+    root: Path,
+    features: Path,
+    matches: Path,
+    output: Path,
+    pairs: Path | None = None,
+    seed: int = 0,
+    threads: int = 1,
+    **mapper: float,
+) -> None:
+    """Build the map that queries are localised against.
+
+    Args:
+        root: folder of the dataset.
+        features: feature file.
+        matches: match file of the listed pairs.
+        output: folder that gets `database.db`, `model` (COLMAP, binary) and `map.json` (counts and settings).
+        pairs: another list of pairs than the dataset's own.
+        seed: of all that is random in COLMAP.
+        threads: of verification and bundle adjustment.
+        **mapper: changes of `MapperSettings`.
+    """
+    settings = MapperSettings(**mapper)
+    scene = read_scene(root, pairs)
+    ids = assign_ids(scene)
+    output = Path(output)
+    part = output.with_name(output.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    (part / MODEL).mkdir(parents=True)
+    with FeatureReader(features) as feature_reader, MatchReader(matches) as match_reader:
+        counts = write_database(part / DATABASE, scene, ids, feature_reader, match_reader)
+        made_from = {"features": feature_reader.settings, "matches": match_reader.settings}
+    counts["verified_pairs"] = verify(part / DATABASE, seed, threads)
+    figures = triangulate(scene, ids, part, settings.options(seed, threads))
+    write_json(
+        part / SUMMARY,
+        {
+            "figures": figures,
+            "counts": counts,
+            "problems": dict(scene.problems),
+            "settings": asdict(settings) | {"seed": seed},
+            **made_from,
+        },
+    )
+    shutil.rmtree(output, ignore_errors=True)
+    os.replace(part, output)
+
+
+def verify(database: Path, seed: int, threads: int) -> int:
+    """Verify all matches in the database by two-view geometry; return the number of pairs that hold."""
+    verifier = pycolmap.GeometricVerifierOptions(num_threads=threads)
+    geometry = pycolmap.TwoViewGeometryOptions()
+    geometry.ransac.random_seed = seed
+    pycolmap.geometric_verification(database, verifier, two_view_geometry_options=geometry)
+    opened = pycolmap.Database.open(database)
+    try:
+        return opened.num_verified_image_pairs()
+    finally:
+        opened.close()
+
+
+def triangulate(
+    scene: Scene, ids: dict[str, tuple[int, int]], folder: Path, options: "pycolmap.IncrementalPipelineOptions"
+) -> dict[str, float | None]:
+    """Triangulate the verified matches with the poses of the database images fixed; write the model.
+
+    Returns:
+        `images`, `points`, `mean_track_length` and `mean_reprojection_error` (pixels); None where there is no point.
+    """
+    model = posed_model(scene, ids)
+    model = pycolmap.triangulate_points(
+        model, folder / DATABASE, scene.root, folder / MODEL, clear_points=True, options=options
+    )
+    model.write_binary(folder / MODEL)
+    points = model.num_points3D()
+    if not points:
+        log.warning("%s: no point could be triangulated; matches and poses do not agree", scene.root)
+    return {
+        "images": model.num_reg_images(),
+        "points": points,
+        "mean_track_length": model.compute_mean_track_length() if points else None,
+        "mean_reprojection_error": model.compute_mean_reprojection_error() if points else None,
+    }
+
+
+def posed_model(scene: Scene, ids: dict[str, tuple[int, int]]) -> "pycolmap.Reconstruction":
+    """Return a reconstruction of the database images with their poses, without points."""
+    model = pycolmap.Reconstruction()
+    for name, intrinsics in scene.database.items():
+        image_id, camera_id = ids[name]
+        if not model.exists_camera(camera_id):
+            model.add_camera_with_trivial_rig(to_camera(intrinsics, camera_id))
+        image = pycolmap.Image(name=name, camera_id=camera_id, image_id=image_id)
+        model.add_image_with_trivial_frame(image, to_rigid(scene.poses[name]))
+    return model

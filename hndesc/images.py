@@ -12,10 +12,12 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hndesc.errors import HndescError, ImageError
+from hndesc.files import atomic_path
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp"})
-# Photos larger than this are refused rather than decoded into tens of gigabytes.
-Image.MAX_IMAGE_PIXELS = 400_000_000
+# Pillow refuses photos of more than twice this rather than decoding them into gigabytes.
+Image.MAX_IMAGE_PIXELS = 200_000_000
+_ORIENTATION = 0x0112  # EXIF tag; 5 and above: width and height are swapped
 
 
 def find_images(folder: str | os.PathLike) -> list[str]:
@@ -27,11 +29,15 @@ def find_images(folder: str | os.PathLike) -> list[str]:
     folder = Path(folder)
     if not folder.is_dir():
         raise HndescError(f"{folder}: no such folder of images")
-    relative = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    relative = (path.relative_to(folder) for path in folder.rglob("*") if _is_photo(path))
     names = sorted(path.as_posix() for path in relative if not any(p.startswith(".") for p in path.parts))
     if not names:
         raise HndescError(f"{folder}: no image in it or below it (looked for {', '.join(sorted(SUFFIXES))})")
     return names
+
+
+def _is_photo(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.is_dir()
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
@@ -43,7 +49,9 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     try:
         with Image.open(path) as image:
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            # Pillow gives deep PGM as 32-bit integers, stretched to 16 bits.
+            sixteen_bit = image.mode.startswith("I;16") or image.format == "PPM"
+            return _to_rgb(ImageOps.exif_transpose(image), sixteen_bit)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such image") from None
     except UnidentifiedImageError:
@@ -54,9 +62,21 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         raise ImageError(f"{path}: broken or truncated image ({error}); replace or remove it") from None
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray:
+def image_size(path: str | os.PathLike) -> tuple[int, int]:
+    """Return (width, height) of a photo, upright, from its header alone; an ImageError names a file without one."""
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(_ORIENTATION, 1) >= 5
+            return image.size[::-1] if turned else image.size
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such image") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise ImageError(f"{path}: not an image that can be decoded; replace or remove it") from None
+
+
+def _to_rgb(image: Image.Image, sixteen_bit: bool) -> np.ndarray:
     if image.mode.startswith("I") or image.mode == "F":
-        return np.repeat(_to_8_bit(np.asarray(image))[..., None], 3, axis=2)
+        return np.repeat(_to_8_bit(np.asarray(image), sixteen_bit)[..., None], 3, axis=2)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         backdrop = Image.new("RGBA", image.size, "white")
@@ -64,11 +84,13 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
     return np.array(image.convert("RGB"))
 
 
-def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    # 16-bit files keep their full range; 32-bit ones carry 16-bit or arbitrary values: scaled by their maximum.
+def _to_8_bit(values: np.ndarray, sixteen_bit: bool) -> np.ndarray:
+    # 16-bit files keep their full range; 32-bit ones do not tell theirs, so it is the smallest usual one that fits.
+    floating = values.dtype.kind == "f"
     values = np.nan_to_num(values.astype(np.float64))
-    top = 65535.0 if values.max(initial=0) > 255 else 255.0
-    top = max(top, values.max(initial=0))
+    highest = values.max(initial=0)
+    usual = (1.0, 255.0, 65535.0) if floating else (255.0, 65535.0)
+    top = 65535.0 if sixteen_bit else next((top for top in usual if top >= highest), highest)
     return np.clip(np.round(values * (255.0 / top)), 0, 255).astype(np.uint8)
 
 
@@ -79,8 +101,6 @@ def to_gray(image: np.ndarray) -> np.ndarray:
 
 def write_image(path: str | os.PathLike, image: np.ndarray, quality: int = 95) -> None:
     """Write an RGB (H x W x 3) or grey (H x W) uint8 image atomically; the suffix names the format."""
-    from hndesc.files import atomic_path
-
     with atomic_path(path) as temporary:
         options = {"quality": quality, "subsampling": 0} if temporary.suffix.lower() in (".jpg", ".jpeg") else {}
         Image.fromarray(image).save(temporary, **options)

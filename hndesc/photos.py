@@ -53,7 +53,7 @@ def list_photos(root: str | os.PathLike, kind: str = "folder") -> list[Photo]:
     if kind not in KINDS:
         raise HndescError(f"unknown kind of dataset '{kind}'; choose one of: {', '.join(KINDS)}")
     if kind == "retrieval":
-        from hndesc.benchmarks.revisitop import dataset_photos
+        from hndesc.benchmarks.ground_truth import dataset_photos
 
         return dataset_photos(root)
     if kind == "localization":

@@ -3,19 +3,20 @@
 import logging
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from hndesc.benchmarks.average_precision import CUTS, SETUPS, score_rankings
+from hndesc.benchmarks.common import DescribedImages, workers, write_result
 from hndesc.benchmarks.ground_truth import GroundTruth, dataset_photos, read_ground_truth
-from hndesc.benchmarks.results import workers, write_result
 from hndesc.benchmarks.shortlist import Shortlist, read_shortlist
 from hndesc.errors import HndescError
-from hndesc.features import FeatureReader, Features
+from hndesc.features import Features
 from hndesc.matching import estimate_homography, match_features
 
-__all__ = ["dataset_photos", "format_result", "read_ground_truth", "rerank", "score_retrieval"]
+__all__ = ["count_inliers", "dataset_photos", "format_result", "read_ground_truth", "rerank", "score_retrieval"]
 
 PROTOCOL = "revisited Oxford/Paris; re-ranking by homography inliers among mutual nearest neighbours"
 logger = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ def score_retrieval(
     iterations: int = 5000,
     confidence: float = 0.9995,
     threads: int = 1,
+    name: str | None = None,
 ) -> dict:
     """Score local features by how well they re-rank a shortlist.
 
@@ -47,6 +49,7 @@ def score_retrieval(
         estimator: see `hndesc.matching.estimate_homography`, as for `iterations` and `confidence`.
         ransac_threshold: reprojection error of an inlier, in pixels of the original photo.
         threads: pairs verified at a time.
+        name: of the benchmark; the folder's if None.
 
     Returns:
         What is written to `json_output`.
@@ -64,13 +67,15 @@ def score_retrieval(
         "iterations": iterations,
         "confidence": confidence,
     }
-    with FeatureReader(features) as reader:
-        _check_features(reader, start)
-        verifier = _Verifier(reader, ransac)
-        reranked = _rerank_all(start, verifier, top, threads)
-        feature_settings = reader.settings
+    names = [f"db/{name}" for name in start.database] + [f"query/{name}" for name in start.queries]
+    with DescribedImages(features, names) as reader:
+        for photo, reason in reader.lost.items():
+            logger.warning("%s: no features (%s); its pairs have 0 inliers", photo, reason)
+        reranked, pairs, empty = _rerank_all(start, reader, top, ransac, threads)
+        lost, feature_settings = reader.lost, reader.settings
     before, after = score_rankings(start.ranks, truth), score_rankings(reranked, truth)
     record = {
+        "benchmark": name or Path(root).resolve().name,
         "kind": "retrieval",
         "protocol": PROTOCOL,
         "figures": _figures(after),
@@ -81,8 +86,8 @@ def score_retrieval(
         "settings": {"top": top, **ransac},
         "features": feature_settings,
         "shortlist": dict(start.settings),
-        "pairs": verifier.pairs,
-        "failures": _failures(verifier, start),
+        "pairs": pairs,
+        "failures": {"features": lost, "global_descriptor": dict(start.failed), "pairs_without_inliers": empty},
     }
     write_result(output, json_output, format_result(after), record)
     return record
@@ -105,62 +110,50 @@ def format_result(scores: Mapping) -> str:
     return "\n".join(lines) + "\n"
 
 
-class _Verifier:
-    """Counts the homography inliers of pairs; pairs that fail have 0 and are remembered."""
+def count_inliers(first: Features, second: Features, **ransac) -> int:
+    """Count the matches of two images that agree with a homography; 0 where none is found.
 
-    def __init__(self, reader: FeatureReader, ransac: Mapping) -> None:
-        self.reader = reader
-        self.ransac = ransac
-        self.failed = reader.failed
-        self.pairs = 0
-        self.without_homography: list[tuple[str, str]] = []
-        self.without_features: list[tuple[str, str]] = []
-
-    def inliers(self, query: str, candidates: list[str], mapper: Callable) -> np.ndarray:
-        """Return the number of inliers of each candidate with the query."""
-        self.pairs += len(candidates)
-        if query in self.failed:
-            self.without_features += [(query, name) for name in candidates]
-            return np.zeros(len(candidates), np.int64)
-        features = self._read(query)
-        counts = list(mapper(lambda name: self._count(features, name), candidates))
-        lost = [name for name in candidates if name in self.failed]
-        empty = [name for name, count in zip(candidates, counts, strict=True) if count == 0 and name not in self.failed]
-        self.without_features += [(query, name) for name in lost]
-        self.without_homography += [(query, name) for name in empty]
-        if empty:
-            logger.warning(
-                "%s: no homography with %d of %d candidates, which count 0 inliers: %s",
-                query, len(empty), len(candidates), ", ".join(empty),
-            )  # fmt: skip
-        return np.array(counts)
-
-    def _read(self, name: str) -> Features:
-        features = self.reader.read(name)
-        if features.descriptors is None:
-            raise HndescError(f"{self.reader.path}: '{name}' has keypoints without descriptors; describe them first")
-        return features
-
-    def _count(self, query: Features, name: str) -> int:
-        if name in self.failed:
-            return 0
-        candidate = self._read(name)
-        matches = match_features(query, candidate)
-        points = query.keypoints[matches[:, 0]], candidate.keypoints[matches[:, 1]]
-        return int(estimate_homography(*points, **self.ransac)[1].sum())
+    Args:
+        first: features of the query.
+        second: features of the candidate; errors are measured in its pixels.
+        ransac: settings of `hndesc.matching.estimate_homography`.
+    """
+    matches = match_features(first, second)
+    p1, p2 = first.keypoints[matches[:, 0]], second.keypoints[matches[:, 1]]
+    return int(estimate_homography(p1, p2, **ransac)[1].sum())
 
 
-def _rerank_all(shortlist: Shortlist, verifier: _Verifier, top: int, threads: int) -> np.ndarray:
-    for name, reason in verifier.failed.items():
-        logger.warning("%s: no features (%s); its pairs count 0 inliers", name, reason)
-    ranks = shortlist.ranks.copy()
+def _rerank_all(
+    shortlist: Shortlist, reader: DescribedImages, top: int, ransac: Mapping, threads: int
+) -> tuple[np.ndarray, int, list[list[str]]]:
+    """Return the new ranks, the number of pairs verified, and the names of the pairs without inliers."""
+    ranks, pairs, empty = shortlist.ranks.copy(), 0, []
     with workers(threads) as mapper:
-        for row, query in enumerate(tqdm(shortlist.queries, desc="queries re-ranked", disable=None)):
+        for row, name in enumerate(tqdm(shortlist.queries, desc="queries re-ranked", disable=None)):
+            query = f"query/{name}"
             head = ranks[row, :top]
-            head = head[head >= 0]
-            names = [f"db/{shortlist.database[index]}" for index in head]
-            ranks[row] = rerank(ranks[row], verifier.inliers(f"query/{query}", names, mapper))
-    return ranks
+            candidates = [f"db/{shortlist.database[index]}" for index in head[head >= 0]]
+            inliers = _inliers(query, candidates, reader, ransac, mapper)
+            ranks[row] = rerank(ranks[row], inliers)
+            without = [candidate for candidate, count in zip(candidates, inliers, strict=True) if count == 0]
+            if without:
+                logger.warning("%s: no homography, thus 0 inliers, with %s", query, ", ".join(without))
+            pairs += len(candidates)
+            empty += [[query, candidate] for candidate in without]
+    return ranks, pairs, empty
+
+
+def _inliers(
+    query: str, candidates: list[str], reader: DescribedImages, ransac: Mapping, mapper: Callable
+) -> np.ndarray:
+    if query in reader.lost:
+        return np.zeros(len(candidates), np.int64)
+    features = reader.read(query)
+
+    def count(candidate: str) -> int:
+        return 0 if candidate in reader.lost else count_inliers(features, reader.read(candidate), **ransac)
+
+    return np.fromiter(mapper(count, candidates), np.int64, len(candidates))
 
 
 def _check_shortlist(shortlist: Shortlist, truth: GroundTruth, path: str | os.PathLike) -> None:
@@ -168,25 +161,5 @@ def _check_shortlist(shortlist: Shortlist, truth: GroundTruth, path: str | os.Pa
         raise HndescError(f"{path}: ranks other photos than the ground truth lists; make the shortlist of this dataset")
 
 
-def _check_features(reader: FeatureReader, shortlist: Shortlist) -> None:
-    names = [f"db/{name}" for name in shortlist.database] + [f"query/{name}" for name in shortlist.queries]
-    failed = reader.failed
-    missing = [name for name in names if name not in reader and name not in failed]
-    if missing:
-        raise HndescError(
-            f"{reader.path}: no features of {len(missing)} of {len(names)} photos, '{missing[0]}' first; "
-            "extract the features of this dataset"
-        )
-
-
 def _figures(scores: Mapping) -> dict:
     return {key: scores[key] for key in ("mAP", "mP@k", "queries")}
-
-
-def _failures(verifier: _Verifier, shortlist: Shortlist) -> dict:
-    return {
-        "features": verifier.failed,
-        "global_descriptor": dict(shortlist.failed),
-        "pairs_without_features": len(verifier.without_features),
-        "pairs_without_homography": [list(pair) for pair in verifier.without_homography],
-    }

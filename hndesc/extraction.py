@@ -162,6 +162,8 @@ def _process(
     failed: dict[str, str] | None = None,
 ) -> None:
     """Store `work(photo, image)` of each photo, going on where an interrupted run with equal settings stopped."""
+    if not photos:
+        raise HndescError(f"{output}: no photos to work on")
     known = failed or {}
     reasons: list[str] = []
     with FeatureWriter(output, settings) as writer:
@@ -178,7 +180,7 @@ def _process(
                 logger.warning("skipped '%s': %s", photo.name, error)
                 writer.fail(photo.name, str(error))
         if len(reasons) == len(photos):
-            raise HndescError(f"{output}: not one of {len(photos)} photos could be read; the first: {reasons[:1]}")
+            raise HndescError(f"{output}: none of {len(photos)} photos could be read; the first: {reasons[0]}")
     logger.info("%s: %d photos, %d skipped", output, len(photos), len(reasons))
 
 

@@ -8,10 +8,10 @@ An image that could not be processed has an empty group with the reason as its a
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import h5py
 import numpy as np
@@ -21,6 +21,10 @@ from hndesc.files import atomic_path
 
 _FAILED = "failed"
 _OWN = ("keypoints", "scores", "descriptors", "image_size")
+# What h5py raises on damaged files, and numpy on values of another form.
+_BROKEN = (OSError, KeyError, RuntimeError, ValueError)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -77,11 +81,17 @@ class FeatureReader:
     @property
     def failed(self) -> dict[str, str]:
         """Images that could not be read or processed, with the reason."""
-        return _failed(self._file)
+        return self._walk(_failed)
 
     def names(self) -> list[str]:
         """Return the names of all images with features, sorted."""
-        return _names(self._file)
+        return self._walk(_names)
+
+    def _walk(self, gather: Callable[[h5py.File], T]) -> T:
+        try:
+            return gather(self._file)
+        except _BROKEN as error:
+            raise HndescError(f"{self.path}: broken HDF5 file ({error}); delete it and make it again") from None
 
     def __contains__(self, name: str) -> bool:
         return f"{name}/keypoints" in self._file
@@ -94,7 +104,7 @@ class FeatureReader:
             raise HndescError(f"{self.path}: no features of '{name}' ({cause})")
         try:
             features = _read_group(self._file[name])
-        except (OSError, KeyError, RuntimeError, ValueError) as error:
+        except _BROKEN as error:
             raise HndescError(
                 f"{self.path}: entry '{name}' is broken ({error}); delete the file and make it again"
             ) from None
@@ -103,26 +113,28 @@ class FeatureReader:
 
 
 def _read_group(group: h5py.Group) -> Features:
-    keypoints = group["keypoints"][()].astype(np.float32).reshape(-1, 2)
+    keypoints = group["keypoints"][()].astype(np.float32)
     count = len(keypoints)
+    if keypoints.shape != (count, 2):
+        raise ValueError(f"keypoints of shape {keypoints.shape} instead of N x 2")
     size = group["image_size"][()] if "image_size" in group else (0, 0)
     scores = group["scores"][()].reshape(-1) if "scores" in group else np.ones(count, np.float32)
     descriptors = group["descriptors"][()].T if "descriptors" in group else None
-    extra = {name: group[name][()] for name in group if name not in _OWN and group[name].shape[:1] == (count,)}
+    rest = {name: item[()] for name, item in group.items() if name not in _OWN and isinstance(item, h5py.Dataset)}
+    extra = {name: values for name, values in rest.items() if np.shape(values)[:1] == (count,)}
     return Features(keypoints, (int(size[0]), int(size[1])), scores, descriptors, extra)
 
 
 def _check(features: Features, place: str) -> None:
     count = len(features.keypoints)
-    for name, values in (("scores", features.scores), ("descriptors", features.descriptors)):
-        if values is None:
-            continue
+    arrays = {"keypoints": features.keypoints, "scores": features.scores, **features.extra}
+    if features.descriptors is not None:
+        arrays["descriptors"] = features.descriptors
+    for name, values in arrays.items():
         if len(values) != count:
             raise HndescError(f"{place} has {count} keypoints but {len(values)} {name}; make the file again")
         if not np.isfinite(values).all():
             raise HndescError(f"{place} has non-finite {name}; the model or program that made them is at fault")
-    if not np.isfinite(features.keypoints).all():
-        raise HndescError(f"{place} has non-finite keypoints; the program that made them is at fault")
 
 
 def _names(file: h5py.File) -> list[str]:
@@ -164,9 +176,10 @@ class FeatureWriter:
             try:
                 file = h5py.File(self.part, "r+")
                 if file.attrs.get("settings") == self._settings:
+                    _names(file)
                     return file
                 file.close()
-            except OSError:
+            except _BROKEN:
                 pass  # cut short by a kill in the middle of a write: start anew
             self.part.unlink()
         file = h5py.File(self.part, "w")
@@ -202,7 +215,9 @@ class FeatureWriter:
 
     def fail(self, name: str, reason: str) -> None:
         """Record that an image has no entry, and why."""
-        self._file.require_group(name).attrs[_FAILED] = reason
+        if name in self._file:
+            del self._file[name]
+        self._file.create_group(name).attrs[_FAILED] = reason
         self._file.flush()
 
     def keep_only(self, names: Iterable[str]) -> None:

@@ -24,22 +24,21 @@ class SiftDescriptor:
 
     name = "sift"
 
-    def __init__(self, default_size: float = 12.0) -> None:
+    def __init__(self, default_size: float = 6.0) -> None:
         self.default_size = default_size
         self._sift = cv2.SIFT_create(nOctaveLayers=_LAYERS, sigma=_SIGMA, enable_precise_upscale=True)
         self.settings = {"name": self.name, "default_size": default_size, "opencv": cv2.__version__}
 
     def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
-        """Describe the keypoints of an RGB uint8 H x W x 3 image; N x 128 float32, L2-normalised."""
+        """Describe keypoints of an RGB uint8 H x W x 3 image; N x 128 float32, L2-normalised (0 where all is flat)."""
         if len(features) == 0:
             return np.empty((0, 128), np.float32)
         sizes = features.extra.get("sizes", np.full(len(features), self.default_size, np.float32))
         angles = features.extra.get("angles", np.zeros(len(features), np.float32))
+        levels = pyramid_levels(sizes, min(image.shape[:2]))
         keypoints = [
             cv2.KeyPoint(x=float(x), y=float(y), size=float(size), angle=float(angle), octave=octave)
-            for (x, y), size, angle, octave in zip(
-                features.keypoints, sizes, angles, pyramid_levels(sizes).tolist(), strict=True
-            )
+            for (x, y), size, angle, octave in zip(features.keypoints, sizes, angles, levels.tolist(), strict=True)
         ]
         _, values = self._sift.compute(to_gray(image), (*keypoints, _FINEST))
         return self._normalize(values[:-1])
@@ -57,13 +56,17 @@ class RootSiftDescriptor(SiftDescriptor):
         return np.sqrt(values / np.maximum(values.sum(axis=1, keepdims=True), 1e-12))
 
 
-def pyramid_levels(sizes: np.ndarray) -> np.ndarray:
-    """Return the place of keypoints in OpenCV's scale pyramid from their diameters (pixels), packed as OpenCV has it.
+def pyramid_levels(sizes: np.ndarray, side: int) -> np.ndarray:
+    """Return the place of keypoints in OpenCV's scale pyramid from their diameters, packed as OpenCV has it.
 
     A keypoint of layer l = 1..3 (refined by an offset within half a layer) of octave o = -1, 0, … has the diameter
     2 * sigma * 2^(o + l / 3), so that the diameter alone gives both.
+
+    Args:
+        sizes: N diameters, pixels.
+        side: shorter side of the image, pixels, halved with every octave: coarser keypoints get the last one.
     """
-    levels = np.log2(np.maximum(sizes, _SIGMA) / (2 * _SIGMA)) * _LAYERS
-    octaves = np.maximum(np.ceil((levels - _LAYERS - 0.5) / _LAYERS), -1).astype(np.int64)
-    layers = np.clip(np.round(levels - octaves * _LAYERS), 1, _LAYERS).astype(np.int64)
+    levels = np.log2(np.maximum(sizes, 1e-3) / (2 * _SIGMA)) * _LAYERS
+    octaves = np.ceil((levels - _LAYERS - 0.5) / _LAYERS).astype(np.int64).clip(-1, int(np.log2(side)))
+    layers = np.round(levels - octaves * _LAYERS).astype(np.int64).clip(1, _LAYERS)
     return octaves & 255 | layers << 8

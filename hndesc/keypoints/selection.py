@@ -25,6 +25,8 @@ def suppress(scores: np.ndarray, radius: int, rounds: int = 3) -> np.ndarray:
     ranks.reshape(-1)[order] = np.arange(len(order), 0, -1)  # exact in float32 up to 16 million candidates
     window = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
     survivors = np.zeros(scores.shape, bool)
+    if len(candidates) == 0:
+        return survivors
     for _ in range(rounds):
         found = (ranks > 0) & (ranks == cv2.dilate(ranks, window))
         if not found.any():

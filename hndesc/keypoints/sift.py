@@ -14,7 +14,9 @@ from hndesc.keypoints.selection import inside, strongest, thin
 
 
 class SiftDetector:
-    """Detect SIFT keypoints, one a location: of those that differ in orientation only, the first is kept.
+    """Detect SIFT keypoints, one a location.
+
+    Of keypoints that differ in orientation only, the one of smallest angle is kept: OpenCV tells no strength of theirs.
 
     Besides location and score the features hold `sizes` (diameter in pixels, twice the blob's scale) and `angles`
     (degrees), all that SIFT's own descriptor needs.

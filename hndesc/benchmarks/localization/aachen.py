@@ -16,7 +16,7 @@ from hndesc.benchmarks.localization.poses import numbers, read_lines, read_poses
 from hndesc.benchmarks.localization.scene import Intrinsics, Pose, Scene, UnknownModelError
 from hndesc.errors import HndescError
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 PAIRS = "image_pairs_to_match_v1_1.txt"
 _LIST_END = "_time_queries_with_intrinsics.txt"
@@ -50,7 +50,7 @@ def read_aachen(root: Path, pairs: Path | None = None) -> Scene:
         pairs=known_pairs(pairs or root / PAIRS, known, problems),
         ids=read_ids(own) if own.is_file() else {},
         truth=read_poses(truth) if truth.is_file() else {},
-        problems=dict(problems),
+        problems=dict(+problems),
     )
 
 
@@ -100,7 +100,9 @@ def _read_queries(root: Path, problems: Counter[str]) -> tuple[dict[str, Intrins
 def _count(problems: Counter[str], kind: str, names: list[str], place: Path) -> None:
     if names:
         problems[kind] += len(names)
-        log.warning("%s: %d %s, left out: %s%s", place, len(names), kind, ", ".join(names[:5]), " …" * (len(names) > 5))
+        logger.warning(
+            "%s: %d %s, left out: %s%s", place, len(names), kind, ", ".join(names[:5]), " …" * (len(names) > 5)
+        )
 
 
 def read_intrinsics(path: Path) -> dict[str, Intrinsics | None]:

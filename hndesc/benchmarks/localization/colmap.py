@@ -5,7 +5,8 @@ here and nowhere else.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 # Imported before pycolmap on purpose: with pycolmap's own copy of zlib loaded first, OpenCV cannot write PNG files.
@@ -19,9 +20,30 @@ from hndesc.benchmarks.localization.scene import Intrinsics, Pose, Scene
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 pycolmap.logging.minloglevel = pycolmap.logging.Level.WARNING.value
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[pycolmap.Database]:
+    """Open a COLMAP database, new or existing, and close it after the block."""
+    database = pycolmap.Database.open(path)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Keep COLMAP's warnings away within the block; errors are still seen."""
+    level = pycolmap.logging.minloglevel
+    pycolmap.logging.minloglevel = pycolmap.logging.Level.ERROR.value
+    try:
+        yield
+    finally:
+        pycolmap.logging.minloglevel = level
 
 
 def to_colmap(keypoints: np.ndarray) -> np.ndarray:
@@ -79,14 +101,10 @@ def write_database(
     Returns:
         Counts: `images`, `keypoints`, `pairs` (with matches), `images_without_features`, `images_of_other_size`.
     """
-    database = pycolmap.Database.open(path)
-    try:
-        with pycolmap.DatabaseTransaction(database):
-            _write_images(database, scene, ids)
-            counts = _write_keypoints(database, scene, ids, features)
-            counts["pairs"] = _write_matches(database, scene, ids, matches)
-    finally:
-        database.close()
+    with opened(path) as database, pycolmap.DatabaseTransaction(database):
+        _write_images(database, scene, ids)
+        counts = _write_keypoints(database, scene, ids, features)
+        counts["pairs"] = _write_matches(database, scene, ids, matches)
     return counts
 
 
@@ -121,7 +139,7 @@ def _write_keypoints(
         size = cameras[name].width, cameras[name].height
         if entry.image_size not in (size, (0, 0)):
             counts["images_of_other_size"] += 1
-            log.warning("'%s' has %dx%d pixels, but its camera %dx%d: is it turned?", name, *entry.image_size, *size)
+            logger.warning("'%s' has %dx%d pixels, but its camera %dx%d: is it turned?", name, *entry.image_size, *size)
         database.write_keypoints(image_id, to_colmap(entry.keypoints).astype(np.float32))
         counts["keypoints"] += len(entry)
     if counts["images_without_features"] == len(ids):

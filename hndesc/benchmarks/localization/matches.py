@@ -9,7 +9,6 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Self
@@ -18,12 +17,13 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
+from hndesc.benchmarks.common import DescribedImages, workers
 from hndesc.benchmarks.localization.datasets import read_scene
 from hndesc.errors import HndescError
-from hndesc.features import FeatureReader, Features
+from hndesc.features import Features
 from hndesc.matching import match_features
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # Descriptors of this many images are kept in memory: 1 GB at 4096 of 128 dimensions.
 _CACHED_IMAGES = 512
@@ -31,7 +31,7 @@ _CACHED_IMAGES = 512
 _BATCH = 64
 
 
-def match_pairs(root: Path, features: Path, output: Path, pairs: Path | None = None, threads: int = 1) -> None:
+def match_pairs(root: Path, features: Path, output: Path, *, pairs: Path | None = None, threads: int = 1) -> None:
     """Match the listed pairs of a localisation dataset by mutual nearest neighbours, each unordered pair once.
 
     An interrupted run goes on with the pairs that are missing. Pairs with an image that has no features are left out;
@@ -45,34 +45,34 @@ def match_pairs(root: Path, features: Path, output: Path, pairs: Path | None = N
         threads: pairs matched at a time.
     """
     scene = read_scene(root, pairs)
-    with FeatureReader(features) as reader:
+    with DescribedImages(features, ()) as reader:
         names = dict.fromkeys(name for pair in scene.pairs for name in pair)
         missing = {name: reader.failed.get(name, "not in the feature file") for name in names if name not in reader}
         if len(missing) == len(names):
             raise HndescError(f"{features}: has features of no image of {root}; was it made from another dataset?")
         for name, reason in missing.items():
-            log.warning("%s: no features of '%s' (%s); its pairs are left out", features, name, reason)
+            logger.warning("%s: no features of '%s' (%s); its pairs are left out", features, name, reason)
         listed = [pair for pair in scene.pairs if not missing.keys() & set(pair)]
         keys = {_key(*pair) for pair in listed}
         if len(keys) < len(listed):
             raise HndescError(f"{root}: two images whose names differ in '/' and '-' only; rename one")
         settings = {"matcher": "mutual_nearest", "features": reader.settings}
-        stat = features.stat()
+        stat = Path(features).stat()
         with MatchWriter(output, settings, missing, source=f"{stat.st_size} {stat.st_mtime_ns}") as writer:
             _match(listed, reader, writer, threads)
 
 
-def _match(pairs: list[tuple[str, str]], reader: FeatureReader, writer: "MatchWriter", threads: int) -> None:
+def _match(pairs: list[tuple[str, str]], reader: DescribedImages, writer: "MatchWriter", threads: int) -> None:
     waiting = [pair for pair in pairs if pair not in writer]
     if len(waiting) < len(pairs):
-        log.info("%d of %d pairs were matched before; going on with the rest", len(pairs) - len(waiting), len(pairs))
+        logger.info("%d of %d pairs were matched before; going on with the rest", len(pairs) - len(waiting), len(pairs))
     read = lru_cache(_CACHED_IMAGES)(reader.read)
     progress = tqdm(total=len(pairs), initial=len(pairs) - len(waiting), desc="matching", unit="pair", disable=None)
-    with ThreadPoolExecutor(threads) as pool, progress:
+    with workers(threads) as pool_map, progress:
         for start in range(0, len(waiting), _BATCH):
             batch = waiting[start : start + _BATCH]
             loaded = [(read(first), read(second)) for first, second in batch]
-            for pair, (matches, scores) in zip(batch, pool.map(_match_loaded, loaded), strict=True):
+            for pair, (matches, scores) in zip(batch, pool_map(_match_loaded, loaded), strict=True):
                 writer.write(pair, matches, scores)
             writer.flush()
             progress.update(len(batch))

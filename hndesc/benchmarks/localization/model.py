@@ -3,18 +3,30 @@
 import logging
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TypeVar
 
-from hndesc.benchmarks.localization.colmap import assign_ids, pycolmap, to_camera, to_rigid, write_database
+from hndesc.benchmarks.localization.colmap import (
+    assign_ids,
+    opened,
+    pycolmap,
+    silenced,
+    to_camera,
+    to_rigid,
+    write_database,
+)
 from hndesc.benchmarks.localization.datasets import read_scene
 from hndesc.benchmarks.localization.matches import MatchReader
 from hndesc.benchmarks.localization.scene import Scene
+from hndesc.errors import HndescError
 from hndesc.features import FeatureReader
 from hndesc.files import write_json
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
+Settings = TypeVar("Settings")
 DATABASE, MODEL, SUMMARY = "database.db", "model", "map.json"
 
 
@@ -45,11 +57,21 @@ class MapperSettings:
         return options
 
 
+def make_settings(kind: type[Settings], changes: Mapping[str, float]) -> Settings:
+    """Return settings with `changes`; a name that they do not have is a HndescError."""
+    known = [field.name for field in fields(kind)]
+    for name in changes:
+        if name not in known:
+            raise HndescError(f"unknown setting '{name}' of localisation; choose from: {', '.join(known)}")
+    return kind(**changes)
+
+
 def build_map(
     root: Path,
     features: Path,
     matches: Path,
     output: Path,
+    *,
     pairs: Path | None = None,
     seed: int = 0,
     threads: int = 1,
@@ -67,7 +89,7 @@ def build_map(
         threads: of verification and bundle adjustment.
         **mapper: changes of `MapperSettings`.
     """
-    settings = MapperSettings(**mapper)
+    settings = make_settings(MapperSettings, mapper)
     scene = read_scene(root, pairs)
     ids = assign_ids(scene)
     output = Path(output)
@@ -99,11 +121,8 @@ def verify(database: Path, seed: int, threads: int) -> int:
     geometry = pycolmap.TwoViewGeometryOptions()
     geometry.ransac.random_seed = seed
     pycolmap.geometric_verification(database, verifier, two_view_geometry_options=geometry)
-    opened = pycolmap.Database.open(database)
-    try:
-        return opened.num_verified_image_pairs()
-    finally:
-        opened.close()
+    with opened(database) as connection:
+        return connection.num_verified_image_pairs()
 
 
 def triangulate(
@@ -115,13 +134,15 @@ def triangulate(
         `images`, `points`, `mean_track_length` and `mean_reprojection_error` (pixels); None where there is no point.
     """
     model = posed_model(scene, ids)
-    model = pycolmap.triangulate_points(
-        model, folder / DATABASE, scene.root, folder / MODEL, clear_points=True, options=options
-    )
+    # COLMAP would read every photo for the points' colours. It is shown a folder without photos, and complains.
+    with silenced():
+        model = pycolmap.triangulate_points(
+            model, folder / DATABASE, folder, folder / MODEL, clear_points=True, options=options
+        )
     model.write_binary(folder / MODEL)
     points = model.num_points3D()
     if not points:
-        log.warning("%s: no point could be triangulated; matches and poses do not agree", scene.root)
+        logger.warning("%s: no point could be triangulated; matches and poses do not agree", scene.root)
     return {
         "images": model.num_reg_images(),
         "points": points,

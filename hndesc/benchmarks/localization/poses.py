@@ -7,7 +7,6 @@ import numpy as np
 
 from hndesc.benchmarks.localization.scene import Pose
 from hndesc.errors import HndescError
-from hndesc.files import write_text
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
@@ -48,10 +47,10 @@ def read_poses(path: Path) -> dict[str, Pose]:
     return poses
 
 
-def write_poses(path: Path, poses: Mapping[str, Pose]) -> None:
-    """Write poses in the form that visuallocalization.net takes: names without their folders, all digits."""
+def format_poses(poses: Mapping[str, Pose]) -> str:
+    """Return poses as visuallocalization.net takes them: names without their folders, numbers with all digits."""
     lines = []
     for name, pose in poses.items():
         values = [*pose.quaternion(), *pose.translation]
         lines.append(" ".join([name.rpartition("/")[2], *(repr(float(value)) for value in values)]))
-    write_text(path, "\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"

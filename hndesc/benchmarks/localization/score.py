@@ -23,7 +23,7 @@ def pose_errors(estimates: Mapping[str, Pose], truth: Mapping[str, Pose]) -> dic
 def recall(
     errors: Sequence[tuple[float, float]], thresholds: Sequence[tuple[float, float]] = THRESHOLDS
 ) -> list[float]:
-    """Return the percentage of poses within each threshold (position and rotation both, limits included).
+    """Return the share (0 to 1) of poses within each threshold (position and rotation both, limits included).
 
     Args:
         errors: (position, degrees) of each query, at least one.
@@ -31,7 +31,7 @@ def recall(
     """
     values = np.asarray(errors, np.float64).reshape(-1, 1, 2)
     within = (values <= np.asarray(thresholds, np.float64)[None]).all(axis=2)
-    return [100.0 * float(share) for share in within.mean(axis=0)]
+    return within.mean(axis=0).tolist()
 
 
 def score(
@@ -42,8 +42,9 @@ def score(
     """Score each condition (day, night, …) and all queries together ("all").
 
     Returns:
-        Condition -> `queries` (those with known truth), `recall` (percent, keyed "0.25/2"), `median_position_error`,
-        `median_rotation_error` (degrees). A condition none of whose queries has a known truth is left out.
+        Condition -> `queries` (those with known truth), `recall` (share from 0 to 1, keyed "0.25/2"),
+        `median_position_error`, `median_rotation_error` (degrees). A condition none of whose queries has a known
+        truth is left out.
     """
     groups: dict[str, list[tuple[float, float]]] = {}
     for name, error in errors.items():

@@ -1,0 +1,117 @@
+"""The step that localises the queries of a dataset and scores them where the truth is known."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from hndesc.benchmarks.common import write_result
+from hndesc.benchmarks.localization.colmap import pycolmap
+from hndesc.benchmarks.localization.datasets import read_scene
+from hndesc.benchmarks.localization.matches import MatchReader
+from hndesc.benchmarks.localization.model import DATABASE, MODEL, SUMMARY, MapperSettings, make_settings
+from hndesc.benchmarks.localization.pnp import PnpSettings, estimate_by_pnp
+from hndesc.benchmarks.localization.poses import format_poses
+from hndesc.benchmarks.localization.queries import Estimate, complete, count_localized
+from hndesc.benchmarks.localization.registration import estimate_by_registration
+from hndesc.benchmarks.localization.scene import Scene
+from hndesc.benchmarks.localization.score import THRESHOLDS, pose_errors, score
+from hndesc.errors import HndescError
+from hndesc.features import FeatureReader
+from hndesc.files import read_json
+
+logger = logging.getLogger(__name__)
+
+METHODS = {"pnp": PnpSettings, "registration": MapperSettings}
+PROTOCOL = "queries against a map triangulated with known poses; recall within position and rotation thresholds"
+
+
+def localize_queries(
+    root: Path,
+    features: Path,
+    matches: Path,
+    map_folder: Path,
+    output: Path,
+    json_output: Path,
+    *,
+    pairs: Path | None = None,
+    method: str = "pnp",
+    seed: int = 0,
+    threads: int = 1,
+    **settings: float,
+) -> dict:
+    """Localise every query of a dataset and write the poses in the form that visuallocalization.net takes.
+
+    A query that cannot be localised takes the pose of its best retrieved database image, the first that it is paired
+    with; the log and the JSON name it and the reason.
+
+    Args:
+        root: folder of the dataset.
+        features: feature file.
+        matches: match file of the listed pairs.
+        map_folder: output of `hndesc.benchmarks.localization.model.build_map`.
+        output: poses, a line a query: `name qw qx qy qz tx ty tz`.
+        json_output: figures (recall and median errors where the truth is known), each query, settings.
+        pairs: another list of pairs than the dataset's own.
+        method: "pnp" (2D-3D matches) or "registration" (COLMAP's incremental mapper, as published).
+        seed: of RANSAC.
+        threads: of the mapper.
+        **settings: changes of `PnpSettings`, or of `MapperSettings` for "registration".
+
+    Returns:
+        What the JSON holds.
+    """
+    chosen = _settings(method, settings)
+    scene = read_scene(root, pairs)
+    summary = read_json(Path(map_folder) / SUMMARY)
+    model = pycolmap.Reconstruction(Path(map_folder) / MODEL)
+    with FeatureReader(features) as feature_reader, MatchReader(matches) as match_reader:
+        if method == "pnp":
+            estimates = estimate_by_pnp(scene, feature_reader, match_reader, model, chosen, seed)
+        else:
+            options = chosen.options(seed, threads)
+            estimates = estimate_by_registration(scene, feature_reader, Path(map_folder) / DATABASE, model, options)
+        made_from = {"features": feature_reader.settings, "matches": match_reader.settings}
+    used = {"method": method, "seed": seed, "thresholds": THRESHOLDS} | asdict(chosen)
+    text, record = _result(scene, estimates, summary)
+    record |= {"settings": used | {"map": summary["settings"]}} | made_from
+    write_result(output, json_output, text, record)
+    return record
+
+
+def _settings(method: str, changes: Mapping[str, float]) -> PnpSettings | MapperSettings:
+    if method not in METHODS:
+        raise HndescError(f"unknown localisation method '{method}'; choose one of: {', '.join(METHODS)}")
+    return make_settings(METHODS[method], changes)
+
+
+def _result(scene: Scene, estimates: Mapping[str, Estimate], summary: Mapping) -> tuple[str, dict]:
+    """Return the text of the poses and the record of the JSON."""
+    poses, records = complete(scene, estimates)
+    errors = pose_errors(poses, scene.truth)
+    for name, (position, rotation) in errors.items():
+        records[name] |= {"position_error": position, "rotation_error": rotation}
+    figures = score(errors, scene.conditions)
+    failures = {name: record["reason"] for name, record in records.items() if record["reason"]}
+    _report(figures, records)
+    return format_poses(poses), {
+        "kind": "localization",
+        "protocol": PROTOCOL,
+        "figures": figures | {"localized": count_localized(records), "map": summary["figures"]},
+        "counts": summary["counts"],
+        "problems": scene.problems,
+        "per_query": records,
+        "failures": [{"name": name, "reason": reason} for name, reason in failures.items()],
+    }
+
+
+def _report(figures: Mapping[str, dict], records: Mapping[str, dict]) -> None:
+    for name, record in records.items():
+        if record["pose_of"]:
+            reason, other = record["reason"], record["pose_of"]
+            logger.warning("'%s' could not be localised (%s): it takes the pose of '%s'", name, reason, other)
+    for condition, count in count_localized(records).items():
+        logger.info("%s: %d of %d queries localised", condition, count["localized"], count["queries"])
+    for condition, values in figures.items():
+        shares = " / ".join(f"{100 * share:.1f}" for share in values["recall"].values())
+        logger.info("%s: %s %% within %s", condition, shares, " / ".join(values["recall"]))

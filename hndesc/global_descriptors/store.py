@@ -1,0 +1,103 @@
+"""Global descriptors on disk: HDF5 in hloc's layout, a group a photo with `global_descriptor` (D, float32).
+
+A photo that could not be read has a group with the attribute `failed` (the reason) instead.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+from tqdm import tqdm
+
+from hndesc.errors import HndescError, ImageError
+from hndesc.global_descriptors import GlobalDescriptor, load_global_descriptor
+from hndesc.images import resize_longest
+from hndesc.photos import Photo
+
+RESIZE_MAX = 480
+logger = logging.getLogger(__name__)
+
+
+def describe_globally(
+    photos: Sequence[Photo],
+    output: str | os.PathLike,
+    descriptor: str = "efficientnet_lite0",
+    resize_max: int | None = RESIZE_MAX,
+) -> None:
+    """Describe each photo by one vector; an interrupted run with equal settings goes on where it stopped.
+
+    Args:
+        photos: what to describe; broken ones are skipped, warned about and recorded.
+        output: HDF5 file (see the module).
+        descriptor: name in `GLOBAL_DESCRIPTORS`.
+        resize_max: longest side in pixels; None leaves photos as they are.
+
+    Raises:
+        HndescError: unknown descriptor, or no photo that can be read.
+    """
+    output = Path(output)
+    model = load_global_descriptor(descriptor)
+    part = output.with_name(output.name + ".part")
+    with _open(part, {**model.settings, "resize_max": resize_max}) as file:
+        for photo in tqdm(photos, desc="photos described", disable=None):
+            if f"{photo.name}/global_descriptor" not in file:
+                _describe(photo, model, resize_max, file)
+        if not any(f"{photo.name}/global_descriptor" in file for photo in photos):
+            raise HndescError(f"none of {len(photos)} photos can be read, '{photos[0].path}' first; see the warnings")
+    os.replace(part, output)
+
+
+def read_global(path: str | os.PathLike, names: Sequence[str]) -> tuple[np.ndarray, dict[str, str], dict]:
+    """Read the descriptors of some photos.
+
+    Returns:
+        float32 N x D, a row a name, NaN for photos that failed; those photos with the reason; what made the file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise HndescError(f"{path}: no such file of global descriptors")
+    try:
+        with h5py.File(path, "r") as file:
+            missing = [name for name in names if name not in file]
+            if missing:
+                raise HndescError(f"{path}: no global descriptor of '{missing[0]}'; make the file from this dataset")
+            failed = {name: file[name].attrs["failed"] for name in names if "failed" in file[name].attrs}
+            vectors = {name: file[name]["global_descriptor"][()] for name in names if name not in failed}
+            settings = json.loads(file.attrs.get("settings", "{}"))
+    except (OSError, KeyError, ValueError) as error:
+        raise HndescError(f"{path}: not a complete file of global descriptors ({error}); make it again") from None
+    dimension = len(next(iter(vectors.values()), ()))
+    nothing = np.full(dimension, np.nan, np.float32)
+    return np.stack([vectors.get(name, nothing) for name in names]).astype(np.float32), failed, settings
+
+
+def _open(part: Path, settings: Mapping) -> h5py.File:
+    part.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(settings, sort_keys=True)
+    try:
+        file = h5py.File(part, "r+")
+        if file.attrs.get("settings") == text:
+            return file
+        file.close()
+    except OSError:
+        pass  # none yet, or cut short by a kill in the middle of a write
+    file = h5py.File(part, "w")
+    file.attrs["settings"] = text
+    return file
+
+
+def _describe(photo: Photo, model: GlobalDescriptor, resize_max: int | None, file: h5py.File) -> None:
+    try:
+        image = photo.read()
+    except ImageError as error:
+        logger.warning("%s: skipped: %s", photo.name, error)
+        file.require_group(photo.name).attrs["failed"] = str(error)
+        return
+    group = file.require_group(photo.name)
+    group.attrs.pop("failed", None)  # mended since an interrupted run
+    group["global_descriptor"] = model.describe(resize_longest(image, resize_max)[0])
+    file.flush()

@@ -1,0 +1,1 @@
+"""Learning descriptors from single photos: pairs, negatives, losses and the trainer."""

@@ -1,0 +1,89 @@
+"""Random changes of a crop's colours, on RGB uint8 images, with OpenCV and look-up tables."""
+
+import cv2
+import numpy as np
+
+from hndesc.images import to_gray
+from hndesc.training.settings import ColorSettings
+
+_LEVELS = np.arange(256, dtype=np.float64)
+_KERNELS = (3, 5, 7)
+_CLAHE_LIMIT = (1.0, 4.0)
+_CLAHE_TILES = (8, 8)
+_NOISE_VARIANCE = (10.0, 50.0)
+
+
+def change_colors(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
+    """Change the colours of an H x W x 3 uint8 image at random: one term of five, a blur, noise, each by chance."""
+    if generator.random() < settings.probability:
+        image = _one_of(generator, image, settings)
+    if generator.random() < settings.blur:
+        image = _blur(generator, image)
+    if generator.random() < settings.noise:
+        image = _noise(generator, image)
+    return image
+
+
+def _one_of(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
+    names = list(_TERMS)
+    weights = np.array([getattr(settings, name) for name in names])
+    if weights.sum() == 0:
+        return image
+    name = names[generator.choice(len(names), p=weights / weights.sum())]
+    return _TERMS[name](generator, image, settings)
+
+
+def _table(values: np.ndarray) -> np.ndarray:
+    return np.clip(np.round(values), 0, 255).astype(np.uint8)
+
+
+def _brightness_contrast(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
+    gain = 1.0 + generator.uniform(-settings.contrast, settings.contrast)
+    offset = 255.0 * generator.uniform(-settings.brightness, settings.brightness)
+    return cv2.LUT(image, _table(gain * _LEVELS + offset))
+
+
+def _hue_saturation(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
+    hue = generator.uniform(-settings.hue, settings.hue) * 256.0 / 360.0
+    saturation = generator.uniform(-settings.saturation, settings.saturation)
+    turned = (np.round(_LEVELS + hue) % 256).astype(np.uint8)
+    tables = np.stack([turned, _table(_LEVELS + saturation), _LEVELS.astype(np.uint8)], axis=1)
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
+    return cv2.cvtColor(cv2.LUT(hsv, tables[None]), cv2.COLOR_HSV2RGB_FULL)
+
+
+def _clahe(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
+    equalizer = cv2.createCLAHE(generator.uniform(*_CLAHE_LIMIT), _CLAHE_TILES)
+    lab[..., 0] = equalizer.apply(np.ascontiguousarray(lab[..., 0]))
+    return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
+
+
+def _gray(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
+    return cv2.cvtColor(to_gray(image), cv2.COLOR_GRAY2RGB)
+
+
+def _shuffle(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
+    return np.ascontiguousarray(image[..., generator.permutation(3)])
+
+
+_TERMS = {
+    "brightness_contrast": _brightness_contrast,
+    "hue_saturation": _hue_saturation,
+    "clahe": _clahe,
+    "gray": _gray,
+    "shuffle": _shuffle,
+}
+
+
+def _blur(generator: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    size = int(generator.choice(_KERNELS))
+    if generator.random() < 0.5:
+        return cv2.blur(image, (size, size))
+    return cv2.GaussianBlur(image, (size, size), 0)
+
+
+def _noise(generator: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    deviation = np.sqrt(generator.uniform(*_NOISE_VARIANCE))
+    noise = generator.standard_normal(image.shape, dtype=np.float32) * np.float32(deviation)
+    return np.clip(np.round(image + noise), 0, 255).astype(np.uint8)

@@ -1,0 +1,203 @@
+"""Batches of pairs, the same whatever the number of processes that make them and wherever training starts."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from hndesc.errors import HndescError, ImageError
+from hndesc.training.colors import change_colors
+from hndesc.training.negatives import NONE
+from hndesc.training.pairs import Pair, draw_crop, draw_pair
+from hndesc.training.photos import TrainingPhotos
+from hndesc.training.settings import TrainingSettings
+
+logger = logging.getLogger(__name__)
+
+# Photos tried for one place of a batch.
+_ATTEMPTS = 100
+_Crop = tuple[np.ndarray, np.ndarray]
+
+
+class Batch(NamedTuple):
+    """B pairs of crops, and B crops of similar photos where the negatives ask for them.
+
+    Attributes:
+        images: 2B (or 3B) x S x S x 3 uint8: first crops, second crops, crops of similar photos.
+        points: 2B (or 3B) x N x 2 float32, pixels of the crops, filled up with zeros.
+        counts: 2B (or 3B), keypoints of each crop; a pair's two crops have the same.
+        photos: B, index of each pair's photo.
+        similar: B, index of each similar photo, or of length 0.
+        names: the pairs' photos.
+        skipped: (photo, reason) of photos that could not be read.
+    """
+
+    images: Tensor
+    points: Tensor
+    counts: Tensor
+    photos: Tensor
+    similar: Tensor
+    names: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...]
+
+
+class PairBatches(Dataset):
+    """Batches by number: a batch depends on the seed and its number alone.
+
+    Args:
+        photos: where the data is.
+        names: the photos to draw from.
+        settings: of training.
+        stream: keeps apart the random numbers of training (0) and validation (1).
+    """
+
+    def __init__(
+        self, photos: TrainingPhotos, names: Sequence[str], settings: TrainingSettings, stream: int = 0
+    ) -> None:
+        self.photos, self.names, self.settings, self.stream = photos, list(names), settings, stream
+        self._with_similar = settings.loss.negatives == "in_batch_global"
+        self._index = {name: index for index, name in enumerate(photos.names)}
+
+    def __getitem__(self, number: int) -> Batch | HndescError:
+        """Make batch `number`; an error that the user must read is returned, for it to cross processes unharmed."""
+        try:
+            return self.batch(number)
+        except HndescError as error:
+            return error
+
+    def batch(self, number: int) -> Batch:
+        """Make batch `number`."""
+        size = self.settings.batch_size
+        skipped: dict[str, str] = {}
+        drawn = [self._draw(number * size + place, name, skipped) for place, name in enumerate(self.order(number))]
+        return self._collate(drawn, skipped)
+
+    def order(self, number: int) -> list[str]:
+        """Return the photos of batch `number`: epoch by epoch in a new order, without repetition where they suffice."""
+        size, total = self.settings.batch_size, len(self.names)
+        if size <= total:
+            epoch, place = divmod(number, total // size)
+            return [self.names[row] for row in self._permutation(epoch)[place * size : (place + 1) * size]]
+        places = np.arange(number * size, (number + 1) * size)
+        orders = {epoch: self._permutation(epoch) for epoch in {int(place) // total for place in places}}
+        return [self.names[orders[int(place) // total][place % total]] for place in places]
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        return self._generator(0, epoch).permutation(len(self.names))
+
+    def _generator(self, purpose: int, *key: int) -> np.random.Generator:
+        return np.random.default_rng((self.settings.seed, self.stream, purpose, *key))
+
+    def _draw(self, index: int, name: str, skipped: dict[str, str]) -> "_Drawn":
+        """Draw pair `index` from photo `name`, or from another where that one is broken or gives none."""
+        for attempt in range(_ATTEMPTS):
+            generator = self._generator(1, index, attempt)
+            try:
+                pair = self._pair(generator, name)
+                if pair is not None:
+                    crops = [(pair.anchor, pair.anchor_points), (pair.positive, pair.positive_points)]
+                    return self._finish(generator, name, crops, skipped)
+            except ImageError as error:
+                skipped[name] = str(error)
+            name = self.names[generator.integers(len(self.names))]
+        raise HndescError(
+            f"no pair with common keypoints could be drawn from {_ATTEMPTS} photos of {self.photos.folder}, the last "
+            f"one '{name}'; use larger photos, a smaller crop_size or more keypoints"
+        )
+
+    def _pair(self, generator: np.random.Generator, name: str) -> Pair | None:
+        settings = self.settings
+        photo = other = self.photos.photo(name)
+        if self.photos.copies and generator.random() < settings.stylized_probability:
+            other = self.photos.stylized_copy(name)
+        keypoints = self.photos.keypoints(name)
+        return draw_pair(
+            generator, (photo, other), keypoints, settings.crop_size, settings.max_keypoints, settings.pair
+        )
+
+    def _finish(
+        self, generator: np.random.Generator, name: str, crops: list[_Crop], skipped: dict[str, str]
+    ) -> "_Drawn":
+        """Add the crop of a similar photo where there is one, and change the colours of all."""
+        similar = self._similar(generator, name, skipped)
+        if similar is not None:
+            crops = [*crops, similar[1]]
+        colored = [(change_colors(generator, crop, self.settings.color), points) for crop, points in crops]
+        return _Drawn(name, colored, None if similar is None else similar[0])
+
+    def _similar(self, generator: np.random.Generator, name: str, skipped: dict[str, str]) -> tuple[str, _Crop] | None:
+        """Cut a crop of the nearest photo that is at least as large as a crop, where the negatives ask for one."""
+        settings = self.settings
+        if not self._with_similar:
+            return None
+        for other in self.photos.neighbours.get(name, ()):
+            if min(self.photos.size(other)) < settings.crop_size:
+                continue
+            try:
+                photo = self.photos.photo(other)
+            except ImageError as error:
+                skipped[other] = str(error)
+                continue
+            keypoints = self.photos.keypoints(other)
+            return other, draw_crop(generator, photo, keypoints, settings.crop_size, settings.max_keypoints)
+        return None
+
+    def _collate(self, drawn: Sequence["_Drawn"], skipped: dict[str, str]) -> Batch:
+        settings, count = self.settings, len(drawn)
+        rows = count * (3 if self._with_similar else 2)
+        images = np.zeros((rows, settings.crop_size, settings.crop_size, 3), np.uint8)
+        points = np.zeros((rows, settings.max_keypoints, 2), np.float32)
+        counts = np.zeros(rows, np.int64)
+        for place, one in enumerate(drawn):
+            for part, (crop, keypoints) in enumerate(one.crops):
+                row = part * count + place
+                images[row], points[row, : len(keypoints)], counts[row] = crop, keypoints, len(keypoints)
+        return Batch(
+            *(torch.from_numpy(array) for array in (images, points, counts)),
+            torch.tensor([self._index[one.name] for one in drawn]),
+            torch.tensor(
+                [self._index.get(one.similar, NONE) for one in drawn if self._with_similar], dtype=torch.int64
+            ),
+            tuple(one.name for one in drawn),
+            tuple(skipped.items()),
+        )
+
+
+class _Drawn(NamedTuple):
+    name: str
+    crops: list[_Crop]
+    similar: str | None
+
+
+def stream_batches(dataset: PairBatches, numbers: range, workers: int, pin_memory: bool = False) -> Iterator[Batch]:
+    """Yield the batches of `numbers` in order, made by this process (no workers) or by others, ahead of use.
+
+    A photo that could not be read is warned about once.
+    """
+    dataset.photos.close()
+    loader = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=numbers,
+        num_workers=workers,
+        pin_memory=pin_memory,
+        worker_init_fn=_one_thread if workers else None,
+    )
+    warned: set[str] = set()
+    for batch in loader:
+        if isinstance(batch, HndescError):
+            raise batch
+        for name, reason in batch.skipped:
+            if name not in warned:
+                logger.warning("photo left out, another takes its place: %s", reason)
+                warned.add(name)
+        yield batch
+
+
+def _one_thread(worker: int) -> None:
+    cv2.setNumThreads(1)

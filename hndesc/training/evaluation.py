@@ -1,0 +1,79 @@
+"""From batches to descriptors, losses and matching accuracy: what training and validation share."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from hndesc.errors import HndescError
+from hndesc.models.sampling import normalize_images, sample_descriptors
+from hndesc.training.data import Batch
+from hndesc.training.losses import Anchors, Loss, descriptor_loss
+from hndesc.training.settings import LossSettings
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def describe(
+    model: nn.Module, batch: Batch, device: torch.device, precision: str = "float32"
+) -> tuple[Anchors, tuple[Tensor, Tensor] | None]:
+    """Run the crops of a batch through a network and read the descriptors at their keypoints.
+
+    Returns:
+        The anchors, and the descriptors (H x D) and photos (H) of similar photos' keypoints where the batch has any.
+    """
+    images = normalize_images(batch.images.to(device, non_blocking=True))
+    points, counts = (values.to(device, non_blocking=True) for values in (batch.points, batch.counts))
+    with torch.autocast(device.type, _DTYPES[precision], enabled=precision != "float32"):
+        dense = model(images)
+    sampled = sample_descriptors(dense, points, tuple(images.shape[-2:]))
+    valid = torch.arange(points.shape[1], device=device)[None] < counts[:, None]
+    pairs = len(batch.photos)
+    photos = batch.photos.to(device)
+    place, _ = valid[:pairs].nonzero(as_tuple=True)
+    first, second = sampled[:pairs][valid[:pairs]], sampled[pairs : 2 * pairs][valid[:pairs]]
+    anchors = Anchors(first, second, place, photos[place])
+    if len(batch.similar) == 0:
+        return anchors, None
+    rest = valid[2 * pairs :]
+    owner, _ = rest.nonzero(as_tuple=True)
+    return anchors, (sampled[2 * pairs :][rest], batch.similar.to(device)[owner])
+
+
+def batch_loss(
+    model: nn.Module, batch: Batch, settings: LossSettings, device: torch.device, precision: str, seed: int
+) -> Loss:
+    """Return the loss of a batch; `seed` draws the `random` negatives."""
+    anchors, similar = describe(model, batch, device, precision)
+    return descriptor_loss(anchors, settings, similar, torch.Generator().manual_seed(seed))
+
+
+def matching_accuracy(anchors: Anchors) -> tuple[int, int]:
+    """Count the keypoints whose nearest descriptor in their pair's second crop is their own; return (right, all)."""
+    if len(anchors.pair) == 0:
+        return 0, 0
+    similarity = anchors.anchor @ anchors.positive.T
+    similarity = similarity.masked_fill(anchors.pair[None] != anchors.pair[:, None], -torch.inf)
+    own = torch.arange(len(anchors.pair), device=anchors.pair.device)
+    return int((similarity.argmax(dim=1) == own).sum()), len(anchors.pair)
+
+
+@torch.no_grad()
+def validate(
+    model: nn.Module, batches: Iterable[Batch], settings: LossSettings, device: torch.device, precision: str, seed: int
+) -> dict[str, float]:
+    """Score a network on fixed batches: mean loss and share of right nearest neighbours, over all keypoints."""
+    model.eval()
+    total = count = right = compared = 0.0
+    for number, batch in enumerate(batches):
+        anchors, similar = describe(model, batch, device, precision)
+        loss = descriptor_loss(anchors, settings, similar, torch.Generator().manual_seed(seed + number))
+        hits, keypoints = matching_accuracy(anchors)
+        total, count = total + float(loss.value) * loss.count, count + loss.count
+        right, compared = right + hits, compared + keypoints
+    model.train()
+    if count == 0:
+        raise HndescError(
+            "no keypoint of the validation pairs has a negative; raise validation.share or use more photos"
+        )
+    return {"validation_loss": total / count, "accuracy": right / compared}

@@ -1,0 +1,199 @@
+"""The training loop: update, watch, keep the best, save the state."""
+
+import logging
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from hndesc.errors import HndescError
+from hndesc.training.data import Batch, PairBatches, stream_batches
+from hndesc.training.evaluation import batch_loss, validate
+from hndesc.training.history import History, Scalars
+from hndesc.training.losses import Loss
+from hndesc.training.settings import SchedulerSettings, TrainingSettings
+from hndesc.training.state import StateFolder
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Best:
+    """The weights with the lowest validation loss so far, and where they stood."""
+
+    step: int = -1
+    loss: float = math.inf
+    accuracy: float = math.nan
+    weights: dict[str, Tensor] | None = None
+
+
+class Trainer:
+    """Train a network on batches of pairs.
+
+    Args:
+        model: with its initial weights.
+        batches: training batches by number.
+        validation: fixed batches of held-out photos.
+        settings: of training.
+        state: where the rolling state lies.
+
+    Attributes:
+        model: holds the latest weights.
+        best: the weights with the lowest validation loss, the initial ones among them.
+        history: its rows.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        batches: PairBatches,
+        validation: list[Batch],
+        settings: TrainingSettings,
+        state: StateFolder,
+    ) -> None:
+        self.settings, self.batches, self.validation, self.state = settings, batches, validation, state
+        self.device = choose_device(settings.device)
+        layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+        self.model = model.to(self.device, memory_format=layout).train()
+        self.network = torch.compile(self.model) if settings.compile else self.model
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
+        self.history, self.best, self.step = History(), Best(), 0
+        self._earlier, self._start = 0.0, time.monotonic()
+
+    def run(self) -> None:
+        """Train to the last step, from the saved state where there is one.
+
+        Raises:
+            HndescError: a loss that is not finite, or a batch without a keypoint that could be compared; the state
+                before that step is saved.
+        """
+        self._restore()
+        scalars = Scalars(self.state.logs, self.step)
+        try:
+            if self.step == 0 and not self.history.rows:
+                self._record(scalars, self._validate())
+            self._loop(scalars)
+        finally:
+            scalars.close()
+        if self.best.step == 0:
+            logger.warning("no validation was better than that of the initial weights: these are kept")
+
+    def _loop(self, scalars: Scalars) -> None:
+        settings, steps = self.settings, self.settings.steps
+        numbers = range(self.step * settings.accumulation, steps * settings.accumulation)
+        stream = stream_batches(self.batches, numbers, settings.workers, self.device.type == "cuda")
+        with tqdm(total=steps, initial=self.step, desc="training", unit="step", disable=None) as bar:
+            while self.step < steps:
+                loss, ap = self._update(stream)
+                self.step += 1
+                self.history.add(loss, ap)
+                bar.update()
+                bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+                self._after_step(scalars)
+
+    def _after_step(self, scalars: Scalars) -> None:
+        settings, last = self.settings, self.step == self.settings.steps
+        if last or self.step % settings.validation.every == 0:
+            self._record(scalars, self._validate())
+        elif self.step % settings.log_every == 0:
+            self._record(scalars, None)
+        if last or self.step % settings.save_every == 0:
+            self.save()
+
+    def _update(self, stream: Iterator[Batch]) -> tuple[float, float]:
+        """Make one update of the weights; return the mean loss and average precision of its batches."""
+        settings = self.settings
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(settings.learning_rate, settings.scheduler, self.step, settings.steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses, precisions = [], []
+        for part in range(settings.accumulation):
+            batch = next(stream)
+            loss = self._loss(batch, self.step * settings.accumulation + part)
+            (loss.value / settings.accumulation).backward()
+            losses.append(loss.value.item())
+            precisions.append(loss.ap.item())
+        if settings.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_clip)
+        self.optimizer.step()
+        return sum(losses) / len(losses), sum(precisions) / len(precisions)
+
+    def _loss(self, batch: Batch, number: int) -> Loss:
+        settings = self.settings
+        loss = batch_loss(self.network, batch, settings.loss, self.device, settings.precision, settings.seed + number)
+        if loss.count == 0:
+            self._stop(batch, "has no keypoint with a negative", "use more or other photos, or a larger batch_size")
+        if not math.isfinite(loss.value.item()):
+            self._stop(batch, "has a loss that is not finite", "lower learning_rate, or set gradient_clip")
+        return loss
+
+    def _stop(self, batch: Batch, what: str, cure: str) -> None:
+        self.save()
+        raise HndescError(
+            f"training stopped at step {self.step}: the batch of {', '.join(batch.names)} {what}; {cure} "
+            f"(the state before this step is in {self.state.file})"
+        )
+
+    def _validate(self) -> dict[str, float]:
+        settings = self.settings
+        scores = validate(self.network, self.validation, settings.loss, self.device, settings.precision, settings.seed)
+        if scores["validation_loss"] < self.best.loss:
+            weights = {name: values.detach().cpu().clone() for name, values in self.model.state_dict().items()}
+            self.best = Best(self.step, scores["validation_loss"], scores["accuracy"], weights)
+        logger.info(
+            "step %d: validation loss %.4f, accuracy %.3f", self.step, scores["validation_loss"], scores["accuracy"]
+        )
+        return scores
+
+    def _record(self, scalars: Scalars, validation: dict[str, float] | None) -> None:
+        rate = learning_rate(self.settings.learning_rate, self.settings.scheduler, self.step, self.settings.steps)
+        scalars.write(self.history.close_row(self.step, rate, self._seconds(), validation))
+
+    def _seconds(self) -> float:
+        return self._earlier + time.monotonic() - self._start
+
+    def save(self) -> None:
+        """Save all that an interrupted run needs to go on."""
+        self.state.save(
+            {
+                "step": self.step,
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "best": vars(self.best),
+                "history": self.history.state(),
+                "seconds": self._seconds(),
+            }
+        )
+
+    def _restore(self) -> None:
+        state: dict[str, Any] | None = self.state.load()
+        if state is None:
+            return
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.best = state["step"], Best(**state["best"])
+        self.history, self._earlier = History(**state["history"]), state["seconds"]
+
+
+def learning_rate(base: float, scheduler: SchedulerSettings, step: int, steps: int) -> float:
+    """Return the learning rate of the update number `step` (from 0) of `steps`."""
+    rise = min(1.0, (step + 1) / (scheduler.warmup + 1))
+    if scheduler.kind == "step":
+        return base * rise * scheduler.factor ** (step // scheduler.every)
+    if scheduler.kind == "cosine":
+        return base * rise * 0.5 * (1 + math.cos(math.pi * min(step, steps) / steps))
+    return base * rise
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name; "auto" is the GPU where there is one."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise HndescError("training setting 'device' is 'cuda', but torch finds no GPU; use 'auto' or 'cpu'")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

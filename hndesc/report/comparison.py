@@ -1,0 +1,154 @@
+"""The main figures of descriptors on each benchmark, read from results and laid out as tables."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hndesc.errors import HndescError
+from hndesc.report.results import Result
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One column of a table.
+
+    Attributes:
+        group: heading shared by neighbouring columns, with the unit.
+        name: heading of the column below it.
+        keys: where results keep it.
+        factor: from the stored value to the shown one.
+        digits: decimals shown.
+        lower: whether less is better.
+        total: where results keep the count that a stored count is a share of, if it is one.
+    """
+
+    group: str
+    name: str
+    keys: tuple[str, ...]
+    factor: float = 1.0
+    digits: int = 3
+    lower: bool = False
+    total: tuple[str, ...] = ()
+
+    def read(self, result: Result) -> float:
+        """Return the figure as shown, rounded; NaN where there is nothing to average."""
+        value = result.number(*self.keys) * self.factor
+        if self.total:
+            value /= result.number(*self.total)
+        return round(value, self.digits)
+
+
+@dataclass
+class Table:
+    """The figures of one benchmark.
+
+    Attributes:
+        benchmark: its name.
+        protocol: what was measured, one line.
+        figures: the columns.
+        rows: descriptor -> values, in the order of `figures`.
+        difference: label and values of the difference of two rows, if both are there.
+        remarks: further lines.
+    """
+
+    benchmark: str
+    protocol: str
+    figures: list[Figure]
+    rows: dict[str, list[float]]
+    difference: tuple[str, list[float]] | None = None
+    remarks: list[str] = field(default_factory=list)
+
+    def best(self, column: int) -> float:
+        """Return the best value of a column; NaN when there is nothing to compare."""
+        values = [row[column] for row in self.rows.values() if not math.isnan(row[column])]
+        if len(self.rows) < 2 or not values:
+            return math.nan
+        return min(values) if self.figures[column].lower else max(values)
+
+
+def gather(
+    results: Sequence[Path], benchmarks: Sequence[str], descriptors: Sequence[str], difference: tuple[str, str]
+) -> list[Table]:
+    """Read results into tables, in the order in which benchmarks and descriptors are first named."""
+    if not results:
+        raise HndescError("no results to make tables of; score at least one benchmark")
+    grouped: dict[str, dict[str, Result]] = {}
+    for path, benchmark, descriptor in zip(results, benchmarks, descriptors, strict=True):
+        group = grouped.setdefault(benchmark, {})
+        if descriptor in group:
+            raise HndescError(f"{path}: a result of {descriptor} on {benchmark} is already given; name each once")
+        group[descriptor] = Result(path)
+    return [_table(benchmark, group, difference) for benchmark, group in grouped.items()]
+
+
+def _table(benchmark: str, results: Mapping[str, Result], difference: tuple[str, str]) -> Table:
+    first = next(iter(results.values()))
+    figures = _figures(first)
+    for result in results.values():
+        if result.kind != first.kind:
+            raise HndescError(f"{result.path}: a {result.kind} result among {first.kind} results of {benchmark}")
+    rows = {name: [figure.read(result) for figure in figures] for name, result in results.items()}
+    table = Table(benchmark, str(first.get("protocol")), figures, rows)
+    for name, result in results.items():
+        if count := _failures(result):
+            table.remarks.append(f"{name}: {count} failed and count against it; {result.path.name} names them.")
+    one, other = difference
+    if one in rows and other in rows:
+        values = [a - b for a, b in zip(rows[one], rows[other], strict=True)]
+        table.difference = f"{one} \N{MINUS SIGN} {other}", values
+    return table
+
+
+def _failures(result: Result) -> int:
+    failures = result.get("failures")
+    return len(failures["features"] if isinstance(failures, Mapping) else failures)
+
+
+def _figures(result: Result) -> list[Figure]:
+    """Return the main figures of a kind of benchmark."""
+    if result.kind == "hpatches":
+        return _hpatches_figures()
+    if result.kind == "retrieval":
+        return _retrieval_figures()
+    if result.kind == "localization":
+        return _localization_figures(result)
+    raise HndescError(f"{result.path}: no table for a benchmark of kind '{result.kind}'")
+
+
+def _hpatches_figures() -> list[Figure]:
+    groups = (("MMA@{} px", "mma"), ("Homography accuracy@{} px", "homography_accuracy"))
+    return [
+        Figure(title.format(threshold), kind, ("figures", key, str(threshold), kind))
+        for title, key in groups
+        for threshold in (1, 3, 5)
+        for kind in ("v", "i", "avg")
+    ]
+
+
+def _retrieval_figures() -> list[Figure]:
+    groups = (("mAP re-ranked (%)", "figures"), ("mAP of the shortlist alone (%)", "figures_before"))
+    return [
+        Figure(title, setup.capitalize(), (key, "mAP", setup), 100.0, 2)
+        for title, key in groups
+        for setup in ("easy", "medium", "hard")
+    ]
+
+
+def _localization_figures(result: Result) -> list[Figure]:
+    figures = []
+    known = result.get("figures")
+    for condition in sorted(result.get("figures", "localized")):
+        place = ("figures", "localized", condition)
+        queries = f"{condition} queries"
+        figures.append(Figure(queries, "localized (%)", (*place, "localized"), 100.0, 1, total=(*place, "queries")))
+        if condition not in known:  # nobody but the benchmark's server knows the truth
+            continue
+        for threshold in result.get("figures", condition, "recall"):
+            metres, degrees = threshold.split("/")
+            name = f"{metres} m, {degrees}\N{DEGREE SIGN} (%)"
+            figures.append(Figure(queries, name, ("figures", condition, "recall", threshold), 1.0, 1))
+        median = ("figures", condition, "median_position_error"), ("figures", condition, "median_rotation_error")
+        figures.append(Figure(queries, "median (m)", median[0], digits=3, lower=True))
+        figures.append(Figure(queries, "median (\N{DEGREE SIGN})", median[1], digits=2, lower=True))
+    return figures

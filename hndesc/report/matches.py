@@ -1,0 +1,160 @@
+"""Match pictures: two photos side by side, correct matches in green and wrong ones in red."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+
+from hndesc.errors import HndescError
+from hndesc.features import FeatureReader, Features
+from hndesc.geometry import warp_points
+from hndesc.images import read_image, scale_points
+from hndesc.matching import estimate_homography, match_features
+from hndesc.report.style import INLIER, OUTLIER, figure
+
+_HEIGHT = 480  # pixels of each photo in the picture
+_GAP = 12
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The matches of an image pair.
+
+    Attributes:
+        first, second: K x 2 pixels of the first and the second image.
+        correct: K bool.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    correct: np.ndarray
+
+
+def plot_matches(
+    images: tuple[Path, Path],
+    names: tuple[str, str],
+    features: Sequence[Path],
+    output: Path,
+    labels: Sequence[str] = (),
+    homography: Path | None = None,
+    threshold: float = 3.0,
+    most_lines: int = 400,
+) -> None:
+    """Draw the matches of an image pair, one row a feature file.
+
+    Args:
+        images: the two photos.
+        names: their names in the feature files.
+        features: feature files with descriptors.
+        output: PNG or SVG.
+        labels: what to call each feature file; its stem if left out.
+        homography: text file of the true 3 x 3 homography, first to second; without it one is estimated.
+        threshold: largest distance of a correct match, pixels of the second photo.
+        most_lines: draw at most so many matches a row, picked evenly at random; the title counts all.
+    """
+    rows = []
+    for path, label in zip(features, labels or [Path(path).stem for path in features], strict=True):
+        with FeatureReader(path) as reader:
+            rows.append((label, reader.read(names[0]), reader.read(names[1])))
+    truth = None if homography is None else _read_homography(Path(homography))
+    photos = (read_image(images[0]), read_image(images[1]))
+    draw_matches(photos, names, rows, output, truth, threshold, most_lines)
+
+
+def draw_matches(
+    photos: tuple[np.ndarray, np.ndarray],
+    names: tuple[str, str],
+    rows: Sequence[tuple[str, Features, Features]],
+    output: Path,
+    homography: np.ndarray | None = None,
+    threshold: float = 3.0,
+    most_lines: int = 400,
+) -> list[Matches]:
+    """Draw the matches of an image pair, one row a pair of features; the arguments are those of `plot_matches`.
+
+    Args:
+        rows: (label, features of the first photo, features of the second).
+        homography: 3 x 3, first to second; None to estimate one for each row by RANSAC.
+
+    Returns:
+        All matches of each row.
+    """
+    if not rows:
+        raise HndescError(f"{output}: no features to draw matches of")
+    canvas, factors, shift = _side_by_side(*photos)
+    height, width = canvas.shape[:2]
+    size = 11.0
+    found = [judge_matches(a, b, homography, threshold) for _, a, b in rows]
+    with figure(output, size, len(rows) * (size * height / width + 0.35) + 0.45) as drawing:
+        kind = "the true homography" if homography is not None else "a homography estimated by RANSAC"
+        drawing.suptitle(f"{names[0]}  \N{RIGHTWARDS ARROW}  {names[1]}: green within {threshold:g} px of {kind}")
+        for axes, (label, *_), matches in zip(
+            drawing.subplots(len(rows), squeeze=False)[:, 0], rows, found, strict=True
+        ):
+            axes.imshow(canvas)
+            axes.set_axis_off()
+            axes.set_title(_title(label, matches, most_lines))
+            shown = _pick(len(matches.first), most_lines)
+            first, second = scale_points(matches.first, factors[0]), scale_points(matches.second, factors[1]) + shift
+            _draw_lines(axes, np.stack([first, second], axis=1)[shown], matches.correct[shown])
+    return found
+
+
+def judge_matches(a: Features, b: Features, homography: np.ndarray | None, threshold: float) -> Matches:
+    """Match two images and tell right from wrong by a homography, estimated from the matches when it is None."""
+    pairs = match_features(a, b)
+    first, second = a.keypoints[pairs[:, 0]], b.keypoints[pairs[:, 1]]
+    if homography is None:
+        return Matches(first, second, estimate_homography(first, second, threshold)[1])
+    distance = np.linalg.norm(warp_points(homography, first) - second, axis=1)
+    return Matches(first, second, distance <= threshold)
+
+
+def _title(label: str, matches: Matches, most_lines: int) -> str:
+    count, correct = len(matches.first), int(matches.correct.sum())
+    share = f" ({100 * correct / count:.0f} %)" if count else ""
+    drawn = f", {most_lines} of them drawn" if count > most_lines else ""
+    return f"{label}: {correct} of {count} matches correct{share}{drawn}"
+
+
+def _pick(count: int, most: int) -> np.ndarray:
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])
+
+
+def _draw_lines(axes: Axes, lines: np.ndarray, correct: np.ndarray) -> None:
+    # The wrong ones first: the right ones lie above them.
+    for mask, colour, alpha, name in ((~correct, OUTLIER, 0.45, "outliers"), (correct, INLIER, 0.6, "inliers")):
+        axes.add_collection(LineCollection(lines[mask], colors=colour, linewidths=0.7, alpha=alpha, gid=name))
+        ends = lines[mask].reshape(-1, 2)
+        axes.scatter(ends[:, 0], ends[:, 1], s=2.5, color=colour, linewidths=0)
+
+
+def _side_by_side(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+    """Put two photos on one white canvas; returns it, the factors (sx, sy) of each and the shift of the second."""
+    resized, factors = zip(*(_to_height(photo) for photo in (first, second)), strict=True)
+    shift = resized[0].shape[1] + _GAP
+    canvas = np.full((_HEIGHT, shift + resized[1].shape[1], 3), 255, np.uint8)
+    canvas[:, : resized[0].shape[1]] = resized[0]
+    canvas[:, shift:] = resized[1]
+    return canvas, list(factors), np.array([shift, 0.0])
+
+
+def _to_height(photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    height, width = photo.shape[:2]
+    size = (max(1, round(width * _HEIGHT / height)), _HEIGHT)
+    way = cv2.INTER_AREA if height > _HEIGHT else cv2.INTER_CUBIC
+    return cv2.resize(photo, size, interpolation=way), np.array([size[0] / width, size[1] / height])
+
+
+def _read_homography(path: Path) -> np.ndarray:
+    try:
+        matrix = np.loadtxt(path)
+    except (OSError, ValueError) as error:
+        raise HndescError(f"{path}: not a homography in text form ({error})") from None
+    if matrix.shape != (3, 3):
+        raise HndescError(f"{path}: a homography has 3 x 3 numbers, this file {' x '.join(map(str, matrix.shape))}")
+    return matrix

@@ -1,0 +1,81 @@
+"""Sheets of stylized photos: photo, style and copy side by side."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from hndesc.errors import HndescError
+from hndesc.images import read_image, resize_longest
+from hndesc.report.style import figure
+
+_COLUMNS = ("photo", "style", "copy")
+_LONGEST = 480  # pixels of a picture in the sheet
+
+
+def plot_stylization(photos: Path, styles: Path, stylized: Path, output: Path, count: int = 6) -> None:
+    """Draw a sheet of photos, the styles drawn for them and the stylized copies, two to a row.
+
+    Args:
+        photos: folder of photos.
+        styles: folder of style photos.
+        stylized: folder that `hndesc.stylization.step.stylize_photos` made of the two.
+        output: PNG or SVG.
+        count: photos to show, spread over the classes of styles; fewer where there are fewer.
+    """
+    chosen = choose_rows(_read_table(Path(stylized) / "stylized.tsv"), count)
+    folders = {"photo": Path(photos), "style": Path(styles), "copy": Path(stylized)}
+    rows = -(-len(chosen) // 2)
+    with figure(output, 13.0, 1.75 * rows + 0.4) as drawing:
+        grid = drawing.subplots(rows, 7, squeeze=False, width_ratios=(1, 1, 1, 0.06, 1, 1, 1))
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for place, entry in enumerate(chosen.to_dict("records")):
+            row, start = place // 2, 4 * (place % 2)
+            for axes, kind in zip(grid[row, start : start + 3], _COLUMNS, strict=True):
+                _show(axes, folders[kind] / entry[kind], _caption(kind, entry))
+
+
+def choose_rows(table: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Pick `count` rows of a table of copies: the classes in turn, in each those that lie evenly apart."""
+    if table.empty or count < 1:
+        raise HndescError(f"no stylized photo to show ({len(table)} in the table, {count} asked for)")
+    # How far into its class each row lies, in an order that halves the gaps (van der Corput): even for any count.
+    rank = table.groupby("class").cumcount()
+    size = table.groupby("class")["class"].transform("size")
+    order = [_halving(position, total) for position, total in zip(rank, size, strict=True)]
+    return table.assign(order=order).sort_values(["order", "class"], kind="stable").head(count).drop(columns="order")
+
+
+def _halving(position: int, total: int) -> int:
+    bits = max(1, (total - 1).bit_length())
+    turned = sorted(range(total), key=lambda index: int(f"{index:0{bits}b}"[::-1], 2))
+    return turned.index(position)
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise HndescError(f"{path}: no such file; stylize the photos first") from None
+    if missing := [name for name in ("photo", "copy", "style", "class") if name not in table]:
+        raise HndescError(f"{path}: no column '{missing[0]}'; stylize the photos again")
+    return table
+
+
+def _caption(kind: str, entry: dict[str, str]) -> str:
+    if kind == "copy":
+        return "stylized"
+    group = f" ({entry['class']})" if kind == "style" and entry["class"] != "all" else ""
+    return f"{kind}: {_shorten(Path(entry[kind]).name)}{group}"
+
+
+def _shorten(name: str, most: int = 24) -> str:
+    return name if len(name) <= most else f"{name[: most // 2 - 1]}\N{HORIZONTAL ELLIPSIS}{name[-most // 2 :]}"
+
+
+def _show(axes: Axes, path: Path, caption: str) -> None:
+    image: np.ndarray = resize_longest(read_image(path), _LONGEST)[0]
+    axes.imshow(image)
+    axes.set_title(caption, fontsize=8)

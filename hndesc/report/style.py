@@ -1,0 +1,43 @@
+"""One look for all figures, and how they are written."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from hndesc.files import atomic_path
+
+# Okabe and Ito's colours, told apart with any kind of colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+INLIER, OUTLIER = "#00D870", "#E4002B"  # one light, one dark, so that they differ without colour, too
+
+_LOOK = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4.5,
+    "legend.frameon": False,
+    "figure.titlesize": 12,
+    "svg.hashsalt": "hndesc",
+}
+
+
+@contextmanager
+def figure(output: str | os.PathLike, width: float, height: float) -> Iterator[Figure]:
+    """Yield a figure of `width` x `height` inches that is written to `output` (PNG at 150 dpi, or SVG) on success."""
+    with matplotlib.rc_context(_LOOK):
+        drawing = Figure(figsize=(width, height), layout="constrained")
+        yield drawing
+        with atomic_path(output) as temporary:
+            # No date in the file: the same input gives the same bytes.
+            metadata = {"Date": None} if temporary.suffix == ".svg" else None
+            drawing.savefig(temporary, dpi=150, metadata=metadata)

@@ -29,7 +29,7 @@ class Registry:
         module = importlib.import_module(self.module(name))
         return getattr(module, self.places[name].partition(":")[2])
 
-    def build(self, name: str, **settings: Any) -> Any:
+    def build(self, name: str, /, **settings: Any) -> Any:
         """Call what is registered as `name` with `settings`; one that it does not take is a HndescError."""
         part = self.load(name)
         try:

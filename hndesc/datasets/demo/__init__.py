@@ -1,0 +1,75 @@
+"""The demo: training photos, styles and three benchmarks, made of photographs that Python packages bundle.
+
+It shows that every step works and whether a change helps or hurts on small, known ground. Its pictures are rendered
+from few photographs: figures on it compare with no published ones, of this method or of any other.
+"""
+
+import logging
+import os
+import shutil
+from pathlib import Path
+
+from hndesc.files import write_text
+
+logger = logging.getLogger(__name__)
+
+PARTS = ("photos", "styles", "sequences", "retrieval", "scene")
+
+
+def make_demo(output: str | os.PathLike, seed: int = 0) -> None:
+    """Make the demo data: the same bytes each time for the same seed.
+
+    Writes below `output`: `photos/` (training photos), `styles/<class>/` (style photos), `sequences/` (layout of
+    HPatches), `retrieval/` (layout of revisited Oxford), `scene/` (layout of Aachen Day-Night v1.1) and `README.txt`.
+    Each part appears when it is complete and replaces what stood there; anything else in `output` is left alone.
+
+    Raises:
+        HndescError: a bundled photograph is missing or broken.
+    """
+    from hndesc.datasets.demo import photographs, retrieval, scene, sequences
+
+    output = Path(output)
+    makers = {
+        "photos": lambda folder: photographs.make_photos(folder),
+        "styles": lambda folder: photographs.make_styles(folder, seed),
+        "sequences": lambda folder: sequences.make_sequences(folder, seed),
+        "retrieval": lambda folder: retrieval.make_retrieval(folder, seed),
+        "scene": lambda folder: scene.make_scene(folder, seed),
+    }
+    for part in PARTS:
+        temporary = output / f".{part}.part"
+        shutil.rmtree(temporary, ignore_errors=True)
+        makers[part](temporary)
+        shutil.rmtree(output / part, ignore_errors=True)
+        os.replace(temporary, output / part)
+        logger.info("made %s", output / part)
+    write_text(output / "README.txt", readme())
+
+
+def readme() -> str:
+    """Return the text of the demo's README: what it is, and the source and licence of each photograph."""
+    from hndesc.datasets.demo.photographs import SOURCES
+
+    rows = [(name, s.use, f"{s.package}, {s.file}", s.shows, s.licence) for name, s in SOURCES.items()]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    table = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, [*widths, 0], strict=True)) for row in rows]
+    return README.format(table="\n".join(line.rstrip() for line in table))
+
+
+README = """\
+Demo data of hndesc
+===================
+Made by hndesc.datasets.demo from photographs that Python packages bundle. Figures on these data compare with no
+published ones: the sequences, the retrieval set and the scene only share the file layouts of HPatches, revisited
+Oxford and Aachen Day-Night, not their photos and not their difficulty.
+
+photos/     training photos
+styles/     style photos by class, made of training photos
+sequences/  viewpoint (v_) and illumination (i_) sequences
+retrieval/  database, queries and ground truth
+scene/      a posed scene with day and night queries
+
+The last three are made of held-out photographs alone. Sources and licences, as far as known:
+
+{table}
+"""

@@ -1,0 +1,146 @@
+"""Sequences in the layout of HPatches: held-out photos seen from other places, or under other light."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from hndesc.datasets.demo.photographs import HELD_OUT, load
+from hndesc.datasets.demo.relighting import Light, generator, photograph, to_linear
+from hndesc.datasets.demo.warping import hang, view_homography, warp
+from hndesc.files import write_text
+from hndesc.images import write_image
+
+# How far images 2 to 6 are on the way from the first image to the last one.
+GROWTH = {k: ((k - 1) / 5) ** 0.7 for k in range(2, 7)}
+
+
+@dataclass(frozen=True)
+class Viewpoint:
+    """A viewpoint sequence: the first image faces the photo, image 6 sees it from the view given here.
+
+    Attributes:
+        photo: name of the photograph.
+        wall: photograph that the wall around it is made of.
+        tint: colour of that wall.
+        first: scale of image 1, below 1 where later images come closer.
+        zoom: scale of image 6, at most 1: photos are never enlarged.
+        roll, tilt, pan: degrees, in image 6.
+        target: point of the photo, in shares of its width and height, that image 6 looks at.
+        size: (width, height) of images 2 to 6.
+    """
+
+    photo: str
+    wall: str
+    tint: tuple[float, float, float]
+    first: float
+    zoom: float
+    roll: float
+    tilt: float
+    pan: float
+    target: tuple[float, float]
+    size: tuple[int, int]
+
+
+VIEWPOINTS = {
+    "v_pagoda": Viewpoint("china", "brick", (1.3, 0.8, 0.6), 1.0, 0.85, -15, 25, 55, (0.47, 0.5), (640, 480)),
+    "v_motorcycle": Viewpoint(
+        "motorcycle_left", "brick", (0.9, 0.9, 0.9), 0.5, 0.95, 30, -30, 25, (0.6, 0.55), (480, 400)
+    ),
+    "v_astronaut": Viewpoint("astronaut", "moon", (1.2, 1.1, 0.8), 1.0, 0.55, 40, 25, -40, (0.5, 0.5), (420, 420)),
+    "v_coffee": Viewpoint("coffee", "brick", (1.1, 1.0, 0.7), 1.0, 0.80, -30, -50, -15, (0.5, 0.5), (560, 420)),
+}
+
+# What the camera of image 6 adds to a new viewpoint: defocus, noise, compression.
+HARDSHIP = Light(blur=1.1, noise=0.06, quality=60)
+
+# The light of image 6; images 2 to 5 come up to it step by step. The first goes from day to night.
+ILLUMINATIONS = {
+    "i_pagodanight": (
+        "china",
+        Light(
+            exposure=0.008,
+            tint=(0.6, 0.8, 1.5),
+            lamps=4,
+            lamp_power=0.25,
+            saturation=0.7,
+            blur=0.8,
+            noise=0.045,
+            quality=70,
+        ),
+    ),
+    "i_astronaut": (
+        "astronaut",
+        Light(exposure=7.0, tint=(1.8, 0.7, 0.35), gradient=0.97, contrast=1.3, blur=0.8, noise=0.10, quality=25),
+    ),
+    "i_camera": ("camera", Light(exposure=0.4, gradient=0.8, shadow=0.95, blur=0.7, noise=0.05, quality=40)),
+    "i_motorcycle": (
+        "motorcycle_right",
+        Light(exposure=0.06, tint=(1.3, 0.9, 0.6), gradient=0.7, shadow=0.6, noise=0.06, quality=60),
+    ),
+}
+
+
+def make_sequences(output: Path, seed: int) -> None:
+    """Write all sequences below `output`: `1.ppm` to `6.ppm` and `H_1_2` to `H_1_6` in a folder each."""
+    for name, viewpoint in VIEWPOINTS.items():
+        _make_viewpoint(output / name, viewpoint, seed)
+    for name, (photo, light) in ILLUMINATIONS.items():
+        _make_illumination(output / name, photo, light, seed)
+
+
+def _make_viewpoint(folder: Path, viewpoint: Viewpoint, seed: int) -> None:
+    photo = load(viewpoint.photo, HELD_OUT)
+    height, width = photo.shape[:2]
+    margin = max(height, width)
+    canvas = hang(photo, load(viewpoint.wall, HELD_OUT), margin, viewpoint.tint)
+    rng = generator(seed, f"sequences/{folder.name}")
+    size = (round(width * viewpoint.first), round(height * viewpoint.first))
+    middle = np.array([width - 1, height - 1]) / 2
+    first = view_homography(tuple(middle + margin), size, viewpoint.first)
+    write_image(folder / "1.ppm", photograph(warp(canvas, first, size), Light(), rng))
+    for k, growth in GROWTH.items():
+        jitter = rng.uniform(0.9, 1.1, 3)
+        centre = middle + growth * (np.array(viewpoint.target) * (width, height) - middle) + margin
+        zoom = viewpoint.first ** (1 - growth) * viewpoint.zoom**growth
+        angles = growth * jitter * (viewpoint.roll, viewpoint.tilt, viewpoint.pan)
+        view = view_homography(tuple(centre), viewpoint.size, zoom, *angles)
+        light = replace(_towards(HARDSHIP, growth), exposure=rng.uniform(0.7, 1.3), contrast=rng.uniform(0.8, 1.2))
+        write_image(folder / f"{k}.ppm", photograph(warp(canvas, view, viewpoint.size), light, rng))
+        _write_homography(folder, k, view @ np.linalg.inv(first))
+
+
+def _make_illumination(folder: Path, name: str, last: Light, seed: int) -> None:
+    photo = load(name, HELD_OUT)
+    rng = generator(seed, f"sequences/{folder.name}")
+    write_image(folder / "1.ppm", photo)
+    for k, growth in GROWTH.items():
+        write_image(folder / f"{k}.ppm", photograph(to_linear(photo), _towards(last, growth), rng))
+        _write_homography(folder, k, np.eye(3))
+
+
+def _towards(last: Light, growth: float) -> Light:
+    """Return the light on the way from the photo's own (0) to `last` (1); factors grow geometrically."""
+
+    def factor(value: float) -> float:
+        return value**growth
+
+    return Light(
+        exposure=factor(last.exposure),
+        tint=tuple(factor(value) for value in last.tint),
+        gradient=growth * last.gradient,
+        shadow=growth * last.shadow,
+        lamps=round(growth * last.lamps),
+        lamp_power=last.lamp_power,
+        mist=growth * last.mist,
+        saturation=factor(last.saturation),
+        contrast=factor(last.contrast),
+        blur=growth * last.blur,
+        noise=growth * last.noise,
+        quality=None if last.quality is None else round(100 - growth * (100 - last.quality)),
+    )
+
+
+def _write_homography(folder: Path, k: int, homography: np.ndarray) -> None:
+    rows = (homography / homography[2, 2]).tolist()
+    write_text(folder / f"H_1_{k}", "".join(" ".join(f"{value:.12g}" for value in row) + "\n" for row in rows))

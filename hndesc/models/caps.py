@@ -26,7 +26,7 @@ class Caps(Backbone):
     dim = 128
     stride = 4
     period = 16
-    reach = 320
+    reach = 171
     default_weights = "imagenet"
 
     def __init__(self) -> None:

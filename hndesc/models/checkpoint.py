@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -52,7 +53,7 @@ def load_checkpoint(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
     """
     path = Path(path)
     architecture = read_card(path).get("architecture")
-    if architecture not in MODELS.places:
+    if architecture not in list(MODELS.places):
         known = ", ".join(sorted(MODELS.places))
         raise HndescError(f"{path}: unknown architecture '{architecture}' (known: {known}); update hndesc")
     model = build_model(architecture, "random")
@@ -123,6 +124,8 @@ def _check(path: Path, tensors: Mapping[str, Tensor], model: Backbone) -> None:
 def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _finite(value.tolist())
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):

@@ -1,0 +1,61 @@
+"""R2D2's network: the published layout, and that the published weights do here what they were trained for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hndesc.images import read_image
+from hndesc.models import build_model
+from hndesc.models.sampling import normalize_images, sample_descriptors
+
+
+def test_layers() -> None:
+    model = build_model("r2d2")
+    convolutions = [layer for layer in model.ops if isinstance(layer, nn.Conv2d)]
+    assert [(layer.out_channels, layer.kernel_size[0], layer.dilation[0]) for layer in convolutions] == [
+        (32, 3, 1),
+        (32, 3, 1),
+        (64, 3, 1),
+        (64, 3, 2),
+        (128, 3, 2),
+        (128, 3, 4),
+        (128, 2, 4),
+        (128, 2, 8),
+        (128, 2, 16),
+    ]
+    norms = [layer for layer in model.ops if isinstance(layer, nn.BatchNorm2d)]
+    assert len(norms) == 8 and not any(layer.affine for layer in norms)
+    assert isinstance(model.ops[-1], nn.ReLU) and isinstance(model.ops[-2], nn.Conv2d)
+
+
+@pytest.mark.golden
+@torch.inference_mode()
+def test_published_weights_match_across_views(shared: Path) -> None:
+    """With the published weights, points of one view find themselves among all points of the other."""
+    model = build_model("r2d2", shared / "weights" / "r2d2_WASF_N16.pt").eval()
+    state = torch.load(shared / "weights" / "r2d2_WASF_N16.pt", weights_only=True)["state_dict"]
+    assert torch.equal(model.ops[22].weight, state["module.ops.22.weight"])
+    sequence = shared / "data" / "hpatches_mini" / "v_dogman"
+    H = np.loadtxt(sequence / "H_1_2")
+    images = [read_image(sequence / f"{index}.ppm") for index in (1, 2)]
+    height, width = images[1].shape[:2]
+    ys, xs = np.mgrid[60:260:12, 60:300:12]
+    first = np.stack([xs.ravel() + 160, ys.ravel() + 120], 1).astype(float)
+    second = np.c_[first, np.ones(len(first))] @ H.T
+    second = second[:, :2] / second[:, 2:]
+    found = []
+    for image, points in zip(images, (first, second), strict=True):
+        left, top = np.maximum(points.min(0).astype(int) - 30, 0)
+        right, bottom = points.max(0).astype(int) + 31
+        crop = image[top:bottom, left:right]
+        points = torch.from_numpy(points - (left, top)).float()[None]
+        # The published network has no ReLU at its end.
+        dense = model.ops[:-1](normalize_images(crop[None]))
+        found.append(sample_descriptors(dense, points, crop.shape[:2])[0])
+    inside = torch.from_numpy((second > 30).all(1) & (second < (width - 30, height - 30)).all(1))
+    right_one = (found[0] @ found[1].T).argmax(1) == torch.arange(len(first))
+    assert inside.sum() > 200
+    assert right_one[inside].float().mean() > 0.8

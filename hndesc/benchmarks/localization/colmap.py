@@ -99,12 +99,13 @@ def write_database(
     """Write a COLMAP database of all images with a camera, their keypoints and the matches, in one transaction.
 
     Returns:
-        Counts: `images`, `keypoints`, `pairs` (with matches), `images_without_features`, `images_of_other_size`.
+        Counts: `images`, `keypoints`, `images_without_features`, `images_of_other_size`, `listed_pairs`, `matched_pairs`.
     """
     with opened(path) as database, pycolmap.DatabaseTransaction(database):
         _write_images(database, scene, ids)
         counts = _write_keypoints(database, scene, ids, features)
-        counts["pairs"] = _write_matches(database, scene, ids, matches)
+        counts["listed_pairs"] = len(scene.pairs)
+        counts["matched_pairs"] = _write_matches(database, scene, ids, matches)
     return counts
 
 

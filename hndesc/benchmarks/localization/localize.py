@@ -34,6 +34,7 @@ def localize_queries(
     output: Path,
     json_output: Path,
     *,
+    name: str | None = None,
     pairs: Path | None = None,
     method: str = "pnp",
     seed: int = 0,
@@ -52,6 +53,7 @@ def localize_queries(
         map_folder: output of `hndesc.benchmarks.localization.model.build_map`.
         output: poses, a line a query: `name qw qx qy qz tx ty tz`.
         json_output: figures (recall and median errors where the truth is known), each query, settings.
+        name: of the benchmark; the dataset's folder by default.
         pairs: another list of pairs than the dataset's own.
         method: "pnp" (2D-3D matches) or "registration" (COLMAP's incremental mapper, as published).
         seed: of RANSAC.
@@ -74,7 +76,7 @@ def localize_queries(
         made_from = {"features": feature_reader.settings, "matches": match_reader.settings}
     used = {"method": method, "seed": seed, "thresholds": THRESHOLDS} | asdict(chosen)
     text, record = _result(scene, estimates, summary)
-    record |= {"settings": used | {"map": summary["settings"]}} | made_from
+    record = {"benchmark": name or Path(root).resolve().name} | record | {"settings": used | {"map": summary["settings"]}} | made_from
     write_result(output, json_output, text, record)
     return record
 

@@ -51,7 +51,8 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
             image.load()
             # Pillow gives deep PGM as 32-bit integers, stretched to 16 bits.
             sixteen_bit = image.mode.startswith("I;16") or image.format == "PPM"
-            return _to_rgb(ImageOps.exif_transpose(image), sixteen_bit)
+            ImageOps.exif_transpose(image, in_place=True)
+            return _to_rgb(image, sixteen_bit)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such image") from None
     except UnidentifiedImageError:
@@ -81,7 +82,7 @@ def _to_rgb(image: Image.Image, sixteen_bit: bool) -> np.ndarray:
         image = image.convert("RGBA")
         backdrop = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(backdrop, image)
-    return np.array(image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _to_8_bit(values: np.ndarray, sixteen_bit: bool) -> np.ndarray:

@@ -99,7 +99,8 @@ def write_database(
     """Write a COLMAP database of all images with a camera, their keypoints and the matches, in one transaction.
 
     Returns:
-        Counts: `images`, `keypoints`, `images_without_features`, `images_of_other_size`, `listed_pairs`, `matched_pairs`.
+        Counts: `images`, `keypoints`, `images_without_features`, `images_of_other_size`, `listed_pairs`,
+        `matched_pairs`.
     """
     with opened(path) as database, pycolmap.DatabaseTransaction(database):
         _write_images(database, scene, ids)

@@ -76,7 +76,12 @@ def localize_queries(
         made_from = {"features": feature_reader.settings, "matches": match_reader.settings}
     used = {"method": method, "seed": seed, "thresholds": THRESHOLDS} | asdict(chosen)
     text, record = _result(scene, estimates, summary)
-    record = {"benchmark": name or Path(root).resolve().name} | record | {"settings": used | {"map": summary["settings"]}} | made_from
+    record = (
+        {"benchmark": name or Path(root).resolve().name}
+        | record
+        | {"settings": used | {"map": summary["settings"]}}
+        | made_from
+    )
     write_result(output, json_output, text, record)
     return record
 

@@ -1,5 +1,7 @@
 """Text files of poses, `name qw qx qy qz tx ty tz` (world to camera), and reading of numbers from text."""
 
+import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -7,6 +9,8 @@ import numpy as np
 
 from hndesc.benchmarks.localization.scene import Pose
 from hndesc.errors import HndescError
+
+logger = logging.getLogger(__name__)
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
@@ -52,5 +56,12 @@ def format_poses(poses: Mapping[str, Pose]) -> str:
     lines = []
     for name, pose in poses.items():
         values = [*pose.quaternion(), *pose.translation]
-        lines.append(" ".join([name.rpartition("/")[2], *(repr(float(value)) for value in values)]))
+        lines.append(" ".join([_file_name(name), *(repr(float(value)) for value in values)]))
+    count = Counter(map(_file_name, poses))
+    for name in (name for name in count if count[name] > 1):
+        logger.warning("%d queries have the file name '%s': a file of poses cannot tell them apart", count[name], name)
     return "\n".join(lines) + "\n"
+
+
+def _file_name(name: str) -> str:
+    return name.rpartition("/")[2]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.localization.synthetic import Synthetic, make_scene
+from benchmarks.localization.synthetic import Mapped, Synthetic, make_scene, map_scene
 
 
 @pytest.fixture
@@ -19,3 +19,9 @@ def make(tmp_path: Path) -> Callable[..., Synthetic]:
 def exact(tmp_path_factory: pytest.TempPathFactory) -> Synthetic:
     """The scene without noise; do not change its files."""
     return make_scene(tmp_path_factory.mktemp("exact") / "scene")
+
+
+@pytest.fixture(scope="session")
+def mapped(exact: Synthetic, tmp_path_factory: pytest.TempPathFactory) -> Mapped:
+    """The map of the scene without noise; do not change its files."""
+    return map_scene(exact, tmp_path_factory.mktemp("mapped"))

@@ -1,12 +1,15 @@
 """A synthetic scene with exact poses, in the files of Aachen v1.1, and its features."""
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from hndesc.benchmarks.localization.localize import localize_queries
+from hndesc.benchmarks.localization.matches import match_pairs
+from hndesc.benchmarks.localization.model import build_map
 from hndesc.benchmarks.localization.scene import Pose
 from hndesc.features import Features, FeatureWriter
 
@@ -107,3 +110,25 @@ def write_layout(root: Path, poses: dict[str, Pose]) -> None:
         rows = [(100 + 2 * i, name, 50 + i // 2) for i, name in enumerate(database)]
         connection.executemany("INSERT INTO images VALUES (?, ?, ?)", rows)
     connection.close()
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A scene with its matches and its map."""
+
+    scene: Synthetic
+    matches: Path
+    folder: Path
+
+    def localize(self, output: Path, **settings) -> dict:
+        """Localise the queries; poses in `<output>/poses.txt`, figures in `<output>/poses.json`."""
+        paths = self.scene.root, self.scene.features, self.matches, self.folder
+        return localize_queries(*paths, output / "poses.txt", output / "poses.json", **settings)
+
+
+def map_scene(scene: Synthetic, folder: Path, features: Path | None = None) -> Mapped:
+    """Match and map a scene, with its own features or those in another file."""
+    scene = replace(scene, features=features or scene.features)
+    match_pairs(scene.root, scene.features, folder / "matches.h5")
+    build_map(scene.root, scene.features, folder / "matches.h5", folder / "map")
+    return Mapped(scene, folder / "matches.h5", folder / "map")

@@ -56,7 +56,7 @@ def read_shortlist(path: str | os.PathLike) -> Shortlist:
             names = {key: [name.decode() for name in file[key][()]] for key in ("queries", "database")}
             attributes = {key: json.loads(file.attrs.get(key, "{}")) for key in ("settings", "failed")}
             shortlist = Shortlist(**names, ranks=file["ranks"][()], **attributes)
-    except (OSError, KeyError, ValueError, AttributeError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise HndescError(f"{path}: not a complete shortlist ({error}); delete it and make it again") from None
     _check(shortlist, path)
     return shortlist

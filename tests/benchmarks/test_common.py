@@ -1,0 +1,57 @@
+import json
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from hndesc.benchmarks.common import DescribedImages, workers, write_result
+from hndesc.errors import HndescError
+from hndesc.features import Features, FeatureWriter
+
+
+@pytest.fixture
+def feature_file(tmp_path):
+    path = tmp_path / "f.h5"
+    points, scores = np.zeros((2, 2), np.float32), np.ones(2, np.float32)
+    with FeatureWriter(path, {}) as writer:
+        writer.write("a/1.png", Features(points, (8, 8), scores, np.eye(2, dtype=np.float32)))
+        writer.write("a/2.png", Features(points, (8, 8), scores))
+        writer.fail("a/3.png", "truncated")
+        writer.fail("b/1.png", "not asked for")
+    return path
+
+
+def test_images_that_failed_are_listed(feature_file):
+    with DescribedImages(feature_file, ["a/1.png", "a/3.png"]) as images:
+        assert images.lost == {"a/3.png": "truncated"}
+        assert len(images.read("a/1.png")) == 2
+
+
+def test_images_without_descriptors_are_named(feature_file):
+    with (
+        DescribedImages(feature_file, ["a/2.png"]) as images,
+        pytest.raises(HndescError, match=r"f\.h5: 'a/2\.png' has keypoints without descriptors"),
+    ):
+        images.read("a/2.png")
+
+
+def test_features_of_another_dataset_are_named(feature_file):
+    with pytest.raises(HndescError, match=r"f\.h5: no features of 2 of 3 images, 'c/1\.png' first"):
+        DescribedImages(feature_file, ["a/1.png", "c/1.png", "c/2.png"])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_workers_keep_the_order_and_hold_linear_algebra_to_one_thread(threads):
+    np.ones((4, 4)) @ np.ones((4, 4))
+    with workers(threads) as mapper:
+        assert list(mapper(lambda value: value * value, range(20))) == [value * value for value in range(20)]
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
+
+
+def test_result_says_what_it_ran_on_and_has_no_nan(tmp_path):
+    record = {"kind": "x", "figures": {1: float("nan"), "rows": [(0.5, float("inf"))]}, "failures": []}
+    write_result(tmp_path / "r.txt", tmp_path / "r.json", "text\n", record)
+    written = json.loads((tmp_path / "r.json").read_text())
+    assert written["figures"] == {"1": None, "rows": [[0.5, None]]}
+    assert {"numpy", "hndesc", "opencv-python-headless"} <= written["versions"].keys()
+    assert (tmp_path / "r.txt").read_text() == "text\n"

@@ -1,0 +1,26 @@
+import pytest
+
+from hndesc.errors import HndescError
+from hndesc.neighbour_lists import read_neighbours, write_neighbours
+
+
+def test_comes_back_in_order(tmp_path):
+    path = tmp_path / "n.tsv"
+    write_neighbours(path, [("a.jpg", "b c.jpg", 0.5), ("a.jpg", "d\t.jpg", 0.25), ("é.jpg", "a.jpg", 1.0)])
+    assert path.read_text().splitlines()[:2] == ["photo\tneighbour\tsimilarity", "a.jpg\tb c.jpg\t0.500000"]
+    assert read_neighbours(path) == {"a.jpg": ["b c.jpg", "d\t.jpg"], "é.jpg": ["a.jpg"]}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a\tb\n", "photo\tneighbour\tsimilarity\na\tb\n", "photo\tneighbour\tsimilarity\na\n"]
+)
+def test_malformed_table_is_named(tmp_path, text):
+    path = tmp_path / "n.tsv"
+    path.write_text(text)
+    with pytest.raises(HndescError, match=r"n\.tsv: not a table"):
+        read_neighbours(path)
+
+
+def test_missing_table_is_named(tmp_path):
+    with pytest.raises(HndescError, match=r"n\.tsv: no such table"):
+        read_neighbours(tmp_path / "n.tsv")

@@ -148,8 +148,8 @@ def _stored(reader: FeatureReader, photo: Photo, image: np.ndarray) -> Features:
     size = image.shape[1], image.shape[0]
     if features.image_size not in (size, (0, 0)):  # (0, 0): written by a program that does not tell
         raise HndescError(
-            f"{reader.path}: keypoints of '{photo.name}' belong to an image of {features.image_size} pixels, but "
-            f"{photo.path} has {size}; detect them again"
+            f"{reader.path}: keypoints of '{photo.name}' belong to an image of (width, height) {features.image_size}, "
+            f"but {photo.path} has {size}; detect them again"
         )
     return features
 

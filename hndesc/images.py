@@ -123,5 +123,5 @@ def resize_longest(image: np.ndarray, longest: int | None) -> tuple[np.ndarray, 
 
 
 def scale_points(points: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Move N x 2 points into an image resized by `factors` (sx, sy): x' = (x + 0.5) * s - 0.5."""
-    return (points + 0.5) * factors - 0.5
+    """Move N x 2 points into an image resized by `factors` (sx, sy): x' = (x + 0.5) * s - 0.5, as float64."""
+    return (np.asarray(points, np.float64) + 0.5) * factors - 0.5

@@ -76,14 +76,23 @@ def estimate_homography(
     failure = None, np.zeros(len(p1), bool)
     if len(p1) < 4:
         return failure
+    p1, p2 = (np.ascontiguousarray(points, dtype=np.float64) for points in (p1, p2))
     cv2.setRNGSeed(0)
-    points = (np.ascontiguousarray(p, dtype=np.float64).reshape(-1, 1, 2) for p in (p1, p2))
     try:
         homography, mask = cv2.findHomography(
-            *points, ESTIMATORS[estimator], threshold, maxIters=iterations, confidence=confidence
+            p1, p2, ESTIMATORS[estimator], threshold, maxIters=iterations, confidence=confidence
         )
-    except cv2.error:  # some builds raise on collinear points instead of returning nothing
+    except cv2.error:  # some builds raise on degenerate points instead of returning nothing
         return failure
-    if homography is None or not np.isfinite(homography).all() or abs(np.linalg.det(homography)) < 1e-12:
+    if homography is None or not np.isfinite(homography).all():
         return failure
-    return homography, mask.reshape(-1).astype(bool)
+    inliers = mask.reshape(-1).astype(bool)
+    return failure if _on_a_line(p1[inliers]) or _on_a_line(p2[inliers]) else (homography, inliers)
+
+
+def _on_a_line(points: np.ndarray) -> bool:
+    """Tell whether N x 2 points determine no homography: they lie on one line or in one place."""
+    if len(points) < 4:
+        return True
+    spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
+    return bool(spread[1] <= 1e-6 * max(spread[0], 1.0))

@@ -148,12 +148,12 @@ def test_truncated_file_is_an_error_that_names_it(tmp_path, suffix, keep):
 @pytest.mark.parametrize("content", [b"", b"just some words\n"])
 def test_file_that_is_no_image(tmp_path, content):
     (tmp_path / "a.jpg").write_bytes(content)
-    with pytest.raises(ImageError, match="a.jpg.*replace or remove"):
+    with pytest.raises(ImageError, match=r"a\.jpg.*replace or remove"):
         read_image(tmp_path / "a.jpg")
 
 
 def test_missing_file_and_folder(tmp_path):
-    with pytest.raises(ImageError, match="gone.jpg: no such image"):
+    with pytest.raises(ImageError, match=r"gone\.jpg: no such image"):
         read_image(tmp_path / "gone.jpg")
     with pytest.raises(ImageError, match=tmp_path.name):
         read_image(tmp_path)
@@ -161,7 +161,7 @@ def test_missing_file_and_folder(tmp_path):
 
 def test_gigantic_photo_is_refused_before_it_is_decoded(tmp_path):
     (tmp_path / "a.pgm").write_bytes(b"P5 100000 100000 255\n" + b"0" * 100)
-    with pytest.raises(ImageError, match="a.pgm.*smaller"):
+    with pytest.raises(ImageError, match=r"a\.pgm.*smaller"):
         read_image(tmp_path / "a.pgm")
 
 

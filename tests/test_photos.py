@@ -65,7 +65,7 @@ def test_localization_names_are_relative_to_the_upright_folder(tmp_path, place):
 
 
 def test_what_cannot_be_listed(tmp_path):
-    with pytest.raises(HndescError, match="unknown kind of dataset 'video'.*folder"):
+    with pytest.raises(HndescError, match=r"unknown kind of dataset 'video'.*folder"):
         list_photos(tmp_path, "video")
     with pytest.raises(HndescError, match="images_upright"):
         list_photos(tmp_path, "localization")

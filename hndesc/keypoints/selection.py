@@ -37,15 +37,24 @@ def suppress(scores: np.ndarray, radius: int, rounds: int = 3) -> np.ndarray:
 
 
 def thin(points: np.ndarray, scores: np.ndarray, radius: int) -> np.ndarray:
-    """Non-maximum suppression of N x 2 points at pixel accuracy; returns the rows to keep, in their order."""
+    """Keep of N x 2 points only those that have no stronger one in a square window around their pixel.
+
+    Args:
+        points: N x 2 pixels.
+        scores: N, higher is stronger.
+        radius: half the window's side, pixels.
+
+    Returns:
+        The rows to keep, ascending.
+    """
     if len(points) == 0:
         return np.empty(0, np.int64)
-    cells = np.round(points - points.min(axis=0)).astype(np.int64)
+    cells = np.round(points).astype(np.int64)
+    cells -= cells.min(axis=0)
     strongest = np.argsort(-scores, kind="stable")
     _, first = np.unique(cells[strongest], axis=0, return_index=True)
     rows = strongest[first]
-    height_width = cells.max(axis=0)[::-1] + 1
-    grid = np.zeros(height_width, np.float32)
+    grid = np.zeros(cells.max(axis=0)[::-1] + 1, np.float32)
     # Ranks instead of scores, for scores may be negative.
     grid[cells[rows, 1], cells[rows, 0]] = len(points) - np.argsort(strongest)[rows]
     kept = suppress(grid, radius, rounds=len(points))[cells[rows, 1], cells[rows, 0]]

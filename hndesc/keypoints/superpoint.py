@@ -1,8 +1,6 @@
 """SuperPoint (DeTone, Malisiewicz & Rabinovich, CVPR Workshops 2018): the network, and keypoints by it."""
 
 from pathlib import Path
-from pickle import UnpicklingError
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -92,7 +90,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
             with np.load(path, allow_pickle=False) as arrays:
                 return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError, BadZipFile, UnpicklingError) as error:
+    except Exception as error:  # torch's unpickler raises whatever comes when the bytes are not a pickle
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise HndescError(f"{path}: not a readable file of weights ({reason}); download it again") from None
     return state if isinstance(state, dict) else {}

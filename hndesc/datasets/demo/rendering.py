@@ -75,41 +75,54 @@ CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 
 
 def render(panels: Sequence[Panel], camera: Camera, sky: np.ndarray) -> np.ndarray:
-    """Render a photo in linear light, float32, H x W x 3; `sky` (3) is the colour behind everything.
-
-    A panel that reaches behind the camera is left out: scenes keep panels short enough that those are out of view.
-    """
+    """Render a photo in linear light, float32, H x W x 3; `sky` (3) is the colour behind everything."""
     width, height = camera.size
     image = np.empty((height * SAMPLES, width * SAMPLES, 3), np.float32)
     image[:] = sky
     nearest = np.zeros(image.shape[:2], np.float32)
-    for panel in panels:
-        corners, depths = camera.project(panel.at(CORNERS))
-        if depths.min() > NEAR and panel.inward @ (panel.origin - camera.centre) > 0:
-            _draw(panel, camera, (corners + 0.5) * SAMPLES - 0.5, image, nearest)
+    # Near ones first: what they hide need not be drawn.
+    for panel in sorted(panels, key=lambda panel: np.linalg.norm(panel.at(CORNERS).mean(axis=0) - camera.centre)):
+        if panel.inward @ (panel.origin - camera.centre) > 0:
+            _draw(panel, camera, image, nearest)
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _draw(panel: Panel, camera: Camera, corners: np.ndarray, image: np.ndarray, nearest: np.ndarray) -> None:
+def _draw(panel: Panel, camera: Camera, image: np.ndarray, nearest: np.ndarray) -> None:
     """Draw one panel into the fine image where it is in front; `nearest` holds inverse depths."""
-    left, top = np.maximum(np.ceil(corners.min(axis=0)), 0).astype(int)
-    right, bottom = np.minimum(np.floor(corners.max(axis=0)) + 1, image.shape[1::-1]).astype(int)
+    outline = _outline(panel, camera)
+    if len(outline) < 3:
+        return
+    left, top = np.maximum(np.ceil(outline.min(axis=0)), 0).astype(int)
+    right, bottom = np.minimum(np.floor(outline.max(axis=0)) + 1, image.shape[1::-1]).astype(int)
     if left >= right or top >= bottom:
         return
     x = np.arange(left, right, dtype=np.float32)[None]
     y = np.arange(top, bottom, dtype=np.float32)[:, None]
     inverse_depth = _inverse_depth(panel, camera, x, y)
     window = (slice(top, bottom), slice(left, right))
-    visible = _inside(corners, x, y) & (inverse_depth > nearest[window])
+    visible = _inside(outline, x, y) & (inverse_depth > nearest[window])
     if visible.any():
-        texture = _shrink(panel.texture, corners)
+        texture = _shrink(panel.texture, outline) if len(outline) == 4 else panel.texture
         homography = finer(panel.homography(camera, texture.shape[1::-1]), SAMPLES)
         homography = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]]) @ homography
         patch = cv2.warpPerspective(
             texture, homography, (right - left, bottom - top), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
         )
-        image[window][visible] = np.maximum(patch[visible], 0)
-        nearest[window][visible] = inverse_depth[visible]
+        np.copyto(image[window], np.maximum(patch, 0), where=visible[..., None])
+        np.copyto(nearest[window], inverse_depth, where=visible)
+
+
+def _outline(panel: Panel, camera: Camera) -> np.ndarray:
+    """Return the corners (N x 2, fine pixels, clockwise) of what lies of a panel before the near plane."""
+    local = panel.at(CORNERS) @ camera.R.T + camera.t
+    kept = []
+    for here, following in zip(local, np.roll(local, -1, axis=0), strict=True):
+        if here[2] > NEAR:
+            kept.append(here)
+        if (here[2] > NEAR) != (following[2] > NEAR):
+            kept.append(here + (NEAR - here[2]) / (following[2] - here[2]) * (following - here))
+    local = np.array(kept).reshape(-1, 3)
+    return (local[:, :2] / local[:, 2:] * camera.focal + camera.K[:2, 2] + 0.5) * SAMPLES - 0.5
 
 
 def _inverse_depth(panel: Panel, camera: Camera, x: np.ndarray, y: np.ndarray) -> np.ndarray:

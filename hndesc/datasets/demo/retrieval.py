@@ -71,7 +71,6 @@ def make_retrieval(output: Path, seed: int) -> None:
             queries.append((name, {"place": place, "bbx": box}))
         database += [(name, image, place, kind) for name, image, kind in _views(place, what, seed)]
     database += [(name, image, "", "") for name, image in _distractors(seed)]
-    # Names must not tell the order of the ground truth, nor the order of names the place.
     order = generator(seed, "retrieval/order").permutation(len(database))
     database = [database[index] for index in order]
     for name, image, _, _ in database:
@@ -103,13 +102,13 @@ def _query(photo: np.ndarray, box: tuple, rng: np.random.Generator) -> tuple[np.
 
 def _views(place: str, what: Place, seed: int) -> list[tuple[str, np.ndarray, str]]:
     views = []
+    # Numbers drawn at random: a name says what is seen, not how hard it is.
+    numbers = iter(generator(seed, f"retrieval/{place}").choice(10**6, sum(VIEWS.values()), replace=False))
     for kind, count in VIEWS.items():
         for index in range(count if what.easy or kind != "easy" else 0):
-            # Digits drawn at random: a name says what is seen, not how hard it is.
             rng = generator(seed, f"retrieval/{place}/{kind}/{index}")
             photo, _ = resize_longest(load(what.photos[(index + 1) % len(what.photos)], HELD_OUT), LONGEST)
-            name = f"{place}_{rng.integers(10**6):06d}"
-            views.append((name, _VIEWERS[kind](photo, rng), kind))
+            views.append((f"{place}_{next(numbers):06d}", _VIEWERS[kind](photo, rng), kind))
     return views
 
 
@@ -140,6 +139,8 @@ _VIEWERS = {"easy": _easy, "hard": _hard, "junk": _junk}
 
 def _distractors(seed: int) -> list[tuple[str, np.ndarray]]:
     images = []
+    total = sum(map(len, DISTRACTORS.values()))
+    numbers = iter(generator(seed, "retrieval/other").choice(10**6, total, replace=False))
     for source, boxes in DISTRACTORS.items():
         photo = load(source, HELD_OUT)
         height, width = photo.shape[:2]
@@ -149,7 +150,7 @@ def _distractors(seed: int) -> list[tuple[str, np.ndarray]]:
                 round(share * side) for share, side in zip(box, 2 * (width, height), strict=True)
             )
             part, _ = resize_longest(photo[top:bottom, left:right], LONGEST)
-            images.append((f"other_{rng.integers(10**6):06d}", (_easy, _hard)[index % 2](part, rng)))
+            images.append((f"other_{next(numbers):06d}", (_easy, _hard)[index % 2](part, rng)))
     return images
 
 
@@ -163,12 +164,12 @@ def _take(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hang a photo on a wall and photograph it; return the image and the homography from the photo to it."""
     longest = max(photo.shape[:2])
-    small, factors = resize_longest(photo, round(min(1.0, 1.4 * zoom) * longest))
+    small, factors = resize_longest(photo, round(min(1.0, 1.2 * zoom) * longest))
     zoom = zoom * longest / max(small.shape[:2])
     height, width = small.shape[:2]
-    margin = round(max(SIZE) / zoom)
+    margin = round(0.7 * max(SIZE) / zoom)
     wall = load(WALLS[rng.integers(len(WALLS))], HELD_OUT)
-    wall = np.ascontiguousarray(np.rot90(wall, rng.integers(4)))
+    wall = np.rot90(wall, rng.integers(4))
     canvas = hang(small, wall, margin, tuple(rng.uniform(0.5, 1.5, 3)))
     centre = np.array([width - 1, height - 1]) / 2 + margin + rng.uniform(-0.08, 0.08, 2) * (width, height)
     view = view_homography(tuple(centre), SIZE, zoom, *angles)

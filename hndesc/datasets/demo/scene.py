@@ -3,7 +3,9 @@
 World coordinates are metres, x to the right, y into the courtyard, z up.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -14,12 +16,13 @@ from hndesc.datasets.demo.photographs import HELD_OUT, load
 from hndesc.datasets.demo.relighting import WARM, Light, generator, photograph, to_linear
 from hndesc.datasets.demo.rendering import Camera, Panel, render, visible
 from hndesc.datasets.demo.warping import rotation
-from hndesc.images import write_image
+from hndesc.images import resize_longest, write_image
 
 # The walls, from left to right as seen from inside.
 OUTLINE = ((-9.0, 3.0), (-9.0, 11.5), (-3.0, 13.0), (-3.0, 15.0), (3.0, 15.0), (3.0, 12.5), (9.0, 11.0), (9.0, 2.0))
 HEIGHT = 5.0
 TILE = 2.6
+POSTER_LONGEST = 800
 # Photographs on the walls: wall, photograph, centre (metres along the wall, height), width, distance from the wall.
 POSTERS = (
     (0, "camera", (6.3, 2.4), 3.2, 0.10),
@@ -78,7 +81,7 @@ def _photograph_night(panels: list[Panel], camera: Camera, rng: np.random.Genera
         if seen:
             squared = ((x - u) ** 2 + (y - v) ** 2) * np.float32(depth / (0.25 * camera.focal)) ** 2
             linear = linear + (np.exp(-squared * 4) + 0.02 / (1 + squared))[..., None] * (0.3 + 0.7 * WARM)
-    light = Light(exposure=rng.uniform(0.7, 1.0), tint=(1.05, 1.0, 0.9), blur=0.6, noise=0.045, quality=75)
+    light = Light(exposure=rng.uniform(0.7, 1.0), tint=(1.05, 1.0, 0.9), blur=1.0, noise=0.08, quality=60)
     return photograph(linear, light, rng)
 
 
@@ -86,11 +89,11 @@ def courtyard(seed: int) -> list[Panel]:
     """Return the panels of the scene, in their own colours."""
     rng = generator(seed, "scene/courtyard")
     panels = []
-    for index, (start, end) in enumerate(zip(OUTLINE, OUTLINE[1:], strict=False)):
+    for index, (start, end) in enumerate(pairwise(OUTLINE)):
         panels += _wall(np.array(start), np.array(end), rng)
         panels += [_poster(np.array(start), np.array(end), *poster[1:]) for poster in POSTERS if poster[0] == index]
     for x in np.arange(-9, 9, 3.0):
-        for y in np.arange(0, 15, 3.0):
+        for y in np.arange(-3, 15, 3.0):
             origin, right, down = np.array([x, y + 3, 0]), np.array([3.0, 0, 0]), np.array([0, -3.0, 0])
             panels.append(Panel(origin, right, down, _bricks(rng, (0.9, 0.85, 0.8))))
     for kiosk in KIOSKS:
@@ -110,21 +113,23 @@ def _wall(start: np.ndarray, end: np.ndarray, rng: np.random.Generator) -> list[
     tint = rng.uniform((1.0, 0.6, 0.5), (1.5, 0.9, 0.8))
     levels = ((0.0, HEIGHT / 2), (HEIGHT / 2, HEIGHT))
     return [
-        _upright(left, right, low, high, _bricks(rng, tint))
-        for left, right in zip(stops, stops[1:], strict=False)
-        for low, high in levels
+        _upright(left, right, low, high, _bricks(rng, tint)) for left, right in pairwise(stops) for low, high in levels
     ]
 
 
+def _photo(name: str) -> np.ndarray:
+    return to_linear(resize_longest(load(name, HELD_OUT), POSTER_LONGEST)[0])
+
+
 def _poster(start: np.ndarray, end: np.ndarray, name: str, centre: tuple, width: float, relief: float) -> Panel:
-    photo = load(name, HELD_OUT)
+    photo = _photo(name)
     along = (end - start) / np.linalg.norm(end - start)
     # Towards who looks at the wall: the wall's right turned clockwise.
     outward = np.array([along[1], -along[0]])
     left = start + along * (centre[0] - width / 2) + outward * relief
     height = width * photo.shape[0] / photo.shape[1]
     low, high = centre[1] - height / 2, centre[1] + height / 2
-    return _upright(left, left + along * width, low, high, to_linear(photo))
+    return _upright(left, left + along * width, low, high, photo)
 
 
 def _kiosk(centre: tuple, size: tuple, turn: float, name: str, rng: np.random.Generator) -> list[Panel]:
@@ -132,7 +137,7 @@ def _kiosk(centre: tuple, size: tuple, turn: float, name: str, rng: np.random.Ge
     c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
     corners = np.array([[-width, -depth], [width, -depth], [width, depth], [-width, depth]]) / 2
     corners = corners @ np.array([[c, s], [-s, c]]) + centre
-    photo = to_linear(load(name, HELD_OUT))
+    photo = _photo(name)
     faces = []
     for index in range(4):
         left, right = corners[index], corners[(index + 1) % 4]
@@ -163,10 +168,10 @@ def _bricks(rng: np.random.Generator, tint: np.ndarray | tuple) -> np.ndarray:
         dirt += cv2.resize(
             rng.standard_normal((cells, cells), dtype=np.float32), dirt.shape, interpolation=cv2.INTER_CUBIC
         )
-    return bricks * np.exp(0.35 * dirt)[..., None] * np.array(tint, np.float32)
+    return bricks * np.exp(0.25 * dirt)[..., None] * np.array(tint, np.float32)
 
 
-def _lit(panel: Panel, light) -> Panel:
+def _lit(panel: Panel, light: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Panel:
     """Return a panel with what `light(points, outward normal)` throws on it multiplied into its texture."""
     steps = (np.arange(24) + 0.5) / 24
     shares = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
@@ -185,7 +190,7 @@ def _lamplight(points: np.ndarray, outward: np.ndarray) -> np.ndarray:
         rays = np.array(lamp) - points
         squared = (rays**2).sum(axis=1)
         cosine = np.maximum(rays @ outward, 0) / np.sqrt(squared)
-        light += (0.5 * cosine / np.maximum(squared, 0.3))[:, None] * WARM
+        light += (0.7 * cosine / np.maximum(squared, 0.3))[:, None] * WARM
     return light
 
 

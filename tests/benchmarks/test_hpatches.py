@@ -118,7 +118,7 @@ def test_point_sent_to_infinity_is_no_correct_match():
 
 
 def test_pair_by_hand():
-    moved = POINTS + [3, 0]
+    moved = warp_points(translation(3, 0), POINTS)
     score = score_pair(make_features(), make_features(moved), translation(0, 0), SIZE)
     assert score["matches"] == score["inliers"] == len(POINTS)
     assert score["accuracy"].tolist() == [0, 0, 1, 1, 1, 1, 1, 1, 1, 1]
@@ -198,9 +198,8 @@ def test_image_size_comes_from_the_header_when_features_lack_it(sequences):
         points = exact.keypoints if name.endswith("/1.png") else warp_points(skew, exact.keypoints)
         sequences.features[name] = make_features(points, exact.descriptors)
     expected = sequences.score()[1]
-    sequences.features = {
-        name: make_features(f.keypoints, f.descriptors, (0, 0)) for name, f in sequences.features.items()
-    }
+    for name, known in sequences.features.items():
+        sequences.features[name] = make_features(known.keypoints, known.descriptors, size=(0, 0))
     assert sequences.score()[1]["per_sequence"] == expected["per_sequence"]
     assert expected["per_sequence"]["v_one"]["corner_error"][0] > 1
 

@@ -234,7 +234,7 @@ def test_object_array_with_a_plain_dtype_code_is_refused(load):
 @pytest.mark.parametrize("target", [b"]", b"}", b"cbuiltins\nset\n", b"K\x01", b"cnumpy\nndarray\n", b")"])
 @pytest.mark.parametrize("state", [b"}U\x01aK\x01s", b"N}U\x0c__defaults__)s\x86"])
 def test_state_of_anything_but_arrays_is_refused(load, target, state):
-    with pytest.raises(HndescError, match="refused.*state of a"):
+    with pytest.raises(HndescError, match=r"refused.*state of a"):
         load(target + state + b"b.")
 
 

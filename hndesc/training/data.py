@@ -185,6 +185,7 @@ def stream_batches(dataset: PairBatches, numbers: range, workers: int, pin_memor
         batch_size=None,
         sampler=numbers,
         num_workers=workers,
+        collate_fn=_as_it_is,
         pin_memory=pin_memory,
         worker_init_fn=_one_thread if workers else None,
     )
@@ -197,6 +198,10 @@ def stream_batches(dataset: PairBatches, numbers: range, workers: int, pin_memor
                 logger.warning("photo left out, another takes its place: %s", reason)
                 warned.add(name)
         yield batch
+
+
+def _as_it_is(batch: Batch | HndescError) -> Batch | HndescError:
+    return batch
 
 
 def _one_thread(worker: int) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader, Features
 from hndesc.images import find_images, read_image
+from hndesc.neighbour_lists import read_neighbours
 from hndesc.provenance import file_hash
 
 logger = logging.getLogger(__name__)
@@ -94,8 +95,6 @@ class TrainingPhotos:
         return {name: listed[name] for name in self.names}
 
     def _neighbours(self, table: Path) -> dict[str, tuple[str, ...]]:
-        from hndesc.neighbours import read_neighbours
-
         usable = set(self.names)
         listed = read_neighbours(table)
         found = {name: tuple(one for one in listed.get(name, ()) if one in usable) for name in self.names}

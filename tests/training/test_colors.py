@@ -1,0 +1,132 @@
+"""Colour changes: every term does its part, and can be switched off."""
+
+import cv2
+import numpy as np
+import pytest
+
+from hndesc.training.colors import change_colors
+from hndesc.training.settings import ColorSettings
+
+TERMS = ("brightness_contrast", "hue_saturation", "clahe", "gray", "shuffle")
+NOTHING = {"probability": 0.0, "blur": 0.0, "noise": 0.0}
+
+
+def only(term: str, **settings: float) -> ColorSettings:
+    weights = {name: float(name == term) for name in TERMS}
+    return ColorSettings(**(weights | {"probability": 1.0, "blur": 0.0, "noise": 0.0} | settings))
+
+
+@pytest.fixture
+def image(textured) -> np.ndarray:
+    return textured(0, 96, 64)
+
+
+def changed(image: np.ndarray, settings: ColorSettings, seeds: int = 40) -> list[np.ndarray]:
+    return [change_colors(np.random.default_rng(seed), image, settings) for seed in range(seeds)]
+
+
+def test_all_switched_off_leaves_the_image(image):
+    for result in changed(image, ColorSettings(**NOTHING)):
+        assert np.array_equal(result, image)
+
+
+def test_weights_of_zero_leave_the_image(image):
+    settings = ColorSettings(**(NOTHING | {"probability": 1.0} | dict.fromkeys(TERMS, 0.0)))
+    assert np.array_equal(change_colors(np.random.default_rng(0), image, settings), image)
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_each_term_changes_the_image_and_keeps_its_form(image, term):
+    before = image.copy()
+    results = changed(image, only(term))
+    assert np.array_equal(image, before)
+    assert all(result.shape == image.shape and result.dtype == np.uint8 for result in results)
+    assert sum(not np.array_equal(result, image) for result in results) >= 30
+
+
+def test_brightness_and_contrast_are_linear_and_bounded():
+    levels = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+    offsets, gains = [], []
+    for result in changed(levels, only("brightness_contrast"), 400):
+        free = (result[0, :, 0] > 0) & (result[0, :, 0] < 255)
+        gain, offset = np.polyfit(np.arange(256)[free], result[0, free, 0].astype(float), 1)
+        offsets.append(offset / 255)
+        gains.append(gain)
+    assert -0.31 < min(offsets) < -0.27
+    assert 0.27 < max(offsets) < 0.31
+    assert 0.79 < min(gains) < 0.82
+    assert 1.18 < max(gains) < 1.21
+
+
+def test_hue_turns_by_at_most_ten_degrees_and_saturation_shifts_by_thirty():
+    color = np.full((4, 4, 3), (200, 120, 60), np.uint8)
+    hue, saturation, value = cv2.cvtColor(color.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)[0, 0]
+    turns, shifts = [], []
+    for result in changed(color, only("hue_saturation"), 300):
+        pixel = cv2.cvtColor(result.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)[0, 0]
+        turns.append(pixel[0] - hue)
+        shifts.append(255 * (pixel[1] - saturation))
+        assert pixel[2] == pytest.approx(value, abs=0.01)
+    assert -12 < min(turns) < -8
+    assert 8 < max(turns) < 12
+    assert -32 < min(shifts) < -26
+    assert 26 < max(shifts) < 32
+
+
+def test_red_turns_across_zero_degrees():
+    red = np.full((4, 4, 3), (200, 40, 40), np.uint8)
+    for result in changed(red, only("hue_saturation")):
+        assert result[0, 0, 0] == result[0, 0].max()
+
+
+def test_gray_is_the_luma_and_shuffle_a_permutation(image):
+    gray = change_colors(np.random.default_rng(0), image, only("gray"))
+    assert (gray == cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]).all()
+    orders = set()
+    for result in changed(image, only("shuffle"), 100):
+        order = tuple(next(k for k in range(3) if np.array_equal(result[..., c], image[..., k])) for c in range(3))
+        orders.add(order)
+    assert len(orders) == 6
+
+
+def test_clahe_raises_the_contrast_of_a_dull_image(image):
+    dull = (image // 8 + 100).astype(np.uint8)
+    deviations = [result.std() for result in changed(dull, only("clahe"))]
+    assert np.median(deviations) > 1.2 * dull.std()
+
+
+def test_noise_has_the_stated_variance():
+    flat = np.full((128, 128, 3), 128, np.uint8)
+    noisy = changed(flat, ColorSettings(**(NOTHING | {"noise": 1.0})), 60)
+    variances = [result.astype(float).var() for result in noisy]
+    assert 9.5 < min(variances) < 16
+    assert 44 < max(variances) < 52
+    assert abs(np.mean([result.mean() for result in noisy]) - 128) < 0.1
+
+
+def test_blurs_are_of_two_kinds_and_three_widths():
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    blurred = changed(noise, ColorSettings(**(NOTHING | {"blur": 1.0})), 60)
+    assert max(result.std() for result in blurred) < 0.6 * noise.std()
+    assert len({result.tobytes() for result in blurred}) == 6
+
+
+def test_probabilities_are_shares_of_the_crops(image):
+    for name, share in (("probability", 0.6), ("blur", 0.3), ("noise", 0.1)):
+        settings = ColorSettings(**(NOTHING | {name: share, "shuffle": 0.0}))
+        touched = np.mean([not np.array_equal(result, image) for result in changed(image, settings, 600)])
+        assert touched == pytest.approx(share, abs=0.06), name
+
+
+def test_terms_are_drawn_by_their_weights(image):
+    settings = ColorSettings(
+        **(NOTHING | dict.fromkeys(TERMS, 0.0) | {"probability": 1.0, "gray": 0.5, "shuffle": 1.5})
+    )
+    results = changed(image, settings, 400)
+    gray = np.mean([np.array_equal(result[..., 0], result[..., 1]) for result in results])
+    assert gray == pytest.approx(0.25, abs=0.06)
+
+
+def test_the_same_generator_gives_the_same_image(image):
+    first, second = (changed(image, ColorSettings(), 20) for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))

@@ -1,0 +1,227 @@
+"""The law of pairs: distributions, both crops inside the photo, keypoints that land on what they lie on."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from hndesc.geometry import warp_points
+from hndesc.training.pairs import (
+    crop_homography,
+    cut,
+    draw_crop,
+    draw_pair,
+    random_quadrilateral,
+    random_quadrilaterals,
+)
+from hndesc.training.settings import PairSettings
+
+LAW = PairSettings()
+CROP = 101
+
+
+def ramp(width: int, height: int) -> np.ndarray:
+    """A photo whose red is x and whose green is y, in pixels, with stripes of blue for contrast."""
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    return np.stack([x, y, 255 * (x // 16 % 2)], axis=2).astype(np.uint8)
+
+
+def grid(width: int, height: int, step: int = 7) -> np.ndarray:
+    return np.stack(np.meshgrid(np.arange(0, width, step), np.arange(0, height, step)), axis=-1).reshape(-1, 2) * 1.0
+
+
+def parameters(points: np.ndarray) -> tuple[float, float, float, float, int]:
+    """Recover zoom, rotation in degrees, the factors of the two scaled sides, and the axis, from a quadrilateral."""
+    upper_left, lower_left, lower_right, upper_right = points
+    down = (lower_left + lower_right - upper_left - upper_right) / 2
+    right = (upper_right + lower_right - upper_left - lower_left) / 2
+    tilt_down, tilt_right = np.degrees(np.arctan2(-down[0], down[1])), np.degrees(np.arctan2(right[1], right[0]))
+    if np.linalg.norm(down) > np.linalg.norm(right):  # the upper and the lower side are scaled
+        side = np.linalg.norm(down)
+        first, second, angle, axis = upper_right - upper_left, lower_right - lower_left, tilt_down, 0
+    else:
+        side = np.linalg.norm(right)
+        first, second, angle, axis = lower_left - upper_left, lower_right - upper_right, tilt_right, 1
+    return side / (CROP - 1), angle, np.linalg.norm(first) / side, np.linalg.norm(second) / side, axis
+
+
+@pytest.fixture(scope="module")
+def draws() -> np.ndarray:
+    generator = np.random.default_rng(5)
+    return np.array([parameters(random_quadrilateral(generator, CROP, LAW)) for _ in range(3000)])
+
+
+@pytest.mark.parametrize(("column", "low", "high"), [(0, 0.8, 1.0), (1, -15.0, 15.0), (2, 0.6, 1.0), (3, 0.6, 1.0)])
+def test_zoom_rotation_and_perspective_are_uniform(draws, column, low, high):
+    values = draws[:, column]
+    assert low - 1e-9 <= values.min()
+    assert values.max() <= high + 1e-9
+    assert stats.kstest(values, stats.uniform(low, high - low).cdf).pvalue > 0.01
+
+
+def test_the_axis_of_perspective_is_a_fair_coin_and_nothing_depends_on_another(draws):
+    assert draws[:, 4].mean() == pytest.approx(0.5, abs=0.04)
+    correlation = np.corrcoef(draws.T) - np.eye(5)
+    assert np.abs(correlation).max() < 0.06
+
+
+def test_a_law_without_spread_gives_the_upright_crop():
+    still = PairSettings(zoom=1.0, rotation=0.0, perspective=1.0, shift=0.0)
+    points = random_quadrilateral(np.random.default_rng(0), CROP, still)
+    assert np.allclose(points, [[-50, -50], [-50, 50], [50, 50], [50, -50]])
+
+
+def test_the_second_centre_is_a_tenth_of_a_crop_away_in_all_four_directions():
+    generator = np.random.default_rng(1)
+    shifts = []
+    for _ in range(400):
+        first, second = random_quadrilaterals(generator, (640, 480), CROP, LAW)
+        shifts.append((second.mean(0) - first.mean(0)) / CROP)
+    assert np.allclose(np.abs(shifts), 0.1)
+    directions, counts = np.unique(np.sign(shifts), axis=0, return_counts=True)
+    assert len(directions) == 4
+    assert counts.min() > 70
+
+
+def test_pairs_lie_anywhere_in_the_photo_with_equal_chance():
+    generator = np.random.default_rng(2)
+    places = []
+    for _ in range(2000):
+        points = np.concatenate(random_quadrilaterals(generator, (500, 300), CROP, LAW))
+        low, high = points.min(0), points.max(0)
+        places.append(low / (np.array([499, 299]) - (high - low)))
+    places = np.array(places)
+    for axis in (0, 1):
+        assert stats.kstest(places[:, axis], "uniform").pvalue > 0.01
+
+
+@given(st.integers(8, 700), st.integers(8, 700), st.sampled_from([32, 192, 256]), st.integers(0, 2**20))
+def test_both_crops_lie_in_any_photo_and_keep_their_proportions(width, height, crop, seed):
+    pair = random_quadrilaterals(np.random.default_rng(seed), (width, height), crop, LAW)
+    for points in pair:
+        assert points.min() >= -1e-6
+        assert (points.max(0) <= np.array([width, height]) - 1 + 1e-6).all()
+    # The same draws in a photo with room for everything: equal up to one factor and the place.
+    large = random_quadrilaterals(np.random.default_rng(seed), (2000, 2000), crop, LAW)
+    shapes = [np.concatenate(points) - points[0].mean(0) for points in (pair, large)]
+    factor = np.linalg.norm(shapes[0]) / np.linalg.norm(shapes[1])
+    assert np.allclose(shapes[0], factor * shapes[1], atol=1e-6)
+    assert factor <= 1 + 1e-9
+    if min(width, height) >= 1.4 * crop:
+        assert factor == pytest.approx(1)
+
+
+@given(st.integers(0, 2**20))
+def test_keypoints_return_through_both_homographies(seed):
+    generator = np.random.default_rng(seed)
+    pair = random_quadrilaterals(generator, (640, 480), 192, LAW)
+    points = generator.uniform(0, (639, 479), (50, 2))
+    for quadrilateral in pair:
+        homography = crop_homography(quadrilateral, 192)
+        assert np.allclose(warp_points(homography, quadrilateral), [[0, 0], [0, 191], [191, 191], [191, 0]], atol=1e-8)
+        there = warp_points(homography, points)
+        assert np.abs(warp_points(np.linalg.inv(homography), there) - points).max() < 1e-3
+
+
+@pytest.mark.parametrize("size", [(250, 250), (250, 180), (140, 250)])
+def test_crops_show_at_each_keypoint_what_the_photo_shows_there(size):
+    photo, keypoints = ramp(*size), grid(*size)
+    for seed in range(20):
+        pair = draw_pair(np.random.default_rng(seed), (photo, photo), keypoints, 96, 10_000, LAW)
+        assert len(pair.anchor_points) > 20
+        sources = []
+        for crop, points in ((pair.anchor, pair.anchor_points), (pair.positive, pair.positive_points)):
+            assert crop.shape == (96, 96, 3)
+            assert points.dtype == np.float32
+            x, y = (np.ascontiguousarray(points[:, axis]) for axis in (0, 1))
+            seen = cv2.remap(crop, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0, :2]
+            sources.append(seen.astype(float))
+        # Row by row both crops show the same place, and that is a keypoint.
+        assert np.abs(sources[0] - sources[1]).max() <= 3
+        nearest = np.abs(sources[0][:, None] - keypoints[None]).max(axis=2).min(axis=1)
+        assert nearest.max() <= 2
+
+
+def test_a_copy_of_lower_resolution_gives_the_same_crop():
+    photo = ramp(240, 200)
+    copy = cv2.resize(photo, (120, 100), interpolation=cv2.INTER_AREA)
+    quadrilateral = random_quadrilaterals(np.random.default_rng(3), (240, 200), 96, LAW)[0]
+    homography = crop_homography(quadrilateral, 96)
+    whole, small = (cut(image, homography, 96, (240, 200)).astype(float) for image in (photo, copy))
+    # Red and green are linear in the place: halving the resolution keeps them, away from the rim.
+    assert np.abs(whole - small)[4:-4, 4:-4, :2].max() <= 1.5
+
+
+def test_at_most_the_wanted_keypoints_drawn_without_repetition():
+    photo, keypoints = ramp(250, 250), grid(250, 250, 5)
+    pair = draw_pair(np.random.default_rng(0), (photo, photo), keypoints, 128, 30, LAW)
+    assert len(pair.anchor_points) == len(pair.positive_points) == 30
+    assert len(np.unique(pair.anchor_points, axis=0)) == 30
+    others = draw_pair(np.random.default_rng(1), (photo, photo), keypoints, 128, 30, LAW)
+    assert not np.array_equal(pair.anchor_points, others.anchor_points)
+
+
+def test_keypoints_outside_either_crop_are_dropped():
+    photo, keypoints = ramp(250, 250), grid(250, 250, 3)
+    for seed in range(20):
+        pair = draw_pair(np.random.default_rng(seed), (photo, photo), keypoints, 64, 10_000, LAW)
+        for points in (pair.anchor_points, pair.positive_points):
+            assert points.min() >= 0
+            assert points.max() <= 63
+
+
+def test_no_keypoint_is_no_pair():
+    photo = ramp(250, 250)
+    assert draw_pair(np.random.default_rng(0), (photo, photo), np.zeros((0, 2)), 64, 100, LAW) is None
+
+
+def test_a_single_keypoint_is_found_by_drawing_again():
+    photo = ramp(200, 200)
+    keypoint = np.array([[100.0, 100.0]])
+    found = {tries: 0 for tries in (1, 10)}
+    for tries in found:
+        for seed in range(60):
+            law = PairSettings(tries=tries)
+            found[tries] += draw_pair(np.random.default_rng(seed), (photo, photo), keypoint, 64, 100, law) is not None
+    assert 0 < found[1] < found[10]
+
+
+def test_flat_places_are_avoided_but_a_flat_photo_still_gives_a_pair():
+    flat = np.full((300, 300, 3), 128, np.uint8)
+    half = flat.copy()
+    half[:, 150:] = np.random.default_rng(0).integers(0, 256, (300, 150, 3))
+    keypoints = grid(300, 300)
+    assert draw_pair(np.random.default_rng(0), (flat, flat), keypoints, 64, 100, LAW) is not None
+    for seed in range(20):
+        pair = draw_pair(np.random.default_rng(seed), (half, half), keypoints, 64, 100, LAW)
+        assert cv2.cvtColor(pair.anchor, cv2.COLOR_RGB2GRAY).std() >= 20
+
+
+def test_the_second_crop_comes_from_the_second_picture():
+    photo = ramp(250, 250)
+    pair = draw_pair(np.random.default_rng(0), (photo, np.zeros_like(photo)), grid(250, 250), 64, 100, LAW)
+    assert pair.anchor.any()
+    assert not pair.positive.any()
+
+
+@pytest.mark.parametrize("size", [(64, 64), (65, 200), (300, 220)])
+def test_a_crop_of_a_similar_photo_is_upright_and_its_keypoints_fit(size):
+    photo, keypoints = ramp(*size), grid(*size)
+    crop, points = draw_crop(np.random.default_rng(0), photo, keypoints, 64, 1000)
+    assert crop.shape == (64, 64, 3)
+    assert len(points) > 0
+    seen = crop[points[:, 1].astype(int), points[:, 0].astype(int), :2]
+    assert {tuple(place) for place in seen.tolist()} <= {
+        tuple(place) for place in (keypoints % 256).astype(int).tolist()
+    }
+
+
+def test_a_crop_of_a_similar_photo_seeks_keypoints():
+    photo = ramp(250, 250)
+    crowd = np.random.default_rng(0).uniform(180, 240, (100, 2))
+    lonely = np.array([[20.0, 20.0]])
+    _, points = draw_crop(np.random.default_rng(1), photo, np.concatenate([lonely, crowd]), 64, 1000)
+    assert len(points) > 60
+    assert len(draw_crop(np.random.default_rng(1), photo, crowd, 64, 25)[1]) == 25

@@ -31,7 +31,7 @@ def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), 
     labels = labels or [Path(path).stem for path in results]
     curves = [_mma(path) for path in results]
     with figure(output, 10.5, 3.9) as drawing:
-        drawing.suptitle(title or "Mean matching accuracy")
+        drawing.suptitle(title or "Matches within a threshold of the true homography")
         panels = drawing.subplots(1, 3, sharey=True)
         for axes, (key, name) in zip(panels, _PANELS, strict=True):
             for row, (label, curve) in enumerate(zip(labels, curves, strict=True)):
@@ -40,8 +40,7 @@ def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), 
             if all(np.isnan(curve[key]).all() for curve in curves):
                 axes.text(0.5, 0.5, "no such pairs", transform=axes.transAxes, ha="center")
             axes.set(title=name, xlabel="threshold (px)", xticks=_THRESHOLDS, xlim=(0.7, 10.3), ylim=(0, 1))
-            axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        panels[0].set_ylabel("MMA")
+        panels[0].set_ylabel("mean matching accuracy")
         drawing.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(5, len(labels)))
 
 
@@ -73,8 +72,9 @@ def plot_training(history: Path, output: Path) -> None:
         rate.set(title="Learning rate", ylabel="learning rate")
         rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
         rate.set_ylim(bottom=0)
+        last = max(1, table["step"].max())
         for axes in (loss, accuracy, rate):
-            axes.set(xlabel="step", xlim=(0, table["step"].max() * 1.02))
+            axes.set(xlabel="step", xlim=(-0.02 * last, 1.02 * last))
 
 
 def _draw(axes: Axes, table: pd.DataFrame, column: str, look: int, label: str) -> None:

@@ -42,7 +42,7 @@ def plot_matches(
     labels: Sequence[str] = (),
     homography: Path | None = None,
     threshold: float = 3.0,
-    most_lines: int = 400,
+    most_lines: int = 200,
 ) -> None:
     """Draw the matches of an image pair, one row a feature file.
 
@@ -72,7 +72,7 @@ def draw_matches(
     output: Path,
     homography: np.ndarray | None = None,
     threshold: float = 3.0,
-    most_lines: int = 400,
+    most_lines: int = 200,
 ) -> list[Matches]:
     """Draw the matches of an image pair, one row a pair of features; the arguments are those of `plot_matches`.
 
@@ -90,14 +90,16 @@ def draw_matches(
     size = 11.0
     found = [judge_matches(a, b, homography, threshold) for _, a, b in rows]
     with figure(output, size, len(rows) * (size * height / width + 0.35) + 0.45) as drawing:
-        kind = "the true homography" if homography is not None else "a homography estimated by RANSAC"
-        drawing.suptitle(f"{names[0]}  \N{RIGHTWARDS ARROW}  {names[1]}: green within {threshold:g} px of {kind}")
+        truth, word = (
+            ("the true homography", "are correct") if homography is not None else ("RANSAC's homography", "are inliers")
+        )
+        drawing.suptitle(f"{names[0]}  \N{RIGHTWARDS ARROW}  {names[1]}: green within {threshold:g} px of {truth}")
         for axes, (label, *_), matches in zip(
             drawing.subplots(len(rows), squeeze=False)[:, 0], rows, found, strict=True
         ):
             axes.imshow(canvas)
             axes.set_axis_off()
-            axes.set_title(_title(label, matches, most_lines))
+            axes.set_title(_title(label, matches, word, most_lines))
             shown = _pick(len(matches.first), most_lines)
             first, second = scale_points(matches.first, factors[0]), scale_points(matches.second, factors[1]) + shift
             _draw_lines(axes, np.stack([first, second], axis=1)[shown], matches.correct[shown])
@@ -114,11 +116,11 @@ def judge_matches(a: Features, b: Features, homography: np.ndarray | None, thres
     return Matches(first, second, distance <= threshold)
 
 
-def _title(label: str, matches: Matches, most_lines: int) -> str:
+def _title(label: str, matches: Matches, word: str, most_lines: int) -> str:
     count, correct = len(matches.first), int(matches.correct.sum())
     share = f" ({100 * correct / count:.0f} %)" if count else ""
     drawn = f", {most_lines} of them drawn" if count > most_lines else ""
-    return f"{label}: {correct} of {count} matches correct{share}{drawn}"
+    return f"{label}: {correct} of {count} matches {word}{share}{drawn}"
 
 
 def _pick(count: int, most: int) -> np.ndarray:
@@ -127,7 +129,7 @@ def _pick(count: int, most: int) -> np.ndarray:
 
 def _draw_lines(axes: Axes, lines: np.ndarray, correct: np.ndarray) -> None:
     # The wrong ones first: the right ones lie above them.
-    for mask, colour, alpha, name in ((~correct, OUTLIER, 0.45, "outliers"), (correct, INLIER, 0.6, "inliers")):
+    for mask, colour, alpha, name in ((~correct, OUTLIER, 0.45, "outliers"), (correct, INLIER, 0.7, "inliers")):
         axes.add_collection(LineCollection(lines[mask], colors=colour, linewidths=0.7, alpha=alpha, gid=name))
         ends = lines[mask].reshape(-1, 2)
         axes.scatter(ends[:, 0], ends[:, 1], s=2.5, color=colour, linewidths=0)

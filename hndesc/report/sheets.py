@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -31,6 +30,7 @@ def plot_stylization(photos: Path, styles: Path, stylized: Path, output: Path, c
         grid = drawing.subplots(rows, 7, squeeze=False, width_ratios=(1, 1, 1, 0.06, 1, 1, 1))
         for axes in grid.flat:
             axes.set_axis_off()
+            axes.set_anchor("N")
         for place, entry in enumerate(chosen.to_dict("records")):
             row, start = place // 2, 4 * (place % 2)
             for axes, kind in zip(grid[row, start : start + 3], _COLUMNS, strict=True):
@@ -76,6 +76,5 @@ def _shorten(name: str, most: int = 24) -> str:
 
 
 def _show(axes: Axes, path: Path, caption: str) -> None:
-    image: np.ndarray = resize_longest(read_image(path), _LONGEST)[0]
-    axes.imshow(image)
+    axes.imshow(resize_longest(read_image(path), _LONGEST)[0])
     axes.set_title(caption, fontsize=8)

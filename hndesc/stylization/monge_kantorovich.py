@@ -19,7 +19,7 @@ def stylize(
     strength: float = 1.0,
     noise: float = 1.0,
     gain: tuple[float, float] = (0.35, 2.5),
-    detail_gain: tuple[float, float] = (0.6, 1.2),
+    detail_gain: tuple[float, float] = (0.7, 1.0),
 ) -> np.ndarray:
     """Give `content` the colours and the light of `style`.
 
@@ -29,7 +29,7 @@ def stylize(
         strength: 0 leaves the content, 1 is the full style; between them the colours travel along straight lines.
         noise: standard deviation in CIELAB units that counts as noise in both photos; keeps grey ones legal.
         gain: least and greatest factor by which the map may stretch colours in any direction.
-        detail_gain: the same for detail finer than about 1/64 of the picture.
+        detail_gain: the same for detail finer than about 1/32 of the picture.
 
     Returns:
         RGB uint8, H x W x 3.
@@ -85,7 +85,7 @@ def transfer(lab: np.ndarray, mean: np.ndarray, target: np.ndarray, full: np.nda
     if np.allclose(full, fine):
         return result
     longest = max(lab.shape[:2])
-    base = guided_filter(lab[..., 0], centred, max(2, longest // 64), _NOISE, 4 if longest >= 256 else 1)
+    base = guided_filter(lab[..., 0], centred, max(2, longest // 32), _NOISE, 4 if longest >= 256 else 1)
     return result + (centred - base) @ (fine - full).T.astype(np.float32)
 
 

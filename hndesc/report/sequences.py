@@ -1,0 +1,47 @@
+"""Match pictures of a homography benchmark: a few sequences of each class, one row a descriptor."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from hndesc.benchmarks.sequences import read_sequences
+from hndesc.report.matches import plot_matches
+
+
+def plot_sequences(
+    root: str | os.PathLike,
+    features: Sequence[str | os.PathLike],
+    output: str | os.PathLike,
+    labels: Sequence[str],
+    count: int = 2,
+    image: int = 4,
+) -> list[Path]:
+    """Draw the matches of the first image with another one, for the first sequences of each class.
+
+    Args:
+        root: folder of the sequences.
+        features: feature files with descriptors, one a descriptor.
+        output: folder of the pictures, `<sequence>_1-<image>.png`.
+        labels: name of each descriptor.
+        count: sequences of each class, viewpoint and illumination.
+        image: number of the other image, 2 to 6.
+
+    Returns:
+        The pictures.
+    """
+    root, output = Path(root), Path(output)
+    sequences = read_sequences(root)
+    chosen = [one for kind in "iv" for one in [s for s in sequences if s.kind == kind][:count]]
+    pictures = []
+    for sequence in chosen:
+        names = sequence.images[0], sequence.images[image - 1]
+        pictures.append(output / f"{sequence.name}_1-{image}.png")
+        plot_matches(
+            (root / names[0], root / names[1]),
+            names,
+            [Path(path) for path in features],
+            pictures[-1],
+            labels,
+            root / sequence.name / f"H_1_{image}",
+        )
+    return pictures

@@ -8,7 +8,7 @@ An image that could not be processed has an empty group with the reason as its a
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeVar
@@ -138,19 +138,22 @@ def _check(features: Features, place: str) -> None:
 
 
 def _names(file: h5py.File) -> list[str]:
-    names: list[str] = []
-    file.visititems(lambda name, item: names.append(name) if _is_image(item) else None)
-    return sorted(names)
+    return sorted(name for name, group in _entries(file) if _FAILED not in group.attrs)
 
 
 def _failed(file: h5py.File) -> dict[str, str]:
-    found: dict[str, str] = {}
-    file.visititems(lambda name, item: found.update({name: item.attrs[_FAILED]}) if _FAILED in item.attrs else None)
-    return found
+    return {name: group.attrs[_FAILED] for name, group in _entries(file) if _FAILED in group.attrs}
 
 
-def _is_image(item: h5py.Group | h5py.Dataset) -> bool:
-    return isinstance(item, h5py.Group) and isinstance(item.get("keypoints"), h5py.Dataset)
+def _entries(folder: h5py.Group, prefix: str = "") -> Iterator[tuple[str, h5py.Group]]:
+    """Yield name and group of each image, failed ones as well."""
+    for key, item in folder.items():
+        if not isinstance(item, h5py.Group):
+            continue
+        if _FAILED in item.attrs or item.get("keypoints", getclass=True) is h5py.Dataset:
+            yield prefix + key, item
+        else:
+            yield from _entries(item, f"{prefix}{key}/")
 
 
 class FeatureWriter:

@@ -79,6 +79,13 @@ def test_round_trip(tmp_path):
             assert_equal(reader.read(name), features)
 
 
+def test_names_that_look_like_datasets(tmp_path):
+    names = ["descriptors", "keypoints/a.jpg", "scores/keypoints/b.jpg"]
+    write(tmp_path / "f.h5", {name: make() for name in names[:2]}, {names[2]: "no"})
+    with FeatureReader(tmp_path / "f.h5") as reader:
+        assert (reader.names(), reader.failed) == (names[:2], {names[2]: "no"})
+
+
 def test_image_without_keypoints_is_legal(tmp_path):
     with FeatureReader(write(tmp_path / "f.h5", {"a.jpg": make(0)})) as reader:
         features = reader.read("a.jpg")

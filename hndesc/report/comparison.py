@@ -21,6 +21,7 @@ class Figure:
         digits: decimals shown.
         lower: whether less is better.
         total: where results keep the count that a stored count is a share of, if it is one.
+        block: columns of different blocks stand below each other on a page.
     """
 
     group: str
@@ -30,6 +31,7 @@ class Figure:
     digits: int = 3
     lower: bool = False
     total: tuple[str, ...] = ()
+    block: str = ""
 
     def read(self, result: Result) -> float:
         """Return the figure as shown, rounded; NaN where there is nothing to average."""
@@ -120,7 +122,9 @@ def _hpatches_figures() -> list[Figure]:
     # The mean that each "avg" stands for differs: half of v + i there, all pairs here.
     groups = (("MMA@{} px", "mma", "avg"), ("Homography accuracy@{} px", "homography_accuracy", "all"))
     return [
-        Figure(title.format(threshold), mean if kind == "avg" else kind, ("figures", key, str(threshold), kind))
+        Figure(
+            title.format(threshold), mean if kind == "avg" else kind, ("figures", key, str(threshold), kind), block=key
+        )
         for title, key, mean in groups
         for threshold in (1, 3, 5)
         for kind in ("v", "i", "avg")
@@ -140,16 +144,27 @@ def _localization_figures(result: Result) -> list[Figure]:
     figures = []
     known = result.get("figures")
     for condition in sorted(result.get("figures", "localized")):
+        look = {"group": f"{condition} queries", "block": condition}
         place = ("figures", "localized", condition)
-        queries = f"{condition} queries"
-        figures.append(Figure(queries, "localized (%)", (*place, "localized"), 100.0, 1, total=(*place, "queries")))
+        figures.append(
+            Figure(
+                name="localized (%)",
+                keys=(*place, "localized"),
+                factor=100.0,
+                digits=1,
+                total=(*place, "queries"),
+                **look,
+            )
+        )
         if condition not in known:  # nobody but the benchmark's server knows the truth
             continue
         for threshold in result.get("figures", condition, "recall"):
             metres, degrees = threshold.split("/")
             name = f"{metres} m, {degrees}\N{DEGREE SIGN} (%)"
-            figures.append(Figure(queries, name, ("figures", condition, "recall", threshold), 1.0, 1))
-        median = ("figures", condition, "median_position_error"), ("figures", condition, "median_rotation_error")
-        figures.append(Figure(queries, "median (m)", median[0], digits=3, lower=True))
-        figures.append(Figure(queries, "median (\N{DEGREE SIGN})", median[1], digits=2, lower=True))
+            figures.append(
+                Figure(name=name, keys=("figures", condition, "recall", threshold), factor=100.0, digits=1, **look)
+            )
+        for name, key, digits in (("m", "position", 3), ("\N{DEGREE SIGN}", "rotation", 2)):
+            keys = ("figures", condition, f"median_{key}_error")
+            figures.append(Figure(name=f"median ({name})", keys=keys, digits=digits, lower=True, **look))
     return figures

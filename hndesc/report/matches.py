@@ -40,7 +40,7 @@ def plot_matches(
     features: Sequence[Path],
     output: Path,
     labels: Sequence[str] = (),
-    homography: Path | None = None,
+    homography: np.ndarray | None = None,
     threshold: float = 3.0,
     most_lines: int = 200,
 ) -> None:
@@ -52,7 +52,7 @@ def plot_matches(
         features: feature files with descriptors.
         output: PNG or SVG.
         labels: what to call each feature file; its stem if left out.
-        homography: text file of the true 3 x 3 homography, first to second; without it one is estimated.
+        homography: the true one, 3 x 3, first to second; None to estimate one for each row by RANSAC.
         threshold: largest distance of a correct match, pixels of the second photo.
         most_lines: draw at most so many matches a row, picked evenly at random; the title counts all.
     """
@@ -60,9 +60,8 @@ def plot_matches(
     for path, label in zip(features, labels or [Path(path).stem for path in features], strict=True):
         with FeatureReader(path) as reader:
             rows.append((label, reader.read(names[0]), reader.read(names[1])))
-    truth = None if homography is None else _read_homography(Path(homography))
     photos = (read_image(images[0]), read_image(images[1]))
-    draw_matches(photos, names, rows, output, truth, threshold, most_lines)
+    draw_matches(photos, names, rows, output, homography, threshold, most_lines)
 
 
 def draw_matches(
@@ -78,13 +77,16 @@ def draw_matches(
 
     Args:
         rows: (label, features of the first photo, features of the second).
-        homography: 3 x 3, first to second; None to estimate one for each row by RANSAC.
 
     Returns:
         All matches of each row.
     """
     if not rows:
         raise HndescError(f"{output}: no features to draw matches of")
+    for name, photo, place in zip(names, photos, (1, 2), strict=True):
+        size = photo.shape[1], photo.shape[0]
+        if other := [row[place].image_size for row in rows if row[place].image_size not in (size, (0, 0))]:
+            raise HndescError(f"features of '{name}' belong to an image of {other[0]} pixels, but it has {size}")
     canvas, factors, shift = _side_by_side(*photos)
     height, width = canvas.shape[:2]
     size = 11.0
@@ -150,13 +152,3 @@ def _to_height(photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     size = (max(1, round(width * _HEIGHT / height)), _HEIGHT)
     way = cv2.INTER_AREA if height > _HEIGHT else cv2.INTER_CUBIC
     return cv2.resize(photo, size, interpolation=way), np.array([size[0] / width, size[1] / height])
-
-
-def _read_homography(path: Path) -> np.ndarray:
-    try:
-        matrix = np.loadtxt(path)
-    except (OSError, ValueError) as error:
-        raise HndescError(f"{path}: not a homography in text form ({error})") from None
-    if matrix.shape != (3, 3):
-        raise HndescError(f"{path}: a homography has 3 x 3 numbers, this file {' x '.join(map(str, matrix.shape))}")
-    return matrix

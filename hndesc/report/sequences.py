@@ -42,6 +42,6 @@ def plot_sequences(
             [Path(path) for path in features],
             pictures[-1],
             labels,
-            root / sequence.name / f"H_1_{image}",
+            sequence.homographies[image - 2],
         )
     return pictures

@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Sequence
 from html import escape
+from itertools import groupby
 from pathlib import Path
 
 from hndesc.files import write_text
@@ -113,31 +114,36 @@ def _html(tables: Sequence[Table], note: str) -> str:
 
 
 def _html_table(table: Table) -> str:
-    starts = [i for i, f in enumerate(table.figures) if i == 0 or f.group != table.figures[i - 1].group]
-    spans = [end - start for start, end in zip(starts, [*starts[1:], len(table.figures)], strict=True)]
-    groups = "".join(
-        f'<th class="start" colspan="{span}">{escape(table.figures[start].group)}</th>'
-        for start, span in zip(starts, spans, strict=True)
-    )
-    marks = [' class="start"' if column in starts else "" for column in range(len(table.figures))]
-    names = "".join(f"<th{mark}>{escape(f.name)}</th>" for mark, f in zip(marks, table.figures, strict=True))
+    blocks = groupby(range(len(table.figures)), key=lambda column: table.figures[column].block)
+    inner = "".join(_html_block(table, list(columns)) for _, columns in blocks)
+    remarks = "".join(f"<p>{escape(remark)}</p>\n" for remark in table.remarks)
+    return f"<h2>{escape(table.benchmark)}</h2>\n<p>{escape(table.protocol)}</p>\n{inner}{remarks}"
+
+
+def _html_block(table: Table, columns: Sequence[int]) -> str:
+    groups = [list(members) for _, members in groupby(columns, key=lambda column: table.figures[column].group)]
+    starts = {group[0] for group in groups}
+    heads = "".join(_cell("th", table.figures[g[0]].group, True, len(g)) for g in groups)
+    names = "".join(_cell("th", table.figures[column].name, column in starts) for column in columns)
     rows = []
     for name, values in table.rows.items():
-        cells = [_show(value, figure.digits) for value, figure in zip(values, table.figures, strict=True)]
-        bold = [f"<b>{cell}</b>" if values[i] == table.best(i) else cell for i, cell in enumerate(cells)]
-        rows.append(_html_row(name, bold, marks))
+        cells = [
+            _cell("td", _show(values[c], table.figures[c].digits), c in starts, bold=values[c] == table.best(c))
+            for c in columns
+        ]
+        rows.append(f"<tr><th>{escape(name)}</th>{''.join(cells)}</tr>\n")
     if table.difference:
         name, values = table.difference
-        shown = [_show(value, figure.digits, sign=True) for value, figure in zip(values, table.figures, strict=True)]
-        rows.append(_html_row(name, shown, marks, ' class="difference"'))
-    remarks = "".join(f"<p>{escape(remark)}</p>\n" for remark in table.remarks)
+        cells = [_cell("td", _show(values[c], table.figures[c].digits, sign=True), c in starts) for c in columns]
+        rows.append(f'<tr class="difference"><th>{escape(name)}</th>{"".join(cells)}</tr>\n')
     return (
-        f"<h2>{escape(table.benchmark)}</h2>\n<p>{escape(table.protocol)}</p>\n"
-        f'<div class="wide"><table>\n<thead>\n<tr><th rowspan="2">descriptor</th>{groups}</tr>\n<tr>{names}</tr>\n'
-        f"</thead>\n<tbody>\n{''.join(rows)}</tbody>\n</table></div>\n{remarks}"
+        f'<div class="wide"><table>\n<thead>\n<tr><th rowspan="2">descriptor</th>{heads}</tr>\n<tr>{names}</tr>\n'
+        f"</thead>\n<tbody>\n{''.join(rows)}</tbody>\n</table></div>\n"
     )
 
 
-def _html_row(name: str, cells: Sequence[str], marks: Sequence[str], kind: str = "") -> str:
-    inner = "".join(f"<td{mark}>{cell}</td>" for mark, cell in zip(marks, cells, strict=True))
-    return f"<tr{kind}><th>{escape(name)}</th>{inner}</tr>\n"
+def _cell(tag: str, text: str, start: bool, span: int = 1, bold: bool = False) -> str:
+    mark = ' class="start"' if start else ""
+    width = f' colspan="{span}"' if span > 1 else ""
+    inner = f"<b>{escape(text)}</b>" if bold else escape(text)
+    return f"<{tag}{mark}{width}>{inner}</{tag}>"

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from hndesc.stylization.colour import lab_to_rgb, rgb_to_lab
 from hypothesis import given
 from hypothesis import strategies as st
 from skimage.color import rgb2lab
+
+from hndesc.stylization.colour import lab_to_rgb, rgb_to_lab
 
 
 @pytest.mark.parametrize(

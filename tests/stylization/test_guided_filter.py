@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from hndesc.stylization.guided_filter import guided_filter
 
 RNG = np.random.default_rng(0)

@@ -3,6 +3,11 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from skimage import data
+from skimage.metrics import structural_similarity
+
 from hndesc.images import read_image, resize_longest, to_gray
 from hndesc.stylization.colour import rgb_to_lab
 from hndesc.stylization.monge_kantorovich import (
@@ -13,10 +18,6 @@ from hndesc.stylization.monge_kantorovich import (
     transfer,
     transport_map,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from skimage import data
-from skimage.metrics import structural_similarity
 
 EVERYTHING = {"noise": 0.0, "gain": (0.0, np.inf), "detail_gain": (0.0, np.inf)}
 

@@ -18,6 +18,7 @@ from hndesc.report.style import INLIER, OUTLIER, figure
 
 _HEIGHT = 480  # pixels of each photo in the picture
 _GAP = 12
+_WIDTH = 11.0  # inches of the picture
 
 
 @dataclass(frozen=True)
@@ -83,29 +84,37 @@ def draw_matches(
     """
     if not rows:
         raise HndescError(f"{output}: no features to draw matches of")
-    for name, photo, place in zip(names, photos, (1, 2), strict=True):
-        size = photo.shape[1], photo.shape[0]
-        if other := [row[place].image_size for row in rows if row[place].image_size not in (size, (0, 0))]:
-            raise HndescError(f"features of '{name}' belong to an image of {other[0]} pixels, but it has {size}")
-    canvas, factors, shift = _side_by_side(*photos)
-    height, width = canvas.shape[:2]
-    size = 11.0
+    _check_sizes(photos, names, rows)
+    truth, word = "the true homography", "are correct"
+    if homography is None:
+        truth, word = "RANSAC's homography", "are inliers"
     found = [judge_matches(a, b, homography, threshold) for _, a, b in rows]
-    with figure(output, size, len(rows) * (size * height / width + 0.35) + 0.45) as drawing:
-        truth, word = (
-            ("the true homography", "are correct") if homography is not None else ("RANSAC's homography", "are inliers")
-        )
+    canvas, factors, shift = _side_by_side(*photos)
+    row_height = _WIDTH * canvas.shape[0] / canvas.shape[1] + 0.35
+    with figure(output, _WIDTH, len(rows) * row_height + 0.45) as drawing:
         drawing.suptitle(f"{names[0]}  \N{RIGHTWARDS ARROW}  {names[1]}: green within {threshold:g} px of {truth}")
-        for axes, (label, *_), matches in zip(
-            drawing.subplots(len(rows), squeeze=False)[:, 0], rows, found, strict=True
-        ):
+        panels = drawing.subplots(len(rows), squeeze=False)[:, 0]
+        for axes, (label, *_), matches in zip(panels, rows, found, strict=True):
             axes.imshow(canvas)
             axes.set_axis_off()
             axes.set_title(_title(label, matches, word, most_lines))
+            ends = scale_points(matches.first, factors[0]), scale_points(matches.second, factors[1]) + shift
             shown = _pick(len(matches.first), most_lines)
-            first, second = scale_points(matches.first, factors[0]), scale_points(matches.second, factors[1]) + shift
-            _draw_lines(axes, np.stack([first, second], axis=1)[shown], matches.correct[shown])
+            _draw_lines(axes, np.stack(ends, axis=1)[shown], matches.correct[shown])
     return found
+
+
+def _check_sizes(
+    photos: tuple[np.ndarray, np.ndarray], names: tuple[str, str], rows: Sequence[tuple[str, Features, Features]]
+) -> None:
+    for label, *pair in rows:
+        for photo, name, features in zip(photos, names, pair, strict=True):
+            size = photo.shape[1], photo.shape[0]
+            if features.image_size not in (size, (0, 0)):  # (0, 0): written by a program that does not tell
+                raise HndescError(
+                    f"{label}: the features of '{name}' belong to an image of {features.image_size} pixels, but the "
+                    f"photo has {size}; extract them from this photo"
+                )
 
 
 def judge_matches(a: Features, b: Features, homography: np.ndarray | None, threshold: float) -> Matches:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hndesc.benchmarks.sequences import read_sequences
+from hndesc.features import FeatureReader
 from hndesc.report.matches import plot_matches
 
 
@@ -30,7 +31,8 @@ def plot_sequences(
         The pictures.
     """
     root, output = Path(root), Path(output)
-    sequences = read_sequences(root)
+    lost = _lost(features)
+    sequences = [one for one in read_sequences(root) if not lost & {one.images[0], one.images[image - 1]}]
     chosen = [one for kind in "iv" for one in [s for s in sequences if s.kind == kind][:count]]
     pictures = []
     for sequence in chosen:
@@ -45,3 +47,12 @@ def plot_sequences(
             sequence.homographies[image - 2],
         )
     return pictures
+
+
+def _lost(features: Sequence[str | os.PathLike]) -> set[str]:
+    """Return the images that failed at extraction; their sequences are passed over."""
+    lost: set[str] = set()
+    for path in features:
+        with FeatureReader(path) as reader:
+            lost.update(reader.failed)
+    return lost

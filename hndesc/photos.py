@@ -62,8 +62,8 @@ def list_photos(root: str | os.PathLike, kind: str = "folder") -> list[Photo]:
 
 
 def upright_folder(root: Path) -> Path:
-    """Return Aachen's folder of upright photos, `images/images_upright` or `images_upright` below `root`."""
-    for place in (root / "images" / "images_upright", root / "images_upright"):
+    """Return the folder of photos of a localisation dataset: Aachen's upright ones, or `images` of a posed scene."""
+    for place in (root / "images" / "images_upright", root / "images_upright", root / "images"):
         if place.is_dir():
             return place
-    raise HndescError(f"{root}: no folder images/images_upright or images_upright in it")
+    raise HndescError(f"{root}: no folder images/images_upright, images_upright or images in it")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from hndesc.benchmarks.localization.aachen import read_aachen
+from hndesc.benchmarks.localization.posed import CAMERAS, read_posed
 from hndesc.benchmarks.localization.scene import Scene
 from hndesc.errors import HndescError
 
@@ -17,4 +18,8 @@ def read_scene(root: Path, pairs: Path | None = None) -> Scene:
     root = Path(root)
     if (root / "3D-models").is_dir():
         return read_aachen(root, pairs)
-    raise HndescError(f"{root}: not a localisation dataset; expected a folder 3D-models (Aachen v1.1) in it")
+    if (root / CAMERAS).is_file():
+        return read_posed(root, pairs)
+    raise HndescError(
+        f"{root}: not a localisation dataset; expected a folder 3D-models (Aachen v1.1) or a file {CAMERAS} in it"
+    )

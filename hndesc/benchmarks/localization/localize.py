@@ -15,7 +15,7 @@ from hndesc.benchmarks.localization.poses import format_poses
 from hndesc.benchmarks.localization.queries import Estimate, complete, count_localized
 from hndesc.benchmarks.localization.registration import estimate_by_registration
 from hndesc.benchmarks.localization.scene import Scene
-from hndesc.benchmarks.localization.score import THRESHOLDS, pose_errors, score
+from hndesc.benchmarks.localization.score import THRESHOLDS, mean_camera_distance, pose_errors, score
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader
 from hndesc.files import read_json
@@ -98,7 +98,7 @@ def _result(scene: Scene, estimates: Mapping[str, Estimate], summary: Mapping) -
     errors = pose_errors(poses, scene.truth)
     for name, (position, rotation) in errors.items():
         records[name] |= {"position_error": position, "rotation_error": rotation}
-    figures = score(errors, scene.conditions)
+    figures = score(errors, scene.conditions, mean_camera_distance(scene.poses))
     failures = {name: record["reason"] for name, record in records.items() if record["reason"]}
     _report(figures, records)
     return format_poses(poses), {

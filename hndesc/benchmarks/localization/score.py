@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from scipy.spatial.distance import pdist
 
 from hndesc.benchmarks.localization.scene import Pose
-from hndesc.geometry import pose_error
+from hndesc.geometry import camera_center, pose_error
 
 # Metres and degrees, as visuallocalization.net scores Aachen.
 THRESHOLDS = ((0.25, 2.0), (0.5, 5.0), (5.0, 10.0))
@@ -34,32 +35,47 @@ def recall(
     return within.mean(axis=0).tolist()
 
 
+def mean_camera_distance(poses: Mapping[str, Pose]) -> float:
+    """Return the mean distance between the centres of two cameras, over all pairs of them."""
+    return float(pdist([camera_center(pose.rotation, pose.translation) for pose in poses.values()]).mean())
+
+
 def score(
     errors: Mapping[str, tuple[float, float]],
     conditions: Mapping[str, str],
+    camera_distance: float,
     thresholds: Sequence[tuple[float, float]] = THRESHOLDS,
 ) -> dict[str, dict]:
     """Score each condition (day, night, …) and all queries together ("all").
 
+    Args:
+        errors: (position, degrees) of each query with a known truth.
+        conditions: the condition of each query.
+        camera_distance: the mean distance of two database cameras, by which position errors of any unit compare.
+        thresholds: (position, degrees).
+
     Returns:
         Condition -> `queries` (those with known truth), `recall` (share from 0 to 1, keyed "0.25/2"),
-        `median_position_error`, `median_rotation_error` (degrees). A condition none of whose queries has a known
-        truth is left out.
+        `median_position_error`, `median_position_share` (of `camera_distance`), `median_rotation_error` (degrees).
+        A condition none of whose queries has a known truth is left out.
     """
     groups: dict[str, list[tuple[float, float]]] = {}
     for name, error in errors.items():
         groups.setdefault(conditions[name], []).append(error)
     if len(groups) > 1:
         groups["all"] = list(errors.values())
-    return {condition: _figures(values, thresholds) for condition, values in groups.items()}
+    return {condition: _figures(values, camera_distance, thresholds) for condition, values in groups.items()}
 
 
-def _figures(errors: Sequence[tuple[float, float]], thresholds: Sequence[tuple[float, float]]) -> dict:
+def _figures(
+    errors: Sequence[tuple[float, float]], camera_distance: float, thresholds: Sequence[tuple[float, float]]
+) -> dict:
     names = [f"{position:g}/{rotation:g}" for position, rotation in thresholds]
     position, rotation = np.median(np.asarray(errors), axis=0)
     return {
         "queries": len(errors),
         "recall": dict(zip(names, recall(errors, thresholds), strict=True)),
         "median_position_error": float(position),
+        "median_position_share": float(position) / camera_distance,
         "median_rotation_error": float(rotation),
     }

@@ -3,7 +3,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from hndesc.benchmarks.localization.scene import Pose
-from hndesc.benchmarks.localization.score import THRESHOLDS, pose_errors, recall, score
+from hndesc.benchmarks.localization.score import THRESHOLDS, mean_camera_distance, pose_errors, recall, score
 
 
 def test_both_errors_must_be_within_and_limits_count() -> None:
@@ -24,12 +24,13 @@ def test_errors_are_those_of_the_centres_and_rotations() -> None:
 
 def test_conditions_apart_and_together() -> None:
     errors = {"a": (0.1, 1.0), "b": (0.3, 1.0), "c": (9.0, 90.0)}
-    figures = score(errors, {"a": "day", "b": "day", "c": "night", "d": "night"})
+    figures = score(errors, {"a": "day", "b": "day", "c": "night", "d": "night"}, camera_distance=4.0)
     assert list(figures) == ["day", "night", "all"]
     assert figures["day"] == {
         "queries": 2,
         "recall": {"0.25/2": 0.5, "0.5/5": 1.0, "5/10": 1.0},
         "median_position_error": pytest.approx(0.2),
+        "median_position_share": pytest.approx(0.05),
         "median_rotation_error": 1.0,
     }
     assert figures["night"]["recall"] == {"0.25/2": 0.0, "0.5/5": 0.0, "5/10": 0.0}
@@ -37,4 +38,11 @@ def test_conditions_apart_and_together() -> None:
 
 
 def test_without_truth_there_are_no_figures() -> None:
-    assert score({}, {"a": "day"}) == {}
+    assert score({}, {"a": "day"}, 1.0) == {}
+
+
+def test_mean_distance_is_over_all_pairs_of_cameras() -> None:
+    turns = Rotation.random(3, rng=0).as_matrix()
+    centers = ([0.0, 0.0, 0.0], [3.0, 4.0, 0.0], [0.0, 0.0, 12.0])
+    poses = {str(i): Pose(turn, -turn @ center) for i, (turn, center) in enumerate(zip(turns, centers, strict=True))}
+    assert mean_camera_distance(poses) == pytest.approx((5 + 12 + 13) / 3)

@@ -1,0 +1,90 @@
+"""Reader of a folder of posed photos: `images/` and `cameras.tsv`, from which every third photo is held out as a query.
+
+`cameras.tsv` has a header and, for each photo, tab-separated: name, width, height, fx, fy, cx, cy (pinhole, the centre
+of the top-left pixel at (0, 0)), r00 … r22 (rotation, world to camera, by rows), tx, ty, tz.
+"""
+
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from hndesc.benchmarks.localization.aachen import known_pairs
+from hndesc.benchmarks.localization.poses import numbers, read_lines
+from hndesc.benchmarks.localization.scene import Intrinsics, Pose, Scene
+from hndesc.errors import HndescError
+
+CAMERAS = "cameras.tsv"
+COLUMNS = ["name", "width", "height", "fx", "fy", "cx", "cy"]
+COLUMNS += ["r00", "r01", "r02", "r10", "r11", "r12", "r20", "r21", "r22", "tx", "ty", "tz"]
+CONDITION = "held-out"
+
+
+def read_posed(root: Path, pairs: Path | None = None, every: int = 3) -> Scene:
+    """Read a folder of posed photos; the last of every `every` photos, in the order of the file, is a query.
+
+    Args:
+        root: folder with `cameras.tsv`.
+        pairs: list of image pairs; by default each photo with each database image.
+        every: 3 holds out a third of the photos.
+
+    Raises:
+        HndescError: a malformed file, or too few photos.
+    """
+    cameras, poses = read_cameras(Path(root) / CAMERAS)
+    names = list(cameras)
+    held_out = names[every - 1 :: every]
+    database = [name for name in names if name not in set(held_out)]
+    if not held_out or len(database) < 2:
+        raise HndescError(f"{root}: {len(names)} posed photos are too few to hold out every {every}th and map the rest")
+    problems: Counter[str] = Counter()
+    listed = known_pairs(pairs, set(names), problems) if pairs else _all_pairs(database, held_out)
+    return Scene(
+        root=Path(root),
+        database={name: cameras[name] for name in database},
+        poses={name: poses[name] for name in database},
+        queries={name: cameras[name] for name in held_out},
+        conditions=dict.fromkeys(held_out, CONDITION),
+        pairs=listed,
+        truth={name: poses[name] for name in held_out},
+        problems=dict(+problems),
+    )
+
+
+def _all_pairs(database: list[str], queries: list[str]) -> list[tuple[str, str]]:
+    return [*combinations(database, 2), *((query, other) for query in queries for other in database)]
+
+
+def read_cameras(path: Path) -> tuple[dict[str, Intrinsics], dict[str, Pose]]:
+    """Read `cameras.tsv`: intrinsics in COLMAP's convention, and poses."""
+    lines = read_lines(path)
+    place, header = next(lines, (f"{path}:1", []))
+    if header != COLUMNS:
+        raise HndescError(f"{place}: expected the columns {' '.join(COLUMNS)}")
+    cameras: dict[str, Intrinsics] = {}
+    poses: dict[str, Pose] = {}
+    for place, fields in lines:
+        if len(fields) != len(COLUMNS):
+            raise HndescError(f"{place}: expected {len(COLUMNS)} fields, found {len(fields)}")
+        name, values = fields[0], numbers(fields[1:], place)
+        if name in cameras:
+            raise HndescError(f"{place}: '{name}' is listed twice")
+        width, height, fx, fy, cx, cy = values[:6]
+        try:
+            # COLMAP has the centre of the top-left pixel at (0.5, 0.5).
+            cameras[name] = Intrinsics("PINHOLE", int(width), int(height), (fx, fy, cx + 0.5, cy + 0.5))
+        except HndescError as error:
+            raise HndescError(f"{place}: {error}") from None
+        poses[name] = Pose(_rotation(values[6:15], place), np.array(values[15:]))
+    return cameras, poses
+
+
+def _rotation(values: list[float], place: str) -> np.ndarray:
+    """Return the rotation nearest to nine numbers that are one up to the digits written."""
+    matrix = np.array(values).reshape(3, 3)
+    left, _, right = np.linalg.svd(matrix)
+    nearest = left @ right
+    if np.abs(nearest - matrix).max() > 1e-3 or np.linalg.det(nearest) < 0:
+        raise HndescError(f"{place}: r00 … r22 are not a rotation matrix")
+    return nearest

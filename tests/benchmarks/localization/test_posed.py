@@ -1,0 +1,114 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmarks.localization.synthetic import FOCAL, HEIGHT, WIDTH, Synthetic, map_scene
+from hndesc.benchmarks.localization.datasets import read_scene
+from hndesc.benchmarks.localization.posed import CAMERAS, COLUMNS, read_cameras, read_posed
+from hndesc.errors import HndescError
+from hndesc.extraction import extract
+from hndesc.images import read_image, write_image
+from hndesc.photos import list_photos
+
+
+def write_cameras(root: Path, scene: Synthetic) -> Path:
+    """Write the scene's images as a posed folder, eight of the database and then the queries."""
+    root.mkdir(parents=True)
+    rows = ["\t".join(COLUMNS)]
+    for name, pose in scene.poses.items():
+        # The centre of the top-left pixel is at (0, 0) in this file.
+        values = [WIDTH, HEIGHT, FOCAL, FOCAL, WIDTH / 2 - 0.5, HEIGHT / 2 - 0.5]
+        values += [*pose.rotation.ravel(), *pose.translation]
+        rows.append("\t".join([name, *(repr(float(value)) for value in values)]))
+    (root / CAMERAS).write_text("\n".join(rows) + "\n")
+    return root
+
+
+def test_every_third_photo_is_held_out(exact: Synthetic, tmp_path: Path) -> None:
+    root = write_cameras(tmp_path / "posed", exact)
+    scene = read_scene(root)
+    names = list(exact.poses)
+    assert list(scene.queries) == names[2::3] == list(scene.truth) and len(scene.queries) == 5
+    assert list(scene.database) == [name for name in names if name not in scene.queries]
+    assert set(scene.conditions.values()) == {"held-out"}
+    assert len(scene.pairs) == len(set(map(frozenset, scene.pairs))) == 45 + 5 * 10
+    assert not any({first, second} <= scene.queries.keys() for first, second in scene.pairs)
+    camera = scene.database["db/0.jpg"]
+    assert (camera.model, camera.params) == ("PINHOLE", (FOCAL, FOCAL, WIDTH / 2, HEIGHT / 2))
+    assert list(read_posed(root, every=5).queries) == names[4::5]
+
+
+def test_a_list_of_pairs_is_taken(exact: Synthetic, tmp_path: Path) -> None:
+    root = write_cameras(tmp_path / "posed", exact)
+    (tmp_path / "pairs.txt").write_text("db/0.jpg db/1.jpg\ndb/0.jpg other.jpg\n")
+    scene = read_scene(root, tmp_path / "pairs.txt")
+    assert scene.pairs == [("db/0.jpg", "db/1.jpg")]
+    assert scene.problems == {"pairs left out": 1, "images in pairs that no other file names": 1}
+
+
+def test_exact_keypoints_give_exact_poses(exact: Synthetic, tmp_path: Path) -> None:
+    root = write_cameras(tmp_path / "posed", exact)
+    scene = Synthetic(root, exact.features, exact.poses, exact.points, exact.seen)
+    record = map_scene(scene, tmp_path).localize(tmp_path)
+    assert record["figures"]["localized"] == {"held-out": {"queries": 5, "localized": 5}}
+    assert all(query["position_error"] < 2e-6 for query in record["per_query"].values())
+    assert record["figures"]["held-out"]["median_position_share"] < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("width", "breadth", ":1: expected the columns name width"),
+        ("db/1.jpg\t640.0", "db/1.jpg", ":3: expected 19 fields, found 18"),
+        ("db/1.jpg\t640.0", "db/1.jpg\tmany", ":3: could not convert"),
+        ("db/1.jpg", "db/0.jpg", ":3: 'db/0.jpg' is listed twice"),
+        ("db/1.jpg\t640.0", "db/1.jpg\t0", ":3: impossible camera: 0x480"),
+    ],
+)
+def test_a_malformed_line_is_named(exact: Synthetic, tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = write_cameras(tmp_path / "posed", exact) / CAMERAS
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(HndescError, match=f"cameras.tsv{message}"):
+        read_cameras(path)
+
+
+@pytest.mark.parametrize("matrix", [np.diag([1.0, 1.0, 1.1]), np.diag([1.0, 1.0, -1.0]), np.zeros((3, 3))])
+def test_a_matrix_that_does_not_rotate_is_refused(tmp_path: Path, matrix: np.ndarray) -> None:
+    values = " ".join(str(value) for value in [4, 4, 1, 1, 2, 2, *matrix.ravel(), 0, 0, 0])
+    (tmp_path / CAMERAS).write_text(f"{' '.join(COLUMNS)}\na.jpg {values}\n")
+    with pytest.raises(HndescError, match=r"cameras.tsv:2: r00 … r22 are not a rotation matrix"):
+        read_cameras(tmp_path / CAMERAS)
+
+
+def test_too_few_photos_are_an_error(exact: Synthetic, tmp_path: Path) -> None:
+    path = write_cameras(tmp_path / "posed", exact) / CAMERAS
+    path.write_text("\n".join(path.read_text().splitlines()[:3]) + "\n")
+    with pytest.raises(HndescError, match="2 posed photos are too few"):
+        read_posed(tmp_path / "posed")
+
+
+def test_real_photos_are_localised(shared: Path, tmp_path: Path) -> None:
+    """Fountain-P11 at a quarter of its size, with SIFT: well below half a per cent of the cameras' distance."""
+    root = tmp_path / "fountain"
+    lines = (shared / "data" / "strecha" / "fountain-P11" / CAMERAS).read_text().splitlines()
+    small = [lines[0]]
+    for line in lines[1:]:
+        name, *fields = line.split("\t")
+        image = read_image(shared / "data" / "strecha" / "fountain-P11" / "images" / name)
+        width, height = image.shape[1] // 4, image.shape[0] // 4
+        write_image(root / "images" / name, cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
+        sx, sy = width / float(fields[0]), height / float(fields[1])
+        fx, fy, cx, cy = map(float, fields[2:6])
+        camera = [width, height, fx * sx, fy * sy, (cx + 0.5) * sx - 0.5, (cy + 0.5) * sy - 0.5]
+        small.append("\t".join([name, *map(str, camera), *fields[6:]]))
+    (root / CAMERAS).write_text("\n".join(small) + "\n")
+    photos = list_photos(root, "localization")
+    assert [photo.name for photo in photos] == [f"{i:04}.jpg" for i in range(11)]
+    extract(photos, tmp_path / "features.h5", "sift", "sift", max_keypoints=800)
+    record = map_scene(Synthetic(root, tmp_path / "features.h5", {}, np.empty(0), {}), tmp_path).localize(tmp_path)
+    figures = record["figures"]["held-out"]
+    assert record["figures"]["localized"]["held-out"] == {"queries": 3, "localized": 3}
+    assert figures["median_position_share"] < 0.005 and figures["median_rotation_error"] < 0.1
+    assert record["figures"]["map"]["points"] > 300 and record["figures"]["map"]["mean_reprojection_error"] < 1

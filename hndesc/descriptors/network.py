@@ -41,7 +41,8 @@ class NetworkDescriptor:
         self.device = choose_device(device)
         self.model: Backbone = model.to(self.device, memory_format=torch.channels_last)
         self.tile = -(-tile // model.period) * model.period
-        self.border = -(-model.reach // model.period) * model.period
+        # A point between two cells takes part of the farther one.
+        self.border = -(-(model.reach + model.stride) // model.period) * model.period
         self.settings: dict[str, Any] = {
             "name": checkpoint.stem,
             "sha256": file_hash(checkpoint),

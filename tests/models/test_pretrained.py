@@ -117,7 +117,7 @@ def test_code_in_a_pickle_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     torch.save({"state_dict": {"a": _Evil()}}, path)
     with pytest.raises(HndescError, match=r"bad\.pth: not a complete file of plain tensors"):
         read_state(path)
-    path.write_bytes(pickle.dumps(_Evil()))
+    path.write_bytes(pickle.dumps(_Evil(), protocol=2))
     with pytest.raises(HndescError, match=r"bad\.pth: not a complete file of plain tensors"):
         read_state(path)
     assert not (tmp_path / "evil").exists()

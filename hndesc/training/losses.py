@@ -134,6 +134,6 @@ def _histogram(similarity: Tensor, bins: int, mask: Tensor | None) -> Tensor:
     lower_share = 1 - upper_share
     if mask is not None:
         upper_share, lower_share = upper_share * mask, lower_share * mask
-    index = lower.long()
+    index = lower.nan_to_num().long()  # a NaN stays one in the shares
     empty = similarity.new_zeros(len(similarity), bins)
     return empty.scatter_add(1, index, lower_share).scatter_add(1, index + 1, upper_share)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hndesc.errors import HndescError
-from hndesc.models import build_model
+from hndesc.models import MODELS, build_model
 from hndesc.models.checkpoint import save_checkpoint
 from hndesc.provenance import versions
 from hndesc.training.data import Batch, PairBatches
@@ -49,6 +49,7 @@ def train(
         HndescError: wrong settings, unusable data, or a loss that is not finite.
     """
     chosen = training_settings(settings)
+    MODELS.module(chosen.architecture)  # an unknown name is told before the data is read
     if chosen.stylized_probability == 0:
         stylized = None
     data = _open(Path(photos), Path(keypoints), stylized, neighbours, chosen)

@@ -161,7 +161,7 @@ def summarize(pairs: Iterable[PairScore]) -> dict[str, dict]:
 
     Returns:
         {"mma": {threshold: {"v", "i", "avg": half of v + i, "all": over all pairs}},
-        "homography_accuracy": {threshold: {"v", "i", "avg": over all pairs}}}.
+        "homography_accuracy": {threshold: {"v", "i", "all": over all pairs}}}.
     """
     pairs = list(pairs)
     groups = {kind: [pair for pair in pairs if pair.sequence.startswith(kind)] for kind in ("v", "i", "")}
@@ -173,22 +173,23 @@ def summarize(pairs: Iterable[PairScore]) -> dict[str, dict]:
             for threshold, v, i, both in zip(MATCHING_THRESHOLDS, mma["v"], mma["i"], mma[""], strict=True)
         },
         "homography_accuracy": {
-            str(threshold): {"v": v, "i": i, "avg": both}
+            str(threshold): {"v": v, "i": i, "all": both}
             for threshold, v, i, both in zip(CORNER_THRESHOLDS, correct["v"], correct["i"], correct[""], strict=True)
         },
     }
 
 
 def format_result(figures: Mapping) -> str:
-    """Return the text of a result file in the published form."""
+    """Return the text of a result file in the published form, whose second "avg" is over all pairs."""
 
-    def row(values: Mapping) -> str:
-        return " / ".join(f"{values[key]:.3f}" for key in ("v", "i", "avg"))
+    def rows(name: str, title: str, average: str) -> list[str]:
+        return [
+            f"{title}{threshold} v/i/avg: {values['v']:.3f} / {values['i']:.3f} / {values[average]:.3f}"
+            for threshold, values in figures[name].items()
+        ]
 
-    lines = ["PCK benchmark:"]
-    lines += [f"MMA@{threshold} v/i/avg: {row(values)}" for threshold, values in figures["mma"].items()]
-    lines += ["Homography benchmark:"]
-    lines += [f"th: {threshold} v/i/avg: {row(values)}" for threshold, values in figures["homography_accuracy"].items()]
+    lines = ["PCK benchmark:", *rows("mma", "MMA@", "avg")]
+    lines += ["Homography benchmark:", *rows("homography_accuracy", "th: ", "all")]
     return "\n".join(lines) + "\n"
 
 

@@ -126,9 +126,9 @@ class Mapped:
         return localize_queries(*paths, output / "poses.txt", output / "poses.json", **settings)
 
 
-def map_scene(scene: Synthetic, folder: Path, features: Path | None = None) -> Mapped:
-    """Match and map a scene, with its own features or those in another file."""
+def map_scene(scene: Synthetic, folder: Path, features: Path | None = None, pairs: Path | None = None) -> Mapped:
+    """Match and map a scene, with its own features and pairs or those in other files."""
     scene = replace(scene, features=features or scene.features)
-    match_pairs(scene.root, scene.features, folder / "matches.h5")
-    build_map(scene.root, scene.features, folder / "matches.h5", folder / "map")
+    match_pairs(scene.root, scene.features, folder / "matches.h5", pairs=pairs)
+    build_map(scene.root, scene.features, folder / "matches.h5", folder / "map", pairs=pairs)
     return Mapped(scene, folder / "matches.h5", folder / "map")

@@ -10,10 +10,8 @@ from hndesc.benchmarks.ground_truth import dataset_photos, read_ground_truth
 from hndesc.benchmarks.shortlist import Shortlist, write_shortlist
 from hndesc.errors import HndescError
 from hndesc.global_descriptors.store import RESIZE_MAX, describe_globally, read_global
-from hndesc.neighbour_lists import read_neighbours, write_neighbours
+from hndesc.neighbour_lists import write_neighbours
 from hndesc.photos import Photo, list_photos
-
-__all__ = ["find_neighbours", "make_shortlist", "rank", "read_neighbours"]
 
 # Similarities that stand in memory at a time: 64 MB.
 BLOCK = 16_000_000

@@ -29,10 +29,12 @@ class Dtype:
 
     @property
     def final(self) -> np.dtype:
+        """The real dtype."""
         return np.dtype(self.order + self.code)
 
     def set_state(self, state: Any) -> None:
-        # (version, byte order, sub-array, names, fields, size, alignment, flags[, metadata]) of a plain numeric type
+        """Take the byte order from a pickled state; one that makes it more than a plain numeric type is refused."""
+        # (version, byte order, sub-array, names, fields, size, alignment, flags[, metadata])
         if (
             not isinstance(state, tuple)
             or len(state) not in (8, 9)
@@ -74,6 +76,7 @@ def _empty_array(*_: Any) -> np.ndarray:
 
 
 def set_array(array: np.ndarray, state: Any) -> None:
+    """Fill an array in place from a pickled state, whose data must be as long as its shape and dtype say."""
     _, shape, dtype, fortran, raw = state
     if not isinstance(dtype, Dtype):
         raise ValueError("array without a dtype")
@@ -102,6 +105,7 @@ def _encode(text: Any, encoding: Any = "latin1") -> bytes:
 
 
 def scalar_frozenset(items: Any = ()) -> frozenset:
+    """Make a frozen set of numbers and strings."""
     return frozenset(scalar_set(items))
 
 
@@ -111,7 +115,8 @@ def _empty_bytes(*arguments: Any) -> bytes:
     return b""
 
 
-def scalar_set(items: Any) -> set:
+def scalar_set(items: Any = ()) -> set:
+    """Make a set of numbers and strings."""
     # Hashing nested tuples may take exponential time or exhaust the C stack; ground truth has no need of them.
     if not isinstance(items, list | tuple) or any(type(item) not in SCALARS for item in items):
         raise Refused("a set of anything but numbers and strings")

@@ -15,6 +15,7 @@ from hndesc.images import resize_longest, write_image
 SIZE = (480, 360)
 LONGEST = 560
 WALLS = ("moon", "retina", "cell")
+# How many views of a place there are of each kind.
 VIEWS = {"easy": 3, "hard": 4, "junk": 1}
 
 
@@ -57,6 +58,22 @@ DISTRACTORS = {
     "cell": ((0.0, 0.0, 1.0, 1.0), (0.3, 0.3, 1.0, 0.9)),
     "clock": ((0.0, 0.0, 1.0, 1.0), (0.2, 0.2, 0.8, 0.8)),
 }
+
+# Night, harsh sun through trees, mist.
+HARD_LIGHTS = (
+    Light(
+        exposure=0.02,
+        tint=(0.6, 0.8, 1.4),
+        lamps=2,
+        lamp_power=0.3,
+        saturation=0.7,
+        blur=0.6,
+        noise=0.04,
+        quality=70,
+    ),
+    Light(exposure=0.5, tint=(1.3, 0.95, 0.7), gradient=0.8, shadow=0.85, blur=0.6, noise=0.04, quality=50),
+    Light(exposure=0.8, mist=0.75, saturation=0.6, blur=0.8, noise=0.03, quality=60),
+)
 
 
 def make_retrieval(output: Path, seed: int) -> None:
@@ -113,16 +130,14 @@ def _views(place: str, what: Place, seed: int) -> list[tuple[str, np.ndarray, st
 
 
 def _easy(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    light = Light(rng.uniform(0.6, 1.4), (rng.uniform(0.9, 1.1), 1.0, rng.uniform(0.9, 1.1)), 0.3, noise=0.03)
+    tint = (rng.uniform(0.9, 1.1), 1.0, rng.uniform(0.9, 1.1))
+    light = Light(exposure=rng.uniform(0.6, 1.4), tint=tint, gradient=0.3, noise=0.03)
     angles = (rng.uniform(-12, 12), rng.uniform(-20, 20), rng.uniform(-25, 25))
     return _take(photo, rng, _fit(photo) * rng.uniform(0.75, 1.0), angles, light)[0]
 
 
 def _hard(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    night = Light(0.02, (0.6, 0.8, 1.4), 0, 0, 2, 0.3, 0, 0.7, 1.0, 0.6, 0.04, 70)
-    harsh = Light(0.5, (1.3, 0.95, 0.7), 0.8, 0.85, noise=0.04, blur=0.6, quality=50)
-    mist = Light(0.8, mist=0.75, saturation=0.6, noise=0.03, blur=0.8, quality=60)
-    light = (night, harsh, mist)[rng.integers(3)]
+    light = HARD_LIGHTS[rng.integers(len(HARD_LIGHTS))]
     signs = rng.choice([-1, 1], 3)
     angles = signs * (rng.uniform(10, 35), rng.uniform(15, 45), rng.uniform(20, 45))
     return _take(photo, rng, _fit(photo) * rng.uniform(0.5, 0.85), tuple(angles), light)[0]
@@ -130,7 +145,7 @@ def _hard(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _junk(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     angles = (rng.uniform(-20, 20), rng.uniform(-30, 30), rng.uniform(-30, 30))
-    light = Light(0.6, mist=0.6, blur=1.8, noise=0.05, quality=40)
+    light = Light(exposure=0.6, mist=0.6, blur=1.8, noise=0.05, quality=40)
     return _take(photo, rng, _fit(photo) * rng.uniform(0.2, 0.3), angles, light)[0]
 
 

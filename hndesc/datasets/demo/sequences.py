@@ -47,8 +47,8 @@ VIEWPOINTS = {
     "v_motorcycle": Viewpoint(
         "motorcycle_left", "brick", (0.9, 0.9, 0.9), 0.5, 0.95, 30, -30, 25, (0.6, 0.55), (480, 400)
     ),
-    "v_astronaut": Viewpoint("astronaut", "moon", (1.2, 1.1, 0.8), 1.0, 0.55, 40, 25, -40, (0.5, 0.5), (420, 420)),
-    "v_coffee": Viewpoint("coffee", "brick", (1.1, 1.0, 0.7), 1.0, 0.80, -30, -50, -15, (0.5, 0.5), (560, 420)),
+    "v_astronaut": Viewpoint("astronaut", "moon", (1.2, 1.1, 0.8), 1.0, 0.55, 45, 25, -40, (0.5, 0.5), (420, 420)),
+    "v_coffee": Viewpoint("coffee", "brick", (1.1, 1.0, 0.7), 1.0, 0.80, -36, -50, -15, (0.5, 0.5), (560, 420)),
 }
 
 # What the camera of image 6 adds to a new viewpoint: defocus, noise, compression.
@@ -59,10 +59,10 @@ ILLUMINATIONS = {
     "i_pagodanight": (
         "china",
         Light(
-            exposure=0.008,
+            exposure=0.006,
             tint=(0.6, 0.8, 1.5),
             lamps=4,
-            lamp_power=0.25,
+            lamp_power=0.18,
             saturation=0.7,
             blur=0.8,
             noise=0.045,

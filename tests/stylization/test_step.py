@@ -131,6 +131,14 @@ def test_broken_photo_is_skipped_named_and_recorded(
     assert not (tmp_path / "out" / "a.jpg").exists()
 
 
+def test_photo_gone_since_the_listing_is_recorded(photos: Path, styles: Path, tmp_path: Path, monkeypatch) -> None:
+    find = step.find_images
+    monkeypatch.setattr(step, "find_images", lambda folder: [*find(folder), "zz_gone.jpg"])
+    stylize_photos(photos, styles, tmp_path / "out")
+    assert [row["photo"] for row in table(tmp_path / "out" / "failed.tsv")] == ["zz_gone.jpg"]
+    assert len(table(tmp_path / "out" / "stylized.tsv")) == 7
+
+
 def test_no_photo_that_can_be_read_is_an_error(styles: Path, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(b"")

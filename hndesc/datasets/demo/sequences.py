@@ -45,7 +45,7 @@ class Viewpoint:
 VIEWPOINTS = {
     "v_pagoda": Viewpoint("china", "brick", (1.3, 0.8, 0.6), 1.0, 0.85, -15, 25, 55, (0.47, 0.5), (640, 480)),
     "v_motorcycle": Viewpoint(
-        "motorcycle_left", "brick", (0.9, 0.9, 0.9), 0.5, 0.95, 30, -30, 25, (0.6, 0.55), (480, 400)
+        "motorcycle_left", "brick", (0.9, 0.9, 0.9), 0.5, 0.95, 8, -30, 25, (0.6, 0.55), (480, 400)
     ),
     "v_astronaut": Viewpoint("astronaut", "moon", (1.2, 1.1, 0.8), 1.0, 0.55, 45, 25, -40, (0.5, 0.5), (420, 420)),
     "v_coffee": Viewpoint("coffee", "brick", (1.1, 1.0, 0.7), 1.0, 0.80, -36, -50, -15, (0.5, 0.5), (560, 420)),

@@ -13,14 +13,12 @@ class Result:
 
     Attributes:
         path: the file.
-        benchmark: name of the benchmark.
         kind: "hpatches", "retrieval" or "localization".
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
         self._data = read_json(path)
-        self.benchmark = str(self.get("benchmark"))
         self.kind = str(self.get("kind"))
 
     def get(self, *keys: str) -> object:

@@ -10,7 +10,7 @@ import pytest
 def hpatches(scale: float) -> dict:
     kinds = {"v": 0.5, "i": 0.7, "avg": 0.6, "all": 0.61}
     mma = {str(t): {kind: scale * value * t / 10 for kind, value in kinds.items()} for t in range(1, 11)}
-    corner = {str(t): {kind: scale * kinds[kind] for kind in ("v", "i", "avg")} for t in (1, 3, 5, 10)}
+    corner = {str(t): {kind: scale * kinds[kind] for kind in ("v", "i", "all")} for t in (1, 3, 5, 10)}
     return {"figures": {"mma": mma, "homography_accuracy": corner}, "failures": []}
 
 

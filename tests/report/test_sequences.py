@@ -14,12 +14,12 @@ SCENES = ("i_a", "i_b", "i_c", "v_a")
 
 @pytest.fixture
 def benchmark(tmp_path: Path) -> Path:
-    """Sequences in which image k is image 1 moved by k pixels."""
+    """Sequences in which image k is image 1 moved by 4 k pixels."""
     for scene in SCENES:
         for number in range(1, 7):
             write_image(tmp_path / "root" / scene / f"{number}.ppm", np.full((60, 80, 3), 128, np.uint8))
             if number > 1:
-                text = f"1 0 {number}\n0 1 0\n0 0 1\n"
+                text = f"1 0 {4 * number}\n0 1 0\n0 0 1\n"
                 (tmp_path / "root" / scene / f"H_1_{number}").write_text(text)
     return tmp_path / "root"
 
@@ -31,7 +31,7 @@ def write_features(path: Path, lost: str | None = None) -> Path:
             if name == lost:
                 writer.fail(name, "truncated")
                 continue
-            moved = points + np.float32([0 if name.endswith("1.ppm") else int(name[-5]), 0])
+            moved = points + np.float32([0 if name.endswith("1.ppm") else 4 * int(name[-5]), 0])
             writer.write(name, Features(moved, (80, 60), np.ones(10, np.float32), np.eye(16, dtype=np.float32)[:10]))
     return path
 

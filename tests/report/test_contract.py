@@ -1,0 +1,53 @@
+"""What the benchmarks compute is what curves and tables read."""
+
+import numpy as np
+import pytest
+
+from hndesc.benchmarks.average_precision import score_rankings
+from hndesc.benchmarks.ground_truth import GroundTruth, Query
+from hndesc.benchmarks.hpatches import PairScore, summarize
+from hndesc.benchmarks.localization.score import score
+from hndesc.report.comparison import gather
+from hndesc.report.curves import plot_mma
+
+
+def table(path):
+    (found,) = gather([path], ["x"], ["me"], ("a", "b"))
+    return {(f.group, f.name): value for f, value in zip(found.figures, found.rows["me"], strict=True)}
+
+
+def test_hpatches(write_result, tmp_path) -> None:
+    pairs = [
+        PairScore("v_a", 2, 9, np.linspace(0.1, 1, 10), 5, 2.0),
+        PairScore("i_b", 2, 9, np.linspace(0.3, 0.3, 10), 5, 4.0),
+        PairScore("i_b", 3, 9, np.linspace(0.5, 0.5, 10), 5, 4.0),
+    ]
+    path = write_result("hpatches", change=lambda record: record.update(figures=summarize(pairs)))
+    values = table(path)
+    assert values["MMA@3 px", "v"] == pytest.approx(0.3)
+    assert values["MMA@3 px", "avg"] == pytest.approx(0.35)
+    assert values["Homography accuracy@3 px", "all"] == pytest.approx(0.333)
+    assert values["Homography accuracy@5 px", "i"] == 1.0
+    plot_mma([path], tmp_path / "mma.png")
+
+
+def test_retrieval(write_result) -> None:
+    none = np.array([], int)
+    truth = GroundTruth(["a", "b", "c"], [Query("q", (0, 0, 1, 1), np.array([0]), np.array([2]), none)])
+    before, after = (score_rankings(np.array([ranking]), truth) for ranking in ([1, 0, 2], [0, 2, 1]))
+    change = {"figures": {"mAP": after["mAP"]}, "figures_before": {"mAP": before["mAP"]}}
+    values = table(write_result("retrieval", change=lambda record: record.update(change)))
+    assert values["mAP re-ranked (%)", "Medium"] == 100
+    assert values["mAP of the shortlist alone (%)", "Easy"] == pytest.approx(25)
+
+
+def test_localization(write_result) -> None:
+    errors = {"q1": (0.1, 1.0), "q2": (0.3, 1.0), "q3": (9.0, 1.0)}
+    figures = score(errors, {"q1": "day", "q2": "day", "q3": "night"}, 2.0)
+    figures["localized"] = {name: {"queries": 2, "localized": 1} for name in ("day", "night")}
+    values = table(write_result("localization", change=lambda record: record.update(figures=figures)))
+    assert values["day queries", "0.25 m, 2\N{DEGREE SIGN} (%)"] == 50
+    assert values["day queries", "0.5 m, 5\N{DEGREE SIGN} (%)"] == 100
+    assert values["day queries", "median (m)"] == pytest.approx(0.2)
+    assert values["night queries", "5 m, 10\N{DEGREE SIGN} (%)"] == 0
+    assert values["day queries", "localized (%)"] == 50

@@ -201,9 +201,10 @@ def make_cameras(seed: int) -> dict[str, Camera]:
         name = f"db/{index + 1}.jpg"
         size = (480, 640) if index % 5 == 4 else (640, 480)
         cameras[name] = _look(generator(seed, f"camera/{name}"), index / (DATABASE - 1), size, 560.0 + index)
+    # File names differ between day and night: lists of poses give them without their folder.
     for time, count, focal in (("day", DAY, 600.0), ("night", NIGHT, 520.0)):
         for index in range(count):
-            name = f"query/{time}/cam/{index + 1:02d}.jpg"
+            name = f"query/{time}/cam/{time}_{index + 1:02d}.jpg"
             cameras[name] = _look(generator(seed, f"camera/{name}"), (index + 0.5) / count, (640, 480), focal)
     return cameras
 

@@ -57,6 +57,7 @@ def camera(name, intrinsics, poses):
 def test_files_name_the_same_images(root, intrinsics, poses):
     images = find_images(root / "images" / "images_upright")
     assert sorted(intrinsics) == sorted(poses) == images
+    assert len({name.rpartition("/")[2] for name in images}) == len(images)
     kinds = [name.rpartition("/")[0] for name in images]
     assert {kind: kinds.count(kind) for kind in kinds} == {"db": 20, "query/day/cam": 8, "query/night/cam": 4}
 
@@ -135,7 +136,7 @@ def test_first_pair_of_a_query_shares_more_than_the_last(root, intrinsics, poses
     def seen(name):
         return scene.visible(points, panels, camera(name, intrinsics, poses))
 
-    query = "query/day/cam/02.jpg"
+    query = "query/day/cam/day_02.jpg"
     ranked = [second for first, second in rows(root / "image_pairs_to_match_v1_1.txt") if first == query]
     shared = [(seen(query) & seen(name)).sum() for name in ranked]
     assert shared == sorted(shared, reverse=True) and shared[-1] > 0
@@ -149,8 +150,8 @@ POSTERS = {poster[1]: poster for poster in scene.POSTERS}
     [
         ("db/9.jpg", "astronaut"),
         ("db/11.jpg", "china"),
-        ("query/day/cam/04.jpg", "motorcycle_left"),
-        ("query/night/cam/04.jpg", "motorcycle_left"),
+        ("query/day/cam/day_04.jpg", "motorcycle_left"),
+        ("query/night/cam/night_04.jpg", "motorcycle_left"),
     ],
 )
 def test_photos_show_the_facades_where_the_written_poses_put_them(root, intrinsics, poses, name, poster):
@@ -173,10 +174,12 @@ def test_photos_show_the_facades_where_the_written_poses_put_them(root, intrinsi
     def agreement(dx, dy):
         return np.corrcoef(source, sample(image, pixels + np.array([dx, dy]), 1.2)[seen])[0, 1]
 
-    assert agreement(0, 0) > (0.6 if "night" in name else 0.9)
+    # Lamplight and noise pull at the correlation by night.
+    least, most = (0.6, 0.5) if "night" in name else (0.9, 0.3)
+    assert agreement(0, 0) > least
     for axis in ((1, 0), (0, 1)):
         low, middle, high = (agreement(axis[0] * step, axis[1] * step) for step in (-1, 0, 1))
-        assert abs((low - high) / (2 * (low - 2 * middle + high))) < 0.3
+        assert abs((low - high) / (2 * (low - 2 * middle + high))) < most
 
 
 def sample(image, points, blur):

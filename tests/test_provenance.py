@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 
 from hndesc.provenance import file_hash, fingerprint, versions
 
+ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = "from hndesc.provenance import fingerprint; print(fingerprint('{}'))"
 
 

@@ -22,7 +22,7 @@ def plot_sequences(
     Args:
         root: folder of the sequences.
         features: feature files with descriptors, one a descriptor.
-        output: folder of the pictures, `<sequence>_1-<image>.png`.
+        output: folder of the pictures, `<sequence>_1-<image>.jpg`.
         labels: name of each descriptor.
         count: sequences of each class, viewpoint and illumination.
         image: number of the other image, 2 to 6.
@@ -37,7 +37,7 @@ def plot_sequences(
     pictures = []
     for sequence in chosen:
         names = sequence.images[0], sequence.images[image - 1]
-        pictures.append(output / f"{sequence.name}_1-{image}.png")
+        pictures.append(output / f"{sequence.name}_1-{image}.jpg")
         plot_matches(
             (root / names[0], root / names[1]),
             names,

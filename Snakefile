@@ -1,0 +1,37 @@
+# An index: what the workflow is made of. What depends on what stands in rules/, one topic a file.
+import os
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: os.path.join(workflow.basedir, "config.yaml")
+
+
+report: "rules/report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/datasets.smk"
+include: "rules/keypoints.smk"
+include: "rules/stylization.smk"
+include: "rules/neighbours.smk"
+include: "rules/training.smk"
+include: "rules/features.smk"
+include: "rules/hpatches.smk"
+include: "rules/retrieval.smk"
+include: "rules/localization.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand(
+            "results/{benchmark}.{suffix}",
+            benchmark=BENCHMARKS,
+            suffix=["txt", "json"],
+        ),
+        figures,
+        "results/report.html",

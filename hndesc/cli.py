@@ -1,0 +1,128 @@
+"""The command `hndesc`: a thin face over the package's step functions."""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from hndesc import __version__
+from hndesc.logs import step
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `hndesc`; a user's mistake ends it with one line on stderr and exit status 1."""
+    options = vars(_parser().parse_args(arguments))
+    command = options.pop("command")
+    with step():
+        command(**options)
+
+
+def extract(
+    images: Path,
+    output: Path,
+    model: str,
+    detector: str,
+    detector_weights: Path | None,
+    keypoints: Path | None,
+    max_keypoints: int | None,
+    resize_max: int | None,
+) -> None:
+    """Describe all images below a folder, at keypoints that are detected or given."""
+    from hndesc import extraction
+    from hndesc.photos import list_photos
+
+    photos = list_photos(images)
+    if keypoints is not None:
+        extraction.describe_keypoints(photos, keypoints, output, model, resize_max)
+    else:
+        extraction.extract(photos, output, model, detector, detector_weights, max_keypoints, resize_max)
+
+
+def score_hpatches(root: Path, features: Path, output: Path, json: Path | None) -> None:
+    """Score features on HPatches sequences and print the text form."""
+    from hndesc.benchmarks import hpatches
+
+    hpatches.score_hpatches(root, features, output, json)
+    print(output.read_text(), end="")
+
+
+def match(
+    first: Path,
+    second: Path,
+    output: Path,
+    model: str,
+    detector: str,
+    detector_weights: Path | None,
+    max_keypoints: int | None,
+    resize_max: int | None,
+) -> None:
+    """Draw the matches of two photos: inliers of a homography green, outliers red."""
+    from hndesc import extraction
+    from hndesc.images import read_image
+    from hndesc.photos import Photo
+    from hndesc.report.matches import plot_matches
+
+    for path in (first, second):
+        read_image(path)  # a broken photo ends here, before any work
+    photos = [Photo("A/" + first.name, first), Photo("B/" + second.name, second)]
+    with tempfile.TemporaryDirectory() as folder:
+        features = Path(folder) / "features.h5"
+        extraction.extract(photos, features, model, detector, detector_weights, max_keypoints, resize_max)
+        plot_matches((first, second), (photos[0].name, photos[1].name), [features], output, [Path(model).stem])
+    print(output)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hndesc", description="Local image descriptors: extract, score, look.")
+    parser.add_argument("--version", action="version", version=f"hndesc {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_extract(commands.add_parser("extract", help="features of all images below a folder, as one HDF5 file"))
+    _add_score(commands.add_parser("score", help="score features on a benchmark"))
+    _add_match(commands.add_parser("match", help="draw the matches of two photos"))
+    return parser
+
+
+def _add_extract(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Write the features of all images below IMAGES; a group of the file is a relative path."
+    parser.add_argument("images", metavar="IMAGES", type=Path, help="folder")
+    parser.add_argument("output", metavar="OUT.h5", type=Path)
+    parser.add_argument("--keypoints", metavar="K.h5", type=Path, help="describe these instead of detecting any")
+    _add_features(parser)
+    parser.set_defaults(command=extract)
+
+
+def _add_score(parser: argparse.ArgumentParser) -> None:
+    benchmarks = parser.add_subparsers(required=True, metavar="BENCHMARK")
+    hpatches = benchmarks.add_parser("hpatches", help="homography sequences: matching accuracy and homographies")
+    hpatches.add_argument("root", metavar="ROOT", type=Path, help="folder of the sequences (i_*, v_*)")
+    hpatches.add_argument("features", metavar="FEATURES.h5", type=Path)
+    hpatches.add_argument("--output", metavar="OUT.txt", type=Path, required=True)
+    hpatches.add_argument("--json", metavar="OUT.json", type=Path, help="all figures, and where they came from")
+    hpatches.set_defaults(command=score_hpatches)
+
+
+def _add_match(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("first", metavar="A", type=Path, help="photo")
+    parser.add_argument("second", metavar="B", type=Path, help="photo")
+    parser.add_argument("--output", metavar="PICTURE.png", type=Path, required=True)
+    _add_features(parser)
+    parser.set_defaults(command=match)
+
+
+def _add_features(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        metavar="NAME_OR_FILE",
+        default="sift",
+        help="checkpoint (.safetensors), or sift or rootsift (default: %(default)s)",
+    )
+    parser.add_argument("--detector", metavar="NAME", default="sift", help="sift or superpoint (default: %(default)s)")
+    parser.add_argument("--detector-weights", metavar="FILE", type=Path, help="published weights of the detector")
+    parser.add_argument("--max-keypoints", metavar="N", type=_positive, help="the strongest N an image (default: all)")
+    parser.add_argument("--resize-max", metavar="N", type=_positive, help="longest side in pixels (default: as it is)")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
+    return int(text)

@@ -1,0 +1,186 @@
+# Helpers and input functions of all rules.
+import os
+import sys
+
+import jsonschema
+import yaml
+from snakemake.exceptions import WorkflowError
+
+# Jobs run this checkout's package, installed or not.
+sys.path.insert(0, workflow.basedir)
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(
+        filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")])
+    )
+)
+
+from hndesc.descriptors import descriptor_module
+from hndesc.global_descriptors import GLOBAL_DESCRIPTORS
+from hndesc.keypoints import DETECTORS
+from hndesc.models import MODELS
+from hndesc.provenance import fingerprint
+from hndesc.stylization import METHODS
+
+
+def check_config():
+    """Refuse an unknown key or a wrong value before anything runs, in one line that names the key."""
+    with open(
+        os.path.join(workflow.basedir, "config", "schema.yaml"), encoding="utf-8"
+    ) as stream:
+        schema = yaml.safe_load(stream)
+    error = jsonschema.exceptions.best_match(
+        jsonschema.Draft202012Validator(schema).iter_errors(config)
+    )
+    if error is not None:
+        known = (
+            f"; known keys: {', '.join(error.schema['properties'])}"
+            if "properties" in error.schema
+            else ""
+        )
+        raise WorkflowError(
+            f"config key {error.json_path.removeprefix('$.')}: {error.message}{known}"
+        )
+
+
+check_config()
+
+DEMO = "data/demo"
+TRAINING = "training"  # the photos to train on, beside the benchmarks' image sets
+MODEL_FILES = {"trained": "model", "initial": "initial"}
+# What the published protocols do where an entry of the config is silent.
+IMAGE_DEFAULTS = {
+    "hpatches": {"max_keypoints": None, "resize_max": None},
+    "retrieval": {"max_keypoints": 4096, "resize_max": 1024},
+    "localization": {"max_keypoints": 4096, "resize_max": 1024},
+}
+
+NOTE = (
+    "Demo: a small network trained for minutes and judged on data made from the photographs that Python packages "
+    "bundle. Its numbers compare with no published ones."
+    if config["photos"].startswith(f"{DEMO}/")
+    else ""
+)
+BENCHMARKS = {entry["name"]: entry for entry in config["benchmarks"]}
+DESCRIPTORS = config["descriptors"]
+
+if len(BENCHMARKS) < len(config["benchmarks"]):
+    raise WorkflowError("config key benchmarks: two entries have the same name")
+if TRAINING in BENCHMARKS:
+    raise WorkflowError(
+        f"config key benchmarks: the name '{TRAINING}' is taken by the training photos"
+    )
+
+
+def of_kind(kind):
+    """Names of the benchmarks of one kind, as a regular expression; matches nothing when there is none."""
+    names = [name for name, entry in BENCHMARKS.items() if entry["kind"] == kind]
+    return "|".join(names) or "(?!)"
+
+
+wildcard_constraints:
+    benchmark="|".join(BENCHMARKS) or "(?!)",
+    images="|".join([TRAINING, *BENCHMARKS]),
+    descriptor="|".join(DESCRIPTORS),
+
+
+def folder(path, key):
+    """A dataset's folder: made by a rule when it lies in data/demo, else it must be there."""
+    if not path.startswith(f"{DEMO}/") and not os.path.isdir(path):
+        raise WorkflowError(
+            f"config key {key}: there is no folder '{path}'; correct it or put the data there"
+        )
+    return path
+
+
+def images_folder(wildcards):
+    name = wildcards.get("images") or wildcards.benchmark
+    if name == TRAINING:
+        return folder(config["photos"], "photos")
+    return folder(BENCHMARKS[name]["dataset"], f"benchmarks ({name}): dataset")
+
+
+def images_kind(wildcards):
+    return (
+        "folder"
+        if wildcards.images == TRAINING
+        else BENCHMARKS[wildcards.images]["kind"]
+    )
+
+
+def image_settings(wildcards):
+    """Longest side and number of keypoints: the entry's, or those of its kind's protocol."""
+    name = wildcards.get("images") or wildcards.benchmark
+    if name == TRAINING:
+        return {"max_keypoints": None, "resize_max": None}
+    entry = BENCHMARKS[name]
+    return {
+        key: entry.get(key, default)
+        for key, default in IMAGE_DEFAULTS[entry["kind"]].items()
+    }
+
+
+def detector_settings():
+    return {
+        key: value
+        for key, value in config["keypoints"].items()
+        if key not in ("detector", "weights")
+    }
+
+
+def backbone_weights(wildcards):
+    """The file that training starts from, if the config names one."""
+    weights = config["training"].get("weights")
+    return [] if weights in (None, "imagenet", "random") else weights
+
+
+def descriptor_code(wildcards):
+    """Fingerprint of what describes keypoints: for a network, its backbone too."""
+    if wildcards.descriptor in MODEL_FILES:
+        modules = [
+            "hndesc.descriptors.network",
+            MODELS.module(config["training"]["architecture"]),
+        ]
+    else:
+        modules = [descriptor_module(wildcards.descriptor)]
+    return fingerprint("hndesc.extraction", *modules)
+
+
+def benchmark_settings(wildcards):
+    return BENCHMARKS[wildcards.benchmark].get("settings", {})
+
+
+def model_file(wildcards):
+    """The checkpoint that a descriptor needs; none for hand-made ones."""
+    name = MODEL_FILES.get(wildcards.descriptor)
+    return [f"results/training/{name}.safetensors"] if name else []
+
+
+def needs_neighbours():
+    return config["training"].get("loss", {}).get("negatives") == "in_batch_global"
+
+
+def figures(wildcards):
+    """What the report shows."""
+    of = {
+        kind: [name for name, entry in BENCHMARKS.items() if entry["kind"] == kind]
+        for kind in IMAGE_DEFAULTS
+    }
+    pieces = (
+        [
+            "results/tables/scores.html",
+            "results/tables/scores.csv",
+            "results/summary.txt",
+        ]
+        if BENCHMARKS
+        else []
+    )
+    pieces += expand(
+        "results/figures/{benchmark}_{what}",
+        benchmark=of["hpatches"],
+        what=["mma.png", "matches"],
+    )
+    if any(name in MODEL_FILES for name in DESCRIPTORS):
+        pieces.append("results/figures/training.png")
+        if config["training"]["stylized_probability"] > 0:
+            pieces.append("results/figures/stylization.png")
+    return pieces

@@ -1,0 +1,28 @@
+# Keypoints of the training photos and of every benchmark's images.
+
+
+rule detect_keypoints:
+    input:
+        images=images_folder,
+        weights=config["keypoints"].get("weights") or [],
+    output:
+        keypoints="results/keypoints/{images}.h5",
+    log:
+        "results/logs/detect_keypoints/{images}.log",
+    benchmark:
+        "results/timings/detect_keypoints/{images}.tsv"
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        kind=images_kind,
+        detector=config["keypoints"]["detector"],
+        settings=lambda wildcards: detector_settings() | image_settings(wildcards),
+        code=fingerprint(
+            "hndesc.extraction", DETECTORS.module(config["keypoints"]["detector"])
+        ),
+    script:
+        "../workflow_scripts/detect_keypoints.py"

@@ -1,0 +1,81 @@
+# Visual localization: a map triangulated with known poses, and queries registered in it.
+
+
+rule match_pairs:
+    input:
+        images=images_folder,
+        features="results/features/{benchmark}/{descriptor}.h5",
+    output:
+        matches="results/localization/{benchmark}/{descriptor}/matches.h5",
+    log:
+        "results/logs/match_pairs/{benchmark}/{descriptor}.log",
+    benchmark:
+        "results/timings/match_pairs/{benchmark}/{descriptor}.tsv"
+    wildcard_constraints:
+        benchmark=of_kind("localization"),
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        code=fingerprint("hndesc.benchmarks.localization.matches"),
+    script:
+        "../workflow_scripts/match_pairs.py"
+
+
+rule build_map:
+    input:
+        images=images_folder,
+        features="results/features/{benchmark}/{descriptor}.h5",
+        matches="results/localization/{benchmark}/{descriptor}/matches.h5",
+    output:
+        map=directory("results/localization/{benchmark}/{descriptor}/map"),
+    log:
+        "results/logs/build_map/{benchmark}/{descriptor}.log",
+    benchmark:
+        "results/timings/build_map/{benchmark}/{descriptor}.tsv"
+    wildcard_constraints:
+        benchmark=of_kind("localization"),
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        settings=lambda wildcards: benchmark_settings(wildcards).get("map", {}),
+        seed=config["seed"],
+        code=fingerprint("hndesc.benchmarks.localization.model"),
+    script:
+        "../workflow_scripts/build_map.py"
+
+
+rule score_localization:
+    input:
+        images=images_folder,
+        features="results/features/{benchmark}/{descriptor}.h5",
+        matches="results/localization/{benchmark}/{descriptor}/matches.h5",
+        map="results/localization/{benchmark}/{descriptor}/map",
+    output:
+        text="results/scores/{benchmark}/{descriptor}.txt",
+        json="results/scores/{benchmark}/{descriptor}.json",
+    log:
+        "results/logs/score/{benchmark}/{descriptor}.log",
+    benchmark:
+        "results/timings/score/{benchmark}/{descriptor}.tsv"
+    wildcard_constraints:
+        benchmark=of_kind("localization"),
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=lambda wildcards: benchmark_settings(wildcards).get("registration", {}),
+        seed=config["seed"],
+        code=fingerprint("hndesc.benchmarks.localization.localize"),
+    script:
+        "../workflow_scripts/score_localization.py"

@@ -1,0 +1,26 @@
+# Which training photos look alike: hard negatives for coarse-to-fine training.
+
+
+rule find_neighbours:
+    input:
+        photos=lambda wildcards: folder(config["photos"], "photos"),
+    output:
+        neighbours=f"results/neighbours/{TRAINING}.tsv",
+    log:
+        "results/logs/find_neighbours.log",
+    benchmark:
+        "results/timings/find_neighbours.tsv"
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        settings=config["neighbours"],
+        code=fingerprint(
+            "hndesc.neighbours",
+            GLOBAL_DESCRIPTORS.module(config["neighbours"]["descriptor"]),
+        ),
+    script:
+        "../workflow_scripts/find_neighbours.py"

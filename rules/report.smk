@@ -1,0 +1,204 @@
+# Scores for people: published results, tables, curves and pictures, and Snakemake's report of them.
+
+
+rule publish:
+    input:
+        text=f"results/scores/{{benchmark}}/{DESCRIPTORS[0]}.txt",
+        json=f"results/scores/{{benchmark}}/{DESCRIPTORS[0]}.json",
+    output:
+        text="results/{benchmark}.txt",
+        json="results/{benchmark}.json",
+    log:
+        "results/logs/publish/{benchmark}.log",
+    benchmark:
+        "results/timings/publish/{benchmark}.tsv"
+    localrule: True
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=100,
+        runtime=5,
+    shell:
+        "(cp {input.text} {output.text} && cp {input.json} {output.json}) 2> {log}"
+
+
+rule compare:
+    input:
+        results=expand(
+            "results/scores/{benchmark}/{descriptor}.json",
+            benchmark=BENCHMARKS,
+            descriptor=DESCRIPTORS,
+        ),
+    output:
+        html=report(
+            "results/tables/scores.html",
+            category="Scores",
+            caption="report/scores.rst",
+            labels={"what": "table"},
+        ),
+        table="results/tables/scores.csv",
+        summary="results/summary.txt",
+    log:
+        "results/logs/compare.log",
+    benchmark:
+        "results/timings/compare.tsv"
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        benchmarks=[benchmark for benchmark in BENCHMARKS for descriptor in DESCRIPTORS],
+        descriptors=[
+            descriptor for benchmark in BENCHMARKS for descriptor in DESCRIPTORS
+        ],
+        note=NOTE,
+        code=fingerprint("hndesc.report.tables"),
+    script:
+        "../workflow_scripts/compare.py"
+
+
+rule plot_mma:
+    input:
+        results=expand(
+            "results/scores/{{benchmark}}/{descriptor}.json", descriptor=DESCRIPTORS
+        ),
+    output:
+        picture=report(
+            "results/figures/{benchmark}_mma.png",
+            category="Scores",
+            caption="report/mma.rst",
+            labels={"what": "{benchmark}: matching accuracy"},
+        ),
+    log:
+        "results/logs/plot_mma/{benchmark}.log",
+    benchmark:
+        "results/timings/plot_mma/{benchmark}.tsv"
+    wildcard_constraints:
+        benchmark=of_kind("hpatches"),
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        labels=DESCRIPTORS,
+        code=fingerprint("hndesc.report.curves"),
+    script:
+        "../workflow_scripts/plot_mma.py"
+
+
+rule plot_matches:
+    input:
+        images=images_folder,
+        features=expand(
+            "results/features/{{benchmark}}/{descriptor}.h5", descriptor=DESCRIPTORS
+        ),
+    output:
+        pictures=report(
+            directory("results/figures/{benchmark}_matches"),
+            patterns=["{pair}.jpg"],
+            category="Matches",
+            caption="report/matches.rst",
+            labels={"what": "{pair}"},
+        ),
+    log:
+        "results/logs/plot_matches/{benchmark}.log",
+    benchmark:
+        "results/timings/plot_matches/{benchmark}.tsv"
+    wildcard_constraints:
+        benchmark=of_kind("hpatches"),
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        labels=DESCRIPTORS,
+        code=fingerprint("hndesc.report.sequences"),
+    script:
+        "../workflow_scripts/plot_matches.py"
+
+
+rule plot_training:
+    input:
+        history="results/training/history.csv",
+    output:
+        picture=report(
+            "results/figures/training.png",
+            category="Training",
+            caption="report/training.rst",
+            labels={"what": "training curves"},
+        ),
+    log:
+        "results/logs/plot_training.log",
+    benchmark:
+        "results/timings/plot_training.tsv"
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=fingerprint("hndesc.report.curves"),
+    script:
+        "../workflow_scripts/plot_training.py"
+
+
+rule plot_stylization:
+    input:
+        photos=lambda wildcards: folder(config["photos"], "photos"),
+        styles=lambda wildcards: folder(config["styles"], "styles"),
+        stylized=f"results/stylized/{TRAINING}",
+    output:
+        picture=report(
+            "results/figures/stylization.png",
+            category="Training",
+            caption="report/stylization.rst",
+            labels={"what": "stylised photographs"},
+        ),
+    log:
+        "results/logs/plot_stylization.log",
+    benchmark:
+        "results/timings/plot_stylization.tsv"
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=fingerprint("hndesc.report.sheets"),
+    script:
+        "../workflow_scripts/plot_stylization.py"
+
+
+rule figures:
+    input:
+        figures,
+
+
+rule report:
+    input:
+        figures,
+    output:
+        report="results/report.html",
+        config="results/config.yaml",
+    log:
+        "results/logs/report.log",
+    benchmark:
+        "results/timings/report.tsv"
+    localrule: True
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    script:
+        "../workflow_scripts/report.py"

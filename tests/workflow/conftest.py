@@ -1,0 +1,83 @@
+"""Running real Snakemake on a copy of the checkout, as a user would."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PARTS = ("Snakefile", "config.yaml", "config", "rules", "workflow_scripts", "envs", "profiles", "hndesc")
+TINY = ROOT / "tests" / "workflow" / "tiny.yaml"
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of the workflow with its own results."""
+
+    folder: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+
+    def run(self, *arguments: str, configfile: Path | None = TINY, check: bool = True) -> subprocess.CompletedProcess:
+        """Run Snakemake; its output comes back as text, stdout and stderr together."""
+        overlay = [] if configfile is None else ["--configfile", str(configfile)]
+        done = subprocess.run(
+            self.command(*arguments, *overlay),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment(),
+        )
+        assert not check or done.returncode == 0, done.stdout[-6000:]
+        return done
+
+    def jobs(self, *arguments: str, configfile: Path | None = TINY) -> dict[str, int]:
+        """Return what a dry run would do: rule -> number of jobs."""
+        text = self.run("--dry-run", *arguments, configfile=configfile).stdout
+        return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE)}
+
+    def copy(self, folder: Path) -> "Checkout":
+        """Return a copy that may be spoilt, file times and Snakemake's records included."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Checkout(folder)
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace `old`, which must be there, in a file."""
+        text = self.path(name).read_text()
+        assert old in text, f"{name} does not contain {old!r}"
+        self.path(name).write_text(text.replace(old, new, 1))
+
+
+def environment() -> dict[str, str]:
+    """The environment of a plain terminal: nothing of this test run shows through."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "PYTHONPATH"))}
+
+
+def make_checkout(folder: Path) -> Checkout:
+    folder.mkdir(parents=True)
+    for part in PARTS:
+        source, target = ROOT / part, folder / part
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target)
+    return Checkout(folder)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The whole chain on the tiny configuration, run once; tests that change anything work on a copy."""
+    checkout = make_checkout(tmp_path_factory.mktemp("finished") / "hndesc")
+    checkout.run("all")
+    return checkout

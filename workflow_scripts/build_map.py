@@ -1,0 +1,15 @@
+"""Snakemake adapter: triangulate the map of a localization dataset."""
+
+from hndesc.benchmarks.localization.model import build_map
+from hndesc.logs import step
+
+with step(snakemake.log[0], snakemake.threads):
+    build_map(
+        snakemake.input.images,
+        snakemake.input.features,
+        snakemake.input.matches,
+        snakemake.output.map,
+        seed=snakemake.params.seed,
+        threads=snakemake.threads,
+        **snakemake.params.settings,
+    )

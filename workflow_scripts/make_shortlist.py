@@ -1,0 +1,7 @@
+"""Snakemake adapter: the database of a retrieval set ranked by a global descriptor."""
+
+from hndesc.logs import step
+from hndesc.neighbours import make_shortlist
+
+with step(snakemake.log[0], snakemake.threads):
+    make_shortlist(snakemake.input.images, snakemake.output.shortlist, descriptor=snakemake.params.descriptor)

@@ -1,0 +1,12 @@
+"""Snakemake adapter: match the listed image pairs of a localization dataset."""
+
+from hndesc.benchmarks.localization.matches import match_pairs
+from hndesc.logs import step
+
+with step(snakemake.log[0], snakemake.threads):
+    match_pairs(
+        snakemake.input.images,
+        snakemake.input.features,
+        snakemake.output.matches,
+        threads=snakemake.threads,
+    )

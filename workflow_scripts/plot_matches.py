@@ -1,0 +1,7 @@
+"""Snakemake adapter: match pictures of a homography benchmark."""
+
+from hndesc.logs import step
+from hndesc.report.sequences import plot_sequences
+
+with step(snakemake.log[0], snakemake.threads):
+    plot_sequences(snakemake.input.images, snakemake.input.features, snakemake.output.pictures, snakemake.params.labels)

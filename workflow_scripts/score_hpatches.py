@@ -1,0 +1,15 @@
+"""Snakemake adapter: score features on homography sequences."""
+
+from hndesc.benchmarks.hpatches import score_hpatches
+from hndesc.logs import step
+
+with step(snakemake.log[0], snakemake.threads):
+    score_hpatches(
+        snakemake.input.images,
+        snakemake.input.features,
+        snakemake.output.text,
+        snakemake.output.json,
+        threads=snakemake.threads,
+        name=snakemake.wildcards.benchmark,
+        **snakemake.params.settings,
+    )

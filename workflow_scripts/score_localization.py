@@ -1,0 +1,18 @@
+"""Snakemake adapter: localise the queries of a dataset and score them."""
+
+from hndesc.benchmarks.localization.localize import localize_queries
+from hndesc.logs import step
+
+with step(snakemake.log[0], snakemake.threads):
+    localize_queries(
+        snakemake.input.images,
+        snakemake.input.features,
+        snakemake.input.matches,
+        snakemake.input.map,
+        snakemake.output.text,
+        snakemake.output.json,
+        name=snakemake.wildcards.benchmark,
+        seed=snakemake.params.seed,
+        threads=snakemake.threads,
+        **snakemake.params.settings,
+    )

@@ -1,0 +1,13 @@
+"""Snakemake adapter: stylised copies of the training photos."""
+
+from hndesc.logs import step
+from hndesc.stylization.step import stylize_photos
+
+with step(snakemake.log[0], snakemake.threads):
+    stylize_photos(
+        snakemake.input.photos,
+        snakemake.input.styles,
+        snakemake.output.stylized,
+        seed=snakemake.params.seed,
+        **snakemake.params.settings,
+    )

@@ -24,7 +24,7 @@ def load_initial(model: Backbone, weights: str | Path) -> None:
     if weights == "imagenet":
         state, source = model.fetch_imagenet(), "imagenet"
         if state is None:
-            raise HndescError(f"weights: '{model.name}' has no ImageNet weights; set 'random' or a file")
+            raise HndescError(f"training.weights: '{model.name}' has no ImageNet weights; set 'random' or a file")
     else:
         path = Path(weights)
         if has_card(path):

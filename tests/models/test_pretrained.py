@@ -15,6 +15,7 @@ from hndesc.models.checkpoint import save_checkpoint
 from hndesc.models.pretrained import read_state
 
 RESNET = "resnet50-0676ba61.pth"
+MODEL_SEED = 2
 
 
 @pytest.fixture(scope="module")
@@ -39,25 +40,22 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _assert_encoder(model: Caps, encoder: dict[str, torch.Tensor]) -> None:
     loaded = model.encoder.state_dict()
     assert all(torch.equal(values, encoder[name]) for name, values in loaded.items())
-    fresh = build_model("caps", "random", seed=model_seed).state_dict()
+    fresh = build_model("caps", "random", seed=MODEL_SEED).state_dict()
     decoder = [name for name in fresh if not name.startswith("encoder.")]
     assert decoder and all(torch.equal(model.state_dict()[name], fresh[name]) for name in decoder)
-
-
-model_seed = 2
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_caps_takes_the_encoder_from_a_file(tmp_path: Path, encoder: dict, suffix: str) -> None:
     path = tmp_path / f"resnet50{suffix}"
     torch.save(encoder, path) if suffix == ".pth" else save_file(encoder, path)
-    _assert_encoder(build_model("caps", path, seed=model_seed), encoder)
+    _assert_encoder(build_model("caps", path, seed=MODEL_SEED), encoder)
 
 
 def test_caps_takes_imagenet_from_the_cache_by_default(hub: Path, encoder: dict) -> None:
     hub.mkdir(parents=True)
     torch.save(encoder, hub / RESNET)
-    _assert_encoder(build_model("caps", seed=model_seed), encoder)
+    _assert_encoder(build_model("caps", seed=MODEL_SEED), encoder)
 
 
 @pytest.mark.parametrize("weights", ["imagenet", None])

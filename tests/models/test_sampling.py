@@ -62,7 +62,7 @@ def test_zero_vectors_stay_zero_with_finite_gradients() -> None:
     found = sample_descriptors(dense, torch.tensor([[[2.5, 2.5]]]), (6, 6))
     assert torch.equal(found, torch.zeros(1, 1, 4))
     found.sum().backward()
-    assert dense.grad.isfinite().all()
+    assert 0 < dense.grad.abs().max() <= 1e6, "the gradient of a direction that is not there must stay bounded"
 
 
 def test_no_points() -> None:

@@ -33,11 +33,13 @@ _LOOK = {
 
 @contextmanager
 def figure(output: str | os.PathLike, width: float, height: float) -> Iterator[Figure]:
-    """Yield a figure of `width` x `height` inches that is written to `output` (PNG at 150 dpi, or SVG) on success."""
+    """Yield a figure of `width` x `height` inches that is written to `output` (PNG or JPEG at 150 dpi, SVG) on success."""
     with matplotlib.rc_context(_LOOK):
         drawing = Figure(figsize=(width, height), layout="constrained")
         yield drawing
         with atomic_path(output) as temporary:
             # No date in the file: the same input gives the same bytes.
             metadata = {"Date": None} if temporary.suffix == ".svg" else None
-            drawing.savefig(temporary, dpi=150, metadata=metadata)
+            # Thin coloured lines need their colours at full resolution.
+            options = {"quality": 90, "subsampling": 0} if temporary.suffix in (".jpg", ".jpeg") else None
+            drawing.savefig(temporary, dpi=150, metadata=metadata, pil_kwargs=options)

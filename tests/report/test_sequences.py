@@ -44,7 +44,7 @@ def test_first_sequences_of_each_class_with_their_own_homography(benchmark: Path
     monkeypatch.setattr(matches, "judge_matches", lambda *a: (correct.append(found := judge(*a)), found)[1])
     features = write_features(tmp_path / "f.h5")
     pictures = plot_sequences(benchmark, [features], tmp_path / "out", ["mine"], image=5)
-    assert [path.name for path in pictures] == ["i_a_1-5.png", "i_b_1-5.png", "v_a_1-5.png"]
+    assert [path.stem for path in pictures] == ["i_a_1-5", "i_b_1-5", "v_a_1-5"]
     assert all(path.stat().st_size > 1000 for path in pictures)
     assert [found.correct.sum() for found in correct] == [10, 10, 10]
 
@@ -52,4 +52,4 @@ def test_first_sequences_of_each_class_with_their_own_homography(benchmark: Path
 def test_sequences_whose_image_failed_are_passed_over(benchmark: Path, tmp_path: Path) -> None:
     features = write_features(tmp_path / "f.h5", lost="i_a/4.ppm")
     pictures = plot_sequences(benchmark, [features], tmp_path / "out", ["mine"])
-    assert [path.name for path in pictures] == ["i_b_1-4.png", "i_c_1-4.png", "v_a_1-4.png"]
+    assert [path.stem for path in pictures] == ["i_b_1-4", "i_c_1-4", "v_a_1-4"]

@@ -30,16 +30,19 @@ _LOOK = {
     "svg.hashsalt": "hndesc",
 }
 
+_FORMATS = {
+    # No date in the file: the same input gives the same bytes.
+    ".svg": {"metadata": {"Date": None}},
+    # Thin coloured lines need their colours at full resolution.
+    ".jpg": {"pil_kwargs": {"quality": 90, "subsampling": 0}},
+}
+
 
 @contextmanager
 def figure(output: str | os.PathLike, width: float, height: float) -> Iterator[Figure]:
-    """Yield a figure of `width` x `height` inches that is written to `output` (PNG or JPEG at 150 dpi, SVG) on success."""
+    """Yield a figure of `width` x `height` inches that is written to `output` (PNG, JPEG or SVG) on success."""
     with matplotlib.rc_context(_LOOK):
         drawing = Figure(figsize=(width, height), layout="constrained")
         yield drawing
         with atomic_path(output) as temporary:
-            # No date in the file: the same input gives the same bytes.
-            metadata = {"Date": None} if temporary.suffix == ".svg" else None
-            # Thin coloured lines need their colours at full resolution.
-            options = {"quality": 90, "subsampling": 0} if temporary.suffix in (".jpg", ".jpeg") else None
-            drawing.savefig(temporary, dpi=150, metadata=metadata, pil_kwargs=options)
+            drawing.savefig(temporary, dpi=150, **_FORMATS.get(temporary.suffix, {}))

@@ -32,14 +32,13 @@ def check_config():
         jsonschema.Draft202012Validator(schema).iter_errors(config)
     )
     if error is not None:
+        key = error.json_path.removeprefix("$").removeprefix(".")
         known = (
             f"; known keys: {', '.join(error.schema['properties'])}"
             if "properties" in error.schema
             else ""
         )
-        raise WorkflowError(
-            f"config key {error.json_path.removeprefix('$.')}: {error.message}{known}"
-        )
+        raise WorkflowError(f"config key {key or 'at the top'}: {error.message}{known}")
 
 
 check_config()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hndesc.errors import HndescError
+from hndesc.devices import choose_device
 from hndesc.features import Features
 from hndesc.models.backbone import Backbone
 from hndesc.models.checkpoint import load_checkpoint
@@ -92,17 +92,3 @@ class NetworkDescriptor:
         dense = self.model(batch)
         sampled = sample_descriptors(dense, torch.from_numpy(points)[None].to(self.device), image.shape[:2])
         return sampled[0].cpu().numpy()
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """Return the device called `name`; "auto" is a GPU where there is one, else the CPU."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise HndescError(
-            f"device '{name}' cannot be used ({str(error).splitlines()[0]}); set 'auto' or 'cpu'"
-        ) from None
-    return device

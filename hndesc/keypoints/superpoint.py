@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hndesc.devices import choose_device
 from hndesc.errors import HndescError
 from hndesc.features import Features
 from hndesc.images import to_gray
@@ -80,8 +81,7 @@ def load_superpoint(weights: str | Path | None) -> SuperPoint:
             f"another shape, the first is '{wrong[0]}'; the published file is at {_ADDRESS}"
         )
     network.load_state_dict({name: state[name] for name in expected})
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return network.eval().to(device, memory_format=torch.channels_last)
+    return network.eval().to(choose_device(), memory_format=torch.channels_last)
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from hndesc.devices import choose_device
 from hndesc.errors import HndescError
 from hndesc.training.data import Batch, PairBatches, stream_batches
 from hndesc.training.evaluation import batch_loss, validate
@@ -188,12 +189,3 @@ def learning_rate(base: float, scheduler: SchedulerSettings, step: int, steps: i
     if scheduler.kind == "cosine":
         return base * rise * 0.5 * (1 + math.cos(math.pi * min(step, steps) / steps))
     return base * rise
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device of that name; "auto" is the GPU where there is one."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise HndescError("training setting 'device' is 'cuda', but torch finds no GPU; use 'auto' or 'cpu'")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)

@@ -11,7 +11,7 @@ from hndesc.training.data import PairBatches
 from hndesc.training.photos import TrainingPhotos
 from hndesc.training.settings import SchedulerSettings, training_settings
 from hndesc.training.state import StateFolder
-from hndesc.training.trainer import Trainer, choose_device, learning_rate
+from hndesc.training.trainer import Trainer, learning_rate
 
 BASE = {
     "steps": 6,
@@ -197,10 +197,3 @@ def test_learning_rates():
     assert cosine[99] == pytest.approx(0.0, abs=1e-3)
     assert cosine == sorted(cosine, reverse=True)
     assert rates(5, kind="constant", warmup=3) == [0.25, 0.5, 0.75, 1, 1]
-
-
-def test_a_gpu_that_is_not_there_is_told(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert choose_device("auto").type == "cpu"
-    with pytest.raises(HndescError, match="'device'"):
-        choose_device("cuda")

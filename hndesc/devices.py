@@ -1,0 +1,22 @@
+"""Where networks run."""
+
+import torch
+
+from hndesc.errors import HndescError
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device called `name`; "auto" is a GPU where there is one, else the CPU.
+
+    Raises:
+        HndescError: a device that torch does not know or cannot use here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise HndescError(f"device '{name}' cannot be used ({reason}); set 'auto' or 'cpu'") from None
+    return device

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.localization.synthetic import Mapped, Synthetic, make_scene, map_scene
+from .synthetic import Mapped, Synthetic, make_scene, map_scene
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.localization.synthetic import Synthetic
 from hndesc.benchmarks.localization.aachen import (
     PAIRS,
     known_pairs,
@@ -15,6 +14,8 @@ from hndesc.benchmarks.localization.aachen import (
     read_pairs,
 )
 from hndesc.errors import HndescError
+
+from .synthetic import Synthetic
 
 INTRINSICS = "3D-models/aachen_v_1_1/database_intrinsics_v1_1.txt"
 NVM = "3D-models/aachen_v_1_1/aachen_v_1_1.nvm"

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.localization.synthetic import Mapped, Synthetic, write_features
 from hndesc.benchmarks.localization.aachen import PAIRS, known_pairs, read_aachen, read_ids
 from hndesc.benchmarks.localization.colmap import (
     assign_ids,
@@ -25,6 +24,8 @@ from hndesc.benchmarks.localization.model import DATABASE
 from hndesc.benchmarks.localization.scene import CAMERA_MODELS, Intrinsics, Pose, Scene
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader, Features
+
+from .synthetic import Mapped, Synthetic, write_features
 
 
 def test_first_pixel_has_its_centre_at_one_half() -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.localization.synthetic import Mapped, Synthetic, map_scene, write_features
 from hndesc.benchmarks.localization.poses import read_poses
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader
+
+from .synthetic import Mapped, Synthetic, map_scene, write_features
 
 METHODS = ["pnp", "registration"]
 

@@ -5,11 +5,12 @@ import h5py
 import numpy as np
 import pytest
 
-from benchmarks.localization.synthetic import Synthetic, write_features
 from hndesc.benchmarks.localization import matches as module
 from hndesc.benchmarks.localization.matches import MatchReader, match_pairs
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader, Features
+
+from .synthetic import Synthetic, write_features
 
 
 def copy_features(scene: Synthetic, output: Path, leave_out: str, failed: dict[str, str] | None = None) -> Path:

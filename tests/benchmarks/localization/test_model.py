@@ -4,11 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.localization.synthetic import Mapped, Synthetic, map_scene, write_features
 from hndesc.benchmarks.localization.colmap import pycolmap, to_pose
 from hndesc.benchmarks.localization.model import DATABASE, MODEL, SUMMARY, MapperSettings, build_map
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader
+
+from .synthetic import Mapped, Synthetic, map_scene, write_features
 
 
 def read_model(folder: Path) -> "pycolmap.Reconstruction":

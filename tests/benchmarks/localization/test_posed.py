@@ -4,13 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.localization.synthetic import FOCAL, HEIGHT, WIDTH, Synthetic, map_scene
 from hndesc.benchmarks.localization.datasets import read_scene
 from hndesc.benchmarks.localization.posed import CAMERAS, COLUMNS, read_cameras, read_posed
 from hndesc.errors import HndescError
 from hndesc.extraction import extract
 from hndesc.images import read_image, write_image
 from hndesc.photos import list_photos
+
+from .synthetic import FOCAL, HEIGHT, WIDTH, Synthetic, map_scene
 
 
 def write_cameras(root: Path, scene: Synthetic) -> Path:

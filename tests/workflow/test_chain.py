@@ -1,0 +1,123 @@
+"""The whole chain on a tiny configuration: what comes out, and what runs again after which change."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import TINY, Checkout, make_checkout
+
+pytestmark = pytest.mark.workflow
+
+SCORES = {"score_hpatches", "score_retrieval", "score_localization"}
+HEAVY = {"demo_data", "detect_keypoints", "stylize_photos", "train", "describe_keypoints", "match_pairs", "build_map"}
+
+
+@pytest.fixture
+def spare(finished: Checkout, tmp_path: Path) -> Checkout:
+    """A finished run that a test may spoil."""
+    return finished.copy(tmp_path / "hndesc")
+
+
+def overlay(path: Path, text: str) -> Path:
+    path.write_text(TINY.read_text() + text)
+    return path
+
+
+def test_every_result_is_there_and_names_where_it_came_from(finished: Checkout) -> None:
+    for name, kind in (("hpatches", "hpatches"), ("retrieval", "retrieval"), ("localization", "localization")):
+        result = json.loads(finished.path(f"results/{name}.json").read_text())
+        assert (result["benchmark"], result["kind"]) == (name, kind)
+        assert result["figures"] and result["protocol"] and result["versions"]["torch"]
+        card = json.loads(finished.path("results/training/model.json").read_text())
+        assert result["features"]["descriptor"]["architecture"] == card["architecture"] == "lite"
+        assert (
+            finished.path(f"results/{name}.txt").read_text()
+            == finished.path(f"results/scores/{name}/trained.txt").read_text()
+        )
+
+
+def test_published_text_forms(finished: Checkout) -> None:
+    hpatches = finished.path("results/hpatches.txt").read_text().splitlines()
+    assert hpatches[0] == "PCK benchmark:" and hpatches[11] == "Homography benchmark:" and len(hpatches) == 16
+    assert finished.path("results/retrieval.txt").read_text().startswith("mAP benchmark:\nE: ")
+    queries = [
+        line.split()[0].rpartition("/")[2]
+        for path in finished.path("data/demo/scene/queries").glob("*_time_queries_with_intrinsics.txt")
+        for line in path.read_text().splitlines()
+    ]
+    poses = [line.split() for line in finished.path("results/localization.txt").read_text().splitlines()]
+    assert sorted(pose[0] for pose in poses) == sorted(queries) and len(set(queries)) == len(queries)
+    assert {len(pose) for pose in poses} == {8}
+
+
+def test_report_is_one_file_with_the_pictures_and_says_demo(finished: Checkout) -> None:
+    report = finished.path("results/report.html").read_text()
+    for piece in ("hpatches_mma.png", "training.png", "stylization.png", "scores.html", "Its numbers compare with no"):
+        assert piece in report
+    assert "Its numbers compare with no published ones" in finished.path("results/summary.txt").read_text()
+
+
+def test_training_wrote_its_course(finished: Checkout) -> None:
+    with open(finished.path("results/training/history.csv"), newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert int(rows[-1]["step"]) == 12
+    assert list(finished.path("results/training/state").rglob("events.out.tfevents.*"))
+
+
+def test_nothing_runs_again_when_nothing_changed(finished: Checkout) -> None:
+    assert finished.jobs("all") == {}
+
+
+def test_one_score_needs_its_own_steps_only(tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path / "fresh")
+    assert set(checkout.jobs("results/hpatches.txt")) == {
+        *("demo_data", "detect_keypoints", "stylize_photos", "train", "describe_keypoints", "score_hpatches"),
+        *("publish", "total"),
+    }
+
+
+def test_a_changed_scoring_parameter_rebuilds_that_score_only(finished: Checkout, tmp_path: Path) -> None:
+    changed = overlay(
+        tmp_path / "changed.yaml",
+        """
+benchmarks:
+  - {name: hpatches, kind: hpatches, dataset: data/demo/sequences, settings: {ransac_threshold: 2}}
+  - {name: retrieval, kind: retrieval, dataset: data/demo/retrieval, settings: {estimator: magsac}}
+  - {name: localization, kind: localization, dataset: data/demo/scene}
+""",
+    )
+    jobs = finished.jobs("all", configfile=changed)
+    assert jobs["score_hpatches"] == 2 and "plot_mma" in jobs and "report" in jobs
+    assert not (SCORES - {"score_hpatches"} | HEAVY) & set(jobs)
+
+
+def test_a_changed_training_setting_retrains(finished: Checkout, tmp_path: Path) -> None:
+    changed = overlay(tmp_path / "changed.yaml", "seed: 1\n")
+    assert {"train", "describe_keypoints", *SCORES} <= set(finished.jobs("all", configfile=changed))
+
+
+def test_editing_the_plots_redraws_and_retrains_nothing(spare: Checkout) -> None:
+    spare.edit("hndesc/report/curves.py", 'set_ylabel("MMA")', 'set_ylabel("accuracy")')
+    jobs = spare.jobs("all")
+    assert {"plot_mma", "plot_training", "report"} <= set(jobs)
+    assert not (HEAVY | SCORES) & set(jobs)
+
+
+def test_editing_a_docstring_or_comment_runs_nothing(spare: Checkout) -> None:
+    spare.edit("hndesc/training/trainer.py", '"""', '"""Words. ')
+    spare.edit("hndesc/matching.py", "import numpy as np\n", "import numpy as np  # a comment\n")
+    assert spare.jobs("all") == {}
+
+
+def test_editing_the_loss_retrains_but_detects_nothing_again(spare: Checkout) -> None:
+    spare.edit("hndesc/training/losses.py", "import torch\n", "import torch\n\nUNUSED = 1\n")
+    jobs = set(spare.jobs("all"))
+    assert {"train", "describe_keypoints"} <= jobs
+    assert not {"demo_data", "detect_keypoints", "stylize_photos"} & jobs
+
+
+def test_editing_a_backbone_that_is_not_in_use_runs_nothing(spare: Checkout) -> None:
+    spare.edit("hndesc/models/caps.py", "import torch\n", "import torch\n\nUNUSED = 1\n")
+    assert spare.jobs("all") == {}

@@ -1,0 +1,62 @@
+"""A wrong configuration is one clear line before anything runs."""
+
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+import yaml
+
+from hndesc.training.settings import TrainingSettings
+
+from .conftest import ROOT, Checkout, make_checkout
+
+pytestmark = pytest.mark.workflow
+
+HPATCHES = {"name": "hpatches", "kind": "hpatches", "dataset": "data/demo/sequences"}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    return make_checkout(tmp_path_factory.mktemp("config") / "hndesc")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"fotos": "x"}, "config key at the top: .*'fotos' was unexpected.*known keys: .*photos"),
+        ({"training": {"stepz": 3}}, "config key training: .*'stepz' was unexpected.*known keys: .*steps"),
+        ({"training": {"steps": 0}}, "config key training.steps: 0 is less than the minimum"),
+        ({"training": {"loss": {"kind": "l2"}}}, "config key training.loss.kind: 'l2' is not one of"),
+        ({"keypoints": {"detector": "orb"}}, "config key keypoints.detector: 'orb' is not one of"),
+        ({"keypoints": {"threshold": 0.1}}, "config key keypoints: 'threshold' is not one of"),
+        ({"descriptors": ["trained", "hog"]}, r"config key descriptors\[1\]: 'hog' is not one of"),
+        ({"benchmarks": [HPATCHES | {"kind": "x"}]}, r"config key benchmarks\[0\].kind: 'x' is not one of"),
+        ({"benchmarks": [HPATCHES | {"settings": {"x": 1}}]}, r"benchmarks\[0\].settings: .*'x' was unexpected"),
+        ({"benchmarks": [HPATCHES, HPATCHES]}, "config key benchmarks: two entries have the same name"),
+        ({"benchmarks": [HPATCHES | {"name": "training"}]}, "config key benchmarks: the name 'training' is taken"),
+        ({"photos": "no/such/folder"}, "config key photos: there is no folder 'no/such/folder'"),
+    ],
+)
+def test_wrong_key_or_value_is_named(checkout: Checkout, tmp_path: Path, config: dict, message: str) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump(config))
+    done = checkout.run("all", configfile=path, check=False)
+    assert done.returncode != 0
+    assert re.search(message, done.stdout), done.stdout[-2000:]
+    assert not checkout.path("data").exists()
+
+
+def test_schema_knows_every_training_setting_and_no_other() -> None:
+    def keys(kind: type) -> dict:
+        hints = get_type_hints(kind)
+        return {f.name: keys(hints[f.name]) if is_dataclass(hints[f.name]) else None for f in fields(kind)}
+
+    def known(schema: dict) -> dict:
+        return {name: known(one) if "properties" in one else None for name, one in schema["properties"].items()}
+
+    schema = yaml.safe_load((ROOT / "config" / "schema.yaml").read_text())
+    expected = keys(TrainingSettings)
+    del expected["seed"]  # one seed for the whole workflow
+    assert known(schema["$defs"]["training"]) == expected

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from hndesc.errors import HndescError, ImageError
 from hndesc.training.colors import change_colors
+from hndesc.training.distributed import Team
 from hndesc.training.negatives import NONE
 from hndesc.training.pairs import Pair, draw_crop, draw_pair
 from hndesc.training.photos import TrainingPhotos
@@ -25,7 +26,7 @@ _Crop = tuple[np.ndarray, np.ndarray]
 
 
 class Batch(NamedTuple):
-    """B pairs of crops, and B crops of similar photos where the negatives ask for them.
+    """B pairs of crops, and B crops of similar photos where the negatives ask for them; or a process's part of it.
 
     Attributes:
         images: 2B (or 3B) x S x S x 3 uint8: first crops, second crops, crops of similar photos.
@@ -35,6 +36,7 @@ class Batch(NamedTuple):
         similar: B, index of each similar photo, or of length 0.
         names: the pairs' photos.
         skipped: (photo, reason) of photos that could not be read.
+        first: place of the first pair in the whole batch.
     """
 
     images: Tensor
@@ -44,6 +46,7 @@ class Batch(NamedTuple):
     similar: Tensor
     names: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
+    first: int = 0
 
 
 class PairBatches(Dataset):
@@ -54,12 +57,16 @@ class PairBatches(Dataset):
         names: the photos to draw from.
         settings: of training.
         stream: keeps apart the random numbers of training (0) and validation (1).
+
+    Attributes:
+        team: the processes among which each batch is divided.
     """
 
     def __init__(
         self, photos: TrainingPhotos, names: Sequence[str], settings: TrainingSettings, stream: int = 0
     ) -> None:
         self.photos, self.names, self.settings, self.stream = photos, list(names), settings, stream
+        self.team = Team()
         self._with_similar = settings.loss.negatives == "in_batch_global"
         self._index = {name: index for index, name in enumerate(photos.names)}
 
@@ -71,11 +78,14 @@ class PairBatches(Dataset):
             return error
 
     def batch(self, number: int) -> Batch:
-        """Make batch `number`."""
+        """Make batch `number`, or this process's part of it."""
         size = self.settings.batch_size
+        part = size // self.team.size
+        places = range(self.team.rank * part, (self.team.rank + 1) * part)
+        names = self.order(number)
         skipped: dict[str, str] = {}
-        drawn = [self._draw(number * size + place, name, skipped) for place, name in enumerate(self.order(number))]
-        return self._collate(drawn, skipped)
+        drawn = [self._draw(number * size + place, names[place], skipped) for place in places]
+        return self._collate(drawn, skipped)._replace(first=places.start)
 
     def order(self, number: int) -> list[str]:
         """Return the photos of batch `number`: epoch by epoch in a new order, without repetition where they suffice."""

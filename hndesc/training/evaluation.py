@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from hndesc.errors import HndescError
 from hndesc.models.sampling import normalize_images, sample_descriptors
 from hndesc.training.data import Batch
-from hndesc.training.losses import Anchors, Loss, descriptor_loss
+from hndesc.training.distributed import Team
+from hndesc.training.losses import ALONE, Anchors, Loss, descriptor_loss
 from hndesc.training.settings import LossSettings
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -32,7 +33,7 @@ def describe(
     photos = batch.photos.to(device)
     place, _ = valid[:pairs].nonzero(as_tuple=True)
     first, second = sampled[:pairs][valid[:pairs]], sampled[pairs : 2 * pairs][valid[:pairs]]
-    anchors = Anchors(first, second, place, photos[place])
+    anchors = Anchors(first, second, batch.first + place, photos[place])
     if len(batch.similar) == 0:
         return anchors, None
     rest = valid[2 * pairs :]
@@ -41,11 +42,17 @@ def describe(
 
 
 def batch_loss(
-    model: nn.Module, batch: Batch, settings: LossSettings, device: torch.device, precision: str, seed: int
+    model: nn.Module,
+    batch: Batch,
+    settings: LossSettings,
+    device: torch.device,
+    precision: str,
+    seed: int,
+    team: Team = ALONE,
 ) -> Loss:
-    """Return the loss of a batch; `seed` draws the `random` negatives."""
+    """Return the loss of a batch, or of this process's part of it; `seed` draws the `random` negatives."""
     anchors, similar = describe(model, batch, device, precision)
-    return descriptor_loss(anchors, settings, similar, torch.Generator().manual_seed(seed))
+    return descriptor_loss(anchors, settings, similar, torch.Generator().manual_seed(seed), team)
 
 
 def matching_accuracy(anchors: Anchors) -> tuple[int, int]:
@@ -69,7 +76,7 @@ def validate(
         anchors, similar = describe(model, batch, device, precision)
         loss = descriptor_loss(anchors, settings, similar, torch.Generator().manual_seed(seed + number))
         hits, keypoints = matching_accuracy(anchors)
-        total, count = total + float(loss.value) * loss.count, count + loss.count
+        total, count = total + loss.mean * loss.count, count + loss.count
         right, compared = right + hits, compared + keypoints
     model.train()
     if count == 0:

@@ -1,8 +1,6 @@
 """The history of a training run: rows for a CSV file, and the same scalars for TensorBoard."""
 
 import csv
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,37 +16,38 @@ class History:
 
     Attributes:
         rows: one every few steps; losses are means over the steps since the row before.
-        losses, aps: of the steps since the last row.
+        losses: of the steps since the last row.
+        average_precision: whether the loss is 1 - the average precision, and this has a column of its own.
     """
 
     rows: list[dict[str, float | None]] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
-    aps: list[float] = field(default_factory=list)
+    average_precision: bool = True
 
-    def add(self, loss: float, ap: float) -> None:
-        """Note the loss and the average precision of one step."""
+    def add(self, loss: float) -> None:
+        """Note the loss of one step."""
         self.losses.append(loss)
-        self.aps.append(ap)
 
     def close_row(
         self, step: int, learning_rate: float, seconds: float, validation: dict[str, float] | None = None
     ) -> dict[str, float | None]:
         """End a row at `step` (updates made so far) and return it."""
+        loss = sum(self.losses) / len(self.losses) if self.losses else None
         values = {
             "step": step,
-            "loss": _mean(self.losses),
-            "ap": _mean(self.aps),
+            "loss": loss,
+            "ap": 1 - loss if self.average_precision and loss is not None else None,
             "learning_rate": learning_rate,
             "seconds": round(seconds, 2),
             **(validation or {}),
         }
         self.rows.append({name: values.get(name) for name in COLUMNS})
-        self.losses, self.aps = [], []
+        self.losses = []
         return self.rows[-1]
 
-    def state(self) -> dict[str, list]:
+    def state(self) -> dict[str, Any]:
         """Return what `History(**state)` restores."""
-        return {"rows": self.rows, "losses": self.losses, "aps": self.aps}
+        return {"rows": self.rows, "losses": self.losses, "average_precision": self.average_precision}
 
     def write(self, path: Path) -> None:
         """Write the rows as CSV, atomically."""
@@ -56,13 +55,6 @@ class History:
             writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    if not values:
-        return None
-    mean = sum(values) / len(values)
-    return mean if math.isfinite(mean) else None
 
 
 class Scalars:

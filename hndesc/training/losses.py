@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from hndesc.training.distributed import Team
 from hndesc.training.negatives import Candidates, allowed, drawn, hardest
 from hndesc.training.settings import LossSettings
 
 # Squared distances below this have no gradient: that of their root would be without bound.
 _SHORTEST = 1e-8
+ALONE = Team()
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,13 @@ class Loss:
     """The value of a loss.
 
     Attributes:
-        value: mean over the keypoints; 0 when `count` is.
-        ap: mean average precision over the keypoints, without gradient (NaN for other losses).
-        count: keypoints that had at least one negative.
+        value: this process's part of the mean over the keypoints of all processes; alone, the mean. 0 for none.
+        mean: the mean itself; of the "ap" loss it is 1 - the mean average precision.
+        count: keypoints that had at least one negative, of all processes.
     """
 
     value: Tensor
-    ap: Tensor
+    mean: float
     count: int
 
 
@@ -60,45 +62,57 @@ def descriptor_loss(
     settings: LossSettings,
     similar: tuple[Tensor, Tensor] | None = None,
     generator: torch.Generator | None = None,
+    team: Team = ALONE,
 ) -> Loss:
     """Compare every anchor with its positive and its negatives.
 
     Args:
-        anchors: the keypoints of a batch.
+        anchors: the keypoints of a batch, or of this process's part of it; pairs are numbered through all parts.
         settings: the loss and its negatives.
         similar: descriptors (H x D) and photos (H) of keypoints of similar photos, for `in_batch_global`.
-        generator: for `random` negatives, on the CPU.
+        generator: for `random` negatives, on the CPU, the same in all processes.
+        team: the processes that share the batch.
     """
     anchors = anchors.usable()
-    rows = torch.arange(len(anchors.pair), device=anchors.pair.device)
-    candidates = Candidates(anchors.positive, anchors.pair, anchors.photo, rows)
+    candidates, rows = _candidates(anchors, team)
+    total = len(candidates.row)
     if settings.negatives == "in_batch_global" and similar is not None:
-        candidates = candidates.extended(*similar)
-    return _loss(anchors, rows, candidates, settings, generator)
-
-
-def _loss(
-    anchors: Anchors, rows: Tensor, candidates: Candidates, settings: LossSettings, generator: torch.Generator | None
-) -> Loss:
+        candidates = candidates.extended(*(team.gather(values) for values in similar))
     mask = allowed(settings.negatives, candidates, anchors.pair, anchors.photo, rows)
-    comparable = mask.any(dim=1)
-    count = int(comparable.sum())
-    if count == 0:
-        zero = 0.0 * (anchors.anchor.sum() + anchors.positive.sum())
-        return Loss(zero, torch.full_like(zero, torch.nan).detach(), 0)
-    similarity = (anchors.anchor @ candidates.descriptors.T)[comparable]
-    positive = (anchors.anchor * anchors.positive).sum(dim=1)[comparable]
-    mask = mask[comparable]
+    compared = mask.any(dim=1)
+    similarity = anchors.anchor @ candidates.descriptors.T
+    positive = (anchors.anchor * anchors.positive).sum(dim=1)
+    chance = None
+    if settings.negatives == "random":
+        chance = torch.rand(total, total, generator=generator).to(rows.device)[rows][compared]
+    losses = _losses(positive[compared], similarity[compared], mask[compared], chance, settings)
+    count = int(team.total(compared.sum()))
+    # All similarities hang on the loss, so that every process takes part in every sum on the way back.
+    value = (losses.sum() + 0.0 * similarity.sum()) / max(count, 1)
+    return Loss(value, float(team.total(value.detach())), count)
+
+
+def _candidates(anchors: Anchors, team: Team) -> tuple[Candidates, Tensor]:
+    """Return the positives of all processes, and which of them are those of this process's anchors."""
+    descriptors, pair, photo = (team.gather(values) for values in (anchors.positive, anchors.pair, anchors.photo))
+    rows = torch.arange(len(pair), device=pair.device)
+    start = sum(team.counts(anchors.pair)[: team.rank])
+    return Candidates(descriptors, pair, photo, rows), rows[start : start + len(anchors.pair)]
+
+
+def _losses(
+    positive: Tensor, similarity: Tensor, mask: Tensor, chance: Tensor | None, settings: LossSettings
+) -> Tensor:
+    """Return the loss of each anchor."""
     if settings.kind == "triplet":
-        value = triplet(positive, hardest(similarity, mask, 1)[:, 0], settings.margin).mean()
-        return Loss(value, torch.full_like(value, torch.nan).detach(), count)
+        return triplet(positive, hardest(similarity, mask, 1)[:, 0], settings.margin)
     if settings.negatives == "all":
-        ap = quantized_ap(positive, similarity, settings.bins, mask).mean()
-    elif settings.negatives == "random":
-        ap = quantized_ap(positive, drawn(similarity, mask, settings.k, generator), settings.bins).mean()
+        return 1 - quantized_ap(positive, similarity, settings.bins, mask)
+    if settings.negatives == "random":
+        negatives = drawn(similarity, mask, settings.k, chance)
     else:
-        ap = quantized_ap(positive, hardest(similarity, mask, settings.k), settings.bins).mean()
-    return Loss(1 - ap, ap.detach(), count)
+        negatives = hardest(similarity, mask, settings.k)
+    return 1 - quantized_ap(positive, negatives, settings.bins)
 
 
 def triplet(positive: Tensor, negative: Tensor, margin: float) -> Tensor:

@@ -85,9 +85,15 @@ def hardest(similarity: Tensor, mask: Tensor, k: int) -> Tensor:
     return _repeat_last(largest, mask, k)
 
 
-def drawn(similarity: Tensor, mask: Tensor, k: int, generator: torch.Generator | None) -> Tensor:
-    """Return k similarities of each row, M x k, drawn without replacement; where there are fewer, one is repeated."""
-    chance = torch.rand(similarity.shape, generator=generator).to(similarity.device)
+def drawn(similarity: Tensor, mask: Tensor, k: int, chance: Tensor) -> Tensor:
+    """Return k similarities of each row, M x k, drawn without replacement; where there are fewer, one is repeated.
+
+    Args:
+        similarity: M x C.
+        mask: M x C, the entries that count; every row must have at least one.
+        k: number a row.
+        chance: M x C numbers between 0 and 1; the entries with the largest are taken.
+    """
     chosen = chance.masked_fill(~mask, -1.0).topk(min(k, similarity.shape[1]), dim=1).indices
     return _repeat_last(similarity.gather(1, chosen), mask, k)
 

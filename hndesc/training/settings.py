@@ -164,7 +164,7 @@ class TrainingSettings:
     color: ColorSettings = field(default_factory=ColorSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     precision: str = "float32"
-    channels_last: bool = False
+    channels_last: bool = True
     compile: bool = False
     device: str = "auto"
     workers: int = 1

@@ -32,7 +32,8 @@ def train(
     """Train a backbone on pairs of crops of single photos.
 
     A run that was interrupted goes on from its latest state when settings and data are the same; on a CPU it ends with
-    the very weights of a run that was not.
+    the very weights of a run that was not. Started by torchrun, its processes share each batch
+    (`hndesc.training.distributed`).
 
     Args:
         photos: folder of photos.
@@ -57,10 +58,13 @@ def train(
     training, validation = _split(data, chosen)
     model = build_model(chosen.architecture, chosen.weights, chosen.seed)
     card = {"settings": dataclasses.asdict(chosen), "data": summary, "seed": chosen.seed, "versions": versions()}
-    save_checkpoint(initial, model, card | {"trained": False, "metrics": {}})
     folder = StateFolder(state, fingerprint(chosen, summary))
     trainer = Trainer(model, training, validation, chosen, folder)
+    if trainer.team.first:
+        save_checkpoint(initial, model, card | {"trained": False, "metrics": {}})
     trainer.run()
+    if not trainer.team.first:
+        return
     best = trainer.best
     model.load_state_dict(best.weights)
     metrics = {"step": best.step, "validation_loss": best.loss, "accuracy": best.accuracy}

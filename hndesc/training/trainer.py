@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from tqdm import tqdm
 from hndesc.devices import choose_device
 from hndesc.errors import HndescError
 from hndesc.training.data import Batch, PairBatches, stream_batches
+from hndesc.training.distributed import join_team, share_batch_norms
 from hndesc.training.evaluation import batch_loss, validate
 from hndesc.training.history import History, Scalars
 from hndesc.training.losses import Loss
@@ -58,13 +58,18 @@ class Trainer:
         state: StateFolder,
     ) -> None:
         self.settings, self.batches, self.validation, self.state = settings, batches, validation, state
-        self.device = choose_device(settings.device)
+        self.team, self.device = join_team(choose_device(settings.device))
+        if settings.batch_size % self.team.size:
+            raise HndescError(f"batch_size {settings.batch_size} cannot be divided among {self.team.size} processes")
+        batches.team = self.team
+        share_batch_norms(model, self.team)
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.model = model.to(self.device, memory_format=layout).train()
         self.network = torch.compile(self.model) if settings.compile else self.model
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
-        self.history, self.best, self.step = History(), Best(), 0
+        self.history, self.best, self.step = History(average_precision=settings.loss.kind == "ap"), Best(), 0
         self._earlier, self._start = 0.0, time.monotonic()
+        self._scalars: Scalars | None = None
 
     def run(self) -> None:
         """Train to the last step, from the saved state where there is one.
@@ -74,62 +79,63 @@ class Trainer:
                 before that step is saved.
         """
         self._restore()
-        scalars = Scalars(self.state.logs, self.step)
+        self._scalars = Scalars(self.state.logs, self.step) if self.team.first else None
         try:
-            if self.step == 0 and not self.history.rows:
-                self._record(scalars, self._validate())
-            self._loop(scalars)
+            if not self.history.rows:
+                self._record(self._validate())
+            self._loop()
         finally:
-            scalars.close()
+            if self._scalars is not None:
+                self._scalars.close()
         if self.best.step == 0:
             logger.warning("no validation was better than that of the initial weights: these are kept")
 
-    def _loop(self, scalars: Scalars) -> None:
+    def _loop(self) -> None:
         settings, steps = self.settings, self.settings.steps
         numbers = range(self.step * settings.accumulation, steps * settings.accumulation)
         stream = stream_batches(self.batches, numbers, settings.workers, self.device.type == "cuda")
-        with tqdm(total=steps, initial=self.step, desc="training", unit="step", disable=None) as bar:
+        disable = None if self.team.first else True
+        with tqdm(total=steps, initial=self.step, desc="training", unit="step", disable=disable) as bar:
             while self.step < steps:
-                loss, ap = self._update(stream)
+                loss = self._update(stream)
                 self.step += 1
-                self.history.add(loss, ap)
+                self.history.add(loss)
                 bar.update()
                 bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-                self._after_step(scalars)
+                self._after_step()
 
-    def _after_step(self, scalars: Scalars) -> None:
+    def _after_step(self) -> None:
         settings, last = self.settings, self.step == self.settings.steps
         if last or self.step % settings.validation.every == 0:
-            self._record(scalars, self._validate())
+            self._record(self._validate())
         elif self.step % settings.log_every == 0:
-            self._record(scalars, None)
+            self._record(None)
         if last or self.step % settings.save_every == 0:
             self.save()
 
-    def _update(self, stream: Iterator[Batch]) -> tuple[float, float]:
-        """Make one update of the weights; return the mean loss and average precision of its batches."""
+    def _update(self, stream: Iterator[Batch]) -> float:
+        """Make one update of the weights; return the mean loss of its batches."""
         settings = self.settings
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(settings.learning_rate, settings.scheduler, self.step, settings.steps)
         self.optimizer.zero_grad(set_to_none=True)
-        losses, precisions = [], []
+        total = 0.0
         for part in range(settings.accumulation):
-            batch = next(stream)
-            loss = self._loss(batch, self.step * settings.accumulation + part)
+            loss = self._loss(next(stream), self.step * settings.accumulation + part)
             (loss.value / settings.accumulation).backward()
-            losses.append(loss.value.item())
-            precisions.append(loss.ap.item())
+            total += loss.mean
+        self.team.add_gradients(self.model)
         if settings.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_clip)
         self.optimizer.step()
-        return sum(losses) / len(losses), sum(precisions) / len(precisions)
+        return total / settings.accumulation
 
     def _loss(self, batch: Batch, number: int) -> Loss:
-        settings = self.settings
-        loss = batch_loss(self.network, batch, settings.loss, self.device, settings.precision, settings.seed + number)
+        settings, seed = self.settings, self.settings.seed + number
+        loss = batch_loss(self.network, batch, settings.loss, self.device, settings.precision, seed, self.team)
         if loss.count == 0:
             self._stop(batch, "has no keypoint with a negative", "use more or other photos, or a larger batch_size")
-        if not math.isfinite(loss.value.item()):
+        if not math.isfinite(loss.mean):
             self._stop(batch, "has a loss that is not finite", "lower learning_rate, or set gradient_clip")
         return loss
 
@@ -151,15 +157,19 @@ class Trainer:
         )
         return scores
 
-    def _record(self, scalars: Scalars, validation: dict[str, float] | None) -> None:
+    def _record(self, validation: dict[str, float] | None) -> None:
         rate = learning_rate(self.settings.learning_rate, self.settings.scheduler, self.step, self.settings.steps)
-        scalars.write(self.history.close_row(self.step, rate, self._seconds(), validation))
+        row = self.history.close_row(self.step, rate, self._seconds(), validation)
+        if self._scalars is not None:
+            self._scalars.write(row)
 
     def _seconds(self) -> float:
         return self._earlier + time.monotonic() - self._start
 
     def save(self) -> None:
         """Save all that an interrupted run needs to go on."""
+        if not self.team.first:
+            return
         self.state.save(
             {
                 "step": self.step,
@@ -172,7 +182,11 @@ class Trainer:
         )
 
     def _restore(self) -> None:
-        state: dict[str, Any] | None = self.state.load()
+        # One after the other: the first process removes a state that is of no use.
+        state = self.state.load() if self.team.first else None
+        self.team.wait()
+        state = state if self.team.first else self.state.load()
+        self.team.wait()
         if state is None:
             return
         self.model.load_state_dict(state["model"])

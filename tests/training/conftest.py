@@ -57,7 +57,7 @@ def textured_fixture() -> Callable[[int, int, int], np.ndarray]:
     return textured
 
 
-@pytest.fixture(name="make_data")
+@pytest.fixture(name="make_data", scope="session")
 def make_data_fixture() -> Callable[..., Data]:
     return make_data
 

@@ -9,10 +9,10 @@ from hndesc.training.history import COLUMNS, History, Scalars
 
 def test_rows_are_means_since_the_row_before(tmp_path):
     history = History()
-    history.add(1.0, 0.2)
-    history.add(3.0, 0.4)
+    history.add(1.0)
+    history.add(0.5)
     history.close_row(2, 1e-3, 4.567)
-    history.add(5.0, float("nan"))
+    history.add(5.0)
     history.close_row(3, 5e-4, 6.0, {"validation_loss": 0.5, "accuracy": 0.75})
     history.write(tmp_path / "history.csv")
     with open(tmp_path / "history.csv", newline="") as stream:
@@ -20,21 +20,28 @@ def test_rows_are_means_since_the_row_before(tmp_path):
     assert tuple(rows[0]) == COLUMNS
     assert rows[0] == {
         "step": "2",
-        "loss": "2.0",
-        "ap": str((0.2 + 0.4) / 2),
+        "loss": "0.75",
+        "ap": "0.25",
         "validation_loss": "",
         "accuracy": "",
         "learning_rate": "0.001",
         "seconds": "4.57",
     }
-    assert (rows[1]["loss"], rows[1]["ap"], rows[1]["accuracy"]) == ("5.0", "", "0.75")
+    assert (rows[1]["loss"], rows[1]["ap"], rows[1]["accuracy"]) == ("5.0", "-4.0", "0.75")
+
+
+def test_other_losses_have_no_average_precision():
+    history = History(average_precision=False)
+    history.add(0.5)
+    row = history.close_row(1, 1e-3, 0.0)
+    assert (row["loss"], row["ap"]) == (0.5, None)
 
 
 def test_the_state_restores_an_open_row():
     history = History()
-    history.add(1.0, 0.5)
+    history.add(1.0)
     restored = History(**history.state())
-    restored.add(2.0, 0.7)
+    restored.add(2.0)
     assert restored.close_row(2, 1e-3, 0.0)["loss"] == pytest.approx(1.5)
 
 

@@ -120,7 +120,7 @@ def test_accumulated_batches_are_averaged(trainer_of):
         model.zero_grad()
         trainer._loss(trainer.batches.batch(number), number).value.backward()
         gradients.append(model.weight.grad.clone())
-    loss, _ = trainer._update(iter([trainer.batches.batch(0), trainer.batches.batch(1)]))
+    loss = trainer._update(iter([trainer.batches.batch(0), trainer.batches.batch(1)]))
     assert torch.allclose(model.weight.grad, (gradients[0] + gradients[1]) / 2, atol=1e-7)
     assert math.isfinite(loss)
 

@@ -1,9 +1,12 @@
-"""The history of a training run: rows for a CSV file, and the same scalars for TensorBoard."""
+"""The history of a training run: rows for a CSV file; the same and pictures for TensorBoard."""
 
 import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from torch import Tensor
 
 from hndesc.files import atomic_path
 
@@ -57,8 +60,8 @@ class History:
             writer.writerows(self.rows)
 
 
-class Scalars:
-    """TensorBoard's scalars of a run; rows from `step` on of an earlier try are hidden."""
+class Board:
+    """TensorBoard's scalars and pictures of a run; those from `step` on of an earlier try are hidden."""
 
     def __init__(self, folder: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -72,6 +75,12 @@ class Scalars:
         for column, tag in names.items():
             if row[column] is not None:
                 self._writer.add_scalar(tag, row[column], int(row["step"]))
+
+    def show(self, step: int, picture: np.ndarray, positive: Tensor, negative: Tensor) -> None:
+        """Write a picture (H x W x 3 uint8) of matches and the similarities of right and of wrong ones."""
+        self._writer.add_image("validation/matches", picture, step, dataformats="HWC")
+        self._writer.add_histogram("similarity/positive", positive, step)
+        self._writer.add_histogram("similarity/hardest_negative", negative, step)
 
     def close(self) -> None:
         """Write what is left."""

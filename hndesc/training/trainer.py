@@ -14,9 +14,10 @@ from hndesc.devices import choose_device
 from hndesc.errors import HndescError
 from hndesc.training.data import Batch, PairBatches, stream_batches
 from hndesc.training.distributed import join_team, share_batch_norms
-from hndesc.training.evaluation import batch_loss, validate
-from hndesc.training.history import History, Scalars
+from hndesc.training.evaluation import batch_loss, describe, validate
+from hndesc.training.history import Board, History
 from hndesc.training.losses import Loss
+from hndesc.training.pictures import match_picture, similarities
 from hndesc.training.settings import SchedulerSettings, TrainingSettings
 from hndesc.training.state import StateFolder
 
@@ -69,7 +70,7 @@ class Trainer:
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
         self.history, self.best, self.step = History(average_precision=settings.loss.kind == "ap"), Best(), 0
         self._earlier, self._start = 0.0, time.monotonic()
-        self._scalars: Scalars | None = None
+        self._board: Board | None = None
 
     def run(self) -> None:
         """Train to the last step, from the saved state where there is one.
@@ -79,14 +80,14 @@ class Trainer:
                 before that step is saved.
         """
         self._restore()
-        self._scalars = Scalars(self.state.logs, self.step) if self.team.first else None
+        self._board = Board(self.state.logs, self.step) if self.team.first else None
         try:
             if not self.history.rows:
                 self._record(self._validate())
             self._loop()
         finally:
-            if self._scalars is not None:
-                self._scalars.close()
+            if self._board is not None:
+                self._board.close()
         if self.best.step == 0:
             logger.warning("no validation was better than that of the initial weights: these are kept")
 
@@ -160,8 +161,19 @@ class Trainer:
     def _record(self, validation: dict[str, float] | None) -> None:
         rate = learning_rate(self.settings.learning_rate, self.settings.scheduler, self.step, self.settings.steps)
         row = self.history.close_row(self.step, rate, self._seconds(), validation)
-        if self._scalars is not None:
-            self._scalars.write(row)
+        if self._board is None:
+            return
+        self._board.write(row)
+        if validation is not None:
+            self._show(self._board)
+
+    @torch.no_grad()
+    def _show(self, board: Board) -> None:
+        batch = self.validation[0]
+        self.model.eval()
+        anchors, _ = describe(self.network, batch, self.device, self.settings.precision)
+        self.model.train()
+        board.show(self.step, match_picture(batch, anchors), *similarities(anchors))
 
     def _seconds(self) -> float:
         return self._earlier + time.monotonic() - self._start

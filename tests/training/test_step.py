@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hndesc.errors import HndescError
 from hndesc.models.checkpoint import load_checkpoint
@@ -83,6 +84,11 @@ def test_from_files_to_files(data, tmp_path):
     best = min((row for row in rows if row["validation_loss"]), key=lambda row: float(row["validation_loss"]))
     assert card["metrics"]["validation_loss"] == float(best["validation_loss"])
     assert [path.name for path in (tmp_path / "state").iterdir()] == ["tensorboard"]
+    events = EventAccumulator(str(tmp_path / "state" / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("validation/accuracy")] == [0, 3, 6]
+    assert [event.step for event in events.Images("validation/matches")] == [0, 3, 6]
+    assert {"similarity/positive", "similarity/hardest_negative"} <= set(events.Tags()["histograms"])
 
 
 def test_without_logs_nothing_remains_but_the_outputs(data, tmp_path):

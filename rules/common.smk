@@ -148,6 +148,10 @@ def benchmark_settings(wildcards):
     return BENCHMARKS[wildcards.benchmark].get("settings", {})
 
 
+def pair_settings(wildcards):
+    return benchmark_settings(wildcards).get("pairs", {})
+
+
 def model_file(wildcards):
     """The checkpoint that a descriptor needs; none for hand-made ones."""
     name = MODEL_FILES.get(wildcards.descriptor)

@@ -1,10 +1,44 @@
 # Visual localization: a map triangulated with known poses, and queries registered in it.
 
 
+rule list_pairs:
+    input:
+        images=images_folder,
+        lists=lambda wildcards: pair_settings(wildcards).get("lists", []),
+    output:
+        pairs="results/localization/{benchmark}/pairs.txt",
+    log:
+        "results/logs/list_pairs/{benchmark}.log",
+    benchmark:
+        "results/timings/list_pairs/{benchmark}.tsv"
+    wildcard_constraints:
+        benchmark=of_kind("localization"),
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=lambda wildcards: {
+            key: value
+            for key, value in pair_settings(wildcards).items()
+            if key != "lists"
+        },
+        descriptor=config["neighbours"]["descriptor"],
+        code=fingerprint(
+            "hndesc.benchmarks.localization.pairs",
+            GLOBAL_DESCRIPTORS.module(config["neighbours"]["descriptor"]),
+        ),
+    script:
+        "../workflow_scripts/list_pairs.py"
+
+
 rule match_pairs:
     input:
         images=images_folder,
         features="results/features/{benchmark}/{descriptor}.h5",
+        pairs="results/localization/{benchmark}/pairs.txt",
     output:
         matches="results/localization/{benchmark}/{descriptor}/matches.h5",
     log:
@@ -29,6 +63,7 @@ rule build_map:
     input:
         images=images_folder,
         features="results/features/{benchmark}/{descriptor}.h5",
+        pairs="results/localization/{benchmark}/pairs.txt",
         matches="results/localization/{benchmark}/{descriptor}/matches.h5",
     output:
         map=directory("results/localization/{benchmark}/{descriptor}/map"),
@@ -56,6 +91,7 @@ rule score_localization:
     input:
         images=images_folder,
         features="results/features/{benchmark}/{descriptor}.h5",
+        pairs="results/localization/{benchmark}/pairs.txt",
         matches="results/localization/{benchmark}/{descriptor}/matches.h5",
         map="results/localization/{benchmark}/{descriptor}/map",
     output:

@@ -9,6 +9,7 @@ with step(snakemake.log[0], snakemake.threads):
         snakemake.input.features,
         snakemake.input.matches,
         snakemake.output.map,
+        pairs=snakemake.input.pairs,
         seed=snakemake.params.seed,
         threads=snakemake.threads,
         **snakemake.params.settings,

@@ -8,5 +8,6 @@ with step(snakemake.log[0], snakemake.threads):
         snakemake.input.images,
         snakemake.input.features,
         snakemake.output.matches,
+        pairs=snakemake.input.pairs,
         threads=snakemake.threads,
     )

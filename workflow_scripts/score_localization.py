@@ -11,6 +11,7 @@ with step(snakemake.log[0], snakemake.threads):
         snakemake.input.map,
         snakemake.output.text,
         snakemake.output.json,
+        pairs=snakemake.input.pairs,
         name=snakemake.wildcards.benchmark,
         seed=snakemake.params.seed,
         threads=snakemake.threads,

@@ -1,7 +1,7 @@
 """Readers of the files of Aachen Day-Night v1.1 (https://www.visuallocalization.net), and of what takes their form.
 
 Below the root: `3D-models/aachen_v_1_1/aachen_v_1_1.nvm` (poses of the database), `database_intrinsics_v1_1.txt` beside
-it, `queries/*_time_queries_with_intrinsics.txt`, `image_pairs_to_match_v1_1.txt`, and where present
+it, `queries/*_time_queries_with_intrinsics.txt`, and where present `image_pairs_to_match_v1_1.txt`,
 `database_v1_1.db` (ids of images and cameras) and `queries/ground_truth.txt` (poses of queries).
 """
 
@@ -9,6 +9,7 @@ import logging
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def read_aachen(root: Path, pairs: Path | None = None) -> Scene:
 
     Args:
         root: folder of the dataset.
-        pairs: another list of image pairs than the dataset's own.
+        pairs: another list of image pairs than the dataset's own, if it has one.
 
     Raises:
         HndescError: a file is missing or malformed (with its line), or no database image has both camera and pose.
@@ -36,20 +37,19 @@ def read_aachen(root: Path, pairs: Path | None = None) -> Scene:
     problems: Counter[str] = Counter()
     nvm, intrinsics = _find(root, "aachen_v_1_1.nvm"), _find(root, "database_intrinsics_v1_1.txt")
     database, poses = _posed_cameras(intrinsics, nvm, problems)
-    queries, conditions = _read_queries(root, problems)
+    queries, conditions = read_queries(root, problems)
     for name in sorted(database.keys() & queries.keys()):
         raise HndescError(f"{root}: '{name}' is both a database image and a query; take it out of one list")
-    known = database.keys() | queries.keys()
-    own, truth = root / "database_v1_1.db", root / "queries" / "ground_truth.txt"
+    own = root / "database_v1_1.db"
     return Scene(
         root=root,
         database=database,
         poses=poses,
         queries=queries,
         conditions=conditions,
-        pairs=known_pairs(pairs or root / PAIRS, known, problems),
+        pairs=listed_pairs(root, pairs, database.keys() | queries.keys(), problems),
         ids=read_ids(own) if own.is_file() else {},
-        truth=read_poses(truth) if truth.is_file() else {},
+        truth=read_truth(root),
         problems=dict(+problems),
     )
 
@@ -80,7 +80,8 @@ def _posed_cameras(
     return posed, {name: poses[name] for name in posed}
 
 
-def _read_queries(root: Path, problems: Counter[str]) -> tuple[dict[str, Intrinsics | None], dict[str, str]]:
+def read_queries(root: Path, problems: Counter[str]) -> tuple[dict[str, Intrinsics | None], dict[str, str]]:
+    """Read all lists of queries below `queries`: cameras, None where the model is unknown, and conditions."""
     lists = sorted((root / "queries").glob(f"*{_LIST_END}"))
     queries: dict[str, Intrinsics | None] = {}
     conditions: dict[str, str] = {}
@@ -95,6 +96,12 @@ def _read_queries(root: Path, problems: Counter[str]) -> tuple[dict[str, Intrins
     if not queries:
         raise HndescError(f"{root / 'queries'}: no query in any file *{_LIST_END} there")
     return queries, conditions
+
+
+def read_truth(root: Path) -> dict[str, Pose]:
+    """Read the true poses of the queries; empty where the dataset has none."""
+    path = root / "queries" / "ground_truth.txt"
+    return read_poses(path) if path.is_file() else {}
 
 
 def _count(problems: Counter[str], kind: str, names: list[str], place: Path) -> None:
@@ -131,12 +138,33 @@ def read_intrinsics(path: Path) -> dict[str, Intrinsics | None]:
 
 
 def read_nvm(path: Path) -> dict[str, Pose]:
-    """Read the cameras of an NVM file, `name f qw qx qy qz cx cy cz distortion 0`; its points are not read.
+    """Read the cameras of an NVM file, `name f qw qx qy qz cx cy cz distortion 0`.
 
     Raises:
         HndescError: not an NVM file, or a malformed or missing line.
     """
+    return _nvm_cameras(read_lines(path), path)
+
+
+def read_tracks(root: Path) -> Iterator[list[str]]:
+    """Yield, for each point of the dataset's NVM file, the names of the images that see it."""
+    path = _find(Path(root), "aachen_v_1_1.nvm")
     lines = read_lines(path)
+    names = list(_nvm_cameras(lines, path))
+    _, count = next(lines, ("", ["0"]))
+    for _ in range(int(count[0]) if len(count) == 1 and count[0].isdigit() else 0):
+        # x y z r g b, the number of observations, and for each: image, keypoint, x, y.
+        place, fields = next(lines, (str(path), []))
+        images = fields[7::4]
+        if len(fields) < 7 or fields[6] != str(len(images)) or len(fields) != 7 + 4 * len(images):
+            raise HndescError(f"{place}: expected a point with its observations; the file is cut short or malformed")
+        try:
+            yield [names[int(image)] for image in images]
+        except (ValueError, IndexError):
+            raise HndescError(f"{place}: a point is seen by an image that the file does not have") from None
+
+
+def _nvm_cameras(lines: Iterator[tuple[str, list[str]]], path: Path) -> dict[str, Pose]:
     place, header = next(lines, (f"{path}:1", []))
     if not header or not header[0].startswith("NVM_V3"):
         raise HndescError(f"{place}: an NVM file starts with NVM_V3")
@@ -165,7 +193,22 @@ def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
         yield fields[0], fields[1]
 
 
-def known_pairs(path: Path, known: set[str], problems: Counter[str]) -> list[tuple[str, str]]:
+def listed_pairs(
+    root: Path, pairs: Path | None, known: AbstractSet[str], problems: Counter[str]
+) -> list[tuple[str, str]]:
+    """Return the pairs of known images in the list `pairs`, else in the dataset's own; none if it has no list."""
+    own = find_pairs(root)
+    if pairs is None and own is None:
+        return []
+    return known_pairs(pairs or own, known, problems)
+
+
+def find_pairs(root: Path) -> Path | None:
+    """Return the dataset's own list of pairs, if it has one."""
+    return next((Path(root) / name for name in (PAIRS, "pairs.txt") if (Path(root) / name).is_file()), None)
+
+
+def known_pairs(path: Path, known: AbstractSet[str], problems: Counter[str]) -> list[tuple[str, str]]:
     """Return the listed pairs of two different known images, each unordered pair once; the rest is counted."""
     pairs: dict[frozenset[str], tuple[str, str]] = {}
     unknown: dict[str, None] = {}

@@ -8,15 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
-from hndesc.benchmarks.localization.colmap import (
-    assign_ids,
-    opened,
-    pycolmap,
-    silenced,
-    to_camera,
-    to_rigid,
-    write_database,
-)
+from hndesc.benchmarks.localization.colmap import opened, pycolmap, silenced, to_camera, to_rigid
+from hndesc.benchmarks.localization.database import assign_ids, write_database
 from hndesc.benchmarks.localization.datasets import read_scene
 from hndesc.benchmarks.localization.matches import MatchReader
 from hndesc.benchmarks.localization.scene import Scene

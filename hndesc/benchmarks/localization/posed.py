@@ -5,12 +5,12 @@ of the top-left pixel at (0, 0)), r00 … r22 (rotation, world to camera, by row
 """
 
 from collections import Counter
-from itertools import combinations
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from hndesc.benchmarks.localization.aachen import known_pairs
+from hndesc.benchmarks.localization.aachen import listed_pairs
 from hndesc.benchmarks.localization.poses import numbers, read_lines
 from hndesc.benchmarks.localization.scene import Intrinsics, Pose, Scene
 from hndesc.errors import HndescError
@@ -19,41 +19,48 @@ CAMERAS = "cameras.tsv"
 COLUMNS = ["name", "width", "height", "fx", "fy", "cx", "cy"]
 COLUMNS += ["r00", "r01", "r02", "r10", "r11", "r12", "r20", "r21", "r22", "tx", "ty", "tz"]
 CONDITION = "held-out"
+EVERY = 3
 
 
-def read_posed(root: Path, pairs: Path | None = None, every: int = 3) -> Scene:
-    """Read a folder of posed photos; the last of every `every` photos, in the order of the file, is a query.
+def read_posed(root: Path, pairs: Path | None = None, every: int = EVERY) -> Scene:
+    """Read a folder of posed photos, a share of which becomes the queries; see `hold_out`.
 
     Args:
         root: folder with `cameras.tsv`.
-        pairs: list of image pairs; by default each photo with each database image.
+        pairs: list of image pairs, by default the folder's own if it has one.
         every: 3 holds out a third of the photos.
 
     Raises:
         HndescError: a malformed file, or too few photos.
     """
-    cameras, poses = read_cameras(Path(root) / CAMERAS)
+    return hold_out(Path(root), *read_cameras(Path(root) / CAMERAS), pairs, every)
+
+
+def hold_out(
+    root: Path,
+    cameras: Mapping[str, Intrinsics],
+    poses: Mapping[str, Pose],
+    pairs: Path | None = None,
+    every: int = EVERY,
+    problems: Mapping[str, int] | None = None,
+) -> Scene:
+    """Make a scene of photos whose poses are all known: the last of every `every`, in their order, is a query."""
     names = list(cameras)
     held_out = names[every - 1 :: every]
     database = [name for name in names if name not in set(held_out)]
     if not held_out or len(database) < 2:
         raise HndescError(f"{root}: {len(names)} posed photos are too few to hold out every {every}th and map the rest")
-    problems: Counter[str] = Counter()
-    listed = known_pairs(pairs, set(names), problems) if pairs else _all_pairs(database, held_out)
+    counted = Counter(problems or {})
     return Scene(
-        root=Path(root),
+        root=root,
         database={name: cameras[name] for name in database},
         poses={name: poses[name] for name in database},
         queries={name: cameras[name] for name in held_out},
         conditions=dict.fromkeys(held_out, CONDITION),
-        pairs=listed,
+        pairs=listed_pairs(root, pairs, set(names), counted),
         truth={name: poses[name] for name in held_out},
-        problems=dict(+problems),
+        problems=dict(+counted),
     )
-
-
-def _all_pairs(database: list[str], queries: list[str]) -> list[tuple[str, str]]:
-    return [*combinations(database, 2), *((query, other) for query in queries for other in database)]
 
 
 def read_cameras(path: Path) -> tuple[dict[str, Intrinsics], dict[str, Pose]]:

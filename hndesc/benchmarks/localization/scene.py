@@ -83,7 +83,7 @@ class Scene:
         poses: their poses.
         queries: cameras of the queries, in the order of the lists; None where COLMAP does not know the camera model.
         conditions: the list that each query is in ("day", "night", …).
-        pairs: pairs of image names to match, each unordered pair once, in the order of the list.
+        pairs: pairs of image names to match, each unordered pair once, in the order of the list; empty without a list.
         ids: (image id, camera id) of the dataset's own COLMAP database, where it has one.
         truth: true poses of queries; empty where they are not public.
         problems: what was left out while reading: kind -> how many.

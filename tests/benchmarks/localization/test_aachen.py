@@ -12,6 +12,7 @@ from hndesc.benchmarks.localization.aachen import (
     read_intrinsics,
     read_nvm,
     read_pairs,
+    read_tracks,
 )
 from hndesc.errors import HndescError
 
@@ -46,12 +47,13 @@ def test_everything_is_read_back(exact: Synthetic) -> None:
     assert scene.problems == {}
 
 
-def test_database_and_truth_are_optional(make) -> None:
+def test_database_truth_and_pairs_are_optional(make) -> None:
     root = make().root
     (root / "database_v1_1.db").unlink()
     (root / "queries" / "ground_truth.txt").unlink()
+    (root / PAIRS).unlink()
     scene = read_aachen(root)
-    assert scene.ids == {} and scene.truth == {}
+    assert scene.ids == {} and scene.truth == {} and scene.pairs == []
 
 
 def test_files_may_lie_in_3d_models_itself(make) -> None:
@@ -61,7 +63,7 @@ def test_files_may_lie_in_3d_models_itself(make) -> None:
     assert len(read_aachen(root).poses) == 8
 
 
-@pytest.mark.parametrize("name", [INTRINSICS, NVM, PAIRS, DAY])
+@pytest.mark.parametrize("name", [INTRINSICS, NVM, DAY])
 def test_a_missing_file_is_named(make, name: str) -> None:
     root = make().root
     (root / name).unlink()
@@ -115,6 +117,46 @@ def test_nvm_holds_centres_and_may_have_tabs_and_points(tmp_path: Path) -> None:
     pose = read_nvm(tmp_path / "a.nvm")["db/a.jpg"]
     assert np.allclose(pose.rotation @ [1, 2, 3] + pose.translation, 0)
     assert np.allclose(pose.rotation, [[0, 0, 1], [1, 0, 0], [0, 1, 0]])
+
+
+def with_points(root: Path, *points: str) -> None:
+    """Give the scene's NVM file points, each `x y z r g b observations…`."""
+    edit(root / NVM, "\n0\n0\n", "\n" + "\n".join([str(len(points)), *points, "0"]) + "\n")
+
+
+def test_tracks_of_an_nvm(make) -> None:
+    root = make().root
+    with_points(root, "1 2 3 255 0 0 2 0 17 10.5 20 7 3 -1 2", "1.5 2 3 0 0 0 3 5 1 0 0 6 1 0 0 5 2 0 0")
+    assert list(read_tracks(root)) == [["db/0.jpg", "db/7.jpg"], ["db/5.jpg", "db/6.jpg", "db/5.jpg"]]
+    assert len(read_aachen(root).poses) == 8
+
+
+def test_an_nvm_without_points_has_no_tracks(exact: Synthetic) -> None:
+    assert list(read_tracks(exact.root)) == []
+
+
+@pytest.mark.parametrize(
+    ("point", "message"),
+    [
+        ("1 2 3 0 0 0 2 0 17 10.5 20", ":14: expected a point with its observations"),
+        ("1 2 3 0 0 0", ":14: expected a point"),
+        ("1 2 3 0 0 0 1 0 17 10.5", ":14: expected a point"),
+        ("1 2 3 0 0 0 1 8 17 10.5 20", ":14: a point is seen by an image that the file does not have"),
+    ],
+)
+def test_a_malformed_point_is_named(make, point: str, message: str) -> None:
+    root = make().root
+    with_points(root, point)
+    with pytest.raises(HndescError, match=message):
+        list(read_tracks(root))
+
+
+def test_points_cut_short_are_an_error(make) -> None:
+    root = make().root
+    with_points(root, "1 2 3 0 0 0 1 0 17 10.5 20")
+    edit(root / NVM, "\n1\n1 2 3", "\n3\n1 2 3")
+    with pytest.raises(HndescError, match="expected a point"):
+        list(read_tracks(root))
 
 
 def test_a_query_of_unknown_camera_model_stays_without_camera(make, caplog: pytest.LogCaptureFixture) -> None:

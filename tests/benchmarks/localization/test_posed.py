@@ -1,3 +1,4 @@
+from itertools import combinations, product
 from pathlib import Path
 
 import cv2
@@ -27,15 +28,23 @@ def write_cameras(root: Path, scene: Synthetic) -> Path:
     return root
 
 
+def write_all_pairs(root: Path) -> None:
+    """Pair all database images with each other and with each query, as the dataset's own list."""
+    scene = read_posed(root)
+    pairs = [*combinations(scene.database, 2), *product(scene.queries, scene.database)]
+    (root / "pairs.txt").write_text("".join(f"{first} {second}\n" for first, second in pairs))
+
+
 def test_every_third_photo_is_held_out(exact: Synthetic, tmp_path: Path) -> None:
     root = write_cameras(tmp_path / "posed", exact)
-    scene = read_scene(root)
+    scene = read_posed(root)
     names = list(exact.poses)
     assert list(scene.queries) == names[2::3] == list(scene.truth) and len(scene.queries) == 5
     assert list(scene.database) == [name for name in names if name not in scene.queries]
     assert set(scene.conditions.values()) == {"held-out"}
-    assert len(scene.pairs) == len(set(map(frozenset, scene.pairs))) == 45 + 5 * 10
-    assert not any({first, second} <= scene.queries.keys() for first, second in scene.pairs)
+    assert scene.pairs == []
+    with pytest.raises(HndescError, match="posed: no list of image pairs"):
+        read_scene(root)
     camera = scene.database["db/0.jpg"]
     assert (camera.model, camera.params) == ("PINHOLE", (FOCAL, FOCAL, WIDTH / 2, HEIGHT / 2))
     assert list(read_posed(root, every=5).queries) == names[4::5]
@@ -44,6 +53,8 @@ def test_every_third_photo_is_held_out(exact: Synthetic, tmp_path: Path) -> None
 def test_a_list_of_pairs_is_taken(exact: Synthetic, tmp_path: Path) -> None:
     root = write_cameras(tmp_path / "posed", exact)
     (tmp_path / "pairs.txt").write_text("db/0.jpg db/1.jpg\ndb/0.jpg other.jpg\n")
+    (root / "pairs.txt").write_text("db/0.jpg db/3.jpg\n")
+    assert read_scene(root).pairs == [("db/0.jpg", "db/3.jpg")]
     scene = read_scene(root, tmp_path / "pairs.txt")
     assert scene.pairs == [("db/0.jpg", "db/1.jpg")]
     assert scene.problems == {"pairs left out": 1, "images in pairs that no other file names": 1}
@@ -51,6 +62,7 @@ def test_a_list_of_pairs_is_taken(exact: Synthetic, tmp_path: Path) -> None:
 
 def test_exact_keypoints_give_exact_poses(exact: Synthetic, tmp_path: Path) -> None:
     root = write_cameras(tmp_path / "posed", exact)
+    write_all_pairs(root)
     scene = Synthetic(root, exact.features, exact.poses, exact.points, exact.seen)
     record = map_scene(scene, tmp_path).localize(tmp_path)
     assert record["figures"]["localized"] == {"held-out": {"queries": 5, "localized": 5}}

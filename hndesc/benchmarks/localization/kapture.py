@@ -1,0 +1,153 @@
+"""Reader of kapture, the text form of https://github.com/naver/kapture (sensors, rigs, trajectories, photo records).
+
+Either one kapture folder, from which every third posed photo is held out as a query, or two, `mapping` and `query`: a
+query's truth is then its pose in `query`, if it has one there. Photos lie in `sensors/records_data`.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from hndesc.benchmarks.localization.aachen import listed_pairs
+from hndesc.benchmarks.localization.posed import hold_out
+from hndesc.benchmarks.localization.poses import numbers
+from hndesc.benchmarks.localization.scene import Intrinsics, Pose, Scene, UnknownModelError
+from hndesc.errors import HndescError
+
+logger = logging.getLogger(__name__)
+
+CONDITION = "query"
+_RECORDS = "sensors/records_camera.txt"
+
+
+def is_kapture(root: Path) -> bool:
+    """Tell whether a folder holds kapture, in one part or in two."""
+    root = Path(root)
+    return (root / _RECORDS).is_file() or all((root / part / _RECORDS).is_file() for part in ("mapping", "query"))
+
+
+def read_kapture(root: Path, pairs: Path | None = None) -> Scene:
+    """Read a dataset in kapture's form.
+
+    Args:
+        root: folder with `sensors`, or with `mapping/sensors` and `query/sensors`.
+        pairs: list of image pairs, by default the folder's own if it has one.
+
+    Raises:
+        HndescError: a missing file or malformed line, or too few posed photos.
+    """
+    root = Path(root)
+    problems: Counter[str] = Counter()
+    if (root / _RECORDS).is_file():
+        return hold_out(root, *_database(root, problems), pairs, problems=problems)
+    database, poses = _database(root / "mapping", problems)
+    queries, truth = read_images(root / "query")
+    for name in sorted(database.keys() & queries.keys()):
+        raise HndescError(f"{root}: '{name}' is both a mapping image and a query; rename one")
+    unknown = sum(camera is None for camera in queries.values())
+    problems.update({"queries of unknown camera model": unknown})
+    return Scene(
+        root=root,
+        database=database,
+        poses=poses,
+        queries=queries,
+        conditions=dict.fromkeys(queries, CONDITION),
+        pairs=listed_pairs(root, pairs, database.keys() | queries.keys(), problems),
+        truth=truth,
+        problems=dict(+problems),
+    )
+
+
+def _database(root: Path, problems: Counter[str]) -> tuple[dict[str, Intrinsics], dict[str, Pose]]:
+    """Return the images that have a camera and a pose; the others are counted."""
+    cameras, poses = read_images(root)
+    known = {name: camera for name, camera in cameras.items() if camera is not None}
+    problems["database images of unknown camera model"] += len(cameras) - len(known)
+    posed = {name: camera for name, camera in known.items() if name in poses}
+    problems["database images without pose"] += len(known) - len(posed)
+    if len(posed) < len(cameras):
+        logger.warning("%s: %d of %d images have camera and pose; the rest is left out", root, len(posed), len(cameras))
+    if not posed:
+        raise HndescError(f"{root}: no image with a camera and a pose")
+    return posed, {name: poses[name] for name in posed}
+
+
+def read_images(root: Path) -> tuple[dict[str, Intrinsics | None], dict[str, Pose]]:
+    """Read one kapture folder: camera of each photo in order of its name (None: unknown model), pose where it has one.
+
+    kapture has COLMAP's camera models and its convention of pixels.
+    """
+    sensors = _read_sensors(root / "sensors" / "sensors.txt")
+    trajectories = _read_poses(root / "sensors" / "trajectories.txt", keys=2)
+    rigs = _read_poses(root / "sensors" / "rigs.txt", keys=2)
+    cameras: dict[str, Intrinsics | None] = {}
+    poses: dict[str, Pose] = {}
+    for place, (time, device, name) in sorted(_rows(root / _RECORDS, 3), key=lambda row: row[1][2]):
+        if device not in sensors:
+            raise HndescError(f"{place}: '{name}' was taken by sensor '{device}', which is no camera of sensors.txt")
+        cameras[name] = sensors[device]
+        pose = _device_pose(time, device, trajectories, rigs)
+        if pose is not None:
+            poses[name] = pose
+    return cameras, poses
+
+
+def _read_sensors(path: Path) -> dict[str, Intrinsics | None]:
+    sensors: dict[str, Intrinsics | None] = {}
+    for place, (device, _, kind, *fields) in _rows(path, 3, or_more=True):
+        if kind != "camera":
+            continue
+        if len(fields) < 3:
+            raise HndescError(f"{place}: expected model, width, height and parameters of the camera")
+        width, height, *params = numbers(fields[1:], place)
+        try:
+            sensors[device] = Intrinsics(fields[0], int(width), int(height), tuple(params))
+        except UnknownModelError:
+            sensors[device] = None
+        except HndescError as error:
+            raise HndescError(f"{place}: {error}") from None
+    return sensors
+
+
+def _read_poses(path: Path, keys: int) -> dict[tuple[str, ...], Pose]:
+    """Read rows of keys, quaternion (w, x, y, z) and translation; poses of which a part is blank are passed over."""
+    poses: dict[tuple[str, ...], Pose] = {}
+    for place, fields in _rows(path, keys + 7) if path.is_file() else ():
+        if all(fields[keys:]):
+            values = numbers(fields[keys:], place)
+            if not any(values[:4]):
+                raise HndescError(f"{place}: the quaternion is zero")
+            poses[tuple(fields[:keys])] = Pose.from_quaternion(values[:4], values[4:])
+    return poses
+
+
+def _device_pose(
+    time: str, device: str, trajectories: Mapping[tuple[str, ...], Pose], rigs: Mapping[tuple[str, ...], Pose]
+) -> Pose | None:
+    """Return the pose of a device at a time: its own, or that of the rig that carries it with its place in the rig."""
+    if (time, device) in trajectories:
+        return trajectories[time, device]
+    for (rig, sensor), in_rig in rigs.items():
+        of_rig = _device_pose(time, rig, trajectories, rigs) if sensor == device and rig != device else None
+        if of_rig is not None:
+            translation = in_rig.rotation @ of_rig.translation + in_rig.translation
+            return Pose(np.asarray(in_rig.rotation @ of_rig.rotation), translation)
+    return None
+
+
+def _rows(path: Path, count: int, or_more: bool = False) -> Iterator[tuple[str, list[str]]]:
+    """Yield ("file:line", fields) of a file of comma-separated rows; names in them may hold blanks."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise HndescError(f"{path}: cannot be read ({error})") from None
+    for number, line in enumerate(text.splitlines(), 1):
+        fields = [field.strip() for field in line.split(",")]
+        if not line.strip() or line.startswith("#"):
+            continue
+        if len(fields) != count and not (or_more and len(fields) > count):
+            raise HndescError(f"{path}:{number}: expected {count} fields, found {len(fields)}")
+        yield f"{path}:{number}", fields

@@ -1,0 +1,13 @@
+"""Snakemake adapter: the image pairs of a localization dataset, from lists or made."""
+
+from hndesc.benchmarks.localization.pairs import list_pairs
+from hndesc.logs import step
+
+with step(snakemake.log[0], snakemake.threads):
+    list_pairs(
+        snakemake.input.images,
+        snakemake.output.pairs,
+        lists=snakemake.input.lists,
+        descriptor=snakemake.params.descriptor,
+        **snakemake.params.settings,
+    )

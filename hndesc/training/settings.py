@@ -1,15 +1,13 @@
 """All settings of training and their defaults: one dataclass a section, checked when they come in."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hndesc.errors import HndescError
+from hndesc.training.checks import Checker
 
 NEGATIVES = ("in_pair", "in_batch", "all", "random", "in_batch_global")
 
@@ -231,45 +229,7 @@ def training_settings(values: Mapping[str, Any]) -> TrainingSettings:
     Raises:
         HndescError: an unknown key, a value of the wrong type or out of bounds; the message names the key.
     """
-    return _read(TrainingSettings, values, "")
-
-
-def _read(kind: type, values: Any, prefix: str) -> Any:
-    if dataclasses.is_dataclass(values):
-        return values
-    if not isinstance(values, Mapping):
-        raise HndescError(f"training setting '{prefix[:-1]}' must be a section of settings, not {values!r}")
-    fields = typing.get_type_hints(kind)
-    unknown = sorted(set(values) - set(fields))
-    if unknown:
-        raise HndescError(f"unknown training setting '{prefix}{unknown[0]}'; known here: {', '.join(sorted(fields))}")
-    return kind(**{name: _value(fields[name], value, prefix + name) for name, value in values.items()})
-
-
-def _value(kind: Any, value: Any, key: str) -> Any:
-    if dataclasses.is_dataclass(kind):
-        return _read(kind, value, key + ".")
-    accepted = typing.get_args(kind) or (kind,)
-    # YAML reads 1e-4 as text and 1 as an integer.
-    if float in accepted and isinstance(value, str | int) and not isinstance(value, bool):
-        with contextlib.suppress(ValueError):
-            value = float(value)
-    if (isinstance(value, bool) and bool not in accepted) or not isinstance(value, accepted):
-        names = " or ".join("nothing" if one is type(None) else one.__name__ for one in accepted)
-        raise HndescError(f"training setting '{key}' must be {names}, not {value!r}")
-    _check(key, value)
-    return value
-
-
-def _check(key: str, value: Any) -> None:
-    if key in _CHOICES and value not in _CHOICES[key]:
-        raise HndescError(f"training setting '{key}' is '{value}'; choose one of: {', '.join(_CHOICES[key])}")
-    least, most = _BOUNDS.get(key, (None, None))
-    if value is None or (least is None and most is None):
-        return
-    if (least is not None and not value >= least) or (most is not None and not value <= most):
-        bounds = f"at least {least}" if most is None else f"between {least} and {most}"
-        raise HndescError(f"training setting '{key}' is {value}; it must be {bounds}")
+    return Checker(_CHOICES, _BOUNDS).section(TrainingSettings, values)
 
 
 def fingerprint(settings: TrainingSettings, data: Mapping[str, Any]) -> str:

@@ -1,20 +1,23 @@
 """Photos that look alike by a global descriptor: hard negatives for training, rankings for retrieval."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from hndesc.benchmarks.ground_truth import dataset_photos, read_ground_truth
 from hndesc.benchmarks.shortlist import Shortlist, write_shortlist
 from hndesc.errors import HndescError
+from hndesc.global_descriptors import whitening
 from hndesc.global_descriptors.store import RESIZE_MAX, describe_globally, read_global
+from hndesc.global_descriptors.whitening import read_whitening, write_whitening
 from hndesc.neighbour_lists import write_neighbours
 from hndesc.photos import Photo, list_photos
 
 # Similarities that stand in memory at a time: 64 MB.
 BLOCK = 16_000_000
+# Descriptors of the database that are read at a time.
+ROWS = 2000
 
 
 def find_neighbours(
@@ -45,37 +48,83 @@ def find_neighbours(
     write_neighbours(output, _rows(names, ranked, count))
 
 
+def learn_whitening(
+    photos: str | os.PathLike,
+    output: str | os.PathLike,
+    *,
+    descriptor: str = "efficientnet_lite0",
+    weights: str | os.PathLike | None = None,
+    resize_max: int | None = RESIZE_MAX,
+    dimensions: int | None = None,
+    max_photos: int = 5000,
+) -> None:
+    """Learn the PCA-whitening of a global descriptor on the photos of a folder.
+
+    Args:
+        photos: folder, of other photos than those that are to be ranked.
+        output: whitening (`hndesc.global_descriptors.whitening`).
+        descriptor: name of a global descriptor.
+        weights: file of its weights, where it takes one.
+        resize_max: longest side that photos are shrunk to, pixels.
+        dimensions: that remain; see `hndesc.global_descriptors.whitening.learn`.
+        max_photos: of a larger folder so many are taken, evenly.
+
+    Raises:
+        HndescError: no folder, or too few photos that can be read.
+    """
+    listed = list_photos(photos)
+    listed = listed[:: -(-len(listed) // max_photos)]
+    names, vectors, failed, settings = _describe(listed, Path(output), descriptor, resize_max, weights)
+    readable = np.array([name not in failed for name in names])
+    settings = settings | {"photos": int(readable.sum())}
+    write_whitening(output, whitening.learn(vectors[readable], dimensions, settings))
+
+
 def make_shortlist(
     root: str | os.PathLike,
     output: str | os.PathLike,
     *,
+    kind: str = "retrieval",
     descriptor: str = "efficientnet_lite0",
+    weights: str | os.PathLike | None = None,
     resize_max: int | None = RESIZE_MAX,
+    learned: str | os.PathLike | None = None,
+    distractors: str | os.PathLike | None = None,
 ) -> None:
     """Rank the whole database of a retrieval set for each of its queries.
 
     Args:
-        root: retrieval set of the revisited layout.
+        root: retrieval set.
         output: shortlist (`hndesc.benchmarks.shortlist`). A database photo that cannot be read is in no ranking; the
             ranking of such a query is empty.
+        kind: of dataset, "retrieval" or "tokyo247".
         descriptor: name of a global descriptor.
+        weights: file of its weights, where it takes one.
         resize_max: longest side that photos (queries: their box) are shrunk to, pixels.
+        learned: whitening of this descriptor, or None.
+        distractors: folder of photos that enlarge the database.
 
     Raises:
-        HndescError: no ground truth, no photos, none that can be read.
+        HndescError: no ground truth, no photos, none that can be read, a whitening of another descriptor.
     """
-    truth = read_ground_truth(root)
-    names, vectors, failed, settings = _describe(dataset_photos(root), Path(output), descriptor, resize_max)
-    size = len(truth.database)
-    ranks = np.full((len(truth.queries), size), -1, np.int32)
-    readable = np.array([name not in failed for name in names])
-    rows, columns = np.flatnonzero(readable[size:]), np.flatnonzero(readable[:size])
-    if len(columns) == 0:
+    photos = list_photos(root, kind, distractors)
+    names = [photo.name for photo in photos]
+    database, queries = ([name for name in names if name.startswith(prefix)] for prefix in ("db/", "query/"))
+    store = Path(output).with_name(Path(output).name + ".descriptors")
+    describe_globally(photos, store, descriptor, resize_max, weights)
+    try:
+        transform, settings = _whitening(learned, store, names)
+        similarity, failed = _similarities(store, queries, database, transform)
+    finally:
+        store.unlink()
+    if all(name in failed for name in database):
         raise HndescError(f"{root}: no photo of the database can be read, '{names[0]}' first; see the warnings")
-    for row, (order, _) in zip(rows, rank(vectors[size:][rows], vectors[columns]), strict=True):
-        ranks[row, : len(columns)] = columns[order]
-    shortlist = Shortlist([query.name for query in truth.queries], truth.database, ranks, settings, failed)
-    write_shortlist(output, shortlist)
+    ranks = np.full(similarity.shape, -1, np.int32)
+    for row, values in enumerate(similarity):
+        order = _descending(values, None)[: np.isfinite(values).sum()]
+        ranks[row, : len(order)] = order
+    plain = ([name.partition("/")[2] for name in side] for side in (queries, database))
+    write_shortlist(output, Shortlist(*plain, ranks, settings, failed))
 
 
 def rank(
@@ -114,13 +163,51 @@ def _rows(
         yield from ((names[index], name, value) for name, value in others[:count])
 
 
+def _whitening(
+    learned: str | os.PathLike | None, store: Path, names: Sequence[str]
+) -> tuple[Callable[[np.ndarray], np.ndarray], dict]:
+    """Return what to do with descriptors before they are compared, and the settings to tell."""
+    _, _, settings = read_global(store, names[:1])
+    if learned is None:
+        return lambda vectors: vectors, settings
+    known = read_whitening(learned)
+    if any(known.settings.get(key) != value for key, value in settings.items()):
+        raise HndescError(f"{learned}: learned with other settings of the global descriptor; learn it again")
+    return known.apply, settings | {"whitening": {key: known.settings[key] for key in ("dimensions", "photos")}}
+
+
+def _similarities(
+    store: Path, queries: Sequence[str], database: Sequence[str], transform: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, dict[str, str]]:
+    """Return queries x database dot products, -inf where either cannot be read, and why it cannot.
+
+    The database is read in blocks: memory grows by 4 bytes a query and photo.
+    """
+    asked, failed, _ = read_global(store, queries)
+    rows = np.array([name not in failed for name in queries])
+    asked = transform(asked[rows])
+    similarity = np.full((len(queries), len(database)), -np.inf, np.float32)
+    for start in range(0, len(database), ROWS):
+        names = database[start : start + ROWS]
+        vectors, broken, _ = read_global(store, names)
+        columns = np.array([name not in broken for name in names])
+        if rows.any() and columns.any():
+            similarity[np.ix_(rows, start + np.flatnonzero(columns))] = asked @ transform(vectors[columns]).T
+        failed |= broken
+    return similarity, failed
+
+
 def _describe(
-    photos: Sequence[Photo], output: Path, descriptor: str, resize_max: int | None
+    photos: Sequence[Photo],
+    output: Path,
+    descriptor: str,
+    resize_max: int | None,
+    weights: str | os.PathLike | None = None,
 ) -> tuple[list[str], np.ndarray, dict[str, str], dict]:
     # The descriptors stand beside the output only while they are needed; a killed run finds them again.
     store = output.with_name(output.name + ".descriptors")
     names = [photo.name for photo in photos]
-    describe_globally(photos, store, descriptor, resize_max)
+    describe_globally(photos, store, descriptor, resize_max, weights)
     try:
         return names, *read_global(store, names)
     finally:

@@ -1,6 +1,7 @@
 """Which photos a step works on: names in the feature store, files on disk, and the box to cut out, if any."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import numpy as np
 from hndesc.errors import HndescError, ImageError
 from hndesc.images import find_images, read_image
 
-KINDS = ("folder", "hpatches", "retrieval", "localization")
+KINDS = ("folder", "hpatches", "retrieval", "tokyo247", "localization")
+# Photos that enlarge the database of a retrieval set are "db/distractors/<path>".
+DISTRACTORS = "distractors"
 
 
 @dataclass(frozen=True)
@@ -41,29 +44,62 @@ def _cut(image: np.ndarray, box: tuple[float, float, float, float], path: Path) 
     return image[top:bottom, left:right]
 
 
-def list_photos(root: str | os.PathLike, kind: str = "folder") -> list[Photo]:
+def list_photos(
+    root: str | os.PathLike, kind: str = "folder", distractors: str | os.PathLike | None = None
+) -> list[Photo]:
     """List the photos of a dataset.
 
     Args:
         root: folder of the dataset.
         kind: "folder" or "hpatches" (all images below), "retrieval" (database and cropped queries of the revisited
-            layout) or "localization" (all images below `images_upright`).
+            layout), "tokyo247" (database and queries of Tokyo 24/7) or "localization" (all images below
+            the folders of `posed_folders`).
+        distractors: folder whose images enlarge the database of a retrieval set.
     """
     root = Path(root)
     if kind not in KINDS:
         raise HndescError(f"unknown kind of dataset '{kind}'; choose one of: {', '.join(KINDS)}")
-    if kind == "retrieval":
-        from hndesc.benchmarks.ground_truth import dataset_photos
-
-        return dataset_photos(root)
-    if kind == "localization":
-        root = upright_folder(root)
-    return [Photo(name, root / name) for name in find_images(root)]
+    if kind in ("retrieval", "tokyo247"):
+        return _retrieval_photos(root, kind) + _distractors(distractors)
+    folders = posed_folders(root) if kind == "localization" else [root]
+    return [Photo(name, folder / name) for folder in folders for name in find_images(folder)]
 
 
-def upright_folder(root: Path) -> Path:
-    """Return the folder of photos of a localisation dataset: Aachen's upright ones, or `images` of a posed scene."""
-    for place in (root / "images" / "images_upright", root / "images_upright", root / "images"):
+def shard(photos: Sequence[Photo], part: str) -> list[Photo]:
+    """Return every n-th photo from the i-th on, for a part "i-of-n" (i from 1); shares of equal size.
+
+    Raises:
+        HndescError: a part that is none.
+    """
+    number, _, parts = part.partition("-of-")
+    if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
+        raise HndescError(f"'{part}' is no part of a set of photos; write it as 2-of-5")
+    return list(photos[int(number) - 1 :: int(parts)])
+
+
+def _retrieval_photos(root: Path, kind: str) -> list[Photo]:
+    if kind == "tokyo247":
+        from hndesc.benchmarks.tokyo247_views import view_photos
+
+        return view_photos(root)
+    from hndesc.benchmarks.ground_truth import dataset_photos
+
+    return dataset_photos(root)
+
+
+def _distractors(folder: str | os.PathLike | None) -> list[Photo]:
+    if folder is None:
+        return []
+    return [Photo(f"db/{DISTRACTORS}/{name}", Path(folder) / name) for name in find_images(folder)]
+
+
+def posed_folders(root: Path) -> list[Path]:
+    """Return where a localisation dataset has its photos: Aachen's upright ones, `images`, or kapture's records."""
+    records = [root / part / "sensors" / "records_data" for part in ("mapping", "query")]
+    if all(folder.is_dir() for folder in records):
+        return records
+    places = [root / name for name in ("images/images_upright", "images_upright", "images", "sensors/records_data")]
+    for place in places:
         if place.is_dir():
-            return place
-    raise HndescError(f"{root}: no folder images/images_upright, images_upright or images in it")
+            return [place]
+    raise HndescError(f"{root}: no folder images/images_upright, images_upright, images or sensors/records_data in it")

@@ -9,9 +9,10 @@ from hypothesis.extra import numpy as arrays
 from hndesc import neighbours
 from hndesc.benchmarks.shortlist import read_shortlist
 from hndesc.errors import HndescError
+from hndesc.global_descriptors.whitening import read_whitening
 from hndesc.images import write_image
 from hndesc.neighbour_lists import read_neighbours
-from hndesc.neighbours import find_neighbours, make_shortlist, rank
+from hndesc.neighbours import find_neighbours, learn_whitening, make_shortlist, rank
 
 
 @given(
@@ -114,6 +115,46 @@ def test_unreadable_photos_are_not_ranked(places):
     assert (after.ranks[0] == -1).all()
     assert after.ranks[1].tolist() == [index for index in before.ranks[1] if after.database[index] != "c0"] + [-1]
     assert sorted(after.failed) == ["db/c0", "query/qb"]
+
+
+def test_shortlist_of_whitened_descriptors(places):
+    photos = places / "photos"
+    for number in range(12):
+        write_image(photos / f"{number}.png", striped(number / 4, number))
+    learn_whitening(photos, places / "w.h5", descriptor="color_gradient", resize_max=60, dimensions=4)
+    learned = read_whitening(places / "w.h5")
+    assert learned.settings["photos"] == 12 and learned.settings["name"] == "color_gradient"
+    settings = {"descriptor": "color_gradient", "resize_max": 60}
+    make_shortlist(places, places / "s.h5", learned=places / "w.h5", **settings)
+    shortlist = read_shortlist(places / "s.h5")
+    assert shortlist.settings["whitening"] == {"dimensions": 4, "photos": 12}
+    for query, row in zip(shortlist.queries, shortlist.ranks, strict=True):
+        assert {shortlist.database[index] for index in row[:2]} == {f"{query[1]}0", f"{query[1]}1"}
+    with pytest.raises(HndescError, match=r"w\.h5: learned with other settings"):
+        make_shortlist(places, places / "s.h5", learned=places / "w.h5", **settings | {"resize_max": 50})
+
+
+def test_whitening_is_learned_on_at_most_so_many_photos(tmp_path):
+    for number in range(9):
+        write_image(tmp_path / "photos" / f"{number}.png", striped(number / 4, number))
+    learn_whitening(tmp_path / "photos", tmp_path / "w.h5", descriptor="color_gradient", max_photos=4)
+    assert read_whitening(tmp_path / "w.h5").settings["photos"] == 3
+
+
+def test_distractors_stand_behind_the_database(places):
+    for number in range(3):
+        write_image(places / "others" / "far" / f"{number}.png", striped(0.5, number))
+    make_shortlist(places, places / "s.h5", descriptor="color_gradient", distractors=places / "others")
+    shortlist = read_shortlist(places / "s.h5")
+    assert shortlist.database[6:] == [f"distractors/far/{number}.png" for number in range(3)]
+    assert (np.sort(shortlist.ranks, axis=1) == np.arange(9)).all()
+
+
+def test_blocks_of_the_database_make_no_difference(places, monkeypatch):
+    make_shortlist(places, places / "s.h5", descriptor="color_gradient")
+    monkeypatch.setattr("hndesc.neighbours.ROWS", 4)
+    make_shortlist(places, places / "t.h5", descriptor="color_gradient")
+    np.testing.assert_array_equal(read_shortlist(places / "s.h5").ranks, read_shortlist(places / "t.h5").ranks)
 
 
 def test_database_without_a_readable_photo_is_an_error(places):

@@ -40,7 +40,8 @@ def score_query(ranking: np.ndarray, query: Query, setup: str, size: int) -> tup
     """Score one ranking.
 
     Args:
-        ranking: database indices, best first; negative entries (nothing retrieved) are passed over.
+        ranking: database indices, best first; negative entries (nothing retrieved) are passed over, and
+            entries of `size` and above are distractors.
         query: its ground truth.
         setup: "easy", "medium" or "hard".
         size: number of database photos.
@@ -52,9 +53,9 @@ def score_query(ranking: np.ndarray, query: Query, setup: str, size: int) -> tup
     positive, junk = (np.concatenate([getattr(query, label) for label in labels]) for labels in (wanted, ignored))
     if len(positive) == 0:
         return None
-    role = np.zeros(size, np.int8)
+    role = np.zeros(size + 1, np.int8)  # the last one stands for all distractors
     role[positive], role[junk] = 1, 2
-    roles = role[ranking[ranking >= 0]]
+    roles = role[np.minimum(ranking[ranking >= 0], size)]
     positions = np.flatnonzero(roles[roles != 2] == 1)
     return average_precision(positions, len(positive)), precision_at(positions)
 

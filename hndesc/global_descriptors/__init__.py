@@ -4,6 +4,7 @@ A global descriptor has `describe(image: RGB uint8, H x W x 3) -> float32 D, L2-
 `settings` (a dict of what it is: name, provenance of weights, pooling).
 """
 
+import os
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,9 @@ GLOBAL_DESCRIPTORS = Registry(
     {
         "efficientnet_lite0": "hndesc.global_descriptors.efficientnet:EfficientNetLite0",
         "color_gradient": "hndesc.global_descriptors.color_gradient:ColorGradient",
+        "dense": "hndesc.global_descriptors.dense:Dense",
+        "resnet50": "hndesc.global_descriptors.resnet:ResNet50",
+        "resnet101": "hndesc.global_descriptors.resnet:ResNet101",
     },
 )
 
@@ -29,9 +33,17 @@ class GlobalDescriptor(Protocol):
         ...
 
 
-def load_global_descriptor(name: str) -> GlobalDescriptor:
-    """Build a global descriptor by its name in the registry."""
-    return GLOBAL_DESCRIPTORS.load(name)()
+def load_global_descriptor(name: str, weights: str | os.PathLike | None = None) -> GlobalDescriptor:
+    """Build a global descriptor by its name in the registry.
+
+    Args:
+        name: a name in `GLOBAL_DESCRIPTORS`.
+        weights: file of weights: a checkpoint for "dense", torchvision's for the ResNets; the others take none.
+
+    Raises:
+        HndescError: unknown name, or weights that are missing, not wanted or do not fit.
+    """
+    return GLOBAL_DESCRIPTORS.build(name, **({} if weights is None else {"weights": weights}))
 
 
 def l2_normalize(vector: np.ndarray) -> np.ndarray:

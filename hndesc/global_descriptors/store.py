@@ -27,6 +27,7 @@ def describe_globally(
     output: str | os.PathLike,
     descriptor: str = "efficientnet_lite0",
     resize_max: int | None = RESIZE_MAX,
+    weights: str | os.PathLike | None = None,
 ) -> None:
     """Describe each photo by one vector; an interrupted run with equal settings goes on where it stopped.
 
@@ -35,12 +36,13 @@ def describe_globally(
         output: HDF5 file (see the module).
         descriptor: name in `GLOBAL_DESCRIPTORS`.
         resize_max: longest side in pixels; None leaves photos as they are.
+        weights: file of the descriptor's weights, where it takes one.
 
     Raises:
         HndescError: unknown descriptor, or no photo that can be read.
     """
     output = Path(output)
-    model = load_global_descriptor(descriptor)
+    model = load_global_descriptor(descriptor, weights)
     part = output.with_name(output.name + ".part")
     with _open(part, {**model.settings, "resize_max": resize_max}) as file:
         for photo in tqdm(photos, desc="photos described", disable=None):

@@ -57,6 +57,14 @@ def test_setups_by_hand():
     assert score_query(np.array([1, 3, 0, 2, 4]), query, "hard", 5)[0] == 1
 
 
+def test_distractors_push_positives_back():
+    query = make_query(easy=[0], hard=[1], junk=[2])
+    assert (
+        score_query(np.array([3, 9, 0]), query, "easy", 3)[0] == score_query(np.array([3, 4, 0]), query, "easy", 5)[0]
+    )
+    assert score_query(np.array([7, 2, 0]), query, "easy", 3)[0] == pytest.approx(0.25)
+
+
 def test_queries_without_positives_are_left_out():
     truth = GroundTruth(["a", "b"], [make_query(easy=[0], name="q"), make_query(hard=[1], name="r")])
     scores = score_rankings(np.array([[1, 0], [1, 0]]), truth)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hndesc.benchmarks.revisitop import count_inliers, format_result, rerank, score_retrieval
+from hndesc.benchmarks.reranking import count_inliers, rerank
+from hndesc.benchmarks.revisitop import format_result, score_retrieval
 from hndesc.benchmarks.shortlist import Shortlist, write_shortlist
 from hndesc.errors import HndescError
 from hndesc.features import Features, FeatureWriter
@@ -136,6 +137,29 @@ def test_only_the_head_is_reranked(places):
     # the first seven hold the junk and the hard view, but not the easy one, which stays last
     seven = places.score(top=7)[1]["figures"]["mAP"]
     assert seven["hard"] == 1 and seven["easy"] == pytest.approx(1 / 12)
+
+
+def test_distractors_are_ranked_and_counted(places):
+    places.features["db/distractors/d.jpg"] = make_view(1, 40, 3)  # a copy of the first query's place
+    places.database = [*places.database, "distractors/d.jpg"]
+    places.ranks = np.concatenate([[[8], [8]], places.ranks], axis=1)
+    record = places.score()[1]
+    assert record["database"] == {"photos": 8, "distractors": 1}
+    assert record["per_query"]["r"]["after"]["easy"] == 1
+    assert record["per_query"]["q"]["after"]["easy"] == pytest.approx((0 + 1 / 2) / 2)
+    places.database[-1] = "stranger"
+    with pytest.raises(HndescError, match="ranks other photos"):
+        places.score()
+
+
+def test_features_of_what_is_reranked_are_enough(places):
+    for name in ("q_hard", "q_easy"):
+        del places.features[f"db/{name}"]
+    places.ranks[1] = [7, 0, 1, 4, 5, 6, 2, 3]
+    record = places.score(top=4)[1]
+    assert record["pairs"] == 8
+    with pytest.raises(HndescError, match="no features of 2 of 10 images"):
+        places.score()
 
 
 def test_photos_without_features_have_no_inliers_and_are_counted(places, caplog):

@@ -7,8 +7,11 @@ import skimage.data
 import torch
 
 from hndesc.errors import HndescError
-from hndesc.global_descriptors import GLOBAL_DESCRIPTORS, l2_normalize, load_global_descriptor
+from hndesc.global_descriptors import l2_normalize, load_global_descriptor, resnet
 from hndesc.global_descriptors.color_gradient import COLOR_BINS, ORIENTATIONS, _gradients
+from hndesc.models import build_model
+from hndesc.models.checkpoint import save_checkpoint
+from hndesc.models.torchvision_import import torchvision_models
 
 
 @pytest.fixture(scope="module")
@@ -17,10 +20,21 @@ def photos():
     return {name: cv2.resize(image, (320, 240), interpolation=cv2.INTER_AREA) for name, image in images.items()}
 
 
-@pytest.fixture(scope="module", params=sorted(GLOBAL_DESCRIPTORS.places))
-def descriptor(request):
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Files of random weights for the descriptors that want a file."""
+    folder = tmp_path_factory.mktemp("weights")
+    save_checkpoint(folder / "dense.safetensors", build_model("lite", "random", seed=1), {})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        torch.save(torchvision_models().resnet50().state_dict(), folder / "resnet50.pth")
+    return {"dense": folder / "dense.safetensors", "resnet50": folder / "resnet50.pth"}
+
+
+@pytest.fixture(scope="module", params=["color_gradient", "dense", "efficientnet_lite0", "resnet50"])
+def descriptor(request, weights):
     torch.set_num_threads(1)
-    return load_global_descriptor(request.param)
+    return load_global_descriptor(request.param, weights.get(request.param))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (33, 65), (240, 320)])
@@ -43,6 +57,8 @@ def test_same_image_gives_the_same_vector(descriptor, photos):
     np.testing.assert_array_equal(first, second)
 
 
+# A dense map of random weights tells no photos apart.
+@pytest.mark.parametrize("descriptor", ["color_gradient", "efficientnet_lite0", "resnet50"], indirect=True)
 def test_cropped_and_dimmed_views_are_nearest_to_their_photo(descriptor, photos):
     names = sorted(photos)
     vectors = np.stack([descriptor.describe(photos[name]) for name in names])
@@ -51,13 +67,45 @@ def test_cropped_and_dimmed_views_are_nearest_to_their_photo(descriptor, photos)
         assert (vectors @ descriptor.describe(view)).argmax() == index
 
 
-def test_settings_name_the_descriptor():
-    for name in GLOBAL_DESCRIPTORS.places:
-        assert load_global_descriptor(name).settings["name"] == name
+def test_settings_name_the_descriptor(descriptor, request):
+    assert descriptor.settings["name"] == request.node.callspec.params["descriptor"]
+
+
+def test_weights_that_do_not_fit_are_named(weights, tmp_path):
+    with pytest.raises(HndescError, match=r"resnet50\.pth: weights that do not fit resnet101"):
+        load_global_descriptor("resnet101", weights["resnet50"])
+    with pytest.raises(HndescError, match=r"absent\.safetensors: no such checkpoint"):
+        load_global_descriptor("dense", tmp_path / "absent.safetensors")
+    with pytest.raises(HndescError, match="'dense': missing a required argument: 'weights'"):
+        load_global_descriptor("dense")
+    with pytest.raises(HndescError, match="'color_gradient': got an unexpected keyword argument 'weights'"):
+        load_global_descriptor("color_gradient", weights["dense"])
+
+
+def test_weights_that_cannot_be_fetched_tell_what_to_do(monkeypatch):
+    def refuse(url):
+        raise HndescError(url)
+
+    monkeypatch.setattr(resnet, "fetch", refuse)
+    with pytest.raises(HndescError, match=r"resnet101-.*pth: .*'weights', or take .*'efficientnet_lite0'"):
+        load_global_descriptor("resnet101")
+
+
+def test_signs_of_a_dense_map_are_pooled_apart(weights, photos):
+    """Turning the signs of a map swaps the two halves of its descriptor."""
+    plain, turned = (load_global_descriptor("dense", weights["dense"]) for _ in range(2))
+    last = turned._network.head[-1]
+    with torch.no_grad():
+        last.weight.neg_(), last.bias.neg_()
+    vector = plain.describe(photos["coffee"])
+    assert len(vector) == 2 * plain._network.dim
+    np.testing.assert_allclose(turned.describe(photos["coffee"]), np.roll(vector, plain._network.dim), atol=1e-6)
 
 
 def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(HndescError, match="unknown global descriptor 'netvlad'; choose one of: color_gradient, eff"):
+    with pytest.raises(
+        HndescError, match="unknown global descriptor 'netvlad'; choose one of: color_gradient, dense, eff"
+    ):
         load_global_descriptor("netvlad")
 
 

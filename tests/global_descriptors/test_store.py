@@ -27,7 +27,7 @@ class MeanColor:
 @pytest.fixture
 def model(monkeypatch):
     model = MeanColor()
-    monkeypatch.setattr(store, "load_global_descriptor", lambda name: model)
+    monkeypatch.setattr(store, "load_global_descriptor", lambda name, weights: model)
     return model
 
 

@@ -1,0 +1,159 @@
+"""Re-ranking shortlists by local features: inliers of a homography among mutual nearest neighbours."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from hndesc.benchmarks.common import DescribedImages, workers
+from hndesc.benchmarks.shortlist import Shortlist, read_shortlist
+from hndesc.errors import HndescError
+from hndesc.features import Features
+from hndesc.matching import estimate_homography, match_features
+from hndesc.photos import DISTRACTORS
+
+PROTOCOL = "re-ranking by homography inliers among mutual nearest neighbours"
+# Candidates whose features stand in memory at a time, a thread.
+BATCH = 5
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reranked:
+    """Rankings before and after (queries x database, as in a shortlist), and what the result file says of how."""
+
+    before: np.ndarray
+    after: np.ndarray
+    record: dict
+
+
+def rerank_shortlist(
+    features: str | os.PathLike,
+    shortlist: str | os.PathLike,
+    database: Sequence[str],
+    queries: Sequence[str],
+    *,
+    top: int = 100,
+    estimator: str = "ransac",
+    ransac_threshold: float = 5.0,
+    iterations: int = 2000,
+    confidence: float = 0.995,
+    threads: int = 1,
+) -> Reranked:
+    """Re-rank the head of each query's ranking by the number of inliers.
+
+    Args:
+        features: local features of "db/<name>" and "query/<name>", in pixels of the original photos.
+        shortlist: rankings to start from (`hndesc.benchmarks.shortlist`), of this database, or of it with distractors
+            behind.
+        database: names of the database photos of the ground truth.
+        queries: names of the queries.
+        top: candidates a query that are re-ranked; the rest keeps its rank.
+        estimator: see `hndesc.matching.estimate_homography`, as for `iterations` and `confidence`, whose defaults are
+            OpenCV's as in the published evaluation. "magsac" is many times faster where few matches are right.
+        ransac_threshold: reprojection error of an inlier, in pixels of the original photo.
+        threads: batches of pairs that are verified at a time.
+
+    Raises:
+        HndescError: files of another dataset, broken files. Photos listed as failed in the files are no error: they
+            have 0 inliers, and are counted and named.
+    """
+    start = read_shortlist(shortlist)
+    _check_shortlist(start, database, queries, shortlist)
+    ransac = {
+        "estimator": estimator,
+        "threshold": ransac_threshold,
+        "iterations": iterations,
+        "confidence": confidence,
+    }
+    with DescribedImages(features, candidates(start, top)) as reader:
+        for photo, reason in reader.lost.items():
+            logger.warning("%s: no features (%s); its pairs have 0 inliers", photo, reason)
+        after, pairs, empty = _rerank_all(start, reader, top, ransac, threads)
+        record = {
+            "settings": {"top": top, **ransac},
+            "features": reader.settings,
+            "shortlist": dict(start.settings),
+            "database": {"photos": len(database), "distractors": len(start.database) - len(database)},
+            "pairs": pairs,
+            "failures": {
+                "features": reader.lost,
+                "global_descriptor": dict(start.failed),
+                "pairs_without_inliers": empty,
+            },
+        }
+    return Reranked(start.ranks, after, record)
+
+
+def candidates(shortlist: Shortlist, top: int) -> list[str]:
+    """Return the photos whose features re-ranking reads: all queries, and the heads of their rankings."""
+    heads = np.unique(shortlist.ranks[:, :top])
+    return [f"query/{name}" for name in shortlist.queries] + [
+        f"db/{shortlist.database[index]}" for index in heads if index >= 0
+    ]
+
+
+def rerank(ranking: np.ndarray, inliers: np.ndarray) -> np.ndarray:
+    """Order the head of a ranking by inliers, most first; equals keep their order, and the rest its place."""
+    head = np.argsort(-np.asarray(inliers), kind="stable")
+    return np.concatenate([ranking[head], ranking[len(head) :]])
+
+
+def count_inliers(first: Features, second: Features, **ransac) -> int:
+    """Count the matches of two images that agree with a homography; 0 where none is found.
+
+    Args:
+        first: features of the query.
+        second: features of the candidate; errors are measured in its pixels.
+        ransac: settings of `hndesc.matching.estimate_homography`.
+    """
+    matches = match_features(first, second)
+    p1, p2 = first.keypoints[matches[:, 0]], second.keypoints[matches[:, 1]]
+    return int(estimate_homography(p1, p2, **ransac)[1].sum())
+
+
+def _rerank_all(
+    shortlist: Shortlist, reader: DescribedImages, top: int, ransac: Mapping, threads: int
+) -> tuple[np.ndarray, int, list[list[str]]]:
+    """Return the new ranks, the number of pairs verified, and the names of the pairs without inliers."""
+    ranks, pairs, empty = shortlist.ranks.copy(), 0, []
+    with workers(threads) as mapper:
+        for row, name in enumerate(tqdm(shortlist.queries, desc="queries re-ranked", disable=None)):
+            query = f"query/{name}"
+            head = ranks[row, :top]
+            names = [f"db/{shortlist.database[index]}" for index in head[head >= 0]]
+            inliers = _inliers(query, names, reader, ransac, mapper)
+            ranks[row] = rerank(ranks[row], inliers)
+            without = [candidate for candidate, count in zip(names, inliers, strict=True) if count == 0]
+            if without:
+                logger.warning("%s: no homography, thus 0 inliers, with %s", query, ", ".join(without))
+            pairs += len(names)
+            empty += [[query, candidate] for candidate in without]
+    return ranks, pairs, empty
+
+
+def _inliers(query: str, names: list[str], reader: DescribedImages, ransac: Mapping, mapper: Callable) -> np.ndarray:
+    if query in reader.lost:
+        return np.zeros(len(names), np.int64)
+    features = reader.read(query)
+
+    def count(batch: list[str]) -> list[int]:
+        return [0 if name in reader.lost else count_inliers(features, reader.read(name), **ransac) for name in batch]
+
+    batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
+    return np.fromiter((value for values in mapper(count, batches) for value in values), np.int64, len(names))
+
+
+def _check_shortlist(
+    shortlist: Shortlist, database: Sequence[str], queries: Sequence[str], path: str | os.PathLike
+) -> None:
+    known, rest = shortlist.database[: len(database)], shortlist.database[len(database) :]
+    if known != list(database) or shortlist.queries != list(queries) or not all(map(_is_distractor, rest)):
+        raise HndescError(f"{path}: ranks other photos than the ground truth lists; make the shortlist of this dataset")
+
+
+def _is_distractor(name: str) -> bool:
+    return name.startswith(f"{DISTRACTORS}/")

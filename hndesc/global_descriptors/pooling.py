@@ -1,0 +1,15 @@
+"""Generalised-mean pooling: Radenovic et al., Fine-tuning CNN Image Retrieval with No Human Annotation, PAMI 2019."""
+
+from torch import Tensor
+
+SMALLEST = 1e-6
+
+
+def generalized_mean(activations: Tensor, power: float = 3.0) -> Tensor:
+    """Pool B x D x h x w activations, taken as 0 where they are negative, into B x D.
+
+    Args:
+        activations: a feature map.
+        power: of the mean; 1 averages, infinity takes the maximum.
+    """
+    return activations.clamp(min=SMALLEST).pow(power).mean(dim=(2, 3)).pow(1 / power)

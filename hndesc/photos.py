@@ -94,12 +94,15 @@ def _distractors(folder: str | os.PathLike | None) -> list[Photo]:
 
 
 def posed_folders(root: Path) -> list[Path]:
-    """Return where a localisation dataset has its photos: Aachen's upright ones, `images`, or kapture's records."""
+    """Return where a localisation dataset has its photos: in one folder, or kapture's mapping and query photos."""
     records = [root / part / "sensors" / "records_data" for part in ("mapping", "query")]
-    if all(folder.is_dir() for folder in records):
-        return records
-    places = [root / name for name in ("images/images_upright", "images_upright", "images", "sensors/records_data")]
-    for place in places:
+    return records if all(folder.is_dir() for folder in records) else [upright_folder(root)]
+
+
+def upright_folder(root: Path) -> Path:
+    """Return the one folder of photos of a dataset: Aachen's upright ones, `images`, or kapture's records."""
+    names = ("images/images_upright", "images_upright", "images", "sensors/records_data")
+    for place in (root / name for name in names):
         if place.is_dir():
-            return [place]
-    raise HndescError(f"{root}: no folder images/images_upright, images_upright, images or sensors/records_data in it")
+            return place
+    raise HndescError(f"{root}: no folder {', '.join(names[:-1])} or {names[-1]} in it")

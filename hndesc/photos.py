@@ -1,7 +1,6 @@
 """Which photos a step works on: names in the feature store, files on disk, and the box to cut out, if any."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,16 +64,43 @@ def list_photos(
     return [Photo(name, folder / name) for folder in folders for name in find_images(folder)]
 
 
-def shard(photos: Sequence[Photo], part: str) -> list[Photo]:
-    """Return every n-th photo from the i-th on, for a part "i-of-n" (i from 1); shares of equal size.
+def select_photos(
+    root: str | os.PathLike,
+    kind: str = "folder",
+    *,
+    distractors: str | os.PathLike | None = None,
+    shortlist: str | os.PathLike | None = None,
+    top: int = 100,
+    part: str | None = None,
+) -> list[Photo]:
+    """List the photos of a dataset that a step works on.
+
+    Args:
+        root: folder of the dataset.
+        kind: see `list_photos`, as for `distractors`.
+        shortlist: of a retrieval set: only queries and the photos that it puts forward; None for all.
+        top: candidates a query that count as put forward.
+        part: "i-of-n", i from 1: every n-th photo from the i-th on; None for all.
 
     Raises:
-        HndescError: a part that is none.
+        HndescError: a part that is none, or has no photo.
     """
+    photos = list_photos(root, kind, distractors)
+    if shortlist is not None:
+        from hndesc.benchmarks.shortlist import candidates, read_shortlist
+
+        wanted = set(candidates(read_shortlist(shortlist), top))
+        photos = [photo for photo in photos if photo.name in wanted]
+    return photos if part is None else _part(photos, part)
+
+
+def _part(photos: list[Photo], part: str) -> list[Photo]:
     number, _, parts = part.partition("-of-")
     if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
         raise HndescError(f"'{part}' is no part of a set of photos; write it as 2-of-5")
-    return list(photos[int(number) - 1 :: int(parts)])
+    if int(number) > len(photos):
+        raise HndescError(f"part {part} of {len(photos)} photos is empty; ask for at most {len(photos)} shards")
+    return photos[int(number) - 1 :: int(parts)]
 
 
 def _retrieval_photos(root: Path, kind: str) -> list[Photo]:

@@ -77,6 +77,20 @@ def test_description_adds_descriptors_to_the_same_keypoints(photos, tmp_path):
         assert reader.settings["resize_max"] is None
 
 
+def test_half_precision_halves_descriptors_alone(photos, tmp_path):
+    detect_keypoints(photos, tmp_path / "k.h5", "sift")
+    describe_keypoints(photos, tmp_path / "k.h5", tmp_path / "f.h5", "sift")
+    describe_keypoints(photos, tmp_path / "k.h5", tmp_path / "h.h5", "sift", precision="float16")
+    with FeatureReader(tmp_path / "f.h5") as whole, FeatureReader(tmp_path / "h.h5") as half:
+        assert half.settings == whole.settings | {"precision": "float16"}
+        first, second = (reader.read(photos[1].name) for reader in (whole, half))
+    assert (first.descriptors.dtype, second.descriptors.dtype) == (np.float32, np.float16)
+    np.testing.assert_allclose(first.descriptors, second.descriptors, atol=5e-4)
+    np.testing.assert_array_equal(first.keypoints, second.keypoints)
+    with pytest.raises(HndescError, match="unknown precision 'float8'; choose one of: float32, float16"):
+        describe_keypoints(photos, tmp_path / "k.h5", tmp_path / "h.h5", "sift", precision="float8")
+
+
 def test_at_full_resolution_descriptors_are_opencvs_own(photos, tmp_path):
     extract(photos, tmp_path / "f.h5", "sift")
     gray = read_image(photos[0].path)[..., 0]

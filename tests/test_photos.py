@@ -1,11 +1,14 @@
 """Lists of photos, and photos cut to a box."""
 
+import pickle
+
 import numpy as np
 import pytest
 
+from hndesc.benchmarks.shortlist import Shortlist, write_shortlist
 from hndesc.errors import HndescError, ImageError
 from hndesc.images import write_image
-from hndesc.photos import Photo, list_photos
+from hndesc.photos import Photo, list_photos, select_photos
 
 
 @pytest.fixture
@@ -69,3 +72,44 @@ def test_what_cannot_be_listed(tmp_path):
         list_photos(tmp_path, "video")
     with pytest.raises(HndescError, match="images_upright"):
         list_photos(tmp_path, "localization")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for number in range(7):
+        write_image(tmp_path / "photos" / f"{number}.png", np.zeros((4, 4, 3), np.uint8))
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_parts_share_out_all_photos_evenly(folder, count):
+    parts = [select_photos(folder, part=f"{number}-of-{count}") for number in range(1, count + 1)]
+    assert sorted(photo.name for part in parts for photo in part) == [photo.name for photo in select_photos(folder)]
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@pytest.mark.parametrize("part", ["0-of-3", "4-of-3", "2", "a-of-b", "", "-1-of-2"])
+def test_what_is_no_part_is_named(folder, part):
+    with pytest.raises(HndescError, match=f"'{part}' is no part"):
+        select_photos(folder, part=part)
+
+
+def test_empty_part_is_an_error(folder):
+    with pytest.raises(HndescError, match="part 8-of-8 of 7 photos is empty; ask for at most 7 shards"):
+        select_photos(folder, part="8-of-8")
+
+
+def test_only_what_a_shortlist_puts_forward(folder, tmp_path):
+    truth = {
+        "imlist": ["a", "b", "c"],
+        "qimlist": ["q"],
+        "gnd": [{"bbx": [0, 0, 4, 4], "easy": [0], "hard": [], "junk": []}],
+    }
+    (tmp_path / "set" / "jpg").mkdir(parents=True)
+    (tmp_path / "set" / "gnd_set.pkl").write_bytes(pickle.dumps(truth))
+    names = ["a", "b", "c", *(f"distractors/{number}.png" for number in range(7))]
+    write_shortlist(tmp_path / "s.h5", Shortlist(["q"], names, np.array([[9, 2, 0, 1, 3, 4, 5, 6, 7, 8]])))
+    chosen = select_photos(tmp_path / "set", "retrieval", distractors=folder, shortlist=tmp_path / "s.h5", top=3)
+    assert [photo.name for photo in chosen] == ["db/a", "db/c", "query/q", "db/distractors/6.png"]
+    assert chosen[-1].path == folder / "6.png"
+    assert len(select_photos(tmp_path / "set", "retrieval", distractors=folder)) == 11

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hndesc.benchmarks.common import DescribedImages, workers
-from hndesc.benchmarks.shortlist import Shortlist, read_shortlist
+from hndesc.benchmarks.shortlist import Shortlist, candidates, read_shortlist
 from hndesc.errors import HndescError
 from hndesc.features import Features
 from hndesc.matching import estimate_homography, match_features
@@ -86,14 +86,6 @@ def rerank_shortlist(
             },
         }
     return Reranked(start.ranks, after, record)
-
-
-def candidates(shortlist: Shortlist, top: int) -> list[str]:
-    """Return the photos whose features re-ranking reads: all queries, and the heads of their rankings."""
-    heads = np.unique(shortlist.ranks[:, :top])
-    return [f"query/{name}" for name in shortlist.queries] + [
-        f"db/{shortlist.database[index]}" for index in heads if index >= 0
-    ]
 
 
 def rerank(ranking: np.ndarray, inliers: np.ndarray) -> np.ndarray:

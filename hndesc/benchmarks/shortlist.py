@@ -62,6 +62,14 @@ def read_shortlist(path: str | os.PathLike) -> Shortlist:
     return shortlist
 
 
+def candidates(shortlist: Shortlist, top: int) -> list[str]:
+    """Return the photos whose features re-ranking reads: all queries, and the heads of their rankings."""
+    heads = np.unique(shortlist.ranks[:, :top])
+    return [f"query/{name}" for name in shortlist.queries] + [
+        f"db/{shortlist.database[index]}" for index in heads if index >= 0
+    ]
+
+
 def _check(shortlist: Shortlist, path: Path) -> None:
     ranks, size = shortlist.ranks, len(shortlist.database)
     if ranks.ndim != 2 or len(ranks) != len(shortlist.queries) or ranks.dtype.kind not in "iu":

@@ -23,7 +23,8 @@ from hndesc.files import read_json
 logger = logging.getLogger(__name__)
 
 METHODS = {"pnp": PnpSettings, "registration": MapperSettings}
-PROTOCOL = "queries against a map triangulated with known poses; recall within position and rotation thresholds"
+ROUTES = {"pnp": "2D-3D matches and LO-RANSAC (pnp)", "registration": "COLMAP's image registration (registration)"}
+PROTOCOL = "queries by {} against a map triangulated with known poses; recall within position and rotation thresholds"
 
 
 def localize_queries(
@@ -77,7 +78,11 @@ def localize_queries(
     used = {"method": method, "seed": seed, "thresholds": THRESHOLDS} | asdict(chosen)
     text, record = _result(scene, estimates, summary)
     record = (
-        {"benchmark": name or Path(root).resolve().name}
+        {
+            "benchmark": name or Path(root).resolve().name,
+            "kind": "localization",
+            "protocol": PROTOCOL.format(ROUTES[method]),
+        }
         | record
         | {"settings": used | {"map": summary["settings"]}}
         | made_from
@@ -96,14 +101,14 @@ def _result(scene: Scene, estimates: Mapping[str, Estimate], summary: Mapping) -
     """Return the text of the poses and the record of the JSON."""
     poses, records = complete(scene, estimates)
     errors = pose_errors(poses, scene.truth)
+    for name, pose in poses.items():
+        records[name]["pose"] = [*pose.quaternion().tolist(), *pose.translation.tolist()]
     for name, (position, rotation) in errors.items():
         records[name] |= {"position_error": position, "rotation_error": rotation}
     figures = score(errors, scene.conditions, mean_camera_distance(scene.poses))
     failures = {name: record["reason"] for name, record in records.items() if record["reason"]}
     _report(figures, records)
     return format_poses(poses), {
-        "kind": "localization",
-        "protocol": PROTOCOL,
         "figures": figures | {"localized": count_localized(records), "map": summary["figures"]},
         "counts": summary["counts"],
         "problems": scene.problems,

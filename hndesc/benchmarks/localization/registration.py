@@ -22,16 +22,16 @@ def estimate_by_registration(
 ) -> dict[str, Estimate]:
     """Register each query from its verified matches in the database; `model` gains their images."""
     with opened(database) as connection:
-        cache = pycolmap.DatabaseCache.create(
-            connection, pycolmap.DatabaseCacheOptions(min_num_matches=options.min_num_matches)
-        )
+        # All images: the mapper cannot begin with a model that has images without verified matches otherwise.
+        chosen = pycolmap.DatabaseCacheOptions(min_num_matches=options.min_num_matches, load_all_images=True)
+        cache = pycolmap.DatabaseCache.create(connection, chosen)
     mapper = pycolmap.IncrementalMapper(cache)
     mapper.begin_reconstruction(model)
     ids = {image.name: image_id for image_id, image in cache.images.items()}
     estimates = {}
     for name, retrieved in tqdm(scene.retrieved().items(), desc="localisation", unit="query", disable=None):
         reason = find_obstacle(scene, features, name, retrieved)
-        if not reason and name not in ids:
+        if not reason and not cache.correspondence_graph.num_correspondences_for_image(ids[name]):
             reason = f"no pair with {options.min_num_matches} verified matches"
         if not reason and not mapper.register_next_image(options.get_mapper(), ids[name]):
             reason = "too few of its verified matches agree on a pose"

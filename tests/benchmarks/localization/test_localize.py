@@ -42,11 +42,13 @@ def test_half_a_pixel_more_or_less_is_measurably_worse(make, tmp_path: Path, met
 
 
 def test_poses_file_has_every_query_by_its_file_name(mapped: Mapped, tmp_path: Path) -> None:
-    mapped.localize(tmp_path)
+    record = mapped.localize(tmp_path)
     poses = read_poses(tmp_path / "poses.txt")
     assert list(poses) == [name.rpartition("/")[2] for name in mapped.scene.queries]
     for name in mapped.scene.queries:
         pose, truth = poses[name.rpartition("/")[2]], mapped.scene.poses[name]
+        stored = record["per_query"][name]["pose"]
+        assert np.allclose(stored, [*pose.quaternion(), *pose.translation], atol=1e-12)
         assert np.allclose(pose.rotation, truth.rotation, atol=1e-6)
         assert np.allclose(pose.translation, truth.translation, atol=1e-5)
 
@@ -129,6 +131,25 @@ def test_few_agreeing_matches_are_no_pose(make, tmp_path: Path) -> None:
     assert 40 <= failed["inliers"] < 50
     assert failed["reason"] == f"{failed['inliers']} of 200 2D-3D matches agree, fewer than 50"
     assert mapped.localize(tmp_path, min_inliers=40)["per_query"][name]["position_error"] < 0.02
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_scene_that_cannot_be_triangulated_still_gives_every_query_a_pose(
+    exact: Synthetic, tmp_path: Path, method: str
+) -> None:
+    features = entries(exact)
+    for seed, (name, entry) in enumerate(features.items()):
+        rng = np.random.default_rng(seed)
+        descriptors = rng.normal(size=(25, 32)).astype(np.float32)
+        descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
+        features[name] = replace(entry.take(np.arange(25)), descriptors=descriptors)
+    write_features(tmp_path / "features.h5", features)
+    record = map_scene(exact, tmp_path, tmp_path / "features.h5").localize(tmp_path, method=method)
+    assert record["figures"]["map"]["points"] == 0 and record["counts"]["matched_pairs"] == 63
+    assert record["figures"]["localized"]["day"] == {"queries": 4, "localized": 0}
+    assert len(record["failures"]) == 7
+    assert [query["pose_of"] for query in record["per_query"].values()] == ["db/7.jpg"] * 7
+    assert len(read_poses(tmp_path / "poses.txt")) == 7
 
 
 def test_without_truth_there_are_poses_and_no_recall(make, tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ def step(log: str | os.PathLike | None = None, threads: int | None = None) -> It
         logging.getLogger("hndesc").error("%s", error)
         sys.exit(1)
     except Exception:
-        logging.getLogger("hndesc").exception("unexpected error")
-        raise
+        logging.getLogger("hndesc").exception("unexpected error, a fault of hndesc")
+        sys.exit(1)
 
 
 def limit_threads(threads: int) -> None:

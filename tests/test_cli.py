@@ -56,6 +56,7 @@ def test_extract_then_score(sequences: Path, checkpoint: Path, tmp_path: Path) -
     # Equal images have equal features: every match is right.
     assert "MMA@1 v/i/avg: 1.000 / 1.000 / 1.000" in done.stdout
     assert done.stdout == scores.read_text() and figures.exists()
+    assert hndesc("score", "hpatches", sequences, features, "--output", scores).returncode == 0
 
 
 def test_given_keypoints_are_described(sequences: Path, tmp_path: Path) -> None:

@@ -58,16 +58,17 @@ def workers(threads: int) -> Iterator[Callable[[Callable[[Item], Value], Iterabl
         yield pool.map
 
 
-def write_result(output: str | os.PathLike, json_output: str | os.PathLike, text: str, record: Mapping) -> None:
+def write_result(output: str | os.PathLike, json_output: str | os.PathLike | None, text: str, record: Mapping) -> None:
     """Write the published text form and, beside it, all figures with where they came from.
 
     Args:
         output: text file.
-        json_output: JSON file.
+        json_output: JSON file, or None for none.
         text: the published form.
         record: benchmark, kind, protocol, figures, settings, …; NaN and infinity become null.
     """
-    write_json(json_output, _jsonable({**record, "versions": versions()}))
+    if json_output is not None:
+        write_json(json_output, _jsonable({**record, "versions": versions()}))
     write_text(output, text)
 
 

@@ -65,7 +65,7 @@ def score_hpatches(
     root: str | os.PathLike,
     features: str | os.PathLike,
     output: str | os.PathLike,
-    json_output: str | os.PathLike,
+    json_output: str | os.PathLike | None = None,
     *,
     estimator: str = "ransac",
     ransac_threshold: float = 3.0,
@@ -81,7 +81,7 @@ def score_hpatches(
         root: folder of the sequences.
         features: features of their images, named "<sequence>/<file>".
         output: text file in the published form.
-        json_output: all figures, by sequence too.
+        json_output: all figures, by sequence too; None writes none.
         estimator: see `hndesc.matching.estimate_homography`, as for `iterations` and `confidence`.
         ransac_threshold: reprojection error of an inlier, pixels.
         large_scenes: score LARGE_SCENES too.
@@ -89,7 +89,7 @@ def score_hpatches(
         name: of the benchmark; the folder's if None.
 
     Returns:
-        What is written to `json_output`.
+        All figures, as `json_output` gets them.
 
     Raises:
         HndescError: incomplete sequences, features of another dataset, broken files. Images listed as failed in the

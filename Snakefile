@@ -13,6 +13,7 @@ report: "rules/report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/selection.smk"
 include: "rules/datasets.smk"
 include: "rules/keypoints.smk"
 include: "rules/stylization.smk"

@@ -50,6 +50,7 @@ MODEL_FILES = {"trained": "model", "initial": "initial"}
 IMAGE_DEFAULTS = {
     "hpatches": {"max_keypoints": None, "resize_max": None},
     "retrieval": {"max_keypoints": 4096, "resize_max": 1024},
+    "tokyo247": {"max_keypoints": 4096, "resize_max": 1024},
     "localization": {"max_keypoints": 4096, "resize_max": 1024},
 }
 
@@ -70,9 +71,9 @@ if TRAINING in BENCHMARKS:
     )
 
 
-def of_kind(kind):
-    """Names of the benchmarks of one kind, as a regular expression; matches nothing when there is none."""
-    names = [name for name, entry in BENCHMARKS.items() if entry["kind"] == kind]
+def of_kind(*kinds):
+    """Names of the benchmarks of some kinds, as a regular expression; matches nothing when there is none."""
+    names = [name for name, entry in BENCHMARKS.items() if entry["kind"] in kinds]
     return "|".join(names) or "(?!)"
 
 
@@ -95,15 +96,9 @@ def images_folder(wildcards):
     name = wildcards.get("images") or wildcards.benchmark
     if name == TRAINING:
         return folder(config["photos"], "photos")
+    if BENCHMARKS[name].get("layout") == "places":
+        return f"results/places/{name}"
     return folder(BENCHMARKS[name]["dataset"], f"benchmarks ({name}): dataset")
-
-
-def images_kind(wildcards):
-    return (
-        "folder"
-        if wildcards.images == TRAINING
-        else BENCHMARKS[wildcards.images]["kind"]
-    )
 
 
 def image_settings(wildcards):

@@ -6,6 +6,8 @@ rule describe_keypoints:
         images=images_folder,
         keypoints="results/keypoints/{benchmark}.h5",
         model=model_file,
+        distractors=distractors,
+        shortlist=put_forward,
     output:
         features="results/features/{benchmark}/{descriptor}.h5",
     log:
@@ -19,7 +21,49 @@ rule describe_keypoints:
         mem_mb=6000,
         runtime=240,
     params:
-        kind=lambda wildcards: BENCHMARKS[wildcards.benchmark]["kind"],
+        photos=photo_selection,
+        precision=precision,
         code=descriptor_code,
     script:
         "../workflow_scripts/describe_keypoints.py"
+
+
+use rule describe_keypoints as describe_shard with:
+    input:
+        images=images_folder,
+        keypoints="results/keypoints/{benchmark}.{part}.h5",
+        model=model_file,
+        distractors=distractors,
+        shortlist=put_forward,
+    output:
+        features=temp("results/features/{benchmark}/{descriptor}.{part}.h5"),
+    log:
+        "results/logs/describe_keypoints/{benchmark}/{descriptor}.{part}.log",
+    benchmark:
+        "results/timings/describe_keypoints/{benchmark}/{descriptor}.{part}.tsv"
+
+
+ruleorder: gather_features > describe_keypoints
+
+
+rule gather_features:
+    input:
+        shards=feature_shards,
+    output:
+        features="results/features/{benchmark}/{descriptor}.h5",
+    log:
+        "results/logs/gather_features/{benchmark}/{descriptor}.log",
+    benchmark:
+        "results/timings/gather_features/{benchmark}/{descriptor}.tsv"
+    wildcard_constraints:
+        benchmark="|".join(SHARDS) or "(?!)",
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        code=fingerprint("hndesc.features"),
+    script:
+        "../workflow_scripts/gather_features.py"

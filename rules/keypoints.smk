@@ -5,6 +5,8 @@ rule detect_keypoints:
     input:
         images=images_folder,
         weights=config["keypoints"].get("weights") or [],
+        distractors=distractors,
+        shortlist=put_forward,
     output:
         keypoints="results/keypoints/{images}.h5",
     log:
@@ -18,7 +20,7 @@ rule detect_keypoints:
         mem_mb=4000,
         runtime=120,
     params:
-        kind=images_kind,
+        photos=photo_selection,
         detector=config["keypoints"]["detector"],
         settings=lambda wildcards: detector_settings() | image_settings(wildcards),
         code=fingerprint(
@@ -26,3 +28,12 @@ rule detect_keypoints:
         ),
     script:
         "../workflow_scripts/detect_keypoints.py"
+
+
+use rule detect_keypoints as detect_shard with:
+    output:
+        keypoints=temp("results/keypoints/{images}.{part}.h5"),
+    log:
+        "results/logs/detect_keypoints/{images}.{part}.log",
+    benchmark:
+        "results/timings/detect_keypoints/{images}.{part}.tsv"

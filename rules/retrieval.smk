@@ -1,17 +1,40 @@
-# Retrieval: a shortlist by a global descriptor, re-ranked by local features.
+# Retrieval: a shortlist by a global descriptor or as published, re-ranked by local features.
 
 
-rule make_shortlist:
+rule make_places:
     input:
-        images=images_folder,
+        photos=lambda wildcards: folder(
+            entry_of(wildcards)["dataset"],
+            f"benchmarks ({wildcards.benchmark}): dataset",
+        ),
     output:
-        shortlist="results/shortlists/{benchmark}.h5",
+        places=directory("results/places/{benchmark}"),
     log:
-        "results/logs/make_shortlist/{benchmark}.log",
+        "results/logs/make_places/{benchmark}.log",
     benchmark:
-        "results/timings/make_shortlist/{benchmark}.tsv"
-    wildcard_constraints:
-        benchmark=of_kind("retrieval"),
+        "results/timings/make_places/{benchmark}.tsv"
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        code=fingerprint("hndesc.datasets.place_folders"),
+    script:
+        "../workflow_scripts/make_places.py"
+
+
+rule learn_whitening:
+    input:
+        photos=lambda wildcards: images_folder({"images": TRAINING}),
+        weights=shortlist_weights,
+    output:
+        whitening="results/shortlists/{benchmark}.whitening.h5",
+    log:
+        "results/logs/learn_whitening/{benchmark}.log",
+    benchmark:
+        "results/timings/learn_whitening/{benchmark}.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -19,13 +42,67 @@ rule make_shortlist:
         mem_mb=4000,
         runtime=240,
     params:
-        descriptor=config["neighbours"]["descriptor"],
-        code=fingerprint(
-            "hndesc.neighbours",
-            GLOBAL_DESCRIPTORS.module(config["neighbours"]["descriptor"]),
-        ),
+        settings=shortlist_settings,
+        dimensions=lambda wildcards: entry_of(wildcards)["shortlist"]["whitening"],
+        code=shortlist_code,
+    script:
+        "../workflow_scripts/learn_whitening.py"
+
+
+rule make_shortlist:
+    input:
+        images=images_folder,
+        weights=shortlist_weights,
+        whitening=whitening,
+        distractors=distractors,
+    output:
+        shortlist="results/shortlists/{benchmark}.h5",
+    log:
+        "results/logs/make_shortlist/{benchmark}.log",
+    benchmark:
+        "results/timings/make_shortlist/{benchmark}.tsv"
+    wildcard_constraints:
+        benchmark=of_kind("retrieval", "tokyo247"),
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        kind=lambda wildcards: entry_of(wildcards)["kind"],
+        settings=shortlist_settings,
+        code=shortlist_code,
     script:
         "../workflow_scripts/make_shortlist.py"
+
+
+ruleorder: import_shortlist > make_shortlist
+
+
+rule import_shortlist:
+    input:
+        images=images_folder,
+        ranking=lambda wildcards: entry_of(wildcards)["shortlist"]["ranking"],
+    output:
+        shortlist="results/shortlists/{benchmark}.h5",
+    log:
+        "results/logs/import_shortlist/{benchmark}.log",
+    benchmark:
+        "results/timings/import_shortlist/{benchmark}.tsv"
+    wildcard_constraints:
+        benchmark=ranked_by_others(),
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        kind=lambda wildcards: entry_of(wildcards)["kind"],
+        code=fingerprint("hndesc.benchmarks.published_rankings"),
+    script:
+        "../workflow_scripts/import_shortlist.py"
 
 
 rule score_retrieval:
@@ -41,15 +118,16 @@ rule score_retrieval:
     benchmark:
         "results/timings/score/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
-        benchmark=of_kind("retrieval"),
+        benchmark=of_kind("retrieval", "tokyo247"),
     conda:
         "../envs/hndesc.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=4000,
         runtime=240,
     params:
+        kind=lambda wildcards: entry_of(wildcards)["kind"],
         settings=benchmark_settings,
-        code=fingerprint("hndesc.benchmarks.revisitop"),
+        code=fingerprint("hndesc.benchmarks.revisitop", "hndesc.benchmarks.tokyo247"),
     script:
         "../workflow_scripts/score_retrieval.py"

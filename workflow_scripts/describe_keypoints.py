@@ -2,12 +2,18 @@
 
 from hndesc.extraction import describe_keypoints
 from hndesc.logs import step
-from hndesc.photos import list_photos
+from hndesc.photos import select_photos
 
 with step(snakemake.log[0], snakemake.threads):
     describe_keypoints(
-        list_photos(snakemake.input.images, snakemake.params.kind),
+        select_photos(
+            snakemake.input.images,
+            distractors=snakemake.input.distractors or None,
+            shortlist=snakemake.input.shortlist or None,
+            **snakemake.params.photos,
+        ),
         snakemake.input.keypoints,
         snakemake.output.features,
         snakemake.input.model or snakemake.wildcards.descriptor,
+        precision=snakemake.params.precision,
     )

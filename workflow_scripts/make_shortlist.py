@@ -4,4 +4,12 @@ from hndesc.logs import step
 from hndesc.neighbours import make_shortlist
 
 with step(snakemake.log[0], snakemake.threads):
-    make_shortlist(snakemake.input.images, snakemake.output.shortlist, descriptor=snakemake.params.descriptor)
+    make_shortlist(
+        snakemake.input.images,
+        snakemake.output.shortlist,
+        kind=snakemake.params.kind,
+        weights=snakemake.input.weights or None,
+        learned=snakemake.input.whitening or None,
+        distractors=snakemake.input.distractors or None,
+        **snakemake.params.settings,
+    )

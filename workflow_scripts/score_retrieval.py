@@ -1,10 +1,12 @@
 """Snakemake adapter: score a re-ranked shortlist."""
 
 from hndesc.benchmarks.revisitop import score_retrieval
+from hndesc.benchmarks.tokyo247 import score_tokyo247
 from hndesc.logs import step
 
+SCORES = {"retrieval": score_retrieval, "tokyo247": score_tokyo247}
 with step(snakemake.log[0], snakemake.threads):
-    score_retrieval(
+    SCORES[snakemake.params.kind](
         snakemake.input.images,
         snakemake.input.features,
         snakemake.input.shortlist,

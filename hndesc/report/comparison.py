@@ -113,6 +113,8 @@ def _figures(result: Result) -> list[Figure]:
         return _hpatches_figures()
     if result.kind == "retrieval":
         return _retrieval_figures()
+    if result.kind == "tokyo247":
+        return _recall_figures(result)
     if result.kind == "localization":
         return _localization_figures(result)
     raise HndescError(f"{result.path}: no table for a benchmark of kind '{result.kind}'")
@@ -135,6 +137,15 @@ def _retrieval_figures() -> list[Figure]:
         Figure(title, setup.capitalize(), (key, "mAP", setup), 100.0, 2)
         for title, key in groups
         for setup in ("easy", "medium", "hard")
+    ]
+
+
+def _recall_figures(result: Result) -> list[Figure]:
+    groups = (("recall re-ranked (%)", "figures"), ("recall of the shortlist alone (%)", "figures_before"))
+    return [
+        Figure(title, f"@{cut}", (key, "recall", cut), 100.0, 2)
+        for title, key in groups
+        for cut in result.get("figures", "recall")
     ]
 
 

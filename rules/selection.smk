@@ -1,0 +1,96 @@
+# Helpers: which photos of a benchmark are worked on, in how many shards, and what makes a shortlist.
+
+# Descriptors of a benchmark's images are made in so many jobs.
+SHARDS = {
+    name: entry["shards"]
+    for name, entry in BENCHMARKS.items()
+    if entry.get("shards", 1) > 1
+}
+
+
+wildcard_constraints:
+    part=r"\d+-of-\d+",
+
+
+def entry_of(wildcards):
+    return BENCHMARKS.get(wildcards.get("images") or wildcards.benchmark, {})
+
+
+def photo_selection(wildcards):
+    """Settings of hndesc.photos.select_photos, apart from files."""
+    entry = entry_of(wildcards)
+    return {
+        "kind": entry.get("kind", "folder"),
+        "top": entry.get("settings", {}).get("top", 100),
+        "part": wildcards.get("part"),
+    }
+
+
+def distractors(wildcards):
+    """The folder of photos that enlarge the database of a retrieval set, if there is one."""
+    entry = entry_of(wildcards)
+    if "distractors" not in entry:
+        return []
+    return folder(entry["distractors"], f"benchmarks ({entry['name']}): distractors")
+
+
+def put_forward(wildcards):
+    """The shortlist, where only what it puts forward gets local features."""
+    entry = entry_of(wildcards)
+    if not entry.get("candidates_only"):
+        return []
+    return f"results/shortlists/{entry['name']}.h5"
+
+
+def precision(wildcards):
+    return entry_of(wildcards).get("precision", "float32")
+
+
+def feature_shards(wildcards):
+    count = SHARDS[wildcards.benchmark]
+    return [
+        f"results/features/{wildcards.benchmark}/{wildcards.descriptor}.{number}-of-{count}.h5"
+        for number in range(1, count + 1)
+    ]
+
+
+def shortlist_settings(wildcards):
+    """What ranks the database: the entry's own settings, over those for neighbours."""
+    settings = {"descriptor": config["neighbours"]["descriptor"]}
+    settings |= {
+        key: config["neighbours"][key]
+        for key in ("resize_max",)
+        if key in config["neighbours"]
+    }
+    own = entry_of(wildcards).get("shortlist", {})
+    return settings | {
+        key: own[key] for key in ("descriptor", "resize_max") if key in own
+    }
+
+
+def shortlist_code(wildcards):
+    descriptor = shortlist_settings(wildcards)["descriptor"]
+    return fingerprint("hndesc.neighbours", GLOBAL_DESCRIPTORS.module(descriptor))
+
+
+def shortlist_weights(wildcards):
+    """The file of the global descriptor's weights: a file, or a checkpoint of this run by its name."""
+    weights = entry_of(wildcards).get("shortlist", {}).get("weights")
+    name = MODEL_FILES.get(weights)
+    return f"results/training/{name}.safetensors" if name else weights or []
+
+
+def whitening(wildcards):
+    if "whitening" not in entry_of(wildcards).get("shortlist", {}):
+        return []
+    return f"results/shortlists/{wildcards.benchmark}.whitening.h5"
+
+
+def ranked_by_others():
+    """Names of the benchmarks whose shortlist is a published ranking, as a regular expression."""
+    names = [
+        name
+        for name, entry in BENCHMARKS.items()
+        if "ranking" in entry.get("shortlist", {})
+    ]
+    return "|".join(names) or "(?!)"

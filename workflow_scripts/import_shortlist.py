@@ -1,0 +1,12 @@
+"""Snakemake adapter: a published ranking as a shortlist."""
+
+from hndesc.benchmarks.published_rankings import import_shortlist
+from hndesc.logs import step
+
+with step(snakemake.log[0], snakemake.threads):
+    import_shortlist(
+        snakemake.input.images,
+        snakemake.input.ranking,
+        snakemake.output.shortlist,
+        kind=snakemake.params.kind,
+    )

@@ -1,0 +1,13 @@
+"""Snakemake adapter: the whitening of a global descriptor, learned on the training photos."""
+
+from hndesc.logs import step
+from hndesc.neighbours import learn_whitening
+
+with step(snakemake.log[0], snakemake.threads):
+    learn_whitening(
+        snakemake.input.photos,
+        snakemake.output.whitening,
+        weights=snakemake.input.weights or None,
+        dimensions=snakemake.params.dimensions,
+        **snakemake.params.settings,
+    )

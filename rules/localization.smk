@@ -115,3 +115,40 @@ rule score_localization:
         code=fingerprint("hndesc.benchmarks.localization.localize"),
     script:
         "../workflow_scripts/score_localization.py"
+
+
+rule plot_localization:
+    input:
+        images=images_folder,
+        features=f"results/features/{{benchmark}}/{DESCRIPTORS[0]}.h5",
+        pairs="results/localization/{benchmark}/pairs.txt",
+        matches=f"results/localization/{{benchmark}}/{DESCRIPTORS[0]}/matches.h5",
+        map=f"results/localization/{{benchmark}}/{DESCRIPTORS[0]}/map",
+        results=expand(
+            "results/scores/{{benchmark}}/{descriptor}.json", descriptor=DESCRIPTORS
+        ),
+    output:
+        pictures=report(
+            directory("results/figures/{benchmark}_localization"),
+            patterns=["{picture}.jpg"],
+            category="Localization",
+            caption="report/localization.rst",
+            labels={"what": "{picture}"},
+        ),
+    log:
+        "results/logs/plot_localization/{benchmark}.log",
+    benchmark:
+        "results/timings/plot_localization/{benchmark}.tsv"
+    wildcard_constraints:
+        benchmark=of_kind("localization"),
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        labels=DESCRIPTORS,
+        code=fingerprint("hndesc.report.localization"),
+    script:
+        "../workflow_scripts/plot_localization.py"

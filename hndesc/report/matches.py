@@ -89,19 +89,42 @@ def draw_matches(
     if homography is None:
         truth, word = "RANSAC's homography", "are inliers"
     found = [judge_matches(a, b, homography, threshold) for _, a, b in rows]
+    heading = f"{names[0]}  \N{RIGHTWARDS ARROW}  {names[1]}: green within {threshold:g} px of {truth}"
+    titles = [_title(label, matches, word, most_lines) for (label, *_), matches in zip(rows, found, strict=True)]
+    draw_judged(photos, found, output, heading, titles, most_lines)
+    return found
+
+
+def draw_judged(
+    photos: tuple[np.ndarray, np.ndarray],
+    found: Sequence[Matches],
+    output: Path,
+    heading: str,
+    titles: Sequence[str],
+    most_lines: int = 200,
+) -> None:
+    """Draw matches that are known to be right or wrong: the photos side by side, a row for each of `found`.
+
+    Args:
+        photos: RGB, uint8.
+        found: matches between the photos.
+        output: PNG, JPEG or SVG.
+        heading: above all rows.
+        titles: of each row.
+        most_lines: draw at most so many matches a row, picked evenly at random.
+    """
     canvas, factors, shift = _side_by_side(*photos)
     row_height = _WIDTH * canvas.shape[0] / canvas.shape[1] + 0.35
-    with figure(output, _WIDTH, len(rows) * row_height + 0.45) as drawing:
-        drawing.suptitle(f"{names[0]}  \N{RIGHTWARDS ARROW}  {names[1]}: green within {threshold:g} px of {truth}")
-        panels = drawing.subplots(len(rows), squeeze=False)[:, 0]
-        for axes, (label, *_), matches in zip(panels, rows, found, strict=True):
+    with figure(output, _WIDTH, len(found) * row_height + 0.45) as drawing:
+        drawing.suptitle(heading)
+        panels = drawing.subplots(len(found), squeeze=False)[:, 0]
+        for axes, title, matches in zip(panels, titles, found, strict=True):
             axes.imshow(canvas)
             axes.set_axis_off()
-            axes.set_title(_title(label, matches, word, most_lines))
+            axes.set_title(title)
             ends = scale_points(matches.first, factors[0]), scale_points(matches.second, factors[1]) + shift
             shown = _pick(len(matches.first), most_lines)
             _draw_lines(axes, np.stack(ends, axis=1)[shown], matches.correct[shown])
-    return found
 
 
 def _check_sizes(

@@ -34,7 +34,7 @@ def estimate_by_pnp(
     seed: int = 0,
 ) -> dict[str, Estimate]:
     """Estimate the pose of each query from its matches with its retrieved database images."""
-    points = {image.name: _observed(image) for image in model.images.values()}
+    points = {image.name: observed(image) for image in model.images.values()}
     estimates = {}
     for name, retrieved in tqdm(scene.retrieved().items(), desc="localisation", unit="query", disable=None):
         reason = find_obstacle(scene, features, name, retrieved)
@@ -48,7 +48,7 @@ def estimate_by_pnp(
     return estimates
 
 
-def _observed(image: "pycolmap.Image") -> np.ndarray:
+def observed(image: "pycolmap.Image") -> np.ndarray:
     """Return the id of the point that each keypoint of an image observes, -1 for none."""
     return np.array([point.point3D_id if point.has_point3D() else -1 for point in image.points2D], np.int64)
 

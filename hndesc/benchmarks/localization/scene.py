@@ -68,6 +68,10 @@ class Pose:
         pose = cls.from_quaternion(quaternion, np.zeros(3))
         return cls(pose.rotation, -pose.rotation @ np.asarray(center, np.float64))
 
+    def center(self) -> np.ndarray:
+        """Return the camera's centre in the world."""
+        return -self.rotation.T @ self.translation
+
     def quaternion(self) -> np.ndarray:
         """Return the rotation as a unit quaternion (w, x, y, z) with w >= 0."""
         return Rotation.from_matrix(self.rotation).as_quat(canonical=True, scalar_first=True)

@@ -72,6 +72,27 @@ def match(
     print(output)
 
 
+def list_datasets(data: Path, registry: Path | None) -> None:
+    """Print what the registry has and what of it is there."""
+    from hndesc.datasets import arrival
+
+    listed = arrival.list_datasets(data, registry)
+    width = max(len(entry.name) for entry, _ in listed)
+    for entry, state in listed:
+        size = "?" if entry.size is None else f"{entry.size / 1e6:,.1f} MB"
+        print(f"{entry.name:{width}}  {state:18}  {size:>12}  {entry.title}; {entry.licence}")
+
+
+def get_dataset(
+    name: str, data: Path, registry: Path | None, mirrors: list[str] | None, checksums: Path | None
+) -> None:
+    """Fetch, unpack and verify a dataset or a file of weights and print where it is."""
+    from hndesc.datasets import arrival
+
+    checksums = checksums or Path(arrival.CHECKSUMS)
+    print(arrival.get_dataset(name, data, registry=registry, mirrors=mirrors or (), checksums=checksums))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hndesc", description="Local image descriptors: extract, score, look.")
     parser.add_argument("--version", action="version", version=f"hndesc {__version__}")
@@ -79,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_extract(commands.add_parser("extract", help="features of all images below a folder, as one HDF5 file"))
     _add_score(commands.add_parser("score", help="score features on a benchmark"))
     _add_match(commands.add_parser("match", help="draw the matches of two photos"))
+    _add_datasets(commands.add_parser("datasets", help="list datasets and weights, or get one of them"))
     return parser
 
 
@@ -107,6 +129,18 @@ def _add_match(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="PICTURE.png", type=Path, required=True)
     _add_features(parser)
     parser.set_defaults(command=match)
+
+
+def _add_datasets(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Without a command: list all, with what is there."
+    parser.add_argument("--data", metavar="FOLDER", type=Path, default=Path("data"), help="default: %(default)s")
+    parser.add_argument("--registry", metavar="FILE.yaml", type=Path, help="further entries")
+    parser.set_defaults(command=list_datasets)
+    get = parser.add_subparsers(metavar="COMMAND").add_parser("get", help="fetch, unpack and verify one")
+    get.add_argument("name", metavar="NAME")
+    get.add_argument("--mirror", metavar="URL", dest="mirrors", action="append", help="folder to try first")
+    get.add_argument("--checksums", metavar="FILE.tsv", type=Path, help="default: checksums.tsv")
+    get.set_defaults(command=get_dataset)
 
 
 def _add_features(parser: argparse.ArgumentParser) -> None:

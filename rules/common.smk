@@ -1,5 +1,6 @@
 # Helpers and input functions of all rules.
 import os
+import re
 import sys
 
 import jsonschema
@@ -14,7 +15,9 @@ os.environ.update(
     )
 )
 
+from hndesc.datasets.registry import read_registry
 from hndesc.descriptors import descriptor_module
+from hndesc.errors import HndescError
 from hndesc.global_descriptors import GLOBAL_DESCRIPTORS
 from hndesc.keypoints import DETECTORS
 from hndesc.models import MODELS
@@ -41,10 +44,21 @@ def check_config():
         raise WorkflowError(f"config key {key or 'at the top'}: {error.message}{known}")
 
 
+def registered_paths():
+    try:
+        entries = read_registry(config.get("datasets", {}).get("registry"))
+    except HndescError as error:
+        raise WorkflowError(f"config key datasets.registry: {error}") from None
+    return {f"data/{entry.place}": name for name, entry in entries.items()}
+
+
 check_config()
 
 DEMO = "data/demo"
 TRAINING = "training"  # the photos to train on, beside the benchmarks' image sets
+PHOTOS = f"results/photos/{TRAINING}"  # links to those of them that can be used
+# What the registry has, by its path in the data folder.
+REGISTERED = registered_paths()
 MODEL_FILES = {"trained": "model", "initial": "initial"}
 # What the published protocols do where an entry of the config is silent.
 IMAGE_DEFAULTS = {
@@ -83,19 +97,33 @@ wildcard_constraints:
     descriptor="|".join(DESCRIPTORS),
 
 
+def registered(folder):
+    """Names of what is fetched to a folder, as a regular expression."""
+    return "|".join(
+        re.escape(name) for path, name in REGISTERED.items() if path == folder + name
+    )
+
+
 def folder(path, key):
-    """A dataset's folder: made by a rule when it lies in data/demo, else it must be there."""
-    if not path.startswith(f"{DEMO}/") and not os.path.isdir(path):
-        raise WorkflowError(
-            f"config key {key}: there is no folder '{path}'; correct it or put the data there"
+    """A dataset's folder: made by a rule when it lies in data/demo or is registered, else it must be there."""
+    path = os.path.normpath(path)
+    if path in REGISTERED or path.startswith(f"{DEMO}/"):
+        return path
+    if not os.path.isdir(path):
+        whole = [name for of, name in REGISTERED.items() if path.startswith(f"{of}/")]
+        cure = (
+            f"get the dataset first: hndesc datasets get {whole[0]}"
+            if whole
+            else "correct it or put the data there"
         )
+        raise WorkflowError(f"config key {key}: there is no folder '{path}'; {cure}")
     return path
 
 
 def images_folder(wildcards):
     name = wildcards.get("images") or wildcards.benchmark
     if name == TRAINING:
-        return folder(config["photos"], "photos")
+        return PHOTOS
     if BENCHMARKS[name].get("layout") == "places":
         return f"results/places/{name}"
     return folder(BENCHMARKS[name]["dataset"], f"benchmarks ({name}): dataset")

@@ -1,4 +1,4 @@
-# The demo data: made from photographs that Python packages bundle.
+# Data: made for the demo, fetched by the registry, or own photos that are listed once.
 
 
 rule demo_data:
@@ -22,3 +22,70 @@ rule demo_data:
         code=fingerprint("hndesc.datasets.demo"),
     script:
         "../workflow_scripts/demo_data.py"
+
+
+# What arrives is told by the registry and its checksums, not by the code that fetches it: no fingerprint, so that a
+# change of the code does not fetch gigabytes again. On the head node, as others often have no network.
+rule get_dataset:
+    output:
+        folder=directory("data/{dataset}"),
+    log:
+        "results/logs/get_dataset/{dataset}.log",
+    benchmark:
+        "results/timings/get_dataset/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=registered("data/"),
+    localrule: True
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=2880,
+    params:
+        settings=config.get("datasets", {}),
+    script:
+        "../workflow_scripts/get_dataset.py"
+
+
+rule get_weights:
+    output:
+        file="data/weights/{dataset}",
+    log:
+        "results/logs/get_dataset/{dataset}.log",
+    benchmark:
+        "results/timings/get_dataset/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=registered("data/weights/"),
+    localrule: True
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=240,
+    params:
+        settings=config.get("datasets", {}),
+    script:
+        "../workflow_scripts/get_dataset.py"
+
+
+rule list_photos:
+    input:
+        photos=lambda wildcards: folder(config["photos"], "photos"),
+    output:
+        photos=directory(PHOTOS),
+    log:
+        "results/logs/list_photos.log",
+    benchmark:
+        "results/timings/list_photos.tsv"
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        code=fingerprint("hndesc.datasets.own_photos"),
+    script:
+        "../workflow_scripts/list_photos.py"

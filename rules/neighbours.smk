@@ -3,7 +3,7 @@
 
 rule find_neighbours:
     input:
-        photos=lambda wildcards: folder(config["photos"], "photos"),
+        photos=PHOTOS,
     output:
         neighbours=f"results/neighbours/{TRAINING}.tsv",
     log:

@@ -152,7 +152,7 @@ rule plot_training:
 
 rule plot_stylization:
     input:
-        photos=lambda wildcards: folder(config["photos"], "photos"),
+        photos=PHOTOS,
         styles=lambda wildcards: folder(config["styles"], "styles"),
         stylized=f"results/stylized/{TRAINING}",
     output:

@@ -3,7 +3,7 @@
 
 rule stylize_photos:
     input:
-        photos=lambda wildcards: folder(config["photos"], "photos"),
+        photos=PHOTOS,
         styles=lambda wildcards: folder(config["styles"], "styles"),
     output:
         stylized=directory(f"results/stylized/{TRAINING}"),

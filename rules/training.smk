@@ -3,7 +3,7 @@
 
 rule train:
     input:
-        photos=lambda wildcards: folder(config["photos"], "photos"),
+        photos=PHOTOS,
         keypoints=f"results/keypoints/{TRAINING}.h5",
         stylized=(
             f"results/stylized/{TRAINING}"

@@ -1,0 +1,108 @@
+"""Own photos, listed once: each is read to its end, broken ones are left out, and of exact copies one is kept."""
+
+import csv
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tqdm import tqdm
+
+from hndesc.errors import HndescError, ImageError
+from hndesc.files import write_text
+from hndesc.images import find_images, read_image
+from hndesc.provenance import file_hash
+
+logger = logging.getLogger(__name__)
+
+TABLE = "images.tsv"
+LEFT_OUT = "left_out.tsv"
+
+
+def list_own_photos(photos: str | os.PathLike, output: str | os.PathLike, *, threads: int = 1) -> None:
+    """Make a folder of links to the photos of another folder that can be used, and tables of what is in it.
+
+    The links have the photos' relative paths. `images.tsv` lists path, width, height (upright, pixels) and hash
+    (SHA-256 of the file); `left_out.tsv` the paths that are not among them, and why: broken, or an exact copy of one
+    that is (the first by name is kept).
+
+    Args:
+        photos: folder, searched with all its sub-folders.
+        output: folder of links; an earlier one is replaced.
+        threads: photos read at a time.
+
+    Raises:
+        HndescError: no folder, no photo in it, none that can be read; `output` lies in `photos` or is something else.
+    """
+    photos, output = Path(photos), Path(output)
+    if output.resolve().is_relative_to(photos.resolve()):
+        raise HndescError(f"{output}: lies within the folder of photos {photos}; choose a place outside it")
+    if output.exists() and not (output / TABLE).is_file() and (not output.is_dir() or any(output.iterdir())):
+        raise HndescError(f"{output}: exists and is no list of photos; delete it or choose another place")
+    names = find_images(photos)
+    with ThreadPoolExecutor(threads) as pool:
+        looks = pool.map(_look, [photos / name for name in names])
+        seen = list(tqdm(looks, total=len(names), desc="photos checked", unit="photo", disable=None))
+    rows, left_out = _sort(names, seen)
+    if not rows:
+        raise HndescError(f"{photos}: none of its {len(names)} photos can be read ({left_out[0][1]}); replace them")
+    for name, reason in left_out:
+        logger.warning("%s is left out: %s", name, reason)
+    part = output.with_name(f"{output.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    for name, *_ in rows:
+        _link(photos / name, part / name, output / name, absolute=photos.is_absolute())
+    _write_table(part / TABLE, ("path", "width", "height", "hash"), rows)
+    _write_table(part / LEFT_OUT, ("path", "reason"), left_out)
+    shutil.rmtree(output, ignore_errors=True)
+    os.replace(part, output)
+    logger.info("%d photos in %s, %d left out", len(rows), output, len(left_out))
+
+
+def read_list(folder: str | os.PathLike) -> list[dict[str, str]]:
+    """Read `images.tsv` of a folder that `list_own_photos` made: a dictionary a photo."""
+    with open(Path(folder) / TABLE, encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def _look(path: Path) -> tuple[int, int, str] | str:
+    """Return width, height and hash of a photo, or why it cannot be used."""
+    try:
+        height, width = read_image(path).shape[:2]
+        return width, height, file_hash(path)
+    except ImageError as error:
+        return str(error).removeprefix(f"{path}: ")
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
+def _sort(
+    names: Sequence[str], seen: Sequence[tuple[int, int, str] | str]
+) -> tuple[list[tuple[str, int, int, str]], list[tuple[str, str]]]:
+    rows, left_out = [], []
+    first: dict[str, str] = {}
+    for name, found in zip(names, seen, strict=True):
+        if set(name) & set("\t\n\r"):
+            left_out.append((name, "a tab or line break in its name"))
+        elif isinstance(found, str):
+            left_out.append((name, found))
+        elif found[2] in first:
+            left_out.append((name, f"the same file as {first[found[2]]}"))
+        else:
+            first[found[2]] = name
+            rows.append((name, *found))
+    return rows, left_out
+
+
+def _link(source: Path, link: Path, final: Path, *, absolute: bool) -> None:
+    """Link to a photo; relatively if it was given so, that a project may be moved with its photos."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    source = source.resolve()
+    link.symlink_to(source if absolute else os.path.relpath(source, final.parent.resolve()))
+
+
+def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    lines = ("\t".join(" ".join(str(cell).splitlines()).replace("\t", " ") for cell in row) for row in rows)
+    write_text(path, "\n".join(["\t".join(header), *lines]) + "\n")

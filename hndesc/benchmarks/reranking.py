@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from tqdm import tqdm
@@ -131,6 +131,8 @@ def _inliers(query: str, names: list[str], reader: DescribedImages, ransac: Mapp
     if query in reader.lost:
         return np.zeros(len(names), np.int64)
     features = reader.read(query)
+    # Once for all candidates: matching is in single precision.
+    features = replace(features, descriptors=np.ascontiguousarray(features.descriptors, np.float32))
 
     def count(batch: list[str]) -> list[int]:
         return [0 if name in reader.lost else count_inliers(features, reader.read(name), **ransac) for name in batch]

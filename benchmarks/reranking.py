@@ -1,0 +1,213 @@
+"""Re-ranking: pairs a second against the published way of doing it, and memory against the size of the database.
+
+    python benchmarks/reranking.py [FOLDER] [--pairs N] [--threads N]
+    python benchmarks/reranking.py [FOLDER] --memory 1000 10000
+
+Without a folder the photos of the optional extra test data are used (HNDESC_SHARED, or `shared` beside the checkout).
+
+Speed: the queries are SIFT features of photos, as many as asked for (weak ones included; photos with too few repeat
+theirs). A database image is a real photo seen through a homography: keypoints and descriptors with noise, and four of
+five keypoints replaced by those of other photos. Every fifth candidate shows the query's photo. The published way takes
+one pair at a time: the whole float32 similarity matrix by torch, its minima both ways, OpenCV's RANSAC, inliers summed
+as a Python list; its features are in memory already, ours are read from the file.
+
+Memory: the shortlist step (small photos) and the re-ranking step (few keypoints, so that the disk suffices) run on
+databases of the given sizes, each in a process of its own whose greatest resident size is told.
+"""
+
+import argparse
+import os
+import pickle
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from hndesc.benchmarks.reranking import rerank_shortlist
+from hndesc.benchmarks.shortlist import Shortlist, write_shortlist
+from hndesc.descriptors import load_descriptor
+from hndesc.features import Features, FeatureWriter
+from hndesc.geometry import warp_points
+from hndesc.images import find_images, read_image, resize_longest, write_image
+from hndesc.keypoints import load_detector
+from hndesc.neighbours import make_shortlist
+
+ROOT = Path(__file__).resolve().parents[1]
+DEFAULT = Path(os.environ.get("HNDESC_SHARED", ROOT.parent / "shared")) / "data" / "photos"
+CANDIDATES = 20
+
+
+def main() -> None:
+    """Measure speed, or memory."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT, help="photos (default: %(default)s)")
+    parser.add_argument("--pairs", type=int, default=60, help="pairs to verify (default: %(default)s)")
+    parser.add_argument("--keypoints", type=int, default=4096, help="an image (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="processor cores to use (default: %(default)s)")
+    parser.add_argument("--memory", type=int, nargs="+", metavar="N", help="sizes of the database, instead of speed")
+    parser.add_argument("--child", nargs=2, metavar=("STEP", "DATA"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        run_step(*arguments.child)
+    elif arguments.memory:
+        for size in arguments.memory:
+            measure_memory(arguments.folder, size)
+    else:
+        measure_speed(arguments.folder, arguments.keypoints, arguments.pairs, arguments.threads)
+
+
+def photo_features(folder: Path, count: int, photos: int) -> list[Features]:
+    """Return SIFT features of some photos, exactly `count` each."""
+    detector = load_detector("sift", max_keypoints=count, contrast_threshold=0.0)
+    descriptor = load_descriptor("sift")
+    names = find_images(folder)
+    found = []
+    for name in names[:: max(1, len(names) // photos)][:photos]:
+        image = resize_longest(read_image(folder / name), 1024)[0]
+        features = detector.detect(image)
+        codes = descriptor.describe(image, features)
+        rows = np.arange(count) % len(features)
+        plain = Features(features.keypoints, features.image_size, features.scores, codes)
+        found.append(plain.take(rows))
+    return found
+
+
+def seen_again(photo: Features, others: list[Features], rng: np.random.Generator, kept: float = 0.2) -> Features:
+    """Return the features of another image of a photo's place."""
+    homography = np.eye(3) + rng.normal(size=(3, 3)) * [[0.05, 0.05, 20], [0.05, 0.05, 20], [2e-5, 2e-5, 0]]
+    keypoints = warp_points(homography, photo.keypoints) + rng.normal(scale=0.7, size=photo.keypoints.shape)
+    codes = photo.descriptors + rng.normal(scale=0.02, size=photo.descriptors.shape)
+    replaced = np.flatnonzero(rng.random(len(photo)) > kept)
+    other = others[rng.integers(len(others))]
+    codes[replaced] = other.descriptors[replaced] + rng.normal(scale=0.02, size=(len(replaced), codes.shape[1]))
+    keypoints[replaced] = other.keypoints[replaced]
+    codes /= np.linalg.norm(codes, axis=1, keepdims=True)
+    return Features(keypoints.astype(np.float32), photo.image_size, photo.scores, codes.astype(np.float32))
+
+
+def make_data(folder: Path, output: Path, keypoints: int, queries: int, database: int) -> dict[str, Features]:
+    """Write a feature file (half precision) and a shortlist; return the features of the pairs in float32."""
+    photos = photo_features(folder, keypoints, 12)
+    names = [f"{number:06d}" for number in range(database)]
+    ranks = np.stack([np.random.default_rng(row).permutation(database) for row in range(queries)])
+    loaded = {}
+    with FeatureWriter(output / "features.h5", {}) as writer:
+        for number in range(queries):
+            loaded[f"query/{number}"] = photos[number % len(photos)]
+        for index, name in enumerate(names):
+            rng = np.random.default_rng(index)
+            own = index % 5 == 0
+            photo = photos[(index // 5 % queries if own else index) % len(photos)]
+            features = seen_again(photo, photos, rng)
+            if database <= 1000 and queries * database <= 5000:
+                loaded[f"db/{name}"] = features
+            writer.write(f"db/{name}", half(features))
+        for number in range(queries):
+            writer.write(f"query/{number}", half(loaded[f"query/{number}"]))
+    write_shortlist(output / "shortlist.h5", Shortlist([str(q) for q in range(queries)], names, ranks))
+    return loaded
+
+
+def half(features: Features) -> Features:
+    """Store descriptors as the re-ranking of large sets has them."""
+    return Features(features.keypoints, features.image_size, features.scores, features.descriptors.astype(np.float16))
+
+
+def published_way(first: Features, second: Features) -> int:
+    """Count the inliers of a pair as the published evaluation does."""
+    a, b = (torch.from_numpy(features.descriptors) for features in (first, second))
+    distance = 2 - 2 * a @ b.t()
+    _, to_second = torch.min(distance, dim=1)
+    _, to_first = torch.min(distance, dim=0)
+    rows = torch.arange(len(a))
+    mutual = rows == to_first[to_second]
+    one, two = rows[mutual].numpy(), to_second[mutual].numpy()
+    if len(one) < 4:
+        return 0
+    mask = cv2.findHomography(first.keypoints[one], second.keypoints[two], cv2.RANSAC, 5.0)[1]
+    return 0 if mask is None else sum(mask.ravel().tolist())
+
+
+def measure_speed(folder: Path, keypoints: int, pairs: int, threads: int) -> None:
+    """Print pairs a second of the published way and of ours, in one run on the same pairs."""
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    queries = max(1, pairs // CANDIDATES)
+    with tempfile.TemporaryDirectory() as place:
+        output = Path(place)
+        loaded = make_data(folder, output, keypoints, queries, CANDIDATES)
+        names = [f"{number:06d}" for number in range(CANDIDATES)]
+        print(f"{queries * CANDIDATES} pairs, {keypoints} keypoints an image, {threads} threads", flush=True)
+        published_way(loaded["query/0"], loaded["db/000000"])
+        start = time.perf_counter()
+        counts = [[published_way(loaded[f"query/{q}"], loaded[f"db/{name}"]) for name in names] for q in range(queries)]
+        base = queries * CANDIDATES / (time.perf_counter() - start)
+        order = [np.argsort(-np.array(row), kind="stable") for row in counts]
+        print(f"published way (float32, RANSAC): {base:.1f} pairs/s", flush=True)
+        for estimator in ("ransac", "magsac"):
+            start = time.perf_counter()
+            ranked = rerank_shortlist(
+                output / "features.h5",
+                output / "shortlist.h5",
+                names,
+                [str(number) for number in range(queries)],
+                estimator=estimator,
+                threads=threads,
+            )
+            rate = queries * CANDIDATES / (time.perf_counter() - start)
+            first = np.mean([set(a[:2]) == set(b[:2]) for a, b in zip(order, ranked.after, strict=True)])
+            print(
+                f"ours ({estimator}): {rate:.1f} pairs/s, {rate / base:.1f} times as many; the same two candidates "
+                f"come first for {100 * first:.0f} % of the queries",
+                flush=True,
+            )
+
+
+def measure_memory(folder: Path, size: int) -> None:
+    """Print the greatest resident sizes of the two steps for one size of the database."""
+    with tempfile.TemporaryDirectory() as place:
+        output = Path(place)
+        make_data(folder, output, 256, 10, size)
+        make_photos(folder, output / "set", size)
+        for step in ("shortlist", "reranking"):
+            command = [sys.executable, __file__, "--child", step, str(output)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            print(f"{size} database images, {step}: {done.stdout.strip()}", flush=True)
+
+
+def make_photos(folder: Path, output: Path, size: int) -> None:
+    """Write a retrieval set of links to a few small photos."""
+    (output / "jpg").mkdir(parents=True)
+    names = find_images(folder)[:50]
+    for number, name in enumerate(names):
+        write_image(output / f"{number}.jpg", resize_longest(read_image(folder / name), 160)[0])
+    database, queries = [f"{number:06d}" for number in range(size)], [f"q{number}" for number in range(10)]
+    for number, name in enumerate([*database, *queries]):
+        (output / "jpg" / f"{name}.jpg").symlink_to(output / f"{number % len(names)}.jpg")
+    entry = {"bbx": [0, 0, 160, 160], "easy": [0], "hard": [], "junk": []}
+    truth = {"imlist": database, "qimlist": queries, "gnd": [entry] * 10}
+    (output / "gnd_set.pkl").write_bytes(pickle.dumps(truth))
+
+
+def run_step(step: str, data: str) -> None:
+    """Run one step and print the greatest resident size and the time."""
+    output = Path(data)
+    start = time.perf_counter()
+    if step == "shortlist":
+        make_shortlist(output / "set", output / "own.h5", descriptor="color_gradient")
+    else:
+        names = sorted(link.stem for link in (output / "set" / "jpg").glob("[0-9]*.jpg"))
+        queries = [str(number) for number in range(10)]
+        rerank_shortlist(output / "features.h5", output / "shortlist.h5", names, queries, estimator="magsac")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{peak:.0f} MiB at most, {time.perf_counter() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

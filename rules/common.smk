@@ -205,6 +205,9 @@ def figures(wildcards):
         benchmark=of["hpatches"],
         what=["mma.png", "matches"],
     )
+    pieces += expand(
+        "results/figures/{benchmark}_localization", benchmark=of["localization"]
+    )
     if any(name in MODEL_FILES for name in DESCRIPTORS):
         pieces.append("results/figures/training.png")
         if config["training"]["stylized_probability"] > 0:

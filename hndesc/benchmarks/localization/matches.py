@@ -113,8 +113,9 @@ class MatchWriter:
     def _resume(self) -> h5py.File | None:
         try:
             file = h5py.File(self.part, "r+")
-        except OSError:
-            return None
+            file.visititems(lambda *_: None)  # opens every entry
+        except (OSError, KeyError, RuntimeError):
+            return None  # none yet, or cut short by a kill in the middle of a write
         if (file.attrs.get("settings"), file.attrs.get("source")) == (self._settings, self._source):
             return file
         file.close()

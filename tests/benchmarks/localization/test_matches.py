@@ -1,4 +1,7 @@
 import logging
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -129,6 +132,33 @@ def test_an_interrupted_run_goes_on_with_the_missing_pairs(
         assert len(compared) == 2 * 63
         assert all((whole[name][()] == resumed[name][()]).all() for name in compared)
         assert dict(whole.attrs) == dict(resumed.attrs)
+
+
+def test_a_killed_run_goes_on_with_the_missing_pairs(
+    exact: Synthetic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = """
+import os, signal, sys
+from pathlib import Path
+from hndesc.benchmarks.localization import matches
+original, count = matches._match_loaded, [0]
+def killed(pair):
+    count[0] += 1
+    if count[0] > 35:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(pair)
+matches._match_loaded, matches._BATCH = killed, 10
+matches.match_pairs(*map(Path, sys.argv[1:]))
+"""
+    paths = [exact.root, exact.features, tmp_path / "matches.h5"]
+    done = subprocess.run([sys.executable, "-c", code, *map(str, paths)], capture_output=True)
+    assert done.returncode == -signal.SIGKILL and not paths[-1].exists()
+    count = interrupt_after(monkeypatch, 100)
+    match_pairs(*paths)
+    assert count[0] == 63 - 30
+    with MatchReader(paths[-1]) as reader, h5py.File(paths[-1]) as file:
+        assert sum(len(file[first]) for first in file) == 63
+        assert len(reader.read("query/night/cam/n2.jpg", "db/7.jpg")) == 200
 
 
 def test_other_features_start_anew(exact: Synthetic, make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

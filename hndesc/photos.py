@@ -121,8 +121,9 @@ def _distractors(folder: str | os.PathLike | None) -> list[Photo]:
 
 def posed_folders(root: Path) -> list[Path]:
     """Return where a localisation dataset has its photos: in one folder, or kapture's mapping and query photos."""
-    records = [root / part / "sensors" / "records_data" for part in ("mapping", "query")]
-    return records if all(folder.is_dir() for folder in records) else [upright_folder(root)]
+    records = "sensors/records_data"
+    parts = [root / "mapping" / records, *sorted(root.glob(f"query*/{records}"))]
+    return parts if len(parts) > 1 and parts[0].is_dir() else [upright_folder(root)]
 
 
 def upright_folder(root: Path) -> Path:

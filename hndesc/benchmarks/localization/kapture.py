@@ -1,7 +1,8 @@
 """Reader of kapture, the text form of https://github.com/naver/kapture (sensors, rigs, trajectories, photo records).
 
-Either one kapture folder, from which every third posed photo is held out as a query, or two, `mapping` and `query`: a
-query's truth is then its pose in `query`, if it has one there. Photos lie in `sensors/records_data`.
+Either one kapture folder, from which every third posed photo is held out as a query, or several, `mapping` and `query`
+(or `query_day`, `query_night`, …): a query's truth is then its pose there, if it has one. Photos lie in
+`sensors/records_data`.
 """
 
 import logging
@@ -19,21 +20,24 @@ from hndesc.errors import HndescError
 
 logger = logging.getLogger(__name__)
 
-CONDITION = "query"
 _RECORDS = "sensors/records_camera.txt"
 
 
 def is_kapture(root: Path) -> bool:
-    """Tell whether a folder holds kapture, in one part or in two."""
+    """Tell whether a folder holds kapture, in one part or in several."""
     root = Path(root)
-    return (root / _RECORDS).is_file() or all((root / part / _RECORDS).is_file() for part in ("mapping", "query"))
+    return (root / _RECORDS).is_file() or ((root / "mapping" / _RECORDS).is_file() and bool(_query_parts(root)))
+
+
+def _query_parts(root: Path) -> list[str]:
+    return sorted(path.parents[1].name for path in root.glob(f"query*/{_RECORDS}"))
 
 
 def read_kapture(root: Path, pairs: Path | None = None) -> Scene:
     """Read a dataset in kapture's form.
 
     Args:
-        root: folder with `sensors`, or with `mapping/sensors` and `query/sensors`.
+        root: folder with `sensors`, or with `mapping/sensors` and `query*/sensors`.
         pairs: list of image pairs, by default the folder's own if it has one.
 
     Raises:
@@ -44,9 +48,7 @@ def read_kapture(root: Path, pairs: Path | None = None) -> Scene:
     if (root / _RECORDS).is_file():
         return hold_out(root, *_database(root, problems), pairs, problems=problems)
     database, poses = _database(root / "mapping", problems)
-    queries, truth = read_images(root / "query")
-    for name in sorted(database.keys() & queries.keys()):
-        raise HndescError(f"{root}: '{name}' is both a mapping image and a query; rename one")
+    queries, truth, conditions = _queries(root, set(database))
     unknown = sum(camera is None for camera in queries.values())
     problems.update({"queries of unknown camera model": unknown})
     return Scene(
@@ -54,11 +56,26 @@ def read_kapture(root: Path, pairs: Path | None = None) -> Scene:
         database=database,
         poses=poses,
         queries=queries,
-        conditions=dict.fromkeys(queries, CONDITION),
+        conditions=conditions,
         pairs=listed_pairs(root, pairs, database.keys() | queries.keys(), problems),
         truth=truth,
         problems=dict(+problems),
     )
+
+
+def _queries(root: Path, taken: set[str]) -> tuple[dict[str, Intrinsics | None], dict[str, Pose], dict[str, str]]:
+    """Return camera, pose if it is known, and condition of all queries."""
+    queries: dict[str, Intrinsics | None] = {}
+    truth: dict[str, Pose] = {}
+    conditions: dict[str, str] = {}
+    for part in _query_parts(root):
+        cameras, poses = read_images(root / part)
+        for name in sorted(cameras.keys() & (taken | queries.keys())):
+            raise HndescError(f"{root}: '{name}' of {part} is in another part, too; rename one")
+        queries |= cameras
+        truth |= poses
+        conditions |= dict.fromkeys(cameras, part.removeprefix("query_"))
+    return queries, truth, conditions
 
 
 def _database(root: Path, problems: Counter[str]) -> tuple[dict[str, Intrinsics], dict[str, Pose]]:

@@ -43,7 +43,7 @@ def list_pairs(
         root: folder of the dataset.
         output: text file.
         lists: lists to take instead of the dataset's own (hloc has one of the database and one of the queries).
-            Without any list, pairs are made.
+            Without any list pairs are made; those of queries that no list names are made in any case.
         covisible: made pairs: database images that each is paired with.
         retrieved: made pairs: database images that each query is paired with.
         descriptor: name of a global descriptor.
@@ -51,18 +51,20 @@ def list_pairs(
     """
     own = find_pairs(root)
     sources = [Path(path) for path in lists] or ([own] if own else [])
+    # As they are: who reads the list counts what is unknown or repeated in it.
+    pairs = [pair for path in sources for pair in read_pairs(path)]
+    layout = find_layout(root)
+    scene = layout.read(Path(root), None)
     if sources:
-        # As they are: who reads the list counts what is unknown or repeated in it.
-        pairs = [pair for path in sources for pair in read_pairs(path)]
         logger.info("%d pairs from %s", len(pairs), ", ".join(map(str, sources)))
     else:
-        layout = find_layout(root)
-        scene = layout.read(Path(root), None)
-        pairs = [*pair_database(scene, layout.tracks(Path(root)), covisible)]
-        pairs += pair_queries(scene, Path(output), retrieved, descriptor, resize_max)
-        logger.info("%d pairs made: %d database images, %d queries", len(pairs), len(scene.poses), len(scene.queries))
-    if not pairs:
-        raise HndescError(f"{root}: no pair of images to match")
+        pairs = pair_database(scene, layout.tracks(Path(root)), covisible)
+        logger.info("%s: %d pairs made of %d database images", root, len(pairs), len(scene.poses))
+    named = {name for pair in pairs for name in pair}
+    queries = [name for name in scene.queries if name not in named]
+    if queries:
+        logger.info("%s: %d queries are in no list; pairing them by '%s'", root, len(queries), descriptor)
+        pairs += pair_queries(scene, queries, Path(output), retrieved, descriptor, resize_max)
     write_text(output, "".join(f"{first} {second}\n" for first, second in pairs))
 
 
@@ -118,14 +120,14 @@ def rank_by_pose(poses: Sequence[Pose], names: Sequence[str]) -> dict[str, np.nd
 
 
 def pair_queries(
-    scene: Scene, output: Path, count: int, descriptor: str, resize_max: int | None
+    scene: Scene, queries: Sequence[str], output: Path, count: int, descriptor: str, resize_max: int | None
 ) -> list[tuple[str, str]]:
-    """Pair each query with the `count` database images most alike; photos that are missing or broken are in no pair."""
+    """Pair queries with the `count` database images most alike each; missing and broken photos are in no pair."""
     photos = {photo.name: photo for photo in list_photos(scene.root, "localization")}
-    absent = [name for name in (*scene.database, *scene.queries) if name not in photos]
+    absent = [name for name in (*scene.database, *queries) if name not in photos]
     if absent:
         logger.warning("%s: %d listed photos are missing, '%s' first", scene.root, len(absent), absent[0])
-    database, queries = ([name for name in part if name in photos] for part in (scene.database, scene.queries))
+    database, queries = ([name for name in part if name in photos] for part in (scene.database, queries))
     if not database or not queries:
         raise HndescError(f"{scene.root}: no photo of any {'query' if database else 'database image'}")
     store = output.with_name(output.name + ".descriptors")

@@ -74,6 +74,20 @@ def test_mapping_and_query_folders(exact: Synthetic, tmp_path: Path, posed: bool
         assert all(query["position_error"] < 2e-6 for query in record["per_query"].values())
 
 
+def test_queries_may_come_in_several_folders(exact: Synthetic, tmp_path: Path) -> None:
+    write_kapture(tmp_path / "mapping", {name: pose for name, pose in exact.poses.items() if name.startswith("db/")})
+    for condition in ("night", "day"):
+        names = [name for name in exact.queries if condition in name]
+        write_kapture(tmp_path / f"query_{condition}", {name: exact.poses[name] for name in names}, posed=False)
+        for name in names:
+            write_image(tmp_path / f"query_{condition}/sensors/records_data" / name, np.zeros((8, 8, 3), np.uint8))
+    write_image(tmp_path / "mapping/sensors/records_data/db/0.jpg", np.zeros((8, 8, 3), np.uint8))
+    scene = read_kapture(tmp_path)
+    assert list(scene.queries) == exact.queries and scene.truth == {}
+    assert all(scene.conditions[name] == name.split("/")[1] for name in exact.queries)
+    assert [photo.name for photo in list_photos(tmp_path, "localization")] == ["db/0.jpg", *exact.queries]
+
+
 def test_a_rig_carries_its_cameras(tmp_path: Path) -> None:
     rig, place = look_at(np.array([1.0, 2, 3]), np.zeros(3), 10), look_at(np.array([0.1, 0, 0]), np.ones(3), -4)
     write_kapture(tmp_path, {"a.jpg": rig})
@@ -127,7 +141,7 @@ def test_a_malformed_line_is_named(
 def test_missing_files_and_names_in_both_parts_are_errors(exact: Synthetic, tmp_path: Path) -> None:
     write_kapture(tmp_path / "mapping", exact.poses)
     write_kapture(tmp_path / "query", exact.poses)
-    with pytest.raises(HndescError, match=r"'db/0.jpg' is both a mapping image and a query"):
+    with pytest.raises(HndescError, match=r"'db/0.jpg' of query is in another part, too"):
         read_kapture(tmp_path)
     (tmp_path / "mapping" / "sensors" / "trajectories.txt").unlink()
     with pytest.raises(HndescError, match="mapping: no image with a camera and a pose"):

@@ -49,16 +49,26 @@ def test_ranking_by_pose_takes_the_nearest_that_look_the_same_way() -> None:
 
 
 def test_lists_are_taken_as_they_are(exact: Synthetic, tmp_path: Path) -> None:
-    (tmp_path / "db.txt").write_text("db/0.jpg db/1.jpg\ndb/1.jpg db/0.jpg\n")
-    (tmp_path / "query.txt").write_text("query/day/cam/d0.jpg nobody.jpg\n")
-    list_pairs(exact.root, tmp_path / "pairs.txt", lists=[tmp_path / "db.txt", tmp_path / "query.txt"])
-    text = (tmp_path / "pairs.txt").read_text()
-    assert text == "db/0.jpg db/1.jpg\ndb/1.jpg db/0.jpg\nquery/day/cam/d0.jpg nobody.jpg\n"
+    (tmp_path / "db.txt").write_text("db/0.jpg db/1.jpg\ndb/1.jpg db/0.jpg\ndb/1.jpg nobody.jpg\n")
+    (tmp_path / "query.txt").write_text("".join(f"{query} db/0.jpg\n" for query in exact.queries))
+    lists = [tmp_path / "db.txt", tmp_path / "query.txt"]
+    list_pairs(exact.root, tmp_path / "pairs.txt", lists=lists)
+    assert (tmp_path / "pairs.txt").read_text() == "".join(path.read_text() for path in lists)
     list_pairs(exact.root, tmp_path / "pairs.txt")
     assert list(read_pairs(tmp_path / "pairs.txt")) == list(read_pairs(exact.root / PAIRS))
-    (tmp_path / "db.txt").write_text("")
-    with pytest.raises(HndescError, match="no pair of images to match"):
-        list_pairs(exact.root, tmp_path / "pairs.txt", lists=[tmp_path / "db.txt"])
+
+
+def test_queries_that_no_list_names_are_paired(make, tmp_path: Path) -> None:
+    root = make().root
+    lines = (root / PAIRS).read_text().splitlines(True)
+    listed = [line for line in lines if "query/day" not in line]
+    (root / PAIRS).write_text("".join(listed))
+    add_photos(root)
+    list_pairs(root, tmp_path / "pairs.txt", retrieved=2, descriptor="color_gradient")
+    text = (tmp_path / "pairs.txt").read_text()
+    assert text.startswith("".join(listed))
+    added = [line.split()[0] for line in text.splitlines()[len(listed) :]]
+    assert Counter(added) == {f"query/day/cam/d{i}.jpg": 2 for i in range(4)}
 
 
 def add_photos(root: Path, missing: frozenset[str] = frozenset()) -> None:

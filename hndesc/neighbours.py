@@ -1,7 +1,7 @@
 """Photos that look alike by a global descriptor: hard negatives for training, rankings for retrieval."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from hndesc.benchmarks.shortlist import Shortlist, write_shortlist
 from hndesc.errors import HndescError
 from hndesc.global_descriptors import whitening
-from hndesc.global_descriptors.store import RESIZE_MAX, describe_globally, read_global
+from hndesc.global_descriptors.store import RESIZE_MAX, describe_globally, read_global, stored_names
 from hndesc.global_descriptors.whitening import read_whitening, write_whitening
 from hndesc.neighbour_lists import write_neighbours
 from hndesc.photos import Photo, list_photos
@@ -90,6 +90,7 @@ def make_shortlist(
     resize_max: int | None = RESIZE_MAX,
     learned: str | os.PathLike | None = None,
     distractors: str | os.PathLike | None = None,
+    described: Sequence[str | os.PathLike] = (),
 ) -> None:
     """Rank the whole database of a retrieval set for each of its queries.
 
@@ -103,6 +104,7 @@ def make_shortlist(
         resize_max: longest side that photos (queries: their box) are shrunk to, pixels.
         learned: whitening of this descriptor, or None.
         distractors: folder of photos that enlarge the database.
+        described: files of the global descriptors of all photos, in shards; none for describing them here.
 
     Raises:
         HndescError: no ground truth, no photos, none that can be read, a whitening of another descriptor.
@@ -110,13 +112,16 @@ def make_shortlist(
     photos = list_photos(root, kind, distractors)
     names = [photo.name for photo in photos]
     database, queries = ([name for name in names if name.startswith(prefix)] for prefix in ("db/", "query/"))
-    store = Path(output).with_name(Path(output).name + ".descriptors")
-    describe_globally(photos, store, descriptor, resize_max, weights)
+    own = Path(output).with_name(Path(output).name + ".descriptors")
+    if not described:
+        describe_globally(photos, own, descriptor, resize_max, weights)
+    stores = {Path(path): stored_names(path) for path in described or [own]}
     try:
-        transform, settings = _whitening(learned, store, names)
-        similarity, failed = _similarities(store, queries, database, transform)
+        _check_stores(stores, names)
+        transform, settings = _whitening(learned, stores)
+        similarity, failed = _similarities(stores, queries, database, transform)
     finally:
-        store.unlink()
+        own.unlink(missing_ok=True)
     if all(name in failed for name in database):
         raise HndescError(f"{root}: no photo of the database can be read, '{names[0]}' first; see the warnings")
     ranks = np.full(similarity.shape, -1, np.int32)
@@ -163,11 +168,23 @@ def _rows(
         yield from ((names[index], name, value) for name, value in others[:count])
 
 
+def _check_stores(stores: Mapping[Path, Sequence[str]], names: Sequence[str]) -> None:
+    missing = set(names).difference(*stores.values())
+    if missing:
+        raise HndescError(
+            f"{next(iter(stores))}: no global descriptor of '{min(missing)}' in it or in the other shards; "
+            "make them of the same photos"
+        )
+
+
 def _whitening(
-    learned: str | os.PathLike | None, store: Path, names: Sequence[str]
+    learned: str | os.PathLike | None, stores: Mapping[Path, Sequence[str]]
 ) -> tuple[Callable[[np.ndarray], np.ndarray], dict]:
     """Return what to do with descriptors before they are compared, and the settings to tell."""
-    _, _, settings = read_global(store, names[:1])
+    found = {path: read_global(path, names[:1])[2] for path, names in stores.items()}
+    settings = next(iter(found.values()))
+    if different := next((path for path, other in found.items() if other != settings), None):
+        raise HndescError(f"{different}: made with other settings than the other shards; make it again")
     if learned is None:
         return lambda vectors: vectors, settings
     known = read_whitening(learned)
@@ -177,24 +194,42 @@ def _whitening(
 
 
 def _similarities(
-    store: Path, queries: Sequence[str], database: Sequence[str], transform: Callable[[np.ndarray], np.ndarray]
+    stores: Mapping[Path, Sequence[str]],
+    queries: Sequence[str],
+    database: Sequence[str],
+    transform: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[np.ndarray, dict[str, str]]:
     """Return queries x database dot products, -inf where either cannot be read, and why it cannot.
 
     The database is read in blocks: memory grows by 4 bytes a query and photo.
     """
-    asked, failed, _ = read_global(store, queries)
-    rows = np.array([name not in failed for name in queries])
-    asked = transform(asked[rows])
     similarity = np.full((len(queries), len(database)), -np.inf, np.float32)
-    for start in range(0, len(database), ROWS):
-        names = database[start : start + ROWS]
-        vectors, broken, _ = read_global(store, names)
-        columns = np.array([name not in broken for name in names])
-        if rows.any() and columns.any():
-            similarity[np.ix_(rows, start + np.flatnonzero(columns))] = asked @ transform(vectors[columns]).T
-        failed |= broken
+    failed: dict[str, str] = {}
+    asked = dict(_blocks(stores, queries, transform, failed))
+    rows = [row for block in asked for row in block]
+    for columns, vectors in _blocks(stores, database, transform, failed):
+        if rows:
+            similarity[np.ix_(rows, columns)] = np.concatenate(list(asked.values())) @ vectors.T
     return similarity, failed
+
+
+def _blocks(
+    stores: Mapping[Path, Sequence[str]],
+    names: Sequence[str],
+    transform: Callable[[np.ndarray], np.ndarray],
+    failed: dict[str, str],
+) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+    """Yield positions in `names` and transformed descriptors, block by block; fill `failed` with photos without any."""
+    index = {name: position for position, name in enumerate(names)}
+    for path, stored in stores.items():
+        known = [name for name in stored if name in index]
+        for start in range(0, len(known), ROWS):
+            block = known[start : start + ROWS]
+            vectors, broken, _ = read_global(path, block)
+            failed |= broken
+            readable = [row for row, name in enumerate(block) if name not in broken]
+            if readable:
+                yield tuple(index[block[row]] for row in readable), transform(vectors[readable])
 
 
 def _describe(

@@ -49,9 +49,35 @@ rule learn_whitening:
         "../workflow_scripts/learn_whitening.py"
 
 
+rule describe_globally:
+    input:
+        images=images_folder,
+        weights=shortlist_weights,
+        distractors=distractors,
+    output:
+        descriptors=temp("results/shortlists/{benchmark}.{part}.descriptors.h5"),
+    log:
+        "results/logs/describe_globally/{benchmark}.{part}.log",
+    benchmark:
+        "results/timings/describe_globally/{benchmark}.{part}.tsv"
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        photos=photo_selection,
+        settings=shortlist_settings,
+        code=shortlist_code,
+    script:
+        "../workflow_scripts/describe_globally.py"
+
+
 rule make_shortlist:
     input:
         images=images_folder,
+        described=global_shards,
         weights=shortlist_weights,
         whitening=whitening,
         distractors=distractors,

@@ -54,6 +54,14 @@ def feature_shards(wildcards):
     ]
 
 
+def global_shards(wildcards):
+    count = SHARDS.get(wildcards.benchmark, 0)
+    return [
+        f"results/shortlists/{wildcards.benchmark}.{number}-of-{count}.descriptors.h5"
+        for number in range(1, count + 1)
+    ]
+
+
 def shortlist_settings(wildcards):
     """What ranks the database: the entry's own settings, over those for neighbours."""
     settings = {"descriptor": config["neighbours"]["descriptor"]}

@@ -9,10 +9,12 @@ from hypothesis.extra import numpy as arrays
 from hndesc import neighbours
 from hndesc.benchmarks.shortlist import read_shortlist
 from hndesc.errors import HndescError
+from hndesc.global_descriptors.store import describe_globally
 from hndesc.global_descriptors.whitening import read_whitening
 from hndesc.images import write_image
 from hndesc.neighbour_lists import read_neighbours
 from hndesc.neighbours import find_neighbours, learn_whitening, make_shortlist, rank
+from hndesc.photos import select_photos
 
 
 @given(
@@ -148,6 +150,26 @@ def test_distractors_stand_behind_the_database(places):
     shortlist = read_shortlist(places / "s.h5")
     assert shortlist.database[6:] == [f"distractors/far/{number}.png" for number in range(3)]
     assert (np.sort(shortlist.ranks, axis=1) == np.arange(9)).all()
+
+
+def test_shards_of_global_descriptors_make_no_difference(places, tmp_path):
+    (places / "jpg" / "c0.jpg").unlink()
+    shards = [places / f"{number}.h5" for number in (1, 2, 3)]
+    for number, path in enumerate(shards, 1):
+        describe_globally(select_photos(places, "retrieval", part=f"{number}-of-3"), path, "color_gradient")
+    make_shortlist(places, places / "whole.h5", descriptor="color_gradient")
+    make_shortlist(places, places / "parts.h5", descriptor="color_gradient", described=shards)
+    whole, parts = (read_shortlist(places / name) for name in ("whole.h5", "parts.h5"))
+    np.testing.assert_array_equal(whole.ranks, parts.ranks)
+    assert whole.settings == parts.settings and whole.failed == parts.failed and list(parts.failed) == ["db/c0"]
+    assert all(path.is_file() for path in shards)
+    with pytest.raises(HndescError, match=r"1\.h5: no global descriptor of 'db/\w+' in it or in the other shards"):
+        make_shortlist(places, places / "parts.h5", descriptor="color_gradient", described=shards[:2])
+    describe_globally(
+        select_photos(places, "retrieval", part="3-of-3"), shards[2], descriptor="color_gradient", resize_max=50
+    )
+    with pytest.raises(HndescError, match=r"3\.h5: made with other settings than the other shards"):
+        make_shortlist(places, places / "parts.h5", descriptor="color_gradient", described=shards)
 
 
 def test_blocks_of_the_database_make_no_difference(places, monkeypatch):

@@ -11,5 +11,6 @@ with step(snakemake.log[0], snakemake.threads):
         weights=snakemake.input.weights or None,
         learned=snakemake.input.whitening or None,
         distractors=snakemake.input.distractors or None,
+        described=snakemake.input.described or (),
         **snakemake.params.settings,
     )

@@ -6,7 +6,7 @@ A photo that could not be read has a group with the attribute `failed` (the reas
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -51,6 +51,23 @@ def describe_globally(
         if not any(f"{photo.name}/global_descriptor" in file for photo in photos):
             raise HndescError(f"none of {len(photos)} photos can be read, '{photos[0].path}' first; see the warnings")
     os.replace(part, output)
+
+
+def stored_names(path: str | os.PathLike) -> list[str]:
+    """Return the names of all photos in a file of global descriptors, failed ones as well."""
+    try:
+        with h5py.File(path, "r") as file:
+            return list(_walk(file))
+    except OSError as error:
+        raise HndescError(f"{path}: not a complete file of global descriptors ({error}); make it again") from None
+
+
+def _walk(folder: h5py.Group, prefix: str = "") -> Iterator[str]:
+    for key, item in folder.items():
+        if "global_descriptor" in item or "failed" in item.attrs:
+            yield prefix + key
+        else:
+            yield from _walk(item, f"{prefix}{key}/")
 
 
 def read_global(path: str | os.PathLike, names: Sequence[str]) -> tuple[np.ndarray, dict[str, str], dict]:

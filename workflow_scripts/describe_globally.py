@@ -1,0 +1,17 @@
+"""Snakemake adapter: global descriptors of one shard of a retrieval set."""
+
+from hndesc.global_descriptors.store import describe_globally
+from hndesc.logs import step
+from hndesc.photos import select_photos
+
+with step(snakemake.log[0], snakemake.threads):
+    describe_globally(
+        select_photos(
+            snakemake.input.images,
+            distractors=snakemake.input.distractors or None,
+            **snakemake.params.photos,
+        ),
+        snakemake.output.descriptors,
+        weights=snakemake.input.weights or None,
+        **snakemake.params.settings,
+    )

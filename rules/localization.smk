@@ -110,7 +110,12 @@ rule score_localization:
         mem_mb=4000,
         runtime=240,
     params:
-        settings=lambda wildcards: benchmark_settings(wildcards).get("registration", {}),
+        settings=lambda wildcards: {
+            key: value
+            for key, value in benchmark_settings(wildcards).items()
+            if key == "thresholds"
+        }
+        | benchmark_settings(wildcards).get("registration", {}),
         seed=config["seed"],
         code=fingerprint("hndesc.benchmarks.localization.localize"),
     script:

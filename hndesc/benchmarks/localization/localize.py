@@ -1,7 +1,7 @@
 """The step that localises the queries of a dataset and scores them where the truth is known."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -38,6 +38,7 @@ def localize_queries(
     name: str | None = None,
     pairs: Path | None = None,
     method: str = "pnp",
+    thresholds: Sequence[tuple[float, float]] = THRESHOLDS,
     seed: int = 0,
     threads: int = 1,
     **settings: float,
@@ -57,6 +58,7 @@ def localize_queries(
         name: of the benchmark; the dataset's folder by default.
         pairs: another list of pairs than the dataset's own.
         method: "pnp" (2D-3D matches) or "registration" (COLMAP's incremental mapper, as published).
+        thresholds: (position in units of the scene, degrees) of the recall.
         seed: of RANSAC.
         threads: of the mapper.
         **settings: changes of `PnpSettings`, or of `MapperSettings` for "registration".
@@ -75,8 +77,8 @@ def localize_queries(
             options = chosen.options(seed, threads)
             estimates = estimate_by_registration(scene, feature_reader, Path(map_folder) / DATABASE, model, options)
         made_from = {"features": feature_reader.settings, "matches": match_reader.settings}
-    used = {"method": method, "seed": seed, "thresholds": THRESHOLDS} | asdict(chosen)
-    text, record = _result(scene, estimates, summary)
+    used = {"method": method, "seed": seed, "thresholds": thresholds} | asdict(chosen)
+    text, record = _result(scene, estimates, summary, thresholds)
     record = (
         {
             "benchmark": name or Path(root).resolve().name,
@@ -97,7 +99,12 @@ def _settings(method: str, changes: Mapping[str, float]) -> PnpSettings | Mapper
     return make_settings(METHODS[method], changes)
 
 
-def _result(scene: Scene, estimates: Mapping[str, Estimate], summary: Mapping) -> tuple[str, dict]:
+def _result(
+    scene: Scene,
+    estimates: Mapping[str, Estimate],
+    summary: Mapping,
+    thresholds: Sequence[tuple[float, float]],
+) -> tuple[str, dict]:
     """Return the text of the poses and the record of the JSON."""
     poses, records = complete(scene, estimates)
     errors = pose_errors(poses, scene.truth)
@@ -105,7 +112,7 @@ def _result(scene: Scene, estimates: Mapping[str, Estimate], summary: Mapping) -
         records[name]["pose"] = [*pose.quaternion().tolist(), *pose.translation.tolist()]
     for name, (position, rotation) in errors.items():
         records[name] |= {"position_error": position, "rotation_error": rotation}
-    figures = score(errors, scene.conditions, mean_camera_distance(scene.poses))
+    figures = score(errors, scene.conditions, mean_camera_distance(scene.poses), thresholds)
     failures = {name: record["reason"] for name, record in records.items() if record["reason"]}
     _report(figures, records)
     return format_poses(poses), {
@@ -127,3 +134,8 @@ def _report(figures: Mapping[str, dict], records: Mapping[str, dict]) -> None:
     for condition, values in figures.items():
         shares = " / ".join(f"{100 * share:.1f}" for share in values["recall"].values())
         logger.info("%s: %s %% within %s", condition, shares, " / ".join(values["recall"]))
+        position, rotation = values["median_position_error"], values["median_rotation_error"]
+        share = 100 * values["median_position_share"]
+        logger.info(
+            "%s: medians %.4g (%.3g %% of the mean camera distance), %.3g degrees", condition, position, share, rotation
+        )

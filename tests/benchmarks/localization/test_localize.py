@@ -1,4 +1,5 @@
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,6 +68,15 @@ def test_figures_and_where_they_came_from(mapped: Mapped, tmp_path: Path) -> Non
     assert record["failures"] == [] and record["problems"] == {}
     assert record["versions"]["pycolmap"]
     assert returned["figures"] == record["figures"]
+
+
+def test_thresholds_may_be_others(mapped: Mapped, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    record = mapped.localize(tmp_path, thresholds=[(1e-9, 1e-9), (0.1, 1)])
+    assert record["figures"]["all"]["recall"] == {"1e-09/1e-09": 0.0, "0.1/1": 1.0}
+    assert record["settings"]["thresholds"] == [(1e-9, 1e-9), (0.1, 1)]
+    assert "all: 0.0 / 100.0 % within 1e-09/1e-09 / 0.1/1" in caplog.text
+    assert "% of the mean camera distance" in caplog.text
 
 
 @pytest.mark.parametrize("method", METHODS)

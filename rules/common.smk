@@ -15,7 +15,7 @@ os.environ.update(
     )
 )
 
-from hndesc.datasets.registry import read_registry
+from hndesc.datasets.registry import RECEIPT, read_registry
 from hndesc.descriptors import descriptor_module
 from hndesc.errors import HndescError
 from hndesc.global_descriptors import GLOBAL_DESCRIPTORS
@@ -98,16 +98,28 @@ wildcard_constraints:
 
 
 def registered(folder):
-    """Names of what is fetched to a folder, as a regular expression."""
-    return "|".join(
-        re.escape(name) for path, name in REGISTERED.items() if path == folder + name
-    )
+    """Names of what is yet to be fetched to a folder, as a regular expression.
+
+    What is there has no rule: neither --forceall nor a new mirror deletes it to fetch it again.
+    """
+    names = [
+        re.escape(name)
+        for path, name in REGISTERED.items()
+        if path == folder + name and not os.path.exists(path)
+    ]
+    return "|".join(names) or "(?!)"
 
 
 def folder(path, key):
     """A dataset's folder: made by a rule when it lies in data/demo or is registered, else it must be there."""
     path = os.path.normpath(path)
-    if path in REGISTERED or path.startswith(f"{DEMO}/"):
+    if path.startswith(f"{DEMO}/"):
+        return path
+    if path in REGISTERED:
+        if os.path.exists(path) and not os.path.exists(os.path.join(path, RECEIPT)):
+            raise WorkflowError(
+                f"config key {key}: '{path}' was not fetched by hndesc; to verify it: hndesc datasets get {REGISTERED[path]}"
+            )
         return path
     if not os.path.isdir(path):
         whole = [name for of, name in REGISTERED.items() if path.startswith(f"{of}/")]

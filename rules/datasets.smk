@@ -24,8 +24,8 @@ rule demo_data:
         "../workflow_scripts/demo_data.py"
 
 
-# What arrives is told by the registry and its checksums, not by the code that fetches it: no fingerprint, so that a
-# change of the code does not fetch gigabytes again. On the head node, as others often have no network.
+# What arrives is told by the registry and its checksums, not by the code that fetches it: no fingerprint. On the head
+# node, as others often have no network.
 rule get_dataset:
     output:
         folder=directory("data/{dataset}"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from hndesc.datasets.checksums import Checksums
 from hndesc.datasets.download import Arrived, Patience, download, locked
 from hndesc.datasets.layouts import verify_layout
-from hndesc.datasets.registry import Entry, RemoteFile, find_entry, read_registry
+from hndesc.datasets.registry import RECEIPT, Entry, RemoteFile, find_entry, read_registry
 from hndesc.datasets.unpack import is_archive, merge, unpack
 from hndesc.errors import HndescError
 from hndesc.files import write_json
@@ -19,7 +19,6 @@ logger = logging.getLogger(__name__)
 DATA = "data"
 CHECKSUMS = "checksums.tsv"
 DOWNLOADS = "downloads"
-RECEIPT = ".hndesc-dataset.json"
 _LEAST_BOUND = 4_000_000_000
 
 

@@ -249,11 +249,9 @@ class _Download:
         try:
             write_json(self.record, {"address": self.address, "validator": validator})
             with (
-                open(self.part, "r+b" if start else "wb") as stream,
+                open(self.part, "ab" if start else "wb") as stream,
                 tqdm(desc=self.file.name, total=total, initial=start, unit="B", unit_scale=True, disable=None) as bar,
             ):
-                stream.seek(start)
-                stream.truncate()
                 self._copy(response, stream.write, start, total, bar.update)
                 stream.flush()
                 os.fsync(stream.fileno())

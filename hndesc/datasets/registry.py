@@ -12,6 +12,7 @@ import yaml
 from hndesc.errors import HndescError
 
 REGISTRY = Path(__file__).with_name("registry.yaml")
+RECEIPT = ".hndesc-dataset.json"  # in the folder of a dataset that has been verified
 _HEX = frozenset("0123456789abcdef")
 _ENTRY = {"title", "page", "licence", "by_hand", "files", "move", "unpacked", "layout"}
 _FILE = {"addresses", "name", "size", "sha256", "shards", "into", "flatten", "strip"}

@@ -98,11 +98,10 @@ def test_permissions_of_the_archive_are_not_taken_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".zip", ".tar", ".tgz"])
 @pytest.mark.parametrize(
-    "name", ["../out.txt", "set/../../out.txt", "/tmp/hndesc-out.txt", "..\\out.txt", "C:\\out.txt", "set/.."]
+    "name", ["../out.txt", "set/../../out.txt", "{absolute}/out.txt", "..\\out.txt", "C:\\out.txt", "set/.."]
 )
 def test_no_path_leads_out(tmp_path: Path, refused, suffix: str, name: str) -> None:
-    refused(write(tmp_path / f"archive{suffix}", {name: b"x"}), "leads out")
-    assert not Path("/tmp/hndesc-out.txt").exists()
+    refused(write(tmp_path / f"archive{suffix}", {name.format(absolute=tmp_path): b"x"}), "leads out")
 
 
 @given(parts=st.lists(st.sampled_from(["..", ".", "a", "", "/", "\\", "b.txt"]), min_size=1, max_size=5))

@@ -128,8 +128,10 @@ def pair_queries(
     if absent:
         logger.warning("%s: %d listed photos are missing, '%s' first", scene.root, len(absent), absent[0])
     database, queries = ([name for name in part if name in photos] for part in (scene.database, queries))
-    if not database or not queries:
-        raise HndescError(f"{scene.root}: no photo of any {'query' if database else 'database image'}")
+    if not database:
+        raise HndescError(f"{scene.root}: no photo of any database image")
+    if not queries:
+        return []
     store = output.with_name(output.name + ".descriptors")
     names = [*database, *queries]
     describe_globally([photos[name] for name in names], store, descriptor, resize_max)

@@ -109,6 +109,15 @@ def test_missing_and_broken_photos_are_in_no_query_pair(make, tmp_path: Path, ca
     assert "2 listed photos are missing, 'db/1.jpg' first" in caplog.text and "db/2.jpg: skipped" in caplog.text
 
 
+def test_queries_without_any_photo_are_in_no_pair(make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    scene = make()
+    (scene.root / PAIRS).unlink()
+    add_photos(scene.root, frozenset(scene.queries))
+    list_pairs(scene.root, tmp_path / "pairs.txt", covisible=100, descriptor="color_gradient")
+    assert len(list(read_pairs(tmp_path / "pairs.txt"))) == 8 * 7 / 2
+    assert "7 listed photos are missing, 'query/day/cam/d0.jpg' first" in caplog.text
+
+
 def test_no_photo_at_all_is_an_error(make, tmp_path: Path) -> None:
     root = make().root
     (root / PAIRS).unlink()

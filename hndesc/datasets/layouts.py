@@ -8,6 +8,7 @@ from typing import Any
 from hndesc.benchmarks.ground_truth import dataset_photos, read_ground_truth
 from hndesc.benchmarks.localization.datasets import find_layout
 from hndesc.benchmarks.sequences import read_sequences
+from hndesc.benchmarks.tokyo247_views import read_views, view_photos
 from hndesc.errors import HndescError
 from hndesc.images import find_images, image_size
 from hndesc.photos import list_photos
@@ -69,6 +70,16 @@ def _localization(root: Path, database: int | None = None, queries: int | None =
     return f"{len(scene.database)} database images, {len(scene.queries)} queries, {len(scene.pairs)} pairs"
 
 
+def _tokyo247(root: Path, database: int | None = None, queries: int | None = None) -> str:
+    """Every photo that the lists name, and their positions."""
+    views = read_views(root)
+    _check_count(root, "database views", len(views.database), database)
+    _check_count(root, "queries", len(views.queries), queries)
+    for photo in view_photos(root):
+        image_size(photo.path)
+    return f"{len(views.database)} database views, {len(views.queries)} queries"
+
+
 def _photos(root: Path, least: int = 1) -> str:
     """At least so many photos, anywhere below."""
     found = len(find_images(root))
@@ -93,6 +104,7 @@ def _check_count(root: Path, what: str, found: int, expected: int | None) -> Non
 LAYOUTS: dict[str, Callable[..., str]] = {
     "hpatches": _hpatches,
     "retrieval": _retrieval,
+    "tokyo247": _tokyo247,
     "localization": _localization,
     "photos": _photos,
     "files": _files,

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import pickle
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hndesc.benchmarks.localization.posed import COLUMNS
 from hndesc.cli import main
 from hndesc.datasets import arrival
 from hndesc.datasets.arrival import get_dataset, list_datasets
 from hndesc.datasets.download import Patience
+from hndesc.datasets.layouts import verify_layout
 from hndesc.datasets.registry import read_registry
 from hndesc.errors import HndescError
 from tests.datasets.server import Server, serving
@@ -256,3 +259,48 @@ def test_command_line(get, server: Server, tmp_path: Path, capsys: pytest.Captur
     assert caught.value.code == 1
     message = capsys.readouterr().err.strip()
     assert "no dataset or weights named 'nothing'; there are: " in message and "\n" not in message
+
+
+def retrieval(root: Path) -> None:
+    (root / "jpg").mkdir(parents=True)
+    entry = {"bbx": [0, 0, 9, 9], "easy": [0], "hard": [1], "junk": []}
+    truth = {"imlist": ["a", "b"], "qimlist": ["q"], "gnd": [entry]}
+    (root / "gnd_tiny.pkl").write_bytes(pickle.dumps(truth, protocol=2))
+    for name in "abq":
+        (root / "jpg" / f"{name}.jpg").write_bytes(photo(0))
+
+
+def test_layout_of_retrieval(tmp_path: Path) -> None:
+    retrieval(tmp_path / "set")
+    layout = {"kind": "retrieval", "database": 2, "queries": 1}
+    assert verify_layout(tmp_path / "set", layout) == "2 database photos, 1 queries"
+    with pytest.raises(HndescError, match="2 database photos instead of 4993"):
+        verify_layout(tmp_path / "set", layout | {"database": 4993})
+    (tmp_path / "set" / "jpg" / "b.jpg").unlink()
+    with pytest.raises(HndescError, match=r"b\.jpg: no such image"):
+        verify_layout(tmp_path / "set", layout)
+
+
+def test_layout_of_localization(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    rows = ["\t".join(COLUMNS)]
+    for name in ("1.ppm", "2.ppm", "3.ppm"):
+        (tmp_path / "images" / name).write_bytes(photo(1))
+        camera = [16, 16, 20, 20, 8, 8, *np.eye(3).ravel(), 0, 0, 0]
+        rows.append("\t".join(map(str, [name, *camera])))
+    (tmp_path / "cameras.tsv").write_text("\n".join(rows) + "\n")
+    layout = {"kind": "localization", "database": 2, "queries": 1}
+    assert verify_layout(tmp_path, layout).startswith("2 database images, 1 queries")
+    (tmp_path / "images" / "2.ppm").unlink()
+    with pytest.raises(HndescError, match=r"image '2\.ppm' has a camera but no file"):
+        verify_layout(tmp_path, layout)
+
+
+def test_mistakes_in_a_layout_are_named(tmp_path: Path) -> None:
+    with pytest.raises(HndescError, match="unknown layout 'sculptures'; choose one of: hpatches, "):
+        verify_layout(tmp_path, {"kind": "sculptures"})
+    with pytest.raises(HndescError, match="layout 'photos' of the registry has wrong settings"):
+        verify_layout(tmp_path, {"kind": "photos", "most": 3})
+    (tmp_path / "one.ppm").write_bytes(photo(2))
+    with pytest.raises(HndescError, match="1 photos instead of at least 2"):
+        verify_layout(tmp_path, {"kind": "photos", "least": 2})

@@ -173,7 +173,18 @@ def _localization_figures(result: Result) -> list[Figure]:
             figures.append(
                 Figure(name=name, keys=("figures", condition, "recall", threshold), factor=100.0, digits=1, **look)
             )
-        for name, key, digits in (("m", "position", 3), ("\N{DEGREE SIGN}", "rotation", 2)):
-            keys = ("figures", condition, f"median_{key}_error")
-            figures.append(Figure(name=f"median ({name})", keys=keys, digits=digits, lower=True, **look))
-    return figures
+        medians = (
+            ("m", "position_error", 1.0, 3),
+            ("% of camera distance", "position_share", 100.0, 3),
+            ("\N{DEGREE SIGN}", "rotation_error", 1.0, 2),
+        )
+        for name, key, factor, digits in medians:
+            keys = ("figures", condition, f"median_{key}")
+            figures.append(Figure(name=f"median ({name})", keys=keys, factor=factor, digits=digits, lower=True, **look))
+    keys = ("figures", "map")
+    return [
+        *figures,
+        Figure("map", "points", (*keys, "points"), digits=0, block="map"),
+        Figure("map", "track length", (*keys, "mean_track_length"), digits=2, block="map"),
+        Figure("map", "reprojection error (px)", (*keys, "mean_reprojection_error"), lower=True, block="map"),
+    ]

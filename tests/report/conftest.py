@@ -25,8 +25,10 @@ def retrieval(scale: float) -> dict:
 def localization(scale: float) -> dict:
     day = {"queries": 10, "recall": {"0.25/2": 0.8 * scale, "0.5/5": 0.9 * scale, "5/10": 1.0}}
     day |= {"median_position_error": 0.02 / scale, "median_rotation_error": 0.3 / scale}
+    day["median_position_share"] = 0.004 / scale
+    built = {"points": 1000 * scale, "mean_track_length": 3.25, "mean_reprojection_error": None}
     counts = {"day": {"queries": 10, "localized": 9}, "night": {"queries": 4, "localized": 2}}
-    return {"figures": {"day": day, "localized": counts, "map": {}}, "failures": [{"name": "q", "reason": "x"}] * 3}
+    return {"figures": {"day": day, "localized": counts, "map": built}, "failures": [{"name": "q", "reason": "x"}] * 3}
 
 
 KINDS = {"hpatches": hpatches, "retrieval": retrieval, "localization": localization}

@@ -45,9 +45,12 @@ def test_localization(write_result) -> None:
     errors = {"q1": (0.1, 1.0), "q2": (0.3, 1.0), "q3": (9.0, 1.0)}
     figures = score(errors, {"q1": "day", "q2": "day", "q3": "night"}, 2.0)
     figures["localized"] = {name: {"queries": 2, "localized": 1} for name in ("day", "night")}
+    figures["map"] = {"points": 7, "mean_track_length": 2.5, "mean_reprojection_error": 0.5}
     values = table(write_result("localization", change=lambda record: record.update(figures=figures)))
     assert values["day queries", "0.25 m, 2\N{DEGREE SIGN} (%)"] == 50
     assert values["day queries", "0.5 m, 5\N{DEGREE SIGN} (%)"] == 100
     assert values["day queries", "median (m)"] == pytest.approx(0.2)
     assert values["night queries", "5 m, 10\N{DEGREE SIGN} (%)"] == 0
     assert values["day queries", "localized (%)"] == 50
+    assert values["day queries", "median (% of camera distance)"] == pytest.approx(10)
+    assert values["map", "track length"] == 2.5

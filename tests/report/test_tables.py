@@ -65,7 +65,7 @@ def all_results(write_result) -> tuple[list[Path], list[str], list[str]]:
 def test_html_shows_every_figure_the_best_bold_and_the_difference(all_results, outputs) -> None:
     write_tables(*all_results, **outputs, note="Numbers of a <toy>.")
     page = Page(outputs["html"].read_text())
-    accuracy, homographies, retrieval, day, night = page.tables
+    accuracy, homographies, retrieval, day, night, built = page.tables
     assert accuracy[0] == ["descriptor", "MMA@1 px", "MMA@3 px", "MMA@5 px"]
     assert accuracy[1] == ["v", "i", "avg"] * 3
     assert accuracy[2] == ["trained", "0.050", "0.070", "0.060", "0.150", "0.210", "0.180", "0.250", "0.350", "0.300"]
@@ -75,9 +75,18 @@ def test_html_shows_every_figure_the_best_bold_and_the_difference(all_results, o
     assert homographies[2][1:4] == ["0.500", "0.700", "0.610"]
     assert retrieval[3] == ["initial", "72.00", "56.00", DASH, "60.00", "50.00", DASH]
     assert retrieval[5][1:4] == ["+18.00", "+14.00", DASH]
-    assert day[1][1:] == ["0.25 m, 2° (%)", "0.5 m, 5° (%)", "5 m, 10° (%)", "median (m)", "median (°)"]
-    assert day[2] == ["trained", "90.0", "80.0", "90.0", "100.0", "0.020", "0.30"]
-    assert day[4] == ["sift", "90.0", "88.0*", "99.0*", "100.0", "0.018*", "0.27*"]
+    assert day[1][1:] == [
+        "0.25 m, 2° (%)",
+        "0.5 m, 5° (%)",
+        "5 m, 10° (%)",
+        *(f"median ({unit})" for unit in ("m", "% of camera distance", "°")),
+    ]
+    assert day[2] == ["trained", "90.0", "80.0", "90.0", "100.0", "0.020", "0.400", "0.30"]
+    assert day[4] == ["sift", "90.0", "88.0*", "99.0*", "100.0", "0.018*", "0.364*", "0.27*"]
+    assert built[:3] == [
+        ["descriptor", "map"], ["points", "track length", "reprojection error (px)"],
+        ["trained", "1000", "3.25", DASH],
+    ]  # fmt: skip
     assert day[5][5] == MINUS + "0.005"
     assert night == [
         ["descriptor", "night queries"], ["localized (%)"],
@@ -99,7 +108,7 @@ def test_csv_has_a_line_for_each_figure(all_results, outputs) -> None:
     write_tables(*all_results, **outputs)
     with open(outputs["table"], newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == 3 * (18 + 6 + 7)
+    assert len(rows) == 3 * (18 + 6 + 8 + 3)
     values = {(r["benchmark"], r["descriptor"], r["group"], r["figure"]): r["value"] for r in rows}
     assert len(values) == len(rows)
     assert values["my_hpatches", "sift", "MMA@3 px", "avg"] == "0.198"

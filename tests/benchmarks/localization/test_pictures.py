@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from hndesc.benchmarks.localization.colmap import to_camera
+from hndesc.benchmarks.localization.datasets import read_scene
 from hndesc.benchmarks.localization.scene import Intrinsics, Pose
 from hndesc.errors import HndescError
 from hndesc.images import read_image, write_image
 from hndesc.report import localization
-from hndesc.report.localization import plot_errors, plot_localization
+from hndesc.report.localization import plot_errors, plot_localization, plot_model
 from hndesc.report.matches import Matches
 
 from .synthetic import FOCAL, HEIGHT, WIDTH, Mapped, look_at, make_scene, map_scene
@@ -93,6 +94,14 @@ def test_without_truth_there_are_no_errors(mapped: Mapped, drawn, tmp_path: Path
     (tmp_path / "none.json").write_text('{"kind": "localization", "per_query": {"a": {}}}')
     with pytest.raises(HndescError, match="no query in the results has a known truth"):
         plot_errors([tmp_path / "none.json"], tmp_path / "errors.png", ["one"])
+
+
+def test_a_scene_without_points_or_poses_still_has_its_picture(mapped: Mapped, tmp_path: Path) -> None:
+    record = mapped.localize(tmp_path)
+    for query in record["per_query"].values():
+        query["pose_of"] = "db/0.jpg"
+    plot_model(read_scene(mapped.scene.root), record["per_query"], np.array([]), tmp_path / "model.png")
+    assert read_image(tmp_path / "model.png").std() > 5
 
 
 def test_above_is_where_the_tops_of_the_photos_point() -> None:

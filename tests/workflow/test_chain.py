@@ -99,7 +99,7 @@ def test_a_changed_training_setting_retrains(finished: Checkout, tmp_path: Path)
 
 
 def test_editing_the_plots_redraws_and_retrains_nothing(spare: Checkout) -> None:
-    spare.edit("hndesc/report/curves.py", 'set_ylabel("MMA")', 'set_ylabel("accuracy")')
+    spare.edit("hndesc/report/curves.py", "threshold (px)", "threshold (pixels)")
     jobs = spare.jobs("all")
     assert {"plot_mma", "plot_training", "report"} <= set(jobs)
     assert not (HEAVY | SCORES) & set(jobs)

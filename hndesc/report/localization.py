@@ -86,7 +86,8 @@ def plot_model(scene: Scene, queries: Mapping[str, Mapping], points: np.ndarray,
     ground = _ground(list(scene.poses.values()))
     poses = {name: Pose.from_quaternion(query["pose"][:4], query["pose"][4:]) for name, query in queries.items()}
     found = [name for name, query in queries.items() if not query["pose_of"]]
-    centers = np.array([pose.center() for pose in [*scene.poses.values(), *(poses[name] for name in found)]])
+    # Poses that are far off must not make the rest a dot: the picture ends where cameras are known to be.
+    centers = np.array([pose.center() for pose in [*scene.poses.values(), *scene.truth.values()]])
     length = 0.06 * np.ptp(centers @ ground.T, axis=0).max()
     with figure(output, 8.0, 7.0) as drawing:
         axes = drawing.subplots()
@@ -138,7 +139,7 @@ def _draw_truth(axes: Axes, scene: Scene, poses: Mapping[str, Pose], found: Sequ
 
 
 def _limit(axes: Axes, points: np.ndarray, centers: np.ndarray) -> None:
-    """Show all cameras and nearly all points: a few far ones would make the rest a dot."""
+    """Show all cameras that are known and nearly all points."""
     low, high = np.percentile(points, [5, 95], axis=0)
     low, high = np.minimum(low, centers.min(axis=0)), np.maximum(high, centers.max(axis=0))
     margin = 0.08 * max(float((high - low).max()), 1e-9)

@@ -104,6 +104,22 @@ def test_a_scene_without_points_or_poses_still_has_its_picture(mapped: Mapped, t
     assert read_image(tmp_path / "model.png").std() > 5
 
 
+def test_a_pose_that_is_far_off_does_not_change_the_frame(mapped: Mapped, monkeypatch, tmp_path: Path) -> None:
+    record = mapped.localize(tmp_path)
+    frames = []
+    limit = localization._limit
+
+    def keep(axes, *arguments) -> None:
+        limit(axes, *arguments)
+        frames.append((axes.get_xlim(), axes.get_ylim()))
+
+    monkeypatch.setattr(localization, "_limit", keep)
+    for shift in (0.0, 1e4):
+        next(iter(record["per_query"].values()))["pose"][4] += shift
+        plot_model(read_scene(mapped.scene.root), record["per_query"], mapped.scene.points, tmp_path / "model.png")
+    assert frames[0] == frames[1] and np.ptp(frames[0]) < 40
+
+
 def test_above_is_where_the_tops_of_the_photos_point() -> None:
     poses = [Pose(np.eye(3), np.zeros(3)), look_at(np.array([1.0, 0, 0]), np.array([1.0, 0, 5]), 0)]
     # Cameras that look along z with y downwards: right is x, ahead is up in the picture.

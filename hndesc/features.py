@@ -96,10 +96,14 @@ class FeatureReader:
     def __contains__(self, name: str) -> bool:
         return f"{name}/keypoints" in self._file
 
+    def reason(self, name: str) -> str | None:
+        """Return why an image has no features, as the file tells it; None where it does not."""
+        return self._walk(lambda file: file[name].attrs.get(_FAILED) if name in file else None)
+
     def read(self, name: str) -> Features:
         """Read the features of one image; a missing, cut-short or malformed entry is a HndescError."""
         if name not in self:
-            reason = self._file[name].attrs.get(_FAILED) if name in self._file else None
+            reason = self.reason(name)
             cause = f"failed at extraction: {reason}" if reason else "was it made from another set of images?"
             raise HndescError(f"{self.path}: no features of '{name}' ({cause})")
         try:

@@ -34,14 +34,15 @@ class DescribedImages(FeatureReader):
 
     def __init__(self, path: str | os.PathLike, names: Sequence[str]) -> None:
         super().__init__(path)
-        failed = self.failed
-        missing = [name for name in names if name not in self and name not in failed]
+        # Only what is needed is looked up: large files hold many images more.
+        absent = {name: self.reason(name) for name in names if name not in self}
+        missing = [name for name, reason in absent.items() if reason is None]
         if missing:
             raise HndescError(
                 f"{self.path}: no features of {len(missing)} of {len(names)} images, '{missing[0]}' first; "
                 "extract the features of this dataset"
             )
-        self.lost = {name: failed[name] for name in names if name in failed}
+        self.lost = absent
 
     def read(self, name: str) -> Features:
         """Read the features of one image; an entry without descriptors is a HndescError."""

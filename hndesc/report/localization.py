@@ -98,7 +98,7 @@ def plot_model(scene: Scene, queries: Mapping[str, Mapping], points: np.ndarray,
         _draw_cameras(axes, [poses[name] for name in found], ground, length, COLOURS[2], "localised queries")
         _draw_truth(axes, scene, poses, found, ground)
         _limit(axes, points @ ground.T if len(points) else centers @ ground.T, centers @ ground.T)
-        axes.set_aspect("equal")
+        axes.set(aspect="equal", xlabel="right (units of the scene)", ylabel="forward (units of the scene)")
         axes.legend(loc="upper right")
 
 

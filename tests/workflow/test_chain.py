@@ -121,3 +121,12 @@ def test_editing_the_loss_retrains_but_detects_nothing_again(spare: Checkout) ->
 def test_editing_a_backbone_that_is_not_in_use_runs_nothing(spare: Checkout) -> None:
     spare.edit("hndesc/models/caps.py", "import torch\n", "import torch\n\nUNUSED = 1\n")
     assert spare.jobs("all") == {}
+
+
+def test_coarse_to_fine_training_uses_the_neighbours(spare: Checkout, tmp_path: Path) -> None:
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(TINY.read_text().replace("training:\n", "training:\n  loss: {negatives: in_batch_global}\n"))
+    spare.run("results/training/model.safetensors", configfile=changed)
+    assert spare.path("results/neighbours/training.tsv").read_text().startswith("photo\tneighbour\tsimilarity\n")
+    card = json.loads(spare.path("results/training/model.json").read_text())
+    assert card["settings"]["loss"]["negatives"] == "in_batch_global"

@@ -19,17 +19,22 @@ from tests.workflow.conftest import make_checkout
 
 pytestmark = pytest.mark.workflow
 
-NAMES = ("hpatches", "roxford5k", "rparis6k", "aachen")
+NAMES = ("hpatches", "roxford5k", "rparis6k", "aachen_v11")
+PAPER = "config/paper.yaml"
 CONFIG = """
 datasets: {{registry: tiny.yaml, mirrors: ["{dead}", "{mirror}"], checksums: sums.tsv}}
+keypoints: {{detector: sift, weights: null}}
 descriptors: [sift]
 neighbours: {{descriptor: color_gradient}}
-benchmarks:
-  - {{name: hpatches, kind: hpatches, dataset: data/hpatches-sequences-release}}
-  - {{name: roxford5k, kind: retrieval, dataset: data/roxford5k, settings: {{estimator: magsac}}}}
-  - {{name: rparis6k, kind: retrieval, dataset: data/rparis6k, settings: {{estimator: magsac}}}}
-  - {{name: aachen, kind: localization, dataset: data/aachen-v1.1, max_keypoints: 1000}}
 """
+
+
+def test_the_papers_chain_can_be_planned_without_its_data(tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path / "hndesc")
+    for overlays in ([PAPER], [PAPER, "config/paper-r2d2.yaml"]):
+        jobs = checkout.jobs("all", "--configfile", *overlays, configfile=None)
+        assert jobs["get_dataset"] == len(NAMES) + 1 and jobs["get_weights"] >= 1 and jobs["train"] == 1
+        assert jobs["publish"] == len(NAMES)
 
 
 @pytest.mark.timeout(900)
@@ -49,9 +54,10 @@ def test_from_archives_to_scores(tmp_path: Path) -> None:
         overlay = tmp_path / "overlay.yaml"
         overlay.write_text(CONFIG.format(dead=server.address("403"), mirror=server.address("cut")))
         checkout.path("tiny.yaml").write_text(tiny_registry(REGISTRY, files, counts))
-        checkout.run(*scores, configfile=overlay)
+        arguments = [*scores, "--configfile", PAPER, str(overlay)]
+        checkout.run(*arguments, configfile=None)
         asked = len(server.requests)
-        assert checkout.jobs(*scores, configfile=overlay) == {} and len(server.requests) == asked
+        assert checkout.jobs(*arguments, configfile=None) == {} and len(server.requests) == asked
     for name in NAMES:
         record = json.loads(checkout.path(f"results/{name}.json").read_text())
         assert record["figures"], name

@@ -54,6 +54,26 @@ def test_equals_one_whole_product_over_several_blocks():
     assert mutual_nearest(a, b).tolist() == expected
 
 
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (1, 40), (40, 1), (255, 40), (256, 40), (257, 40), (513, 300)])
+def test_equals_brute_force_at_the_borders_of_blocks(n, m):
+    # Whole numbers: no rounding, and ties within a block and across blocks.
+    a, b = (np.random.default_rng(count).integers(-3, 4, (count, 5)).astype(np.float32) for count in (n, m))
+    assert mutual_nearest(a, b).tolist() == brute_force(a, b)
+
+
+@pytest.mark.parametrize("copy", [1, 255, 256, 599])
+def test_of_equal_rows_the_first_is_matched(copy):
+    a = unit(600, 32, 0)
+    a[copy] = a[0]
+    expected = [[i, i] for i in range(600) if i != copy]
+    assert mutual_nearest(a, a).tolist() == expected
+
+
+def test_a_row_that_ties_but_prefers_another_column_keeps_the_pair_from_a_later_row():
+    a = np.array([[1, 1], [0, 1]], np.float32)
+    assert mutual_nearest(a, np.eye(2, dtype=np.float32)).tolist() == brute_force(a, np.eye(2)) == [[0, 0]]
+
+
 def test_swapping_sides_swaps_the_pairs():
     a, b = unit(300, 8, 0), unit(400, 8, 1)
     assert sorted(mutual_nearest(b, a)[:, ::-1].tolist()) == mutual_nearest(a, b).tolist()

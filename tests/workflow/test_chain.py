@@ -62,7 +62,7 @@ def test_report_is_one_file_with_the_pictures_and_says_demo(finished: Checkout) 
 def test_training_wrote_its_course(finished: Checkout) -> None:
     with open(finished.path("results/training/history.csv"), newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert int(rows[-1]["step"]) == 12
+    assert int(rows[-1]["step"]) == 24
     assert list(finished.path("results/training/state").rglob("events.out.tfevents.*"))
 
 

@@ -1,6 +1,7 @@
 """A training that is killed goes on where it was, and ends with the weights of one that never was."""
 
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -20,18 +21,18 @@ def test_killed_training_resumes_to_the_same_weights(finished: Checkout, tmp_pat
     for path in checkout.path("results/training").rglob("*"):
         if path.is_file():
             path.unlink()
-    _kill_at_first_saved_state(checkout)
+    _kill_early(checkout)
     assert not checkout.path(MODEL).exists() and checkout.path("results/training/state/state.pt").exists()
 
     checkout.run("--unlock")
     checkout.run(MODEL)
     log = checkout.path("results/logs/train.log").read_text()
-    assert "training goes on from step 6" in log, log
+    assert re.search(r"training goes on from step (2|4|6|8|10),", log), log
     assert checkout.path(MODEL).read_bytes() == whole
 
 
-def _kill_at_first_saved_state(checkout: Checkout) -> None:
-    """Run the training and kill -9 everything when the log tells of the validation half way."""
+def _kill_early(checkout: Checkout) -> None:
+    """Run the training and kill -9 everything when the log tells of the first validation after a saved state."""
     command = checkout.command(MODEL, "--configfile", str(TINY))
     process = subprocess.Popen(
         command,
@@ -44,7 +45,7 @@ def _kill_at_first_saved_state(checkout: Checkout) -> None:
     )
     assert process.stdout is not None
     for line in process.stdout:
-        if "step 6: validation" in line:
+        if "step 4: validation" in line:
             break
     os.killpg(process.pid, signal.SIGKILL)
     process.stdout.close()

@@ -18,11 +18,12 @@ import numpy as np
 
 from hndesc.errors import HndescError
 from hndesc.files import atomic_path
+from hndesc.hdf5 import BROKEN, open_hdf5, open_part, part_of
 
 _FAILED = "failed"
 _OWN = ("keypoints", "scores", "descriptors", "image_size")
 # What h5py raises on damaged files, and numpy on values of another form.
-_BROKEN = (OSError, KeyError, RuntimeError, ValueError)
+_BROKEN = (*BROKEN, ValueError)
 
 T = TypeVar("T")
 
@@ -60,12 +61,7 @@ class FeatureReader:
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
-            raise HndescError(f"{self.path}: no such feature file")
-        try:
-            self._file = h5py.File(self.path, "r")
-        except OSError as error:
-            raise HndescError(f"{self.path}: not a complete HDF5 file ({error}); delete it and make it again") from None
+        self._file = open_hdf5(self.path, "feature file")
 
     def __enter__(self) -> Self:
         return self
@@ -173,25 +169,7 @@ class FeatureWriter:
 
     def __init__(self, path: str | os.PathLike, settings: Mapping) -> None:
         self.path = Path(path)
-        self.part = self.path.with_name(self.path.name + ".part")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._settings = json.dumps(settings, sort_keys=True)
-        self._file = self._open()
-
-    def _open(self) -> h5py.File:
-        if self.part.exists():
-            try:
-                file = h5py.File(self.part, "r+")
-                if file.attrs.get("settings") == self._settings:
-                    _names(file)
-                    return file
-                file.close()
-            except _BROKEN:
-                pass  # cut short by a kill in the middle of a write: start anew
-            self.part.unlink()
-        file = h5py.File(self.part, "w")
-        file.attrs["settings"] = self._settings
-        return file
+        self._file = open_part(self.path, settings=json.dumps(settings, sort_keys=True))
 
     def __enter__(self) -> Self:
         return self
@@ -199,7 +177,7 @@ class FeatureWriter:
     def __exit__(self, kind: type | None, *_: object) -> None:
         self._file.close()
         if kind is None:
-            os.replace(self.part, self.path)
+            os.replace(part_of(self.path), self.path)
 
     def __contains__(self, name: str) -> bool:
         return name in self._file and bool(self._file[name].attrs.get("complete"))

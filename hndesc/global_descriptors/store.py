@@ -6,7 +6,7 @@ A photo that could not be read has a group with the attribute `failed` (the reas
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from hndesc.errors import HndescError, ImageError
 from hndesc.global_descriptors import GlobalDescriptor, load_global_descriptor
+from hndesc.hdf5 import open_hdf5, open_part, part_of
 from hndesc.images import resize_longest
 from hndesc.photos import Photo
 
@@ -43,23 +44,20 @@ def describe_globally(
     """
     output = Path(output)
     model = load_global_descriptor(descriptor, weights)
-    part = output.with_name(output.name + ".part")
-    with _open(part, {**model.settings, "resize_max": resize_max}) as file:
+    settings = json.dumps({**model.settings, "resize_max": resize_max}, sort_keys=True)
+    with open_part(output, settings=settings) as file:
         for photo in tqdm(photos, desc="photos described", disable=None):
             if f"{photo.name}/global_descriptor" not in file:
                 _describe(photo, model, resize_max, file)
         if not any(f"{photo.name}/global_descriptor" in file for photo in photos):
             raise HndescError(f"none of {len(photos)} photos can be read, '{photos[0].path}' first; see the warnings")
-    os.replace(part, output)
+    os.replace(part_of(output), output)
 
 
 def stored_names(path: str | os.PathLike) -> list[str]:
     """Return the names of all photos in a file of global descriptors, failed ones as well."""
-    try:
-        with h5py.File(path, "r") as file:
-            return list(_walk(file))
-    except OSError as error:
-        raise HndescError(f"{path}: not a complete file of global descriptors ({error}); make it again") from None
+    with open_hdf5(path, "file of global descriptors") as file:
+        return list(_walk(file))
 
 
 def _walk(folder: h5py.Group, prefix: str = "") -> Iterator[str]:
@@ -76,11 +74,8 @@ def read_global(path: str | os.PathLike, names: Sequence[str]) -> tuple[np.ndarr
     Returns:
         float32 N x D, a row a name, NaN for photos that failed; those photos with the reason; what made the file.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise HndescError(f"{path}: no such file of global descriptors")
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path, "file of global descriptors") as file:
             missing = [name for name in names if name not in file]
             if missing:
                 raise HndescError(f"{path}: no global descriptor of '{missing[0]}'; make the file from this dataset")
@@ -92,21 +87,6 @@ def read_global(path: str | os.PathLike, names: Sequence[str]) -> tuple[np.ndarr
     dimension = len(next(iter(vectors.values()), ()))
     nothing = np.full(dimension, np.nan, np.float32)
     return np.stack([vectors.get(name, nothing) for name in names]).astype(np.float32), failed, settings
-
-
-def _open(part: Path, settings: Mapping) -> h5py.File:
-    part.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(settings, sort_keys=True)
-    try:
-        file = h5py.File(part, "r+")
-        if file.attrs.get("settings") == text:
-            return file
-        file.close()
-    except OSError:
-        pass  # none yet, or cut short by a kill in the middle of a write
-    file = h5py.File(part, "w")
-    file.attrs["settings"] = text
-    return file
 
 
 def _describe(photo: Photo, model: GlobalDescriptor, resize_max: int | None, file: h5py.File) -> None:

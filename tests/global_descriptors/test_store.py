@@ -107,5 +107,5 @@ def test_missing_cut_short_and_foreign_files_are_named(photos, model, tmp_path):
     with pytest.raises(HndescError, match=r"g\.h5: no global descriptor of 'other\.png'"):
         read_global(path, ["sub/0.png", "other.png"])
     path.write_bytes(path.read_bytes()[:900])
-    with pytest.raises(HndescError, match=r"g\.h5: not a complete file"):
+    with pytest.raises(HndescError, match=r"g\.h5: not a complete HDF5 file"):
         read_global(path, ["sub/0.png"])

@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
-import h5py
 import numpy as np
 from tqdm import tqdm
 
@@ -21,6 +20,7 @@ from hndesc.benchmarks.common import DescribedImages, workers
 from hndesc.benchmarks.localization.datasets import read_scene
 from hndesc.errors import HndescError
 from hndesc.features import Features
+from hndesc.hdf5 import BROKEN, open_hdf5, open_part, part_of
 from hndesc.matching import match_features
 
 logger = logging.getLogger(__name__)
@@ -103,23 +103,8 @@ class MatchWriter:
 
     def __init__(self, path: Path, settings: Mapping, missing: Mapping[str, str], source: str = "") -> None:
         self.path = Path(path)
-        self.part = self.path.with_name(self.path.name + ".part")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._settings = json.dumps(settings, sort_keys=True)
-        self._source = source
-        self._file = self._resume() or h5py.File(self.part, "w")
-        self._file.attrs.update(settings=self._settings, source=source, missing=json.dumps(dict(missing)))
-
-    def _resume(self) -> h5py.File | None:
-        try:
-            file = h5py.File(self.part, "r+")
-            file.visititems(lambda *_: None)  # opens every entry
-        except (OSError, KeyError, RuntimeError):
-            return None  # none yet, or cut short by a kill in the middle of a write
-        if (file.attrs.get("settings"), file.attrs.get("source")) == (self._settings, self._source):
-            return file
-        file.close()
-        return None
+        self._file = open_part(self.path, settings=json.dumps(settings, sort_keys=True), source=source)
+        self._file.attrs["missing"] = json.dumps(dict(missing))
 
     def __enter__(self) -> Self:
         return self
@@ -130,7 +115,7 @@ class MatchWriter:
             del self._file.attrs["source"]
         self._file.close()
         if kind is None:
-            os.replace(self.part, self.path)
+            os.replace(part_of(self.path), self.path)
 
     def __contains__(self, pair: tuple[str, str]) -> bool:
         key = _key(*pair)
@@ -155,12 +140,7 @@ class MatchReader:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
-            raise HndescError(f"{self.path}: no such match file")
-        try:
-            self._file = h5py.File(self.path, "r")
-        except OSError as error:
-            raise HndescError(f"{self.path}: not a complete HDF5 file ({error}); delete it and make it again") from None
+        self._file = open_hdf5(self.path, "match file")
 
     def __enter__(self) -> Self:
         return self
@@ -184,7 +164,7 @@ class MatchReader:
             if key in self._file:
                 try:
                     matches = self._file[key]["matches0"][()].astype(np.int64)
-                except (OSError, KeyError, RuntimeError) as error:
+                except BROKEN as error:
                     raise HndescError(f"{self.path}: pair '{key}' is broken ({error}); make the file again") from None
                 rows = np.flatnonzero(matches >= 0)
                 return np.stack([rows, matches[rows]], axis=1)[:, ::order]

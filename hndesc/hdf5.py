@@ -1,0 +1,56 @@
+"""HDF5 files: opening them for reading, and filling them so that an interrupted run goes on where it stopped."""
+
+import os
+from pathlib import Path
+
+import h5py
+
+from hndesc.errors import HndescError
+
+# What h5py raises on a file that was cut short.
+BROKEN = (OSError, KeyError, RuntimeError)
+
+
+def open_hdf5(path: str | os.PathLike, what: str) -> h5py.File:
+    """Open a file for reading.
+
+    Args:
+        path: of the file.
+        what: the kind of file, for the message.
+
+    Raises:
+        HndescError: no such file, or not a complete one.
+    """
+    if not Path(path).is_file():
+        raise HndescError(f"{path}: no such {what}")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise HndescError(f"{path}: not a complete HDF5 file ({error}); delete it and make it again") from None
+
+
+def part_of(path: Path) -> Path:
+    """Return the name under which `path` is filled."""
+    return path.with_name(path.name + ".part")
+
+
+def open_part(path: Path, **attributes: str) -> h5py.File:
+    """Open the part file of `path` for writing.
+
+    One that an interrupted run left is gone on with when its attributes are the same and every entry can be opened;
+    else it is begun anew.
+    """
+    part = part_of(path)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file = h5py.File(part, "r+")
+        if {name: file.attrs.get(name) for name in attributes} == attributes:
+            file.visititems(lambda *_: None)
+            return file
+        file.close()
+    except BROKEN:
+        pass  # none yet, or cut short by a kill in the middle of a write
+    part.unlink(missing_ok=True)
+    file = h5py.File(part, "w")
+    file.attrs.update(attributes)
+    return file

@@ -18,7 +18,7 @@ import numpy as np
 
 from hndesc.errors import HndescError
 from hndesc.files import atomic_path
-from hndesc.hdf5 import BROKEN, open_hdf5, open_part, part_of
+from hndesc.hdf5 import BROKEN, Reader, open_part, part_of
 
 _FAILED = "failed"
 _OWN = ("keypoints", "scores", "descriptors", "image_size")
@@ -56,23 +56,10 @@ class Features:
         return Features(self.keypoints[rows], self.image_size, self.scores[rows], descriptors, extra)
 
 
-class FeatureReader:
+class FeatureReader(Reader):
     """Read a feature file; use as a context manager."""
 
-    def __init__(self, path: str | os.PathLike) -> None:
-        self.path = Path(path)
-        self._file = open_hdf5(self.path, "feature file")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    @property
-    def settings(self) -> dict:
-        """What made the file; empty for files of other programs."""
-        return json.loads(self._file.attrs.get("settings", "{}"))
+    what = "feature file"
 
     @property
     def failed(self) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """HDF5 files: opening them for reading, and filling them so that an interrupted run goes on where it stopped."""
 
+import json
 import os
 from pathlib import Path
+from typing import ClassVar, Self
 
 import h5py
 
@@ -27,6 +29,27 @@ def open_hdf5(path: str | os.PathLike, what: str) -> h5py.File:
         return h5py.File(path, "r")
     except OSError as error:
         raise HndescError(f"{path}: not a complete HDF5 file ({error}); delete it and make it again") from None
+
+
+class Reader:
+    """Read a file whose attribute `settings` (JSON) says what made it; use as a context manager."""
+
+    what: ClassVar[str] = "HDF5 file"
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = Path(path)
+        self._file = open_hdf5(self.path, self.what)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def settings(self) -> dict:
+        """What made the file; empty for files of other programs."""
+        return json.loads(self._file.attrs.get("settings", "{}"))
 
 
 def part_of(path: Path) -> Path:

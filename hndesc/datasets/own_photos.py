@@ -1,6 +1,5 @@
 """Own photos, listed once: each is read to its end, broken ones are left out, and of exact copies one is kept."""
 
-import csv
 import logging
 import os
 import shutil
@@ -59,12 +58,6 @@ def list_own_photos(photos: str | os.PathLike, output: str | os.PathLike, *, thr
     shutil.rmtree(output, ignore_errors=True)
     os.replace(part, output)
     logger.info("%d photos in %s, %d left out", len(rows), output, len(left_out))
-
-
-def read_list(folder: str | os.PathLike) -> list[dict[str, str]]:
-    """Read `images.tsv` of a folder that `list_own_photos` made: a dictionary a photo."""
-    with open(Path(folder) / TABLE, encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def _look(path: Path) -> tuple[int, int, str] | str:

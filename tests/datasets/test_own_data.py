@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hndesc.datasets.own_photos import LEFT_OUT, list_own_photos, read_list
+from hndesc.datasets.own_photos import LEFT_OUT, TABLE, list_own_photos
 from hndesc.errors import HndescError
 from hndesc.images import find_images, read_image
 
@@ -19,6 +19,11 @@ def write(path: Path, width: int, height: int, seed: int = 0, **options) -> None
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path, **options)
+
+
+def read_list(folder: Path) -> list[dict[str, str]]:
+    with open(folder / TABLE, encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def left_out(folder: Path) -> dict[str, str]:

@@ -20,7 +20,7 @@ from hndesc.benchmarks.common import DescribedImages, workers
 from hndesc.benchmarks.localization.datasets import read_scene
 from hndesc.errors import HndescError
 from hndesc.features import Features
-from hndesc.hdf5 import BROKEN, open_hdf5, open_part, part_of
+from hndesc.hdf5 import BROKEN, Reader, open_part, part_of
 from hndesc.matching import match_features
 
 logger = logging.getLogger(__name__)
@@ -135,23 +135,10 @@ class MatchWriter:
         self._file.flush()
 
 
-class MatchReader:
+class MatchReader(Reader):
     """Read a match file of this package or of hloc; use as a context manager."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
-        self._file = open_hdf5(self.path, "match file")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    @property
-    def settings(self) -> dict:
-        """What made the file; empty for files of other programs."""
-        return json.loads(self._file.attrs.get("settings", "{}"))
+    what = "match file"
 
     @property
     def missing(self) -> dict[str, str]:

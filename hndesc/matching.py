@@ -6,7 +6,7 @@ import numpy as np
 from hndesc.errors import HndescError
 from hndesc.features import Features
 
-ESTIMATORS = {"ransac": cv2.RANSAC, "magsac": cv2.USAC_MAGSAC}
+ESTIMATORS = ("ransac", "magsac", "poselib")
 # Entries of one block of similarities: 32 MB, so that 20,000 x 20,000 descriptors never stand in memory at once.
 _BLOCK = 8_000_000
 
@@ -75,7 +75,8 @@ def estimate_homography(
         threshold: largest reprojection error of an inlier, pixels of the second image.
         iterations: most samples to draw.
         confidence: probability of having drawn a sample without outliers at which drawing ends.
-        estimator: "ransac" or "magsac" (MAGSAC++ as OpenCV has it).
+        estimator: "ransac" (OpenCV's, the published one), "magsac" (MAGSAC++ as OpenCV has it; Barath et al., CVPR
+            2020) or "poselib" (PoseLib's LO-RANSAC with non-linear refinement; it draws at least 1000 samples).
 
     Returns:
         H (3 x 3 float64, H[2, 2] = 1) and the mask of inliers (K bool); None and no inlier for fewer than four
@@ -87,17 +88,43 @@ def estimate_homography(
     if len(p1) < 4:
         return failure
     p1, p2 = (np.ascontiguousarray(points, dtype=np.float64) for points in (p1, p2))
+    if estimator == "poselib":
+        homography, inliers = _poselib(p1, p2, threshold, iterations, confidence)
+    else:
+        method = cv2.RANSAC if estimator == "ransac" else cv2.USAC_MAGSAC
+        homography, inliers = _opencv(p1, p2, threshold, iterations, confidence, method)
+    if homography is None or not np.isfinite(homography).all() or homography[2, 2] == 0:
+        return failure
+    if _on_a_line(p1[inliers]) or _on_a_line(p2[inliers]):
+        return failure
+    return homography / homography[2, 2], inliers
+
+
+def _opencv(
+    p1: np.ndarray, p2: np.ndarray, threshold: float, iterations: int, confidence: float, method: int
+) -> tuple[np.ndarray | None, np.ndarray | None]:
     cv2.setRNGSeed(0)
     try:
-        homography, mask = cv2.findHomography(
-            p1, p2, ESTIMATORS[estimator], threshold, maxIters=iterations, confidence=confidence
-        )
+        homography, mask = cv2.findHomography(p1, p2, method, threshold, maxIters=iterations, confidence=confidence)
     except cv2.error:  # some builds raise on degenerate points instead of returning nothing
-        return failure
-    if homography is None or not np.isfinite(homography).all():
-        return failure
-    inliers = mask.reshape(-1).astype(bool)
-    return failure if _on_a_line(p1[inliers]) or _on_a_line(p2[inliers]) else (homography, inliers)
+        return None, None
+    return homography, None if homography is None else mask.reshape(-1).astype(bool)
+
+
+def _poselib(
+    p1: np.ndarray, p2: np.ndarray, threshold: float, iterations: int, confidence: float
+) -> tuple[np.ndarray | None, np.ndarray]:
+    import poselib
+
+    options = {
+        "max_reproj_error": threshold,
+        "max_iterations": iterations,
+        "min_iterations": min(1000, iterations),
+        "success_prob": confidence,
+        "seed": 0,
+    }
+    homography, info = poselib.estimate_homography(p1, p2, options)
+    return homography, np.array(info["inliers"], bool)
 
 
 def _on_a_line(points: np.ndarray) -> bool:

@@ -72,7 +72,7 @@ def _strip_docstrings(tree: ast.Module) -> None:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, hndesc and the libraries that figures depend on."""
-    libraries = ("hndesc", "numpy", "opencv-python-headless", "pycolmap", "torch")
+    libraries = ("hndesc", "numpy", "opencv-python-headless", "poselib", "pycolmap", "torch")
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in libraries}
 
 

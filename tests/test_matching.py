@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from hndesc import matching
 from hndesc.errors import HndescError
 from hndesc.features import Features
-from hndesc.matching import estimate_homography, match_features, mutual_nearest
+from hndesc.matching import ESTIMATORS, estimate_homography, match_features, mutual_nearest
 
 H_TRUE = np.array([[0.9, 0.1, 20], [-0.12, 1.1, 5], [1e-4, -2e-4, 1]])
 
@@ -126,7 +126,7 @@ def correspondences(outliers: int, noise: float = 0.0) -> tuple[np.ndarray, np.n
     return p1, p2
 
 
-@pytest.mark.parametrize("estimator", ["ransac", "magsac"])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_homography_is_found_among_outliers(estimator):
     p1, p2 = correspondences(outliers=100)
     homography, inliers = estimate_homography(p1, p2, estimator=estimator)
@@ -143,7 +143,7 @@ def test_float32_points_will_do():
     )
 
 
-@pytest.mark.parametrize("estimator", ["ransac", "magsac"])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_same_input_same_estimate(estimator):
     p1, p2 = correspondences(outliers=150, noise=1.0)
     first = estimate_homography(p1, p2, estimator=estimator)
@@ -153,13 +153,27 @@ def test_same_input_same_estimate(estimator):
     np.testing.assert_array_equal(first[1], second[1])
 
 
-def test_threshold_decides_who_is_an_inlier():
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_inliers_are_those_within_the_threshold(estimator):
+    p1, p2 = correspondences(outliers=60, noise=1.0)
+    homography, inliers = estimate_homography(p1, p2, 3.0, estimator=estimator)
+    mapped = np.column_stack([p1, np.ones(len(p1))]) @ homography.T
+    errors = np.linalg.norm(mapped[:, :2] / mapped[:, 2:] - p2, axis=1)
+    assert homography[2, 2] == 1
+    # MAGSAC++ refines after it has told the inliers.
+    assert np.mean(inliers == (errors <= 3.0)) >= 0.95
+
+
+@pytest.mark.parametrize("estimator", ["ransac", "poselib"])
+def test_threshold_decides_who_is_an_inlier(estimator):
     p1, p2 = correspondences(outliers=0, noise=2.0)
-    counts = [estimate_homography(p1, p2, threshold=threshold)[1].sum() for threshold in (1.0, 3.0, 10.0)]
+    counts = [
+        estimate_homography(p1, p2, threshold=threshold, estimator=estimator)[1].sum() for threshold in (1.0, 3.0, 10.0)
+    ]
     assert counts[0] < counts[1] < counts[2] == 200
 
 
-@pytest.mark.parametrize("estimator", ["ransac", "magsac"])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_fewer_than_four_matches_give_none(estimator, count):
     p1, p2 = (points[:count] for points in correspondences(outliers=0))
@@ -168,7 +182,7 @@ def test_fewer_than_four_matches_give_none(estimator, count):
     assert inliers.tolist() == [False] * count
 
 
-@pytest.mark.parametrize("estimator", ["ransac", "magsac"])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("kind", ["one point", "line", "collapsed"])
 def test_degenerate_points_give_none(estimator, kind):
     along = np.linspace(0, 100, 30)
@@ -186,5 +200,5 @@ def test_degenerate_points_give_none(estimator, kind):
 
 
 def test_unknown_estimator():
-    with pytest.raises(HndescError, match=r"'lmeds'; choose one of: magsac, ransac"):
+    with pytest.raises(HndescError, match=r"'lmeds'; choose one of: magsac, poselib, ransac"):
         estimate_homography(np.zeros((5, 2)), np.zeros((5, 2)), estimator="lmeds")

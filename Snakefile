@@ -13,6 +13,7 @@ report: "rules/report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/runs.smk"
 include: "rules/selection.smk"
 include: "rules/datasets.smk"
 include: "rules/keypoints.smk"
@@ -23,6 +24,7 @@ include: "rules/features.smk"
 include: "rules/hpatches.smk"
 include: "rules/retrieval.smk"
 include: "rules/localization.smk"
+include: "rules/ablations.smk"
 include: "rules/report.smk"
 
 

@@ -52,6 +52,16 @@ def registered_paths():
     return {f"data/{entry.place}": name for name, entry in entries.items()}
 
 
+def complete_config():
+    """Take from config/ablations.yaml what the configuration's own section `ablation` leaves out."""
+    path = os.path.join(workflow.basedir, "config", "ablations.yaml")
+    with open(path, encoding="utf-8") as stream:
+        default = yaml.safe_load(stream)["ablation"]
+    own = config.get("ablation", {})
+    config["ablation"] = default | own if isinstance(own, dict) else own
+
+
+complete_config()
 check_config()
 
 DEMO = "data/demo"
@@ -59,7 +69,6 @@ TRAINING = "training"  # the photos to train on, beside the benchmarks' image se
 PHOTOS = f"results/photos/{TRAINING}"  # links to those of them that can be used
 # What the registry has, by its path in the data folder.
 REGISTERED = registered_paths()
-MODEL_FILES = {"trained": "model", "initial": "initial"}
 # What the published protocols do where an entry of the config is silent.
 IMAGE_DEFAULTS = {
     "hpatches": {"max_keypoints": None, "resize_max": None},
@@ -94,7 +103,6 @@ def of_kind(*kinds):
 wildcard_constraints:
     benchmark="|".join(BENCHMARKS) or "(?!)",
     images="|".join([TRAINING, *BENCHMARKS]),
-    descriptor="|".join(DESCRIPTORS),
 
 
 def registered(folder):
@@ -161,40 +169,12 @@ def detector_settings():
     }
 
 
-def backbone_weights(wildcards):
-    """The file that training starts from, if the config names one."""
-    weights = config["training"].get("weights")
-    return [] if weights in (None, "imagenet", "random") else weights
-
-
-def descriptor_code(wildcards):
-    """Fingerprint of what describes keypoints: for a network, its backbone too."""
-    if wildcards.descriptor in MODEL_FILES:
-        modules = [
-            "hndesc.descriptors.network",
-            MODELS.module(config["training"]["architecture"]),
-        ]
-    else:
-        modules = [descriptor_module(wildcards.descriptor)]
-    return fingerprint("hndesc.extraction", *modules)
-
-
 def benchmark_settings(wildcards):
     return BENCHMARKS[wildcards.benchmark].get("settings", {})
 
 
 def pair_settings(wildcards):
     return benchmark_settings(wildcards).get("pairs", {})
-
-
-def model_file(wildcards):
-    """The checkpoint that a descriptor needs; none for hand-made ones."""
-    name = MODEL_FILES.get(wildcards.descriptor)
-    return [f"results/training/{name}.safetensors"] if name else []
-
-
-def needs_neighbours():
-    return config["training"].get("loss", {}).get("negatives") == "in_batch_global"
 
 
 def figures(wildcards):

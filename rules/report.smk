@@ -154,7 +154,7 @@ rule plot_stylization:
     input:
         photos=PHOTOS,
         styles=lambda wildcards: folder(config["styles"], "styles"),
-        stylized=f"results/stylized/{TRAINING}",
+        stylized=f"results/stylized/{stylization_name(config['stylization'])}",
     output:
         picture=report(
             "results/figures/stylization.png",

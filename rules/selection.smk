@@ -84,8 +84,7 @@ def shortlist_code(wildcards):
 def shortlist_weights(wildcards):
     """The file of the global descriptor's weights: a file, or a checkpoint of this run by its name."""
     weights = entry_of(wildcards).get("shortlist", {}).get("weights")
-    name = MODEL_FILES.get(weights)
-    return f"results/training/{name}.safetensors" if name else weights or []
+    return MODEL_FILES.get(weights, weights or [])
 
 
 def whitening(wildcards):

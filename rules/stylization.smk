@@ -6,11 +6,11 @@ rule stylize_photos:
         photos=PHOTOS,
         styles=lambda wildcards: folder(config["styles"], "styles"),
     output:
-        stylized=directory(f"results/stylized/{TRAINING}"),
+        stylized=directory("results/stylized/{stylization}"),
     log:
-        "results/logs/stylize_photos.log",
+        "results/logs/stylize_photos/{stylization}.log",
     benchmark:
-        "results/timings/stylize_photos.tsv"
+        "results/timings/stylize_photos/{stylization}.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -18,10 +18,11 @@ rule stylize_photos:
         mem_mb=4000,
         runtime=240,
     params:
-        settings=config["stylization"],
+        settings=lambda wildcards: STYLIZATIONS[wildcards.stylization],
         seed=config["seed"],
-        code=fingerprint(
-            "hndesc.stylization.step", METHODS.module(config["stylization"]["method"])
+        code=lambda wildcards: fingerprint(
+            "hndesc.stylization.step",
+            METHODS.module(STYLIZATIONS[wildcards.stylization]["method"]),
         ),
     script:
         "../workflow_scripts/stylize_photos.py"

@@ -5,23 +5,19 @@ rule train:
     input:
         photos=PHOTOS,
         keypoints=f"results/keypoints/{TRAINING}.h5",
-        stylized=(
-            f"results/stylized/{TRAINING}"
-            if config["training"]["stylized_probability"] > 0
-            else []
-        ),
-        neighbours=f"results/neighbours/{TRAINING}.tsv" if needs_neighbours() else [],
+        stylized=stylized_copies,
+        neighbours=run_neighbours,
         weights=backbone_weights,
     output:
-        model="results/training/model.safetensors",
-        card="results/training/model.json",
-        initial="results/training/initial.safetensors",
-        initial_card="results/training/initial.json",
-        history="results/training/history.csv",
+        model="results/{run}/model.safetensors",
+        card="results/{run}/model.json",
+        initial="results/{run}/initial.safetensors",
+        initial_card="results/{run}/initial.json",
+        history="results/{run}/history.csv",
     log:
-        "results/logs/train.log",
+        "results/logs/train/{run}.log",
     benchmark:
-        "results/timings/train.tsv"
+        "results/timings/train/{run}.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 2
@@ -29,13 +25,14 @@ rule train:
         mem_mb=8000,
         runtime=2880,
     params:
-        settings=config["training"],
-        seed=config["seed"],
+        settings=run_settings,
+        seed=lambda wildcards: RUNS[wildcards.run]["seed"],
         state=lambda wildcards, output: os.path.join(
             os.path.dirname(output.model), "state"
         ),
-        code=fingerprint(
-            "hndesc.training.step", MODELS.module(config["training"]["architecture"])
+        code=lambda wildcards: fingerprint(
+            "hndesc.training.step",
+            MODELS.module(run_settings(wildcards)["architecture"]),
         ),
     script:
         "../workflow_scripts/train.py"

@@ -86,7 +86,7 @@ def gather(
 
 def _table(benchmark: str, results: Mapping[str, Result], difference: tuple[str, str]) -> Table:
     first = next(iter(results.values()))
-    figures = _figures(first)
+    figures = main_figures(first)
     for result in results.values():
         if result.kind != first.kind:
             raise HndescError(f"{result.path}: a {result.kind} result among {first.kind} results of {benchmark}")
@@ -107,7 +107,7 @@ def _failures(result: Result) -> int:
     return len(failures["features"] if isinstance(failures, Mapping) else failures)
 
 
-def _figures(result: Result) -> list[Figure]:
+def main_figures(result: Result) -> list[Figure]:
     """Return the main figures of a kind of benchmark."""
     if result.kind == "hpatches":
         return _hpatches_figures()

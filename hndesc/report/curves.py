@@ -58,7 +58,7 @@ def plot_training(history: Path, output: Path) -> None:
         history: CSV that training wrote.
         output: PNG or SVG.
     """
-    table = _read_history(Path(history))
+    table = read_history(Path(history))
     with figure(output, 10.5, 3.4) as drawing:
         loss, accuracy, rate = drawing.subplots(1, 3)
         _draw(loss, table, "loss", 0, "training")
@@ -83,7 +83,8 @@ def _draw(axes: Axes, table: pd.DataFrame, column: str, look: int, label: str) -
     axes.plot(rows["step"], rows[column], color=COLOURS[look], marker=marker, label=label)
 
 
-def _read_history(path: Path) -> pd.DataFrame:
+def read_history(path: Path) -> pd.DataFrame:
+    """Read the history of a training, as its CSV file has it."""
     try:
         table = pd.read_csv(path)
     except FileNotFoundError:

@@ -1,0 +1,105 @@
+# Trainings: the configured one, and the variants of an ablation, which differ from it by overrides.
+import hashlib
+import json
+
+
+def overlaid(base, overrides):
+    """Return settings with others laid over them, section by section."""
+    merged = dict(base)
+    for key, value in overrides.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = overlaid(merged[key], value) if both else value
+    return merged
+
+
+def stylization_name(settings):
+    """Return the name of the folder of copies made with these settings: the method, and a hash of what else is set."""
+    rest = {key: value for key, value in settings.items() if key != "method"}
+    if not rest:
+        return settings["method"]
+    text = json.dumps(rest, sort_keys=True)
+    return f"{settings['method']}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+BASE = {key: config[key] for key in ("training", "stylization", "seed")}
+# What is trained: the folder below results -> its sections of the config.
+RUNS = {TRAINING: BASE}
+ABLATION = config["ablation"]
+# The variants: (name, seed) -> the folder below results; one that is the configured training is not trained twice.
+VARIANTS = {}
+
+for name, overrides in ABLATION["runs"].items():
+    if overrides is None:  # an overlay took it out
+        continue
+    for seed in ABLATION.get("seeds", [config["seed"]]):
+        run = {
+            "training": overlaid(config["training"], overrides.get("training", {})),
+            "stylization": overrides.get("stylization", config["stylization"]),
+            "seed": seed,
+        }
+        place = TRAINING if run == BASE else f"ablation/{name}/seed{seed}"
+        RUNS[place] = run
+        VARIANTS[name, seed] = place
+
+
+def variant_descriptor(name, seed):
+    return f"{name}.seed{seed}"
+
+
+# Each variant's model is a descriptor like any other: described and judged by the rules for all.
+MODEL_RUNS = {"trained": TRAINING, "initial": TRAINING} | {
+    variant_descriptor(*variant): place for variant, place in VARIANTS.items()
+}
+MODEL_FILES = {
+    name: f"results/{place}/{'initial' if name == 'initial' else 'model'}.safetensors"
+    for name, place in MODEL_RUNS.items()
+}
+STYLIZATIONS = {
+    stylization_name(run["stylization"]): run["stylization"] for run in RUNS.values()
+}
+
+
+wildcard_constraints:
+    run="|".join(RUNS),
+    stylization="|".join(STYLIZATIONS),
+    descriptor="|".join(map(re.escape, [*DESCRIPTORS, *MODEL_FILES])),
+
+
+def run_settings(wildcards):
+    return RUNS[wildcards.run]["training"]
+
+
+def stylized_copies(wildcards):
+    """The folder of the copies that a training cuts from, if it does."""
+    if run_settings(wildcards)["stylized_probability"] == 0:
+        return []
+    return f"results/stylized/{stylization_name(RUNS[wildcards.run]['stylization'])}"
+
+
+def run_neighbours(wildcards):
+    negatives = run_settings(wildcards).get("loss", {}).get("negatives")
+    if negatives != "in_batch_global":
+        return []
+    return f"results/neighbours/{TRAINING}.tsv"
+
+
+def backbone_weights(wildcards):
+    """The file that training starts from, if the config names one."""
+    weights = run_settings(wildcards).get("weights")
+    return [] if weights in (None, "imagenet", "random") else weights
+
+
+def model_file(wildcards):
+    """The checkpoint that a descriptor needs; none for hand-made ones."""
+    return MODEL_FILES.get(wildcards.descriptor, [])
+
+
+def descriptor_code(wildcards):
+    """Fingerprint of what describes keypoints: for a network, its backbone too."""
+    run = MODEL_RUNS.get(wildcards.descriptor)
+    if run is None:
+        modules = [descriptor_module(wildcards.descriptor)]
+    else:
+        architecture = RUNS[run]["training"]["architecture"]
+        modules = ["hndesc.descriptors.network", MODELS.module(architecture)]
+    return fingerprint("hndesc.extraction", *modules)

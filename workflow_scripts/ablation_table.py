@@ -1,0 +1,17 @@
+"""Snakemake adapter: table and plot of an ablation."""
+
+from hndesc.logs import step
+from hndesc.report.ablation import write_ablation
+
+with step(snakemake.log[0], snakemake.threads):
+    write_ablation(
+        snakemake.input.results,
+        snakemake.params.benchmarks,
+        snakemake.params.names,
+        histories=list(zip(snakemake.params.trained, snakemake.input.histories, strict=True)),
+        differences=snakemake.params.differences,
+        text=snakemake.output.text,
+        table=snakemake.output.table,
+        picture=snakemake.output.picture,
+        note=snakemake.params.note,
+    )

@@ -65,6 +65,9 @@ complete_config()
 check_config()
 
 DEMO = "data/demo"
+SPLIT = config.get("split", {})
+# Folders within data that rules make.
+MADE = tuple(f"data/{name}/" for name in ("demo", SPLIT.get("name")) if name)
 TRAINING = "training"  # the photos to train on, beside the benchmarks' image sets
 PHOTOS = f"results/photos/{TRAINING}"  # links to those of them that can be used
 # What the registry has, by its path in the data folder.
@@ -119,9 +122,9 @@ def registered(folder):
 
 
 def folder(path, key):
-    """A dataset's folder: made by a rule when it lies in data/demo or is registered, else it must be there."""
+    """A dataset's folder: made by a rule (demo, split) or fetched by one if registered, else it must be there."""
     path = os.path.normpath(path)
-    if path.startswith(f"{DEMO}/"):
+    if path.startswith(MADE):
         return path
     if path in REGISTERED:
         if os.path.exists(path) and not os.path.exists(os.path.join(path, RECEIPT)):
@@ -201,7 +204,11 @@ def figures(wildcards):
         "results/figures/{benchmark}_localization", benchmark=of["localization"]
     )
     if any(name in MODEL_FILES for name in DESCRIPTORS):
-        pieces.append("results/figures/training.png")
+        pieces += [
+            "results/figures/training.png",
+            "results/figures/training_matches.png",
+            "results/figures/training_similarities.png",
+        ]
         if config["training"]["stylized_probability"] > 0:
             pieces.append("results/figures/stylization.png")
     return pieces

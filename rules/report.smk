@@ -150,10 +150,44 @@ rule plot_training:
         "../workflow_scripts/plot_training.py"
 
 
+rule plot_validation:
+    input:
+        record="results/training/validation.npz",
+    output:
+        matches=report(
+            "results/figures/training_matches.png",
+            category="Training",
+            caption="report/validation.rst",
+            labels={"what": "matches before and after"},
+        ),
+        similarities=report(
+            "results/figures/training_similarities.png",
+            category="Training",
+            caption="report/validation.rst",
+            labels={"what": "similarities before and after"},
+        ),
+    log:
+        "results/logs/plot_validation.log",
+    benchmark:
+        "results/timings/plot_validation.tsv"
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=fingerprint("hndesc.report.validation"),
+    script:
+        "../workflow_scripts/plot_validation.py"
+
+
 rule plot_stylization:
     input:
         photos=PHOTOS,
-        styles=lambda wildcards: folder(config["styles"], "styles"),
+        styles=styles_folder(
+            config["stylization"]["method"], config["stylization"].get("methods")
+        ),
         stylized=f"results/stylized/{stylization_name(config['stylization'])}",
     output:
         picture=report(

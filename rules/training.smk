@@ -14,6 +14,7 @@ rule train:
         initial="results/{run}/initial.safetensors",
         initial_card="results/{run}/initial.json",
         history="results/{run}/history.csv",
+        record="results/{run}/validation.npz",
     log:
         "results/logs/train/{run}.log",
     benchmark:

@@ -12,6 +12,7 @@ with step(snakemake.log[0], snakemake.threads):
         output=snakemake.output.model,
         initial=snakemake.output.initial,
         history=snakemake.output.history,
+        record=snakemake.output.record,
         state=snakemake.params.state,
         seed=snakemake.params.seed,
         **snakemake.params.settings,

@@ -11,6 +11,7 @@ from hndesc.models.checkpoint import save_checkpoint
 from hndesc.provenance import versions
 from hndesc.training.data import Batch, PairBatches
 from hndesc.training.photos import TrainingPhotos, held_out
+from hndesc.training.pictures import write_record
 from hndesc.training.settings import TrainingSettings, fingerprint, training_settings
 from hndesc.training.state import StateFolder
 from hndesc.training.trainer import Trainer
@@ -27,6 +28,7 @@ def train(
     initial: Path,
     history: Path,
     state: Path,
+    record: Path | None = None,
     **settings: Any,
 ) -> None:
     """Train a backbone on pairs of crops of single photos.
@@ -44,6 +46,8 @@ def train(
         initial: checkpoint of the weights before training.
         history: CSV file of losses, accuracy and learning rate by step.
         state: folder of the rolling state and of TensorBoard's logs; of a finished run the logs remain, if any.
+        record: file (.npz) of what the network makes of validation pairs before and after training, for pictures
+            (`hndesc.training.pictures.write_record`); None: none is written.
         **settings: see `hndesc.training.settings.TrainingSettings`.
 
     Raises:
@@ -62,6 +66,7 @@ def train(
     trainer = Trainer(model, training, validation, chosen, folder)
     if trainer.team.first:
         save_checkpoint(initial, model, card | {"trained": False, "metrics": {}})
+    views = {"untrained": trainer.look()}
     trainer.run()
     if not trainer.team.first:
         return
@@ -69,6 +74,8 @@ def train(
     model.load_state_dict(best.weights)
     metrics = {"step": best.step, "validation_loss": best.loss, "accuracy": best.accuracy}
     trainer.history.write(history)
+    if record is not None:
+        write_record(record, validation[0], views | {"trained": trainer.look()})
     save_checkpoint(output, model, card | {"trained": True, "metrics": metrics})
     folder.remove(keep_logs=chosen.keep_logs)
     logger.info("%s: the weights of step %d, validation loss %.4f", output, best.step, best.loss)

@@ -16,7 +16,7 @@ from hndesc.training.data import Batch, PairBatches, stream_batches
 from hndesc.training.distributed import join_team, share_batch_norms
 from hndesc.training.evaluation import batch_loss, describe, validate
 from hndesc.training.history import Board, History
-from hndesc.training.losses import Loss
+from hndesc.training.losses import Anchors, Loss
 from hndesc.training.pictures import match_picture, similarities
 from hndesc.training.settings import SchedulerSettings, TrainingSettings
 from hndesc.training.state import StateFolder
@@ -167,13 +167,17 @@ class Trainer:
         if validation is not None:
             self._show(self._board)
 
-    @torch.no_grad()
     def _show(self, board: Board) -> None:
-        batch = self.validation[0]
+        anchors = self.look()
+        board.show(self.step, match_picture(self.validation[0], anchors), *similarities(anchors))
+
+    @torch.no_grad()
+    def look(self) -> Anchors:
+        """Describe the first validation batch with the weights as they are."""
         self.model.eval()
-        anchors, _ = describe(self.network, batch, self.device, self.settings.precision)
+        anchors, _ = describe(self.network, self.validation[0], self.device, self.settings.precision)
         self.model.train()
-        board.show(self.step, match_picture(batch, anchors), *similarities(anchors))
+        return anchors
 
     def _seconds(self) -> float:
         return self._earlier + time.monotonic() - self._start

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -69,7 +70,7 @@ def arguments_of(data, folder, stylized=True) -> dict[str, str | None]:
 
 
 def test_from_files_to_files(data, tmp_path):
-    train(**arguments_of(data, tmp_path), **SETTINGS)
+    train(**arguments_of(data, tmp_path), record=tmp_path / "validation.npz", **SETTINGS)
     model, card = load_checkpoint(tmp_path / "model.safetensors")
     first, first_card = load_checkpoint(tmp_path / "initial.safetensors")
     assert any(not torch.equal(a, b) for a, b in zip(model.parameters(), first.parameters(), strict=True))
@@ -84,6 +85,9 @@ def test_from_files_to_files(data, tmp_path):
     best = min((row for row in rows if row["validation_loss"]), key=lambda row: float(row["validation_loss"]))
     assert card["metrics"]["validation_loss"] == float(best["validation_loss"])
     assert [path.name for path in (tmp_path / "state").iterdir()] == ["tensorboard"]
+    with np.load(tmp_path / "validation.npz") as record:
+        assert record["first"].shape == (2, 48, 48, 3)
+        assert not np.array_equal(record["untrained/positive"], record["trained/positive"])
     events = EventAccumulator(str(tmp_path / "state" / "tensorboard"))
     events.Reload()
     assert [event.step for event in events.Scalars("validation/accuracy")] == [0, 3, 6]

@@ -16,9 +16,13 @@ from hndesc.registry import Registry
 DESCRIPTORS = Registry(
     "descriptor",
     {
-        "sift": "hndesc.descriptors.sift:SiftDescriptor",
+        "aliked": "hndesc.descriptors.aliked:AlikedDescriptor",
+        "disk": "hndesc.descriptors.disk:DiskDescriptor",
+        "r2d2": "hndesc.descriptors.r2d2:R2d2Descriptor",
         "rootsift": "hndesc.descriptors.sift:RootSiftDescriptor",
+        "sift": "hndesc.descriptors.sift:SiftDescriptor",
         "superpoint": "hndesc.descriptors.superpoint:SuperPointDescriptor",
+        "xfeat": "hndesc.descriptors.xfeat:XFeatDescriptor",
     },
 )
 # Apart, so that it is no name to ask for: a file is.

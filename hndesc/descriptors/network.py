@@ -12,6 +12,7 @@ from hndesc.models.backbone import Backbone
 from hndesc.models.checkpoint import load_checkpoint
 from hndesc.models.sampling import normalize_images, sample_descriptors
 from hndesc.provenance import file_hash
+from hndesc.tiling import TILE, cut_at_points
 
 # The card's entries that go into every feature file; the whole card stays with the checkpoint.
 _ESSENTIALS = ("architecture", "dim", "seed", "version")
@@ -28,7 +29,7 @@ class NetworkDescriptor:
         settings: name, hash and essentials of the checkpoint.
     """
 
-    def __init__(self, checkpoint: str | Path, device: str = "auto", tile: int = 1024) -> None:
+    def __init__(self, checkpoint: str | Path, device: str = "auto", tile: int = TILE) -> None:
         """Load the checkpoint once.
 
         Args:
@@ -61,28 +62,9 @@ class NetworkDescriptor:
         """
         points = np.asarray(features.keypoints, np.float32)
         descriptors = np.zeros((len(points), self.model.dim), np.float32)
-        for box, chosen in self._tiles(image.shape[:2], points):
-            left, top, right, bottom = box
+        for (left, top, right, bottom), chosen in cut_at_points(image.shape[:2], points, self.tile, self.border):
             descriptors[chosen] = self._run(image[top:bottom, left:right], points[chosen] - (left, top))
         return descriptors
-
-    def _tiles(self, size: tuple[int, int], points: np.ndarray) -> list[tuple[tuple[int, int, int, int], np.ndarray]]:
-        """Cut a photo up: (left, top, right, bottom) of each part that has keypoints, and the rows of those."""
-        height, width = size
-        if not len(points):
-            return []
-        whole = self.tile + 2 * self.border
-        if height * width <= whole * whole:
-            return [((0, 0, width, height), np.arange(len(points)))]
-        last = np.maximum(np.array([width - 1, height - 1]) // self.tile, 0)
-        cells = np.clip(np.floor(points / self.tile).astype(int), 0, last)
-        parts = []
-        for column, row in np.unique(cells, axis=0):
-            left, top = (max(0, int(index) * self.tile - self.border) for index in (column, row))
-            right = min(width, (int(column) + 1) * self.tile + self.border)
-            bottom = min(height, (int(row) + 1) * self.tile + self.border)
-            parts.append(((left, top, right, bottom), np.flatnonzero((cells == (column, row)).all(axis=1))))
-        return parts
 
     @torch.inference_mode()
     def _run(self, image: np.ndarray, points: np.ndarray) -> np.ndarray:

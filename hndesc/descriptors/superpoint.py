@@ -9,8 +9,7 @@ from torch.nn import functional
 
 from hndesc.errors import ImageError
 from hndesc.features import Features
-from hndesc.keypoints.superpoint import CELL, encode_image, load_superpoint
-from hndesc.provenance import file_hash
+from hndesc.keypoints.superpoint import CELL, load_superpoint, map_in_cells
 
 
 class SuperPointDescriptor:
@@ -21,18 +20,17 @@ class SuperPointDescriptor:
     """
 
     def __init__(self, weights: str | Path | None = None) -> None:
-        self.network = load_superpoint(weights)
-        self.settings = {"name": "superpoint", "weights": file_hash(weights)}
+        self.network, origin = load_superpoint(weights)
+        self.settings = {"name": "superpoint", **origin}
 
     @torch.inference_mode()
     def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
         """Describe the keypoints of an RGB uint8 H x W x 3 image; N x 256 float32, L2-normalised."""
-        encoded = encode_image(self.network, image)
         if len(features) == 0:
             return np.empty((0, 256), np.float32)
-        if encoded is None:
+        coarse = map_in_cells(self.network, image, self.network.descriptors, stride=CELL)
+        if coarse is None:
             raise ImageError(f"an image of {image.shape[1]} x {image.shape[0]} pixels is too small for SuperPoint")
-        coarse = self.network.descriptors(encoded)
         points = torch.from_numpy(features.keypoints).to(coarse)
         return sample_as_published(coarse, points).cpu().numpy()
 

@@ -15,8 +15,12 @@ from hndesc.registry import Registry
 DETECTORS = Registry(
     "detector",
     {
+        "aliked": "hndesc.keypoints.aliked:AlikedDetector",
+        "disk": "hndesc.keypoints.disk:DiskDetector",
+        "r2d2": "hndesc.keypoints.r2d2:R2d2Detector",
         "sift": "hndesc.keypoints.sift:SiftDetector",
         "superpoint": "hndesc.keypoints.superpoint:SuperPointDetector",
+        "xfeat": "hndesc.keypoints.xfeat:XFeatDetector",
     },
 )
 
@@ -35,7 +39,7 @@ def load_detector(name: str, weights: str | Path | None = None, **settings: obje
     """Make the detector registered as `name`.
 
     Args:
-        name: "sift" or "superpoint".
+        name: a name of `DETECTORS`.
         weights: file of trained weights, for detectors that learn.
         settings: the detector's own, see its class; unknown ones are a HndescError.
     """

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from hndesc.features import Features
+
 
 def suppress(scores: np.ndarray, radius: int, rounds: int = 3) -> np.ndarray:
     """Non-maximum suppression on a map of scores, in square windows.
@@ -69,3 +71,18 @@ def inside(points: np.ndarray, image_size: tuple[int, int], border: int) -> np.n
 def strongest(scores: np.ndarray, count: int | None) -> np.ndarray:
     """Return the rows of the `count` highest scores (None: all), highest first, equal ones in their order."""
     return np.argsort(-scores, kind="stable")[:count]
+
+
+def keypoints_of_map(scores: np.ndarray, threshold: float, nms_radius: int, border: int, rounds: int = 3) -> Features:
+    """Return the keypoints of an H x W map of scores, row by row.
+
+    Args:
+        scores: one a pixel.
+        threshold: keep higher ones only, and positive ones.
+        nms_radius: see `suppress`, as for `rounds`.
+        border: keep no keypoint nearer to the edge than this, pixels.
+    """
+    size = scores.shape[1], scores.shape[0]
+    rows, columns = np.nonzero(suppress(np.where(scores > threshold, scores, 0), nms_radius, rounds))
+    features = Features(np.stack([columns, rows], axis=1).astype(np.float32), size, scores[rows, columns])
+    return features.take(inside(features.keypoints, size, border))

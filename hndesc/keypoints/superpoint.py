@@ -1,5 +1,6 @@
 """SuperPoint (DeTone, Malisiewicz & Rabinovich, CVPR Workshops 2018): the network, and keypoints by it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,15 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hndesc.devices import choose_device
-from hndesc.errors import HndescError
 from hndesc.features import Features
 from hndesc.images import to_gray
-from hndesc.keypoints.selection import inside, strongest, suppress
-from hndesc.provenance import file_hash
+from hndesc.keypoints.selection import keypoints_of_map, strongest
+from hndesc.tiling import TILE, in_tiles
+from hndesc.weights import load_published
 
 CELL = 8
-_ADDRESS = "https://github.com/magicleap/SuperGluePretrainedNetwork"
+# The network sees 2 + 4 + 8 + 24 pixels beyond a cell of 8 and its neighbour; in whole cells.
+_BORDER = 48
 
 
 class SuperPoint(nn.Module):
@@ -56,52 +57,31 @@ class SuperPoint(nn.Module):
         return self.get_submodule(second)(self.get_submodule(first)(x).relu())
 
 
-def load_superpoint(weights: str | Path | None) -> SuperPoint:
-    """Load the published network, ready for inference.
+def load_superpoint(weights: str | Path | None) -> tuple[SuperPoint, dict]:
+    """Load the published network, ready for inference; with where the weights came from."""
+    network = SuperPoint()
+    return network, load_published(network, weights, "superpoint")
+
+
+def map_in_cells(
+    network: SuperPoint, image: np.ndarray, head: Callable[[Tensor], Tensor], stride: int
+) -> Tensor | None:
+    """Return the map ... x h x w of a head for an RGB uint8 H x W x 3 image; None when there is not a single cell.
 
     Args:
-        weights: `superpoint_v1.pth`, or an .npz with the same names and shapes.
-
-    Raises:
-        HndescError: no weights, or a file that does not hold them.
+        network: the network.
+        image: of any size; a large one goes through in tiles.
+        head: `network.scores` or `network.descriptors`.
+        stride: pixels a cell of what the head returns.
     """
-    if weights is None or not Path(weights).is_file():
-        cause = "SuperPoint needs its published weights" if weights is None else f"{weights}: no such file of weights"
-        raise HndescError(
-            f"{cause}: get superpoint_v1.pth from {_ADDRESS} (models/weights; Magic Leap's licence: non-commercial "
-            "research only) and name the file by --detector-weights or the config key keypoints.weights"
-        )
-    state = _read_weights(Path(weights))
-    network = SuperPoint()
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    wrong = sorted(name for name in expected if tuple(getattr(state.get(name), "shape", ())) != expected[name])
-    if wrong:
-        raise HndescError(
-            f"{weights}: not the weights of SuperPoint: {len(wrong)} of {len(expected)} tensors are missing or of "
-            f"another shape, the first is '{wrong[0]}'; the published file is at {_ADDRESS}"
-        )
-    network.load_state_dict({name: state[name] for name in expected})
-    return network.eval().to(choose_device(), memory_format=torch.channels_last)
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
-                return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch's unpickler raises whatever comes when the bytes are not a pickle
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise HndescError(f"{path}: not a readable file of weights ({reason}); download it again") from None
-    return state if isinstance(state, dict) else {}
-
-
-def encode_image(network: SuperPoint, image: np.ndarray) -> Tensor | None:
-    """Encode an RGB uint8 H x W x 3 image; None when it is too small to have a single cell."""
     if min(image.shape[:2]) < CELL:
         return None
-    gray = torch.from_numpy(to_gray(image)).to(network.conv1a.weight.device)
-    return network.encode(gray[None, None].float() / 255)
+    device = network.conv1a.weight.device
+
+    def work(gray: np.ndarray) -> Tensor:
+        return head(network.encode(torch.from_numpy(gray.copy()).to(device)[None, None].float() / 255))
+
+    return in_tiles(work, to_gray(image), TILE, _BORDER, stride)
 
 
 class SuperPointDetector:
@@ -123,33 +103,25 @@ class SuperPointDetector:
         threshold: float = 0.005,
         nms_radius: int = 3,
     ) -> None:
-        self.network = load_superpoint(weights)
+        self.network, origin = load_superpoint(weights)
         self.max_keypoints = max_keypoints
         self.border = border
         self.threshold = threshold
         self.nms_radius = nms_radius
         self.settings = {
             "name": "superpoint",
-            "weights": file_hash(weights),
             "max_keypoints": max_keypoints,
             "border": border,
             "threshold": threshold,
             "nms_radius": nms_radius,
+            **origin,
         }
 
     @torch.inference_mode()
     def detect(self, image: np.ndarray) -> Features:
         """Detect the keypoints of an RGB uint8 H x W x 3 image, strongest first."""
-        encoded = encode_image(self.network, image)
-        scores = np.zeros((0, 0), np.float32) if encoded is None else self.network.scores(encoded)[0].cpu().numpy()
+        found = map_in_cells(self.network, image, self.network.scores, stride=1)
+        scores = np.zeros((0, 0), np.float32) if found is None else found[0].cpu().numpy()
         features = keypoints_of_map(scores, self.threshold, self.nms_radius, self.border)
         features = features.take(strongest(features.scores, self.max_keypoints))
         return Features(features.keypoints, (image.shape[1], image.shape[0]), features.scores)
-
-
-def keypoints_of_map(scores: np.ndarray, threshold: float, nms_radius: int, border: int) -> Features:
-    """Return the keypoints of an H x W map of scores, row by row."""
-    size = scores.shape[1], scores.shape[0]
-    rows, columns = np.nonzero(suppress(np.where(scores > threshold, scores, 0), nms_radius))
-    features = Features(np.stack([columns, rows], axis=1).astype(np.float32), size, scores[rows, columns])
-    return features.take(inside(features.keypoints, size, border))

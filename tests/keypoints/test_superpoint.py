@@ -10,7 +10,8 @@ from hndesc.errors import HndescError
 from hndesc.features import FeatureReader
 from hndesc.images import read_image
 from hndesc.keypoints import load_detector
-from hndesc.keypoints.superpoint import SuperPoint, keypoints_of_map, load_superpoint
+from hndesc.keypoints.selection import keypoints_of_map
+from hndesc.keypoints.superpoint import SuperPoint, load_superpoint
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def weights(state, tmp_path_factory):
 
 def constant(channel: int, weights) -> SuperPoint:
     """A network that gives each cell its highest score at one and the same of its 64 pixels."""
-    network = load_superpoint(weights)
+    network, _ = load_superpoint(weights)
     torch.nn.init.zeros_(network.convPb.weight)
     torch.nn.init.zeros_(network.convPb.bias)
     network.convPb.bias.data[channel] = 10.0
@@ -59,7 +60,7 @@ def test_no_keypoint_channel_empties_every_cell(weights):
 
 @torch.inference_mode()
 def test_descriptors_are_of_unit_length_one_a_cell(weights):
-    network = load_superpoint(weights)
+    network, _ = load_superpoint(weights)
     coarse = network.descriptors(network.encode(torch.rand(2, 1, 19, 33)))
     assert coarse.shape == (2, 256, 2, 4)
     torch.testing.assert_close(coarse.norm(dim=1), torch.ones(2, 2, 4))
@@ -110,12 +111,15 @@ def test_settings_tell_the_weights_hash(weights):
         "border": 4,
         "threshold": 0.005,
         "nms_radius": 3,
+        "weights_file": "random.npz",
+        "licence": "Magic Leap, non-commercial research only",
+        "rebuilt": True,
     }
 
 
 def test_pth_and_npz_load_alike(state, weights, tmp_path):
     torch.save(state, tmp_path / "a.pth")
-    from_pth, from_npz = (load_superpoint(path).state_dict() for path in (tmp_path / "a.pth", weights))
+    from_pth, from_npz = (load_superpoint(path)[0].state_dict() for path in (tmp_path / "a.pth", weights))
     assert from_pth.keys() == from_npz.keys() == state.keys()
     for name, value in state.items():
         assert torch.equal(from_pth[name].cpu(), value)
@@ -126,14 +130,15 @@ def test_pth_and_npz_load_alike(state, weights, tmp_path):
 def test_missing_weights_name_page_licence_and_cure(path):
     with pytest.raises(HndescError) as caught:
         load_detector("superpoint", path)
-    for part in ("github.com/magicleap/SuperGlue", "non-commercial", "--detector-weights", "keypoints.weights"):
+    parts = ("github.com/magicleap/SuperGlue", "non-commercial", "--detector-weights", "keypoints.weights")
+    for part in (*parts, "data/weights/superpoint_v1.pth"):
         assert part in str(caught.value)
-    assert str(path or "SuperPoint") in str(caught.value)
+    assert str(path or "superpoint needs") in str(caught.value)
 
 
 def test_tensors_missing_or_of_another_shape(state, tmp_path):
     torch.save({name: value for name, value in state.items() if name != "convDb.bias"}, tmp_path / "a.pth")
-    with pytest.raises(HndescError, match=r"a\.pth: not the weights of SuperPoint: 1 of 24 .*'convDb.bias'"):
+    with pytest.raises(HndescError, match=r"a\.pth: not the weights of superpoint: 1 of 24 .*'convDb.bias'"):
         load_superpoint(tmp_path / "a.pth")
     torch.save(state | {"conv1a.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "b.pth")
     with pytest.raises(HndescError, match=r"b\.pth.*1 of 24 .*another shape.*'conv1a.weight'"):

@@ -1,0 +1,47 @@
+"""R2D2's own descriptors (Revaud et al., NeurIPS 2019)."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hndesc.features import Features
+from hndesc.images import scale_points
+from hndesc.keypoints.r2d2 import BORDER, batch_of, load_r2d2, resize
+from hndesc.models.sampling import sample_descriptors
+from hndesc.tiling import TILE, cut_at_points
+
+
+class R2d2Descriptor:
+    """Describe keypoints by R2D2's published network, 128-D; keypoints of any detector will do.
+
+    Keypoints of R2D2's own detector are described at the scale at which they were found (`scales`), others on the
+    image as it is.
+
+    Args:
+        weights: file of the published weights.
+    """
+
+    def __init__(self, weights: str | Path | None = None) -> None:
+        self.network, origin = load_r2d2(weights)
+        self.settings = {"name": "r2d2", **origin}
+
+    def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
+        """Describe the keypoints of an RGB uint8 H x W x 3 image; N x 128 float32, L2-normalised."""
+        descriptors = np.empty((len(features), 128), np.float32)
+        scales = features.extra.get("scales", np.ones(len(features), np.float32))
+        for scale in np.unique(scales):
+            rows = scales == scale
+            resized, factors = resize(image, float(scale))
+            descriptors[rows] = self._describe(resized, scale_points(features.keypoints[rows], factors))
+        return descriptors
+
+    @torch.inference_mode()
+    def _describe(self, image: np.ndarray, points: np.ndarray) -> np.ndarray:
+        descriptors = np.empty((len(points), 128), np.float32)
+        for (left, top, right, bottom), rows in cut_at_points(image.shape[:2], points, TILE, BORDER):
+            part = image[top:bottom, left:right]
+            dense = self.network(batch_of(part, self.network))
+            inner = torch.from_numpy(points[rows] - (left, top)).to(dense)
+            descriptors[rows] = sample_descriptors(dense, inner[None], part.shape[:2])[0].cpu().numpy()
+        return descriptors

@@ -1,0 +1,81 @@
+"""ALIKED-N(16) (Zhao et al., IEEE Transactions on Instrumentation and Measurement 2023), by kornia."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from kornia.feature import ALIKED
+from torch import Tensor
+
+from hndesc.features import Features
+from hndesc.keypoints.selection import inside, strongest
+from hndesc.tiling import announce
+from hndesc.weights import image_tensor, load_published
+
+# Deformable convolutions may look anywhere: no tiles.
+_BYTES_PER_PIXEL = 2000
+_ALL = 2**31 - 1
+
+
+def load_aliked(
+    weights: str | Path | None, threshold: float = 0.2, nms_radius: int = 2, max_keypoints: int | None = None
+) -> tuple[ALIKED, dict]:
+    """Load the published network, ready for inference; with where the weights came from."""
+    network = ALIKED("aliked-n16", max_keypoints or _ALL, threshold, nms_radius)
+    return network, load_published(network, weights, "aliked", without=("dkd.hw_grid",))
+
+
+@torch.inference_mode()
+def aliked_maps(network: ALIKED, image: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Return features (1 x 128 x H x W) and scores (1 x 1 x H x W in [0, 1]) of an RGB uint8 H x W x 3 image."""
+    announce("aliked", image.shape[:2], _BYTES_PER_PIXEL)
+    return network.extract_dense_map(image_tensor(image, network))
+
+
+def relative(points: Tensor, size: tuple[int, int]) -> Tensor:
+    """Scale N x 2 pixels of an image of (height, width): the centres of its outermost pixels are at -1 and 1."""
+    return 2 * points / (points.new_tensor(size[::-1]) - 1) - 1
+
+
+class AlikedDetector:
+    """Detect ALIKED's keypoints, to fractions of a pixel.
+
+    Where no score is above the threshold, those above the image's mean count.
+
+    Args:
+        weights: file of the published weights.
+        max_keypoints: keep so many of the highest score, None for all.
+        border: keep no keypoint nearer to the image's edge than this, pixels.
+        threshold: lowest score of a keypoint.
+        nms_radius: half the side of the window that has one keypoint, pixels.
+    """
+
+    def __init__(
+        self,
+        weights: str | Path | None = None,
+        max_keypoints: int | None = None,
+        border: int = 0,
+        threshold: float = 0.2,
+        nms_radius: int = 2,
+    ) -> None:
+        self.network, origin = load_aliked(weights, threshold, nms_radius, max_keypoints)
+        self.max_keypoints = max_keypoints
+        self.border = border
+        self.settings = {
+            "name": "aliked",
+            "max_keypoints": max_keypoints,
+            "border": border,
+            "threshold": threshold,
+            "nms_radius": nms_radius,
+            **origin,
+        }
+
+    @torch.inference_mode()
+    def detect(self, image: np.ndarray) -> Features:
+        """Detect the keypoints of an RGB uint8 H x W x 3 image, strongest first."""
+        height, width = image.shape[:2]
+        points, scores, _ = self.network.dkd(aliked_maps(self.network, image)[1])
+        keypoints = ((points[0] + 1) / 2 * points[0].new_tensor([width - 1, height - 1])).cpu().numpy()
+        features = Features(keypoints.astype(np.float32), (width, height), scores[0].cpu().numpy())
+        features = features.take(inside(features.keypoints, (width, height), self.border))
+        return features.take(strongest(features.scores, self.max_keypoints))

@@ -52,7 +52,7 @@ def list_own_photos(photos: str | os.PathLike, output: str | os.PathLike, *, thr
     part = output.with_name(f"{output.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     for name, *_ in rows:
-        _link(photos / name, part / name, output / name, absolute=photos.is_absolute())
+        link_photo(photos / name, part / name, output / name)
     _write_table(part / TABLE, ("path", "width", "height", "hash"), rows)
     _write_table(part / LEFT_OUT, ("path", "reason"), left_out)
     shutil.rmtree(output, ignore_errors=True)
@@ -89,11 +89,17 @@ def _sort(
     return rows, left_out
 
 
-def _link(source: Path, link: Path, final: Path, *, absolute: bool) -> None:
-    """Link to a photo; relatively if it was given so, that a project may be moved with its photos."""
+def link_photo(source: Path, link: Path, final: Path) -> None:
+    """Link to a photo; relatively if it was given so, that a project may be moved with its photos.
+
+    Args:
+        source: the photo; a link is followed.
+        link: to be made, within a folder that is yet to be moved.
+        final: where the link will be then.
+    """
     link.parent.mkdir(parents=True, exist_ok=True)
-    source = source.resolve()
-    link.symlink_to(source if absolute else os.path.relpath(source, final.parent.resolve()))
+    found = source.resolve()
+    link.symlink_to(found if source.is_absolute() else os.path.relpath(found, final.parent.resolve()))
 
 
 def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

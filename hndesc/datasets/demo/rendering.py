@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from hndesc.datasets.demo.warping import finer
+from hndesc.datasets.views import finer
 
 SAMPLES = 2
 NEAR = 0.3

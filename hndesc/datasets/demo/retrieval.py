@@ -8,7 +8,7 @@ import numpy as np
 
 from hndesc.datasets.demo.photographs import HELD_OUT, load
 from hndesc.datasets.demo.relighting import Light, generator, photograph
-from hndesc.datasets.demo.warping import hang, view_homography, warp
+from hndesc.datasets.views import hang, view_homography, warp
 from hndesc.files import atomic_path
 from hndesc.images import resize_longest, write_image
 

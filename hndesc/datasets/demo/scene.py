@@ -15,7 +15,7 @@ from hndesc.datasets.demo import aachen
 from hndesc.datasets.demo.photographs import HELD_OUT, load
 from hndesc.datasets.demo.relighting import WARM, Light, generator, photograph, to_linear
 from hndesc.datasets.demo.rendering import Camera, Panel, render, visible
-from hndesc.datasets.demo.warping import rotation
+from hndesc.datasets.views import rotation
 from hndesc.images import resize_longest, write_image
 
 # The walls, from left to right as seen from inside.

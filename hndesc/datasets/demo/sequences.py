@@ -7,12 +7,8 @@ import numpy as np
 
 from hndesc.datasets.demo.photographs import HELD_OUT, load
 from hndesc.datasets.demo.relighting import Light, generator, photograph, to_linear
-from hndesc.datasets.demo.warping import hang, view_homography, warp
-from hndesc.files import write_text
+from hndesc.datasets.views import GROWTH, hang, view_homography, warp, write_homography
 from hndesc.images import write_image
-
-# How far images 2 to 6 are on the way from the first image to the last one.
-GROWTH = {k: ((k - 1) / 5) ** 0.7 for k in range(2, 7)}
 
 
 @dataclass(frozen=True)
@@ -107,7 +103,7 @@ def _make_viewpoint(folder: Path, viewpoint: Viewpoint, seed: int) -> None:
         view = view_homography(tuple(centre), viewpoint.size, zoom, *angles)
         light = replace(_towards(HARDSHIP, growth), exposure=rng.uniform(0.7, 1.3), contrast=rng.uniform(0.8, 1.2))
         write_image(folder / f"{k}.ppm", photograph(warp(canvas, view, viewpoint.size), light, rng))
-        _write_homography(folder, k, view @ np.linalg.inv(first))
+        write_homography(folder, k, view @ np.linalg.inv(first))
 
 
 def _make_illumination(folder: Path, name: str, last: Light, seed: int) -> None:
@@ -116,7 +112,7 @@ def _make_illumination(folder: Path, name: str, last: Light, seed: int) -> None:
     write_image(folder / "1.ppm", photo)
     for k, growth in GROWTH.items():
         write_image(folder / f"{k}.ppm", photograph(to_linear(photo), _towards(last, growth), rng))
-        _write_homography(folder, k, np.eye(3))
+        write_homography(folder, k, np.eye(3))
 
 
 def _towards(last: Light, growth: float) -> Light:
@@ -139,8 +135,3 @@ def _towards(last: Light, growth: float) -> Light:
         noise=growth * last.noise,
         quality=None if last.quality is None else round(100 - growth * (100 - last.quality)),
     )
-
-
-def _write_homography(folder: Path, k: int, homography: np.ndarray) -> None:
-    rows = (homography / homography[2, 2]).tolist()
-    write_text(folder / f"H_1_{k}", "".join(" ".join(f"{value:.12g}" for value in row) + "\n" for row in rows))

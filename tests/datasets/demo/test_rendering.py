@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hndesc.datasets.demo.rendering import Camera, Panel, render, visible
-from hndesc.datasets.demo.warping import rotation
+from hndesc.datasets.views import rotation
 
 SKY = np.array([0.0, 0.0, 1.0], np.float32)
 SIZE = (160, 120)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hndesc.datasets.demo.warping import hang, rotation, view_homography, warp
+from hndesc.datasets.views import hang, rotation, view_homography, warp
 
 DOTS = np.array([[60.0, 50.0], [140.0, 52.0], [101.0, 99.0], [58.0, 150.0], [143.0, 149.0]])
 

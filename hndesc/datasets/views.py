@@ -1,11 +1,16 @@
 """Views of a flat picture: homographies of a tilted, turned camera, and resampling without aliasing."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 
 from hndesc.datasets.demo.relighting import to_linear
+from hndesc.files import write_text
 
 SAMPLES = 3
+# How far images 2 to 6 of a sequence are on the way from its first image to its last one.
+GROWTH = {k: ((k - 1) / 5) ** 0.7 for k in range(2, 7)}
 
 
 def view_homography(
@@ -61,7 +66,9 @@ def warp(picture: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> 
     return np.maximum(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), 0)
 
 
-def hang(photo: np.ndarray, wall: np.ndarray, margin: int, tint: tuple[float, float, float]) -> np.ndarray:
+def hang(
+    photo: np.ndarray, wall: np.ndarray, margin: int, tint: tuple[float, float, float], frame: int = 6
+) -> np.ndarray:
     """Hang a photo on a wall: linear light, `margin` pixels of wall on each side, a dark frame around the photo.
 
     Args:
@@ -69,11 +76,17 @@ def hang(photo: np.ndarray, wall: np.ndarray, margin: int, tint: tuple[float, fl
         wall: texture of the wall, sRGB, uint8; it goes on mirrored where it is too small.
         margin: pixels of wall on each side; the photo's pixel (0, 0) comes to lie at (margin, margin).
         tint: colour of the wall, factors on R, G, B.
+        frame: width of the frame in pixels.
     """
     height, width = photo.shape[0] + 2 * margin, photo.shape[1] + 2 * margin
     wall = to_linear(wall[:height, :width]) * np.array(tint, np.float32)
     canvas = np.pad(wall, [(0, height - wall.shape[0]), (0, width - wall.shape[1]), (0, 0)], mode="symmetric")
-    frame = slice(margin - 6, height - margin + 6), slice(margin - 6, width - margin + 6)
-    canvas[frame] = 0.03
+    canvas[margin - frame : height - margin + frame, margin - frame : width - margin + frame] = 0.03
     canvas[margin : height - margin, margin : width - margin] = to_linear(photo)
     return canvas
+
+
+def write_homography(folder: Path, k: int, homography: np.ndarray) -> None:
+    """Write the homography from image 1 to image k of a sequence, as HPatches does."""
+    rows = (homography / homography[2, 2]).tolist()
+    write_text(folder / f"H_1_{k}", "".join(" ".join(f"{value:.12g}" for value in row) + "\n" for row in rows))

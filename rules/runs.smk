@@ -14,7 +14,9 @@ def overlaid(base, overrides):
 
 def stylization_name(settings):
     """Return the name of the folder of copies made with these settings: the method, and a hash of what else is set."""
-    rest = {key: value for key, value in settings.items() if key != "method"}
+    rest = {
+        key: value for key, value in settings.items() if key not in ("method", "shards")
+    }
     if not rest:
         return settings["method"]
     text = json.dumps(rest, sort_keys=True)

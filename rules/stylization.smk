@@ -1,10 +1,36 @@
-# Stylised copies of the training photos.
+# Stylised copies of the training photos, in one job or by shards.
+from hndesc.stylization import methods_of, needs_styles
+
+
+def stylization(wildcards):
+    """The methods of a stylisation, as hndesc.stylization takes them: one, or those of a mixture."""
+    settings = STYLIZATIONS[wildcards.stylization]
+    return settings["method"], settings.get("methods")
+
+
+def styles_folder(method, methods=None):
+    """The folder of style photographs, if a method takes its light from one."""
+    return folder(config["styles"], "styles") if needs_styles(method, methods) else []
+
+
+def stylization_shards(wildcards):
+    count = STYLIZATIONS[wildcards.stylization]["shards"]
+    return [
+        f"results/stylized/{wildcards.stylization}.{number}-of-{count}"
+        for number in range(1, count + 1)
+    ]
+
+
+def sharded_stylizations():
+    """Names of the stylisations that several jobs share, as a regular expression."""
+    names = [name for name, s in STYLIZATIONS.items() if s.get("shards", 1) > 1]
+    return "|".join(names) or "(?!)"
 
 
 rule stylize_photos:
     input:
         photos=PHOTOS,
-        styles=lambda wildcards: folder(config["styles"], "styles"),
+        styles=lambda wildcards: styles_folder(*stylization(wildcards)),
     output:
         stylized=directory("results/stylized/{stylization}"),
     log:
@@ -18,11 +44,51 @@ rule stylize_photos:
         mem_mb=4000,
         runtime=240,
     params:
-        settings=lambda wildcards: STYLIZATIONS[wildcards.stylization],
+        settings=lambda wildcards: {
+            key: value
+            for key, value in STYLIZATIONS[wildcards.stylization].items()
+            if key != "shards"
+        },
+        part=lambda wildcards: wildcards.get("part"),
         seed=config["seed"],
         code=lambda wildcards: fingerprint(
             "hndesc.stylization.step",
-            METHODS.module(STYLIZATIONS[wildcards.stylization]["method"]),
+            *map(METHODS.module, methods_of(*stylization(wildcards))),
         ),
     script:
         "../workflow_scripts/stylize_photos.py"
+
+
+use rule stylize_photos as stylize_shard with:
+    output:
+        stylized=temp(directory("results/stylized/{stylization}.{part}")),
+    log:
+        "results/logs/stylize_photos/{stylization}.{part}.log",
+    benchmark:
+        "results/timings/stylize_photos/{stylization}.{part}.tsv"
+
+
+ruleorder: gather_stylized > stylize_photos
+
+
+rule gather_stylized:
+    input:
+        shards=stylization_shards,
+    output:
+        stylized=directory("results/stylized/{stylization}"),
+    log:
+        "results/logs/gather_stylized/{stylization}.log",
+    benchmark:
+        "results/timings/gather_stylized/{stylization}.tsv"
+    wildcard_constraints:
+        stylization=sharded_stylizations(),
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        code=fingerprint("hndesc.stylization.step"),
+    script:
+        "../workflow_scripts/gather_stylized.py"

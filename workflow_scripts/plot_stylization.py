@@ -4,4 +4,6 @@ from hndesc.logs import step
 from hndesc.report.sheets import plot_stylization
 
 with step(snakemake.log[0], snakemake.threads):
-    plot_stylization(snakemake.input.photos, snakemake.input.styles, snakemake.input.stylized, snakemake.output.picture)
+    plot_stylization(
+        snakemake.input.photos, snakemake.input.styles or None, snakemake.input.stylized, snakemake.output.picture
+    )

@@ -13,18 +13,18 @@ _COLUMNS = ("photo", "style", "copy")
 _LONGEST = 480  # pixels of a picture in the sheet
 
 
-def plot_stylization(photos: Path, styles: Path, stylized: Path, output: Path, count: int = 6) -> None:
+def plot_stylization(photos: Path, styles: Path | None, stylized: Path, output: Path, count: int = 6) -> None:
     """Draw a sheet of photos, the styles drawn for them and the stylized copies, two to a row.
 
     Args:
         photos: folder of photos.
-        styles: folder of style photos.
+        styles: folder of style photos; None where the copies were made without any.
         stylized: folder that `hndesc.stylization.step.stylize_photos` made of the two.
         output: PNG or SVG.
         count: photos to show, spread over the classes of styles; fewer where there are fewer.
     """
     chosen = choose_rows(_read_table(Path(stylized) / "stylized.tsv"), count)
-    folders = {"photo": Path(photos), "style": Path(styles), "copy": Path(stylized)}
+    folders = {"photo": Path(photos), "style": None if styles is None else Path(styles), "copy": Path(stylized)}
     rows = -(-len(chosen) // 2)
     with figure(output, 13.0, 1.75 * rows + 0.4) as drawing:
         grid = drawing.subplots(rows, 7, squeeze=False, width_ratios=(1, 1, 1, 0.06, 1, 1, 1))
@@ -34,7 +34,10 @@ def plot_stylization(photos: Path, styles: Path, stylized: Path, output: Path, c
         for place, entry in enumerate(chosen.to_dict("records")):
             row, start = place // 2, 4 * (place % 2)
             for axes, kind in zip(grid[row, start : start + 3], _COLUMNS, strict=True):
-                _show(axes, folders[kind] / entry[kind], _caption(kind, entry))
+                if entry[kind]:
+                    _show(axes, folders[kind] / entry[kind], _caption(kind, entry))
+                else:
+                    axes.text(0.5, 0.5, entry["class"], transform=axes.transAxes, ha="center", va="center")
 
 
 def choose_rows(table: pd.DataFrame, count: int) -> pd.DataFrame:
@@ -59,14 +62,14 @@ def _read_table(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
     except FileNotFoundError:
         raise HndescError(f"{path}: no such file; stylize the photos first") from None
-    if missing := [name for name in ("photo", "copy", "style", "class") if name not in table]:
+    if missing := [name for name in ("photo", "copy", "style", "class", "method") if name not in table]:
         raise HndescError(f"{path}: no column '{missing[0]}'; stylize the photos again")
     return table
 
 
 def _caption(kind: str, entry: dict[str, str]) -> str:
     if kind == "copy":
-        return "stylized"
+        return entry["method"]
     group = f" ({entry['class']})" if kind == "style" and entry["class"] != "all" else ""
     return f"{kind}: {_shorten(Path(entry[kind]).name)}{group}"
 

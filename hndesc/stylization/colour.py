@@ -1,4 +1,4 @@
-"""CIELAB: an opponent space in which Euclidean distances are roughly what the eye sees.
+"""sRGB, linear light, and CIELAB: an opponent space in which distances are roughly what the eye sees.
 
 Written out here because the way back must be able to bring colours that no screen shows into range without shifting
 their hue or luminance; library conversions clip each channel on its own.
@@ -15,21 +15,28 @@ _LAB = np.array([[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0, -200.0]])
 _KNEE = 6.0 / 29.0  # below this cube root the curve of CIELAB is a straight line
 
 
-def _srgb_to_linear(values: np.ndarray) -> np.ndarray:
+def srgb_to_linear(values: np.ndarray) -> np.ndarray:
+    """Take sRGB values (0 to 1) to linear light (0 to 1)."""
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
-def _linear_to_srgb(values: np.ndarray) -> np.ndarray:
+def linear_to_srgb(values: np.ndarray) -> np.ndarray:
+    """Take linear light (0 to 1) to sRGB values (0 to 1)."""
     return np.where(values <= 0.0031308, values * 12.92, 1.055 * values ** (1 / 2.4) - 0.055)
 
 
-_DECODE = _srgb_to_linear(np.arange(256) / 255.0).astype(np.float32)
-_ENCODE = (_linear_to_srgb(np.arange(65536) / 65535.0) * 255.0).astype(np.float32)
+_DECODE = srgb_to_linear(np.arange(256) / 255.0).astype(np.float32)
+_ENCODE = (linear_to_srgb(np.arange(65536) / 65535.0) * 255.0).astype(np.float32)
+
+
+def to_linear(image: np.ndarray) -> np.ndarray:
+    """Turn sRGB (uint8, H x W x 3) into linear light (float32, 0 to 1)."""
+    return _DECODE[image]
 
 
 def rgb_to_lab(image: np.ndarray) -> np.ndarray:
     """Convert sRGB (uint8, H x W x 3) to CIELAB (float32, H x W x 3: L in 0..100, a, b), white point D65."""
-    xyz = _DECODE[image] @ _XYZ.T.astype(np.float32)
+    xyz = to_linear(image) @ _XYZ.T.astype(np.float32)
     roots = np.where(xyz > _KNEE**3, np.cbrt(xyz), xyz / np.float32(3 * _KNEE**2) + np.float32(4 / 29))
     lab = roots @ _LAB.T.astype(np.float32)
     lab[..., 0] -= 16.0

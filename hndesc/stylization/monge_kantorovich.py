@@ -16,6 +16,7 @@ _NOISE = 2.0  # CIELAB units: below this a window counts as flat
 def stylize(
     content: np.ndarray,
     style: np.ndarray,
+    rng: np.random.Generator | None = None,
     strength: float = 1.0,
     noise: float = 1.0,
     gain: tuple[float, float] = (0.35, 2.5),
@@ -26,6 +27,7 @@ def stylize(
     Args:
         content: RGB uint8, H x W x 3.
         style: RGB uint8, any size.
+        rng: of no use: nothing here is random.
         strength: 0 leaves the content, 1 is the full style; between them the colours travel along straight lines.
         noise: standard deviation in CIELAB units that counts as noise in both photos; keeps grey ones legal.
         gain: least and greatest factor by which the map may stretch colours in any direction.

@@ -1,90 +1,119 @@
-"""The step that makes a stylized copy of each photo of a folder."""
+"""The steps that make stylized copies of the photos of a folder, in one piece or by shards."""
 
-import inspect
 import json
 import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 from tqdm import tqdm
 
 from hndesc.errors import HndescError, ImageError
-from hndesc.files import write_json, write_text
+from hndesc.files import read_json, write_json
 from hndesc.images import find_images, read_image, resize_longest, write_image
-from hndesc.stylization import METHODS
-from hndesc.stylization.styles import Styles, class_of
+from hndesc.stylization import needs_styles
+from hndesc.stylization.methods import Mixture, prepare
+from hndesc.stylization.styles import Styles
+from hndesc.stylization.tables import TABLE, Copy, Failure, gather, write_tables
 
 logger = logging.getLogger(__name__)
 
-TABLE = "stylized.tsv"
-FAILED = "failed.tsv"
 _SETTINGS = "settings.json"
 
 
 def stylize_photos(
     photos: Path,
-    styles: Path,
+    styles: Path | None,
     output: Path,
     method: str = "monge_kantorovich",
     seed: int = 0,
-    strength: float = 1.0,
+    methods: Mapping[str, Mapping[str, object]] | None = None,
+    classes: Sequence[str] | None = None,
+    copies: int = 1,
     resize_max: int | None = None,
     quality: int = 95,
     threads: int = 1,
+    part: str | None = None,
     **settings: object,
 ) -> None:
-    """Write one stylized copy of each photo, its style drawn at random.
+    """Write stylized copies of each photo, their styles drawn at random.
 
     The copies lie in `output` under the photos' relative names with the suffix .jpg; photos that differ in nothing
-    but their suffix keep it before the new one (a.png.jpg). `stylized.tsv` lists photo, copy, style, class and
-    method; `failed.tsv` the photos that could not be read, and why. Work goes on in `<output>.part`, and from there
-    after an interruption when settings and inputs are the same.
+    but their suffix keep it before the new one (a.png.jpg). Several copies a photo lie in folders 1, 2 and so on.
+    `stylized.tsv` lists photo, copy, style, class and method; `failed.tsv` the photos that could not be read, and why.
+    Work goes on in `<output>.part`, and from there after an interruption when settings and inputs are the same.
 
     Args:
         photos: folder of photos.
-        styles: folder of style photos: one sub-folder a class, or flat.
+        styles: folder of style photos: one sub-folder a class, or flat; None for methods that need none.
         output: folder of the copies; one that an earlier run made is replaced.
-        method: one of `hndesc.stylization.METHODS`.
-        seed: of the draws; a photo's style depends on it and on the names, not on the other photos.
-        strength: 0 leaves the photo, 1 is the full style.
+        method: one of `hndesc.stylization.METHODS`, or "mixed": one of `methods` for each copy.
+        seed: of the draws; a copy depends on it and on the names, not on the other photos.
+        methods: of a mixture, by name their settings; `weight` is a method's share of copies relative to the others'.
+        classes: of styles, to draw from; None for all.
+        copies: of each photo.
         resize_max: longest side of a copy, pixels; None keeps the photo's size.
         quality: of the JPEG files, 1..100.
         threads: photos worked on at the same time; the copies do not depend on it.
-        **settings: further ones of the method.
+        part: "i-of-n", i from 1: only every n-th photo from the i-th on; `gather_stylized` puts the parts together.
+        **settings: of the method, such as `strength`: 0 leaves the photo, 1 is the full style.
 
     Raises:
         HndescError: missing folders, settings out of range, no photo or no style that can be read.
     """
-    photos, styles, output = Path(photos), Path(styles), Path(output)
-    if not 0 <= strength <= 1:
-        raise HndescError(f"strength of the stylization is {strength}; it must lie between 0 and 1")
-    _check_output(output, photos)
-    stylize = _bind(method, settings | {"strength": strength})
+    photos, output = Path(photos), Path(output)
+    if output.resolve().is_relative_to(photos.resolve()):
+        raise HndescError(f"{output}: lies within the folder of photos {photos}; choose a place outside it")
+    if copies < 1:
+        raise HndescError(f"{copies} stylized copies a photo; at least 1 is needed")
+    _check_output(output)
+    wanted = styles is not None and needs_styles(method, methods)
+    drawn = Styles(Path(styles), seed, classes) if wanted else None
+    mixture = prepare(method, settings, methods, drawn, classes, seed)
     names = find_images(photos)
-    drawn = Styles(styles, seed)
-    made_by = settings | {"method": method, "seed": seed, "strength": strength, "resize_max": resize_max}
-    part = _open_part(output, made_by | {"quality": quality, "inputs": _digest(photos, styles)})
-    work = _Work(photos, drawn, part, stylize, resize_max, quality)
-    copies = copy_names(names)
+    chosen = names if part is None else _part(names, part)
+    made_by = {"method": method, "methods": methods, "seed": seed, "classes": classes, "copies": copies, "part": part}
+    made_by |= {"resize_max": resize_max, "quality": quality, "settings": settings}
+    folder = _open_part(output, made_by | {"inputs": _digest(photos, *([Path(styles)] if wanted else []))})
+    work = _Work(photos, folder, mixture, copy_names(names), copies, resize_max, quality)
     with ThreadPoolExecutor(threads) as pool:
-        jobs = pool.map(work.copy, names, [copies[name] for name in names])
-        outcomes = list(tqdm(jobs, total=len(names), desc="stylized", unit="photo", disable=None))
-    done = [(n, copies[n], o.style, class_of(o.style), method) for n, o in zip(names, outcomes, strict=True) if o.style]
-    failed = [(n, o.reason) for n, o in zip(names, outcomes, strict=True) if o.reason]
-    if not done:
+        jobs = pool.map(work.stylize, chosen)
+        outcomes = list(tqdm(jobs, total=len(chosen), desc="stylized", unit="photo", disable=None))
+    done = [row for outcome in outcomes for row in outcome if isinstance(row, Copy)]
+    failed = [row for outcome in outcomes for row in outcome if isinstance(row, Failure)]
+    if not done and part is None:
         raise HndescError(f"{photos}: none of its {len(names)} photos can be read; replace them")
-    _write_table(part / TABLE, ("photo", "copy", "style", "class", "method"), done)
-    _write_table(part / FAILED, ("photo", "reason"), failed)
-    shutil.rmtree(output, ignore_errors=True)
-    os.replace(part, output)
-    logger.info("%d stylized copies in %s, %d photos failed", len(done), output, len(failed))
+    _finish(folder, output, done, failed)
+
+
+def gather_stylized(shards: Sequence[Path], output: Path) -> None:
+    """Put the copies that `stylize_photos` made of all parts of a folder together, as if made in one piece.
+
+    Args:
+        shards: its outputs for the parts 1-of-n to n-of-n, in any order.
+        output: folder of the copies; one that an earlier run made is replaced.
+
+    Raises:
+        HndescError: a shard without tables, two with the same photo, or no copy at all.
+    """
+    output = Path(output)
+    _check_output(output)
+    folder = output.with_name(output.name + ".part")
+    shutil.rmtree(folder, ignore_errors=True)
+    shards = [Path(shard) for shard in shards]
+    records = [read_json(shard / _SETTINGS) | {"part": None} for shard in shards]
+    if any(record != records[0] for record in records):
+        raise HndescError(f"{shards[0].parent}: the shards were made with different settings; stylize the photos again")
+    write_json(folder / _SETTINGS, records[0])
+    done, failed = gather(shards, folder)
+    if not done:
+        raise HndescError(f"{output}: none of the {len(failed)} photos can be read; replace them")
+    _finish(folder, output, done, failed)
 
 
 def copy_names(names: Sequence[str]) -> dict[str, str]:
@@ -99,46 +128,49 @@ def copy_names(names: Sequence[str]) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _Outcome:
-    style: str = ""
-    reason: str = ""
-
-
-@dataclass(frozen=True)
 class _Work:
-    """All that the copy of one photo needs; shared by the threads."""
+    """All that the copies of one photo need; shared by the threads."""
 
     photos: Path
-    styles: Styles
-    part: Path
-    stylize: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    folder: Path
+    mixture: Mixture
+    names: Mapping[str, str]
+    copies: int
     longest: int | None
     quality: int
 
-    def copy(self, name: str, copy: str) -> _Outcome:
-        style = self.styles.draw(name)
-        if (self.part / copy).exists():
-            return _Outcome(style)
+    def stylize(self, photo: str) -> list[Copy | Failure]:
+        """Make the copies of a photo that are not there yet."""
+        rows, missing = [], []
+        for number in range(1, self.copies + 1):
+            # The first copy is the same one however many there are.
+            key = photo if number == 1 else f"{photo}\t{number}"
+            draw = self.mixture.draw(key)
+            name = self.names[photo] if self.copies == 1 else f"{number}/{self.names[photo]}"
+            rows.append(Copy(photo, name, draw.style, draw.group, draw.method))
+            if not (self.folder / name).exists():
+                missing.append((name, draw, key))
+        if not missing:
+            return rows
         try:
-            image, _ = resize_longest(read_image(self.photos / name), self.longest)
+            image, _ = resize_longest(read_image(self.photos / photo), self.longest)
         except ImageError as error:
             logger.warning("photo left out: %s", error)
-            return _Outcome(reason=str(error))
-        write_image(self.part / copy, self.stylize(image, self.styles.read(style)), self.quality)
-        return _Outcome(style)
+            return [Failure(photo, str(error))]
+        for name, draw, key in missing:
+            write_image(self.folder / name, self.mixture.copy(image, draw, key), self.quality)
+        return rows
 
 
-def _bind(method: str, settings: Mapping[str, object]) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    function = METHODS.load(method)
-    known = list(inspect.signature(function).parameters)[2:]
-    if unknown := sorted(set(settings) - set(known)):
-        raise HndescError(f"unknown setting '{unknown[0]}' of stylization {method}; it has: {', '.join(known)}")
-    return lambda content, style: function(content, style, **settings)
+def _part(names: Sequence[str], part: str) -> Sequence[str]:
+    """Return the photos of a part, which may have none."""
+    number, _, parts = part.partition("-of-")
+    if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
+        raise HndescError(f"'{part}' is no part of a set of photos; write it as 2-of-5")
+    return names[int(number) - 1 :: int(parts)]
 
 
-def _check_output(output: Path, photos: Path) -> None:
-    if output.resolve().is_relative_to(photos.resolve()):
-        raise HndescError(f"{output}: lies within the folder of photos {photos}; choose a place outside it")
+def _check_output(output: Path) -> None:
     if output.exists() and not (output / TABLE).exists() and (not output.is_dir() or any(output.iterdir())):
         raise HndescError(f"{output}: exists and holds no stylized copies; delete it or choose another place")
 
@@ -157,6 +189,13 @@ def _open_part(output: Path, settings: Mapping[str, object]) -> Path:
     return part
 
 
+def _finish(folder: Path, output: Path, done: Sequence[Copy], failed: Sequence[Failure]) -> None:
+    write_tables(folder, done, failed)
+    shutil.rmtree(output, ignore_errors=True)
+    os.replace(folder, output)
+    logger.info("%d stylized copies in %s, %d photos failed", len(done), output, len(failed))
+
+
 def _digest(*folders: Path) -> str:
     """Hash names, sizes and times of all photos of the folders: a changed one makes an interrupted run start anew."""
     digest = sha256()
@@ -168,8 +207,3 @@ def _digest(*folders: Path) -> str:
                 continue
             digest.update(f"{name}\t{state.st_size}\t{state.st_mtime_ns}\n".encode())
     return digest.hexdigest()
-
-
-def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    lines = ("\t".join(str(cell).replace("\t", " ").replace("\n", " ") for cell in row) for row in rows)
-    write_text(path, "\n".join(["\t".join(header), *lines]) + "\n")

@@ -1,7 +1,7 @@
 """Style photographs: a folder of classes (night/, dusk/, …) or a flat one, and the draw of one style a photo."""
 
-import hashlib
 import logging
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from hndesc.errors import HndescError, ImageError
 from hndesc.images import find_images, read_image, resize_longest
+from hndesc.seeds import generator
 
 logger = logging.getLogger(__name__)
 
@@ -22,14 +23,21 @@ class Styles:
     Args:
         folder: style photos in sub-folders, one a class, or directly in it.
         seed: of the draws.
+        classes: those to draw from; None for all.
+
+    Raises:
+        HndescError: no style photo of these classes.
     """
 
-    def __init__(self, folder: Path, seed: int = 0) -> None:
+    def __init__(self, folder: Path, seed: int = 0, classes: Sequence[str] | None = None) -> None:
         self.folder = folder
         self.seed = seed
         self.classes: dict[str, list[str]] = {}
         for name in find_images(folder):
-            self.classes.setdefault(class_of(name), []).append(name)
+            if classes is None or class_of(name) in classes:
+                self.classes.setdefault(class_of(name), []).append(name)
+        if not self.classes:
+            raise HndescError(f"{folder}: no style photo of the classes {', '.join(classes)}; correct their names")
         self.read = lru_cache(maxsize=128)(self._read)
         self._usable = cache(self._try)
 
@@ -49,7 +57,7 @@ class Styles:
 
         The draw depends on the seed, the photo's name and the names of the styles, and on nothing else.
         """
-        rng = np.random.default_rng([self.seed, stable_hash(photo)])
+        rng = generator(self.seed, photo)
         classes = {name: list(styles) for name, styles in self.classes.items()}
         while classes:
             name = list(classes)[rng.integers(len(classes))]
@@ -64,8 +72,3 @@ class Styles:
 def class_of(style: str) -> str:
     """Return the class of a style, the first folder of its relative path."""
     return style.split("/")[0] if "/" in style else FLAT
-
-
-def stable_hash(name: str) -> int:
-    """Return a 64-bit number that is the same for a name in every process."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")

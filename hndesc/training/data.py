@@ -124,7 +124,8 @@ class PairBatches(Dataset):
         settings = self.settings
         photo = other = self.photos.photo(name)
         if self.photos.copies and generator.random() < settings.stylized_probability:
-            other = self.photos.stylized_copy(name)
+            copies = len(self.photos.copies[name])
+            other = self.photos.stylized_copy(name, int(generator.integers(copies)) if copies > 1 else 0)
         keypoints = self.photos.keypoints(name)
         return draw_pair(
             generator, (photo, other), keypoints, settings.crop_size, settings.max_keypoints, settings.pair

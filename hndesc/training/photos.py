@@ -80,18 +80,21 @@ class TrainingPhotos:
             logger.warning("%d photos have fewer than %d keypoints: left out", len(counts) - len(usable), _FEWEST)
         return usable, sum(counts.values())
 
-    def _copies(self, folder: Path) -> dict[str, Path]:
+    def _copies(self, folder: Path) -> dict[str, tuple[Path, ...]]:
+        """Return each photo's stylised copies, one or more."""
         table = folder / "stylized.tsv"
+        listed: dict[str, tuple[Path, ...]] = {}
         if table.is_file():
             with open(table, encoding="utf-8", newline="") as stream:
-                rows = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
-                listed = {row["photo"]: folder / row["copy"] for row in rows}
+                for row in csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE):
+                    listed[row["photo"]] = (*listed.get(row["photo"], ()), folder / row["copy"])
         else:
-            listed = {name: folder / PurePosixPath(name).with_suffix(".jpg") for name in self.names}
+            listed = {name: (folder / PurePosixPath(name).with_suffix(".jpg"),) for name in self.names}
         for name in self.names:
-            if name not in listed or not listed[name].is_file():
-                place = listed.get(name, folder / name)
-                raise HndescError(f"{place}: no stylised copy of '{name}'; stylise the photos again")
+            copies = listed.get(name, ())
+            for place in copies or (folder / name,):
+                if not copies or not place.is_file():
+                    raise HndescError(f"{place}: no stylised copy of '{name}'; stylise the photos again")
         return {name: listed[name] for name in self.names}
 
     def _neighbours(self, table: Path) -> dict[str, tuple[str, ...]]:
@@ -145,13 +148,13 @@ class TrainingPhotos:
             )
         return photo
 
-    def stylized_copy(self, name: str) -> np.ndarray:
-        """Return the stylised copy of a photo; it may have another resolution.
+    def stylized_copy(self, name: str, number: int = 0) -> np.ndarray:
+        """Return a photo's stylised copy of a number, from 0; it may have another resolution.
 
         Raises:
             HndescError: it is gone, broken, or of another shape than the photo.
         """
-        path = self.copies[name]
+        path = self.copies[name][number]
         copy = self._cache.read(path)
         width, height = self.size(name)
         # A copy at a lower resolution rounds both of its sides to whole pixels.
@@ -171,7 +174,7 @@ class TrainingPhotos:
             "keypoints_hash": file_hash(self.keypoints_file),
         }
         if self.copies:
-            description["stylized_hash"] = _listing(self.copies.values())
+            description["stylized_hash"] = _listing(path for copies in self.copies.values() for path in copies)
         if self.neighbours_file is not None:
             description["neighbours_hash"] = file_hash(self.neighbours_file)
         return description

@@ -41,10 +41,24 @@ def test_shows_photo_style_and_copy(folders: tuple, tmp_path: Path, monkeypatch:
         assert (photo == RED).all()
         assert (style == BLUE).all()
         assert np.abs(copy.astype(int) - BLUE).max() < 8  # a plain photo takes the style's mean colour
-    assert titles[1:3] == ["style: n.png (night)", "stylized"]
+    assert titles[1:3] == ["style: n.png (night)", "monge_kantorovich"]
     assert titles[0].startswith("photo: p")
     pixels = read_image(output).reshape(-1, 3)
     assert (pixels == RED).all(axis=1).sum() > 1000
+
+
+def test_a_copy_made_without_a_style_photo_stands_beside_its_class(
+    folders: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = []
+    text = matplotlib.axes.Axes.text
+    monkeypatch.setattr(
+        matplotlib.axes.Axes, "text", lambda a, x, y, s, **k: (words.append(s), text(a, x, y, s, **k))[1]
+    )
+    stylize_photos(folders[0], None, tmp_path / "relit", method="relighting", classes=["dusk"])
+    plot_stylization(folders[0], None, tmp_path / "relit", tmp_path / "sheet.png")
+    assert words.count("dusk") == 5
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
 
 
 def test_more_than_there_are_shows_all(folders: tuple, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from PIL import Image
 
 from hndesc.errors import HndescError
 from hndesc.images import read_image, write_image
-from hndesc.stylization import step
-from hndesc.stylization.step import copy_names, stylize_photos
+from hndesc.stylization import methods, step
+from hndesc.stylization.step import copy_names, gather_stylized, stylize_photos
 
 
 def picture(seed: int, size: tuple[int, int] = (24, 32)) -> np.ndarray:
@@ -154,7 +154,7 @@ class Counter:
         self.calls = 0
         self.stop_after = stop_after
 
-    def __call__(self, content: np.ndarray, style: np.ndarray, strength: float) -> np.ndarray:
+    def __call__(self, content: np.ndarray, style: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if self.calls == self.stop_after:
             raise KeyboardInterrupt
         self.calls += 1
@@ -166,7 +166,7 @@ def use(monkeypatch: pytest.MonkeyPatch):
     """Put a method in the place of the registered one."""
 
     def put(method: Counter) -> Counter:
-        monkeypatch.setattr(step.METHODS, "load", lambda name: method)
+        monkeypatch.setattr(methods.METHODS, "load", lambda name: method)
         return method
 
     return put
@@ -214,12 +214,85 @@ def test_replaces_its_own_output_and_no_other_folder(photos: Path, styles: Path,
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
 
 
+def test_relighting_needs_no_styles(photos: Path, tmp_path: Path) -> None:
+    stylize_photos(photos, None, tmp_path / "out", method="relighting", classes=["night", "snow"])
+    rows = table(tmp_path / "out" / "stylized.tsv")
+    assert {row["class"] for row in rows} == {"night", "snow"}
+    assert {(row["style"], row["method"]) for row in rows} == {("", "relighting")}
+    night, snow = (
+        np.mean([read_image(tmp_path / "out" / r["copy"]).mean() for r in rows if r["class"] == name])
+        for name in ("night", "snow")
+    )
+    assert night < 0.5 * snow
+    with pytest.raises(HndescError, match="monge_kantorovich needs style photos"):
+        stylize_photos(photos, None, tmp_path / "other")
+
+
+def test_several_copies_differ_and_the_first_is_the_only_one_there_was(
+    photos: Path, styles: Path, tmp_path: Path
+) -> None:
+    settings = {"method": "relighting", "seed": 5}
+    stylize_photos(photos, styles, tmp_path / "one", **settings)
+    stylize_photos(photos, styles, tmp_path / "three", copies=3, **settings)
+    one, three = (table(tmp_path / name / "stylized.tsv") for name in ("one", "three"))
+    assert [row["photo"] for row in three] == [row["photo"] for row in one for _ in range(3)]
+    assert [row["copy"] for row in three[:3]] == ["1/a.jpg", "2/a.jpg", "3/a.jpg"]
+    for row in one:
+        copies = [(tmp_path / "three" / str(number) / row["copy"]).read_bytes() for number in (1, 2, 3)]
+        assert copies[0] == (tmp_path / "one" / row["copy"]).read_bytes()
+        if row["photo"] != "dot.png":
+            assert len(set(copies)) == 3
+
+
+def test_a_mixture_draws_methods_by_weight_and_makes_what_they_make_alone(
+    photos: Path, styles: Path, tmp_path: Path
+) -> None:
+    for index in range(60):
+        write_image(photos / f"small{index}.png", picture(index, (4, 4)))
+    both = {"relighting": {"weight": 3}, "monge_kantorovich": {"strength": 0.5}}
+    stylize_photos(photos, styles, tmp_path / "mixed", method="mixed", methods=both)
+    stylize_photos(photos, styles, tmp_path / "relit", method="relighting")
+    stylize_photos(photos, styles, tmp_path / "moved", strength=0.5)
+    rows = table(tmp_path / "mixed" / "stylized.tsv")
+    relit = [row for row in rows if row["method"] == "relighting"]
+    assert 0.6 < len(relit) / len(rows) < 0.9
+    for row in rows:
+        alone = tmp_path / ("relit" if row in relit else "moved") / row["copy"]
+        assert (tmp_path / "mixed" / row["copy"]).read_bytes() == alone.read_bytes()
+
+
+def test_shards_make_what_one_run_makes(photos: Path, styles: Path, tmp_path: Path) -> None:
+    (photos / "c.JPG").write_bytes(b"no picture")
+    settings = {"method": "mixed", "methods": {"relighting": {}, "monge_kantorovich": {}}, "copies": 2}
+    stylize_photos(photos, styles, tmp_path / "whole", **settings)
+    shards = [tmp_path / f"{number}-of-9" for number in range(1, 10)]  # seven photos: two shards are empty
+    for shard in shards:
+        stylize_photos(photos, styles, shard, part=shard.name, **settings)
+    gather_stylized(shards[::-1], tmp_path / "gathered")
+    assert contents(tmp_path / "gathered") == contents(tmp_path / "whole")
+    assert len(table(tmp_path / "gathered" / "failed.tsv")) == 1
+    with pytest.raises(HndescError, match=r"is in .*1-of-9 and in .*1-of-9"):
+        gather_stylized([*shards, shards[0]], tmp_path / "gathered")
+    stylize_photos(photos, styles, shards[0], part=shards[0].name, **settings, seed=1)
+    with pytest.raises(HndescError, match="different settings"):
+        gather_stylized(shards, tmp_path / "gathered")
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"strength": 1.5}, "strength of the stylization is 1.5"),
-        ({"method": "magic"}, "unknown stylization method 'magic'; choose one of: monge_kantorovich"),
+        ({"method": "magic"}, "unknown stylization method 'magic'; choose one of: .*monge_kantorovich"),
         ({"colour": 3}, "unknown setting 'colour' of stylization monge_kantorovich"),
+        ({"copies": 0}, "0 stylized copies a photo"),
+        ({"classes": ["noon"]}, "no style photo of the classes noon"),
+        ({"method": "relighting", "classes": ["noon"]}, "none of the classes noon; it has cloudy, dusk"),
+        ({"method": "mixed"}, "needs methods"),
+        ({"method": "mixed", "methods": {"relighting": {}}, "strength": 0.5}, "setting 'strength' of a mixed"),
+        ({"method": "mixed", "methods": {"relighting": {"weight": 0}}}, "not all 0"),
+        ({"method": "mixed", "methods": {"relighting": {"gain": 1}}}, "unknown setting 'gain' of stylization reli"),
+        ({"methods": {"relighting": {}}}, "call it 'mixed'"),
+        ({"part": "3-of-2"}, "'3-of-2' is no part"),
     ],
 )
 def test_wrong_settings(photos: Path, styles: Path, tmp_path: Path, settings: dict, message: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from hndesc.errors import HndescError
 from hndesc.images import write_image
-from hndesc.stylization.styles import FLAT, Styles, class_of, stable_hash
+from hndesc.stylization.styles import FLAT, Styles, class_of
 
 
 @pytest.fixture
@@ -37,11 +37,6 @@ def test_classes_are_equally_frequent_whatever_their_size(folder: Path) -> None:
         classes[class_of(name)] += count
     assert set(drawn) == {"dusk/a.jpg", "night/b.jpg", "night/c.jpg", "night/d.jpg", "snow/e.png"}
     assert all(240 < count < 360 for count in classes.values())
-
-
-def test_stable_hash_is_the_same_in_every_process() -> None:
-    assert stable_hash("photo.jpg") == 0xAFF6100BD4DF0EA6
-    assert stable_hash("a") != stable_hash("b")
 
 
 def test_class_is_the_first_folder() -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from hndesc.errors import HndescError
+from hndesc.images import write_image
 from hndesc.neighbour_lists import write_neighbours
 from hndesc.training.data import Batch, PairBatches, stream_batches
 from hndesc.training.photos import TrainingPhotos
@@ -90,6 +91,16 @@ def test_the_positive_is_the_stylised_copy_with_its_probability(data):
     assert share(1.0) == 1.0
     assert share(0.7) == pytest.approx(0.7, abs=0.12)
     assert share(0.0) == 0.0
+
+
+def test_each_of_several_copies_is_drawn(data):
+    rows = [f"set/{number}.png\t{folder}/{number}.jpg\tx\ty\tz" for number in range(6) for folder in ("set", "dark")]
+    (data.stylized / "stylized.tsv").write_text("\n".join(["photo\tcopy\tstyle\tclass\tmethod", *rows]) + "\n")
+    for number in range(6):
+        write_image(data.stylized / "dark" / f"{number}.jpg", np.zeros((96, 120, 3), np.uint8))
+    batches = batches_of(data, True, stylized_probability=1.0, color=PLAIN, batch_size=6)
+    dark = [float(image.float().mean()) < 5 for number in range(10) for image in batches.batch(number).images[6:]]
+    assert np.mean(dark) == pytest.approx(0.5, abs=0.2)
 
 
 def test_a_broken_photo_is_replaced_the_same_way_and_warned_about_once(data, caplog):

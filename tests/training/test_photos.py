@@ -67,6 +67,18 @@ def test_the_table_of_copies_is_followed(data):
     assert np.array_equal(copy, read_image(data.stylized / "odd.jpg"))
 
 
+def test_several_copies_a_photo(data) -> None:
+    rows = [f"set/{number}.png\tset/{number}.jpg\ta\tb\tc" for number in range(6)]
+    write_image(data.stylized / "2" / "odd.jpg", read_image(data.stylized / "set/4.jpg") // 2)
+    rows.append("set/4.png\t2/odd.jpg\ta\tb\tc")
+    (data.stylized / "stylized.tsv").write_text("\n".join(["photo\tcopy\tstyle\tclass\tmethod", *rows]) + "\n")
+    photos = open_data(data, stylized=data.stylized)
+    assert len(photos.copies["set/4.png"]) == 2
+    assert np.array_equal(photos.stylized_copy("set/4.png", 0), read_image(data.stylized / "set/4.jpg"))
+    assert np.array_equal(photos.stylized_copy("set/4.png", 1), read_image(data.stylized / "2" / "odd.jpg"))
+    assert len(photos.copies["set/3.png"]) == 1
+
+
 def test_a_copy_may_be_smaller_but_not_of_another_shape(data):
     photos = open_data(data, stylized=data.stylized)
     write_image(data.stylized / "set/1.jpg", np.zeros((47, 59, 3), np.uint8))

@@ -1,12 +1,15 @@
 """Photographing a scene again under another light: everything happens in linear light, then a camera records it."""
 
-import hashlib
 import io
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from PIL import Image
+
+from hndesc.seeds import generator as generator
+from hndesc.stylization.colour import linear_to_srgb
+from hndesc.stylization.colour import to_linear as to_linear
 
 WARM = np.array([1.0, 0.72, 0.38], np.float32)
 AIRLIGHT = np.array([0.62, 0.66, 0.70], np.float32)
@@ -46,24 +49,9 @@ class Light:
     quality: int | None = None
 
 
-def generator(seed: int, name: str) -> np.random.Generator:
-    """Return the random generator of one item: the same for the same seed and name, whatever else is made."""
-    digest = hashlib.sha256(name.encode()).digest()
-    return np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
-
-
-def to_linear(image: np.ndarray) -> np.ndarray:
-    """Turn sRGB (uint8, H x W x 3) into linear light (float32, 0 to 1)."""
-    values = np.arange(256, dtype=np.float64) / 255
-    table = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    return table.astype(np.float32)[image]
-
-
 def to_srgb(linear: np.ndarray) -> np.ndarray:
     """Turn linear light (float, clipped to 0 to 1) into sRGB, uint8."""
-    linear = np.clip(linear, 0, 1)
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.round(encoded * 255).astype(np.uint8)
+    return np.round(linear_to_srgb(np.clip(linear, 0, 1)) * 255).astype(np.uint8)
 
 
 def photograph(linear: np.ndarray, light: Light, rng: np.random.Generator) -> np.ndarray:

@@ -16,11 +16,11 @@ import numpy as np
 from tqdm import tqdm
 
 from hndesc.datasets.conditions import Conditions, take_photo
-from hndesc.datasets.demo.relighting import generator
 from hndesc.datasets.views import GROWTH, hang, view_homography, warp, write_homography
 from hndesc.errors import HndescError
 from hndesc.geometry import warp_points
 from hndesc.images import find_images, image_size, read_image, resize_longest, write_image
+from hndesc.seeds import generator
 
 logger = logging.getLogger(__name__)
 

@@ -2,6 +2,8 @@
 import hashlib
 import json
 
+from hndesc.stylization import methods_of, needs_styles
+
 
 def overlaid(base, overrides):
     """Return settings with others laid over them, section by section."""
@@ -65,6 +67,31 @@ wildcard_constraints:
     run="|".join(RUNS),
     stylization="|".join(STYLIZATIONS),
     descriptor="|".join(map(re.escape, [*DESCRIPTORS, *MODEL_FILES])),
+
+
+def stylization(wildcards):
+    """The methods of a stylisation, as hndesc.stylization takes them: one, or those of a mixture."""
+    settings = STYLIZATIONS[wildcards.stylization]
+    return settings["method"], settings.get("methods")
+
+
+def styles_folder(method, methods=None):
+    """The folder of style photographs, if a method takes its light from one."""
+    return folder(config["styles"], "styles") if needs_styles(method, methods) else []
+
+
+def stylization_shards(wildcards):
+    count = STYLIZATIONS[wildcards.stylization]["shards"]
+    return [
+        f"results/stylized/{wildcards.stylization}.{number}-of-{count}"
+        for number in range(1, count + 1)
+    ]
+
+
+def sharded_stylizations():
+    """Names of the stylisations that several jobs share, as a regular expression."""
+    names = [name for name, s in STYLIZATIONS.items() if s.get("shards", 1) > 1]
+    return "|".join(names) or "(?!)"
 
 
 def run_settings(wildcards):

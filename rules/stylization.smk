@@ -1,30 +1,4 @@
 # Stylised copies of the training photos, in one job or by shards.
-from hndesc.stylization import methods_of, needs_styles
-
-
-def stylization(wildcards):
-    """The methods of a stylisation, as hndesc.stylization takes them: one, or those of a mixture."""
-    settings = STYLIZATIONS[wildcards.stylization]
-    return settings["method"], settings.get("methods")
-
-
-def styles_folder(method, methods=None):
-    """The folder of style photographs, if a method takes its light from one."""
-    return folder(config["styles"], "styles") if needs_styles(method, methods) else []
-
-
-def stylization_shards(wildcards):
-    count = STYLIZATIONS[wildcards.stylization]["shards"]
-    return [
-        f"results/stylized/{wildcards.stylization}.{number}-of-{count}"
-        for number in range(1, count + 1)
-    ]
-
-
-def sharded_stylizations():
-    """Names of the stylisations that several jobs share, as a regular expression."""
-    names = [name for name, s in STYLIZATIONS.items() if s.get("shards", 1) > 1]
-    return "|".join(names) or "(?!)"
 
 
 rule stylize_photos:

@@ -13,6 +13,7 @@ report: "rules/report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/resources.smk"
 include: "rules/runs.smk"
 include: "rules/selection.smk"
 include: "rules/datasets.smk"

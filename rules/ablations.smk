@@ -59,8 +59,8 @@ rule ablation_table:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=more(10),
     params:
         benchmarks=[name for name in ablation_benchmarks() for _ in JUDGED],
         names=[name for _ in ablation_benchmarks() for name, _ in JUDGED],

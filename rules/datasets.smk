@@ -16,8 +16,8 @@ rule demo_data:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=more(2000),
+        runtime=more(10),
     params:
         code=fingerprint("hndesc.datasets.demo"),
     script:
@@ -40,8 +40,8 @@ rule get_dataset:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=2880,
+        mem_mb=more(1000),
+        runtime=more(2880),
     params:
         settings=config.get("datasets", {}),
     script:
@@ -62,8 +62,8 @@ rule get_weights:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=240,
+        mem_mb=more(500),
+        runtime=more(240),
     params:
         settings=config.get("datasets", {}),
     script:
@@ -83,8 +83,8 @@ rule list_photos:
         "../envs/hndesc.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=more(2000),
+        runtime=more(240),
     params:
         code=fingerprint("hndesc.datasets.own_photos"),
     script:

@@ -18,8 +18,9 @@ rule describe_keypoints:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=6000,
-        runtime=240,
+        mem_mb=more(6000),
+        runtime=more(240),
+        gpu=lambda wildcards: gpus(wildcards.descriptor),
     params:
         photos=photo_selection,
         precision=precision,
@@ -61,8 +62,8 @@ rule gather_features:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=more(2000),
+        runtime=more(240),
     params:
         code=fingerprint("hndesc.features"),
     script:

@@ -18,8 +18,8 @@ rule score_hpatches:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more(4000),
+        runtime=more(60),
     params:
         settings=benchmark_settings,
         code=fingerprint("hndesc.benchmarks.hpatches"),

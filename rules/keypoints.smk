@@ -17,8 +17,9 @@ rule detect_keypoints:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=more(4000),
+        runtime=more(120),
+        gpu=lambda wildcards: gpus(config["keypoints"]["detector"]),
     params:
         photos=photo_selection,
         detector=config["keypoints"]["detector"],

@@ -17,8 +17,8 @@ rule list_pairs:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=more(4000),
+        runtime=more(240),
     params:
         settings=lambda wildcards: {
             key: value
@@ -51,8 +51,8 @@ rule match_pairs:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=more(4000),
+        runtime=more(240),
     params:
         code=fingerprint("hndesc.benchmarks.localization.matches"),
     script:
@@ -77,8 +77,8 @@ rule build_map:
         "../envs/hndesc.yaml"
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=more(8000),
+        runtime=more(240),
     params:
         settings=lambda wildcards: benchmark_settings(wildcards).get("map", {}),
         seed=config["seed"],
@@ -107,8 +107,8 @@ rule score_localization:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=more(4000),
+        runtime=more(240),
     params:
         settings=lambda wildcards: {
             key: value
@@ -150,8 +150,8 @@ rule plot_localization:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=more(4000),
+        runtime=more(30),
     params:
         labels=DESCRIPTORS,
         code=fingerprint("hndesc.report.localization"),

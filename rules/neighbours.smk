@@ -14,8 +14,8 @@ rule find_neighbours:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=more(4000),
+        runtime=more(120),
     params:
         settings=config["neighbours"],
         code=fingerprint(

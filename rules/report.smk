@@ -17,8 +17,8 @@ rule publish:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=100,
-        runtime=5,
+        mem_mb=more(100),
+        runtime=more(5),
     shell:
         "(cp {input.text} {output.text} && cp {input.json} {output.json}) 2> {log}"
 
@@ -47,8 +47,8 @@ rule compare:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=more(10),
     params:
         benchmarks=[benchmark for benchmark in BENCHMARKS for descriptor in DESCRIPTORS],
         descriptors=[
@@ -82,8 +82,8 @@ rule plot_mma:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=more(10),
     params:
         labels=DESCRIPTORS,
         code=fingerprint("hndesc.report.curves"),
@@ -115,8 +115,8 @@ rule plot_matches:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=more(2000),
+        runtime=more(30),
     params:
         labels=DESCRIPTORS,
         code=fingerprint("hndesc.report.sequences"),
@@ -142,8 +142,8 @@ rule plot_training:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=more(10),
     params:
         code=fingerprint("hndesc.report.curves"),
     script:
@@ -174,8 +174,8 @@ rule plot_validation:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=more(10),
     params:
         code=fingerprint("hndesc.report.validation"),
     script:
@@ -204,8 +204,8 @@ rule plot_stylization:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=more(2000),
+        runtime=more(10),
     params:
         code=fingerprint("hndesc.report.sheets"),
     script:
@@ -232,7 +232,7 @@ rule report:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=more(2000),
+        runtime=more(10),
     script:
         "../workflow_scripts/report.py"

@@ -17,8 +17,8 @@ rule make_places:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=more(1000),
+        runtime=more(60),
     params:
         code=fingerprint("hndesc.datasets.place_folders"),
     script:
@@ -39,8 +39,8 @@ rule learn_whitening:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=more(4000),
+        runtime=more(240),
     params:
         settings=shortlist_settings,
         dimensions=lambda wildcards: entry_of(wildcards)["shortlist"]["whitening"],
@@ -64,8 +64,8 @@ rule describe_globally:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=more(4000),
+        runtime=more(240),
     params:
         photos=photo_selection,
         settings=shortlist_settings,
@@ -93,8 +93,8 @@ rule make_shortlist:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=more(4000),
+        runtime=more(240),
     params:
         kind=lambda wildcards: entry_of(wildcards)["kind"],
         settings=shortlist_settings,
@@ -122,8 +122,8 @@ rule import_shortlist:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=more(4000),
+        runtime=more(30),
     params:
         kind=lambda wildcards: entry_of(wildcards)["kind"],
         code=fingerprint("hndesc.benchmarks.published_rankings"),
@@ -149,8 +149,8 @@ rule score_retrieval:
         "../envs/hndesc.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=more(4000),
+        runtime=more(240),
     params:
         kind=lambda wildcards: entry_of(wildcards)["kind"],
         settings=benchmark_settings,

@@ -35,8 +35,8 @@ rule split_photos:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=more(2000),
+        runtime=more(240),
     params:
         output=lambda wildcards, output: os.path.dirname(output.training),
         settings=split_settings(["share", "seed", "train_on"]),
@@ -61,8 +61,8 @@ rule make_sequences:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=more(2000),
+        runtime=more(60),
     params:
         settings=split_settings(["seed"]) | SPLIT.get("sequences", {}),
         code=fingerprint("hndesc.datasets.homography_sequences"),

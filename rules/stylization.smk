@@ -15,8 +15,8 @@ rule stylize_photos:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=more(4000),
+        runtime=more(240),
     params:
         settings=lambda wildcards: {
             key: value
@@ -60,8 +60,8 @@ rule gather_stylized:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=more(1000),
+        runtime=more(60),
     params:
         code=fingerprint("hndesc.stylization.step"),
     script:

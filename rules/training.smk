@@ -23,8 +23,9 @@ rule train:
         "../envs/hndesc.yaml"
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime=2880,
+        mem_mb=more(8000),
+        runtime=2880,  # enough for every attempt: the next one goes on from the state
+        gpu=lambda wildcards: gpus(),
     params:
         settings=run_settings,
         seed=lambda wildcards: RUNS[wildcards.run]["seed"],

@@ -38,12 +38,28 @@ def extract(
         extraction.extract(photos, output, model, detector, detector_weights, max_keypoints, resize_max)
 
 
-def score_hpatches(root: Path, features: Path, output: Path, json: Path | None) -> None:
-    """Score features on HPatches sequences and print the text form."""
-    from hndesc.benchmarks import hpatches
+def score_hpatches(
+    root: Path,
+    features: Path,
+    output: Path,
+    json: Path | None,
+    table: Path | None,
+    sequences: Path | None,
+    **settings: object,
+) -> None:
+    """Score features on homography sequences and print the text form."""
+    from hndesc.benchmarks.hpatches.step import score_hpatches
 
-    hpatches.score_hpatches(root, features, output, json)
+    score_hpatches(root, features, output, json, table, sequences, **settings)
     print(output.read_text(), end="")
+
+
+def resize_sequences(root: Path, output: Path, layout: str | None) -> None:
+    """Copy homography sequences at 640 x 480 pixels."""
+    from hndesc.benchmarks.resized_sequences import resize_sequences
+
+    resize_sequences(root, output, layout=layout)
+    print(output)
 
 
 def match(
@@ -99,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_extract(commands.add_parser("extract", help="features of all images below a folder, as one HDF5 file"))
     _add_score(commands.add_parser("score", help="score features on a benchmark"))
+    _add_resize(commands.add_parser("resize-sequences", help="homography sequences at 640 x 480 pixels"))
     _add_match(commands.add_parser("match", help="draw the matches of two photos"))
     _add_datasets(commands.add_parser("datasets", help="list datasets and weights, or get one of them"))
     return parser
@@ -116,11 +133,45 @@ def _add_extract(parser: argparse.ArgumentParser) -> None:
 def _add_score(parser: argparse.ArgumentParser) -> None:
     benchmarks = parser.add_subparsers(required=True, metavar="BENCHMARK")
     hpatches = benchmarks.add_parser("hpatches", help="homography sequences: matching accuracy and homographies")
-    hpatches.add_argument("root", metavar="ROOT", type=Path, help="folder of the sequences (i_*, v_*)")
+    hpatches.add_argument("root", metavar="ROOT", type=Path, help="folder of the sequences")
     hpatches.add_argument("features", metavar="FEATURES.h5", type=Path)
     hpatches.add_argument("--output", metavar="OUT.txt", type=Path, required=True)
     hpatches.add_argument("--json", metavar="OUT.json", type=Path, help="all figures, and where they came from")
+    hpatches.add_argument("--csv", metavar="OUT.csv", dest="table", type=Path, help="all figures")
+    hpatches.add_argument("--sequences", metavar="OUT.csv", type=Path, help="figures of each sequence")
+    hpatches.add_argument(
+        "--protocol",
+        default="full",
+        metavar="NAME",
+        help="full or 480x640, on resized sequences (default: %(default)s)",
+    )
+    hpatches.add_argument(
+        "--estimator",
+        nargs="+",
+        default=["ransac"],
+        metavar="NAME",
+        help="one or several of ransac, magsac and poselib (default: ransac)",
+    )
+    hpatches.add_argument("--large-scenes", action="store_true", help="score the 8 very large scenes of HPatches too")
+    hpatches.add_argument("--threads", metavar="N", type=_positive, default=1, help="sequences at a time (default: 1)")
+    _add_layout(hpatches)
     hpatches.set_defaults(command=score_hpatches)
+
+
+def _add_resize(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Copy homography sequences at 640 x 480 pixels, for features to be scored by --protocol 480x640."
+    )
+    parser.add_argument("root", metavar="ROOT", type=Path, help="folder of the sequences")
+    parser.add_argument("output", metavar="OUT", type=Path, help="folder to write")
+    _add_layout(parser)
+    parser.set_defaults(command=resize_sequences)
+
+
+def _add_layout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--layout", metavar="NAME", help="hpatches, oxford_affine or pairs (default: told from the files)"
+    )
 
 
 def _add_match(parser: argparse.ArgumentParser) -> None:

@@ -79,6 +79,13 @@ IMAGE_DEFAULTS = {
     "tokyo247": {"max_keypoints": 4096, "resize_max": 1024},
     "localization": {"max_keypoints": 4096, "resize_max": 1024},
 }
+# Benchmarks whose protocol wants images of one size and a number of keypoints.
+RESIZED_KEYPOINTS = 1000
+RESIZED = [
+    entry["name"]
+    for entry in config["benchmarks"]
+    if entry.get("protocol") == "480x640"
+]
 
 NOTE = (
     "Demo: a small network trained for minutes and judged on data made from the photographs that Python packages "
@@ -143,13 +150,22 @@ def folder(path, key):
     return path
 
 
+def dataset_folder(wildcards):
+    """The dataset of a benchmark as it came."""
+    name = wildcards.get("images") or wildcards.benchmark
+    return folder(BENCHMARKS[name]["dataset"], f"benchmarks ({name}): dataset")
+
+
 def images_folder(wildcards):
+    """The photos to work on: the dataset, or what a rule makes of it."""
     name = wildcards.get("images") or wildcards.benchmark
     if name == TRAINING:
         return PHOTOS
     if BENCHMARKS[name].get("layout") == "places":
         return f"results/places/{name}"
-    return folder(BENCHMARKS[name]["dataset"], f"benchmarks ({name}): dataset")
+    if name in RESIZED:
+        return f"results/resized/{name}"
+    return dataset_folder(wildcards)
 
 
 def image_settings(wildcards):
@@ -158,10 +174,10 @@ def image_settings(wildcards):
     if name == TRAINING:
         return {"max_keypoints": None, "resize_max": None}
     entry = BENCHMARKS[name]
-    return {
-        key: entry.get(key, default)
-        for key, default in IMAGE_DEFAULTS[entry["kind"]].items()
-    }
+    defaults = IMAGE_DEFAULTS[entry["kind"]]
+    if name in RESIZED:
+        defaults = defaults | {"max_keypoints": RESIZED_KEYPOINTS}
+    return {key: entry.get(key, default) for key, default in defaults.items()}
 
 
 def detector_settings():

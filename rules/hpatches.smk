@@ -1,6 +1,47 @@
 # Image matching on homography sequences.
 
 
+def sequence_layout(wildcards):
+    """How a set of sequences is laid out, where the config tells; resized copies are always told by their table."""
+    if wildcards.benchmark in RESIZED:
+        return None
+    return BENCHMARKS[wildcards.benchmark].get("layout")
+
+
+def hpatches_settings(wildcards):
+    """The protocol stands beside the settings of scoring, since images and keypoints depend on it."""
+    entry = BENCHMARKS[wildcards.benchmark]
+    return {
+        "protocol": entry.get("protocol", "full"),
+        "layout": sequence_layout(wildcards),
+        **benchmark_settings(wildcards),
+    }
+
+
+rule resize_sequences:
+    input:
+        images=dataset_folder,
+    output:
+        sequences=directory("results/resized/{benchmark}"),
+    log:
+        "results/logs/resize_sequences/{benchmark}.log",
+    benchmark:
+        "results/timings/resize_sequences/{benchmark}.tsv"
+    wildcard_constraints:
+        benchmark="|".join(RESIZED) or "(?!)",
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 2
+    resources:
+        mem_mb=more(2000),
+        runtime=more(60),
+    params:
+        layout=lambda wildcards: BENCHMARKS[wildcards.benchmark].get("layout"),
+        code=fingerprint("hndesc.benchmarks.resized_sequences"),
+    script:
+        "../workflow_scripts/resize_sequences.py"
+
+
 rule score_hpatches:
     input:
         images=images_folder,
@@ -8,6 +49,8 @@ rule score_hpatches:
     output:
         text="results/scores/{benchmark}/{descriptor}.txt",
         json="results/scores/{benchmark}/{descriptor}.json",
+        table="results/scores/{benchmark}/{descriptor}.csv",
+        sequences="results/scores/{benchmark}/{descriptor}.sequences.csv",
     log:
         "results/logs/score/{benchmark}/{descriptor}.log",
     benchmark:
@@ -16,12 +59,12 @@ rule score_hpatches:
         benchmark=of_kind("hpatches"),
     conda:
         "../envs/hndesc.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=more(4000),
         runtime=more(60),
     params:
-        settings=benchmark_settings,
-        code=fingerprint("hndesc.benchmarks.hpatches"),
+        settings=hpatches_settings,
+        code=fingerprint("hndesc.benchmarks.hpatches.step"),
     script:
         "../workflow_scripts/score_hpatches.py"

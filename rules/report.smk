@@ -119,6 +119,7 @@ rule plot_matches:
         runtime=more(30),
     params:
         labels=DESCRIPTORS,
+        layout=sequence_layout,
         code=fingerprint("hndesc.report.sequences"),
     script:
         "../workflow_scripts/plot_matches.py"

@@ -4,4 +4,10 @@ from hndesc.logs import step
 from hndesc.report.sequences import plot_sequences
 
 with step(snakemake.log[0], snakemake.threads):
-    plot_sequences(snakemake.input.images, snakemake.input.features, snakemake.output.pictures, snakemake.params.labels)
+    plot_sequences(
+        snakemake.input.images,
+        snakemake.input.features,
+        snakemake.output.pictures,
+        snakemake.params.labels,
+        layout=snakemake.params.layout,
+    )

@@ -1,6 +1,6 @@
 """Snakemake adapter: score features on homography sequences."""
 
-from hndesc.benchmarks.hpatches import score_hpatches
+from hndesc.benchmarks.hpatches.step import score_hpatches
 from hndesc.logs import step
 
 with step(snakemake.log[0], snakemake.threads):
@@ -9,6 +9,8 @@ with step(snakemake.log[0], snakemake.threads):
         snakemake.input.features,
         snakemake.output.text,
         snakemake.output.json,
+        snakemake.output.table,
+        snakemake.output.sequences,
         threads=snakemake.threads,
         name=snakemake.wildcards.benchmark,
         **snakemake.params.settings,

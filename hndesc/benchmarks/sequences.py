@@ -1,10 +1,7 @@
-"""Image sequences related by known homographies, in the layout of HPatches.
-
-Balntas et al., HPatches: A benchmark and evaluation of handcrafted and learned local descriptors, CVPR 2017.
-"""
+"""Image sequences and image pairs related by known homographies, whatever the layout of their folder."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,65 +9,93 @@ import numpy as np
 
 from hndesc.errors import HndescError
 
-SUFFIXES = (".ppm", ".png", ".jpg")
-IMAGES = 6
+
+@dataclass(frozen=True)
+class Pair:
+    """Two images of one planar scene, or from one place.
+
+    Attributes:
+        first, second: their names in feature files, paths relative to the folder of the set.
+        homography: 3 x 3, from the first one's pixels to the second one's.
+    """
+
+    first: str
+    second: str
+    homography: np.ndarray
 
 
 @dataclass(frozen=True)
 class Sequence:
-    """Six images of one planar scene.
+    """Image pairs of one scene.
 
     Attributes:
-        name: folder name.
-        kind: "v" (viewpoint changes) or "i" (illumination changes).
-        images: their names in feature files, "<folder>/<file>"; the first is the reference.
-        homographies: of the others, 3 x 3 each, from the reference's pixels to theirs.
+        name: of the scene.
+        kind: "v" (viewpoint changes), "i" (illumination changes) or "" where the set does not tell.
+        pairs: in HPatches, the first image with each of the others.
     """
 
     name: str
     kind: str
-    images: tuple[str, ...]
-    homographies: tuple[np.ndarray, ...]
+    pairs: tuple[Pair, ...]
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Names of all images, each once, as the pairs come to them: in HPatches, the reference first."""
+        return tuple(dict.fromkeys(name for pair in self.pairs for name in (pair.first, pair.second)))
+
+    @property
+    def homographies(self) -> tuple[np.ndarray, ...]:
+        """The homographies of the pairs, 3 x 3 each."""
+        return tuple(pair.homography for pair in self.pairs)
 
 
-def read_sequences(root: str | os.PathLike, leave_out: Collection[str] = ()) -> list[Sequence]:
-    """Read all sequences `v_*` and `i_*` below a folder, sorted by name.
+def read_sequences(
+    root: str | os.PathLike, leave_out: Collection[str] = (), layout: str | None = None
+) -> list[Sequence]:
+    """Read the sequences of a folder, sorted by name.
 
     Args:
-        root: folder of the sequences, each with 1.ppm (.png, .jpg) to 6.ppm and H_1_2 to H_1_6.
+        root: the folder.
         leave_out: names of sequences that are not read.
+        layout: a name in `hndesc.benchmarks.sequence_layouts.LAYOUTS`; None to tell it from what is there.
 
     Raises:
-        HndescError: no sequence, a missing image, a missing or malformed homography.
+        HndescError: no sequence, another layout, missing images, missing or malformed homographies.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise HndescError(f"{root}: no such folder of sequences")
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name[:2] in ("v_", "i_"))
-    sequences = [_read_sequence(folder) for folder in folders if folder.name not in leave_out]
+    sequences, errors = [], []
+    for name, read in _find(root, layout):
+        if name not in leave_out:
+            try:
+                sequences.append(read())
+            except HndescError as error:
+                errors.append(str(error))
+    if errors:
+        more = f"; {len(errors) - 1} more sequences are incomplete" if len(errors) > 1 else ""
+        raise HndescError(f"{errors[0]}{more}")
     if not sequences:
-        raise HndescError(f"{root}: no sequence to score; HPatches keeps them in folders named v_<name> and i_<name>")
+        raise HndescError(f"{root}: no sequence to score but those left out")
     return sequences
 
 
-def _read_sequence(folder: Path) -> Sequence:
-    images = tuple(f"{folder.name}/{_find_image(folder, number)}" for number in range(1, IMAGES + 1))
-    homographies = tuple(_read_homography(folder / f"H_1_{number}") for number in range(2, IMAGES + 1))
-    return Sequence(folder.name, folder.name[0], images, homographies)
+def sequence_names(root: str | os.PathLike, layout: str | None = None) -> list[str]:
+    """Return the names of all sequences of a folder, without a look at their files."""
+    return [name for name, _ in _find(root, layout)]
 
 
-def _find_image(folder: Path, number: int) -> str:
-    for suffix in SUFFIXES:
-        if (folder / f"{number}{suffix}").is_file():
-            return f"{number}{suffix}"
-    raise HndescError(f"{folder}: image {number} is missing ({', '.join(f'{number}{suffix}' for suffix in SUFFIXES)})")
+def _find(root: str | os.PathLike, layout: str | None) -> list[tuple[str, Callable[[], Sequence]]]:
+    from hndesc.benchmarks.sequence_layouts import find_layout  # which builds on the classes above
+
+    if not Path(root).is_dir():
+        raise HndescError(f"{root}: no such folder of sequences")
+    return find_layout(Path(root), layout)
 
 
-def _read_homography(path: Path) -> np.ndarray:
+def read_homography(path: str | os.PathLike) -> np.ndarray:
+    """Read an invertible 3 x 3 matrix from a text file; anything else is a HndescError that names the file."""
     try:
         homography = np.loadtxt(path, dtype=np.float64, ndmin=2)
     except FileNotFoundError:
-        raise HndescError(f"{path}: no such file; images 2 to 6 of a sequence need their homography") from None
+        raise HndescError(f"{path}: no such file; each image pair needs its homography") from None
     except (OSError, ValueError) as error:
         raise HndescError(f"{path}: not a 3 x 3 matrix of numbers ({error})") from None
     if homography.shape != (3, 3) or not np.isfinite(homography).all() or np.linalg.det(homography) == 0:

@@ -8,6 +8,8 @@ from pathlib import Path
 from hndesc.errors import HndescError
 from hndesc.report.results import Result
 
+ESTIMATORS = {"ransac": "RANSAC", "magsac": "MAGSAC++", "poselib": "PoseLib"}
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -95,6 +97,8 @@ def _table(benchmark: str, results: Mapping[str, Result], difference: tuple[str,
     for name, result in results.items():
         if count := _failures(result):
             table.remarks.append(f"{name}: {count} failed and count against it; {result.path.name} names them.")
+    if left_out := first.get("left_out") if first.kind == "hpatches" else ():
+        table.remarks.append(f"Left out as very large: {', '.join(left_out)}.")
     one, other = difference
     if one in rows and other in rows:
         values = [a - b for a, b in zip(rows[one], rows[other], strict=True)]
@@ -110,7 +114,7 @@ def _failures(result: Result) -> int:
 def main_figures(result: Result) -> list[Figure]:
     """Return the main figures of a kind of benchmark."""
     if result.kind == "hpatches":
-        return _hpatches_figures()
+        return _hpatches_figures(result)
     if result.kind == "retrieval":
         return _retrieval_figures()
     if result.kind == "tokyo247":
@@ -120,15 +124,33 @@ def main_figures(result: Result) -> list[Figure]:
     raise HndescError(f"{result.path}: no table for a benchmark of kind '{result.kind}'")
 
 
-def _hpatches_figures() -> list[Figure]:
-    # The published means: half of v + i for matches, over all pairs for homographies.
-    groups = (("MMA@{} px", "mma", "avg"), ("Homography accuracy@{} px", "homography_accuracy", "all"))
-    return [
-        Figure(title.format(threshold), kind, ("figures", key, str(threshold), kind), block=key)
-        for title, key, mean in groups
+def _hpatches_figures(result: Result) -> list[Figure]:
+    """Return both published means of matches, half of v + i and over all pairs; homographies by estimator."""
+    known = result.get("figures")
+    # A set of pairs without classes has means over all pairs alone.
+    classes = [kind for kind in "vi" if any(known["mma"]["3"].get(one) is not None for one in "vi")]
+    figures = [
+        Figure(f"MMA@{threshold} px", kind, ("figures", "mma", str(threshold), kind), block="mma")
         for threshold in (1, 3, 5)
-        for kind in ("v", "i", mean)
+        for kind in [*classes, *(["avg"] if classes else []), "all"]
     ]
+    titles = {"homography_accuracy": "Homography accuracy@{} px ({})", "homography_auc": "AUC@{} px ({})"}
+    for estimator, own in result.get("figures", "estimators").items():
+        for key, title in titles.items():
+            figures += [
+                Figure(
+                    title.format(threshold, ESTIMATORS.get(estimator, estimator)),
+                    kind,
+                    ("figures", "estimators", estimator, key, threshold, kind),
+                    block=f"{estimator} {key}",
+                )
+                for threshold in own[key]
+                for kind in [*classes, "all"]
+            ]
+    if "matching_score" in known:
+        place = ("figures", "matching_score")
+        figures += [Figure("Matching score@3 px", kind, (*place, kind), block="score") for kind in [*classes, "all"]]
+    return figures
 
 
 def _retrieval_figures() -> list[Figure]:

@@ -10,7 +10,7 @@ from matplotlib.ticker import PercentFormatter
 
 from hndesc.errors import HndescError
 from hndesc.report.results import Result
-from hndesc.report.style import COLOURS, MARKERS, figure
+from hndesc.report.style import COLOURS, MARKERS, figure, line_look
 
 _THRESHOLDS = np.arange(1, 11)
 _PANELS = (("all", "All pairs"), ("v", "Viewpoint"), ("i", "Illumination"))
@@ -20,35 +20,48 @@ _HISTORY = ("step", "loss", "validation_loss", "accuracy", "learning_rate")
 def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), title: str = "") -> None:
     """Draw mean matching accuracy over the threshold: all, viewpoint and illumination, one line a descriptor.
 
+    The legend tells how many keypoints an image and matches a pair each has on average.
+
     Args:
         results: JSON results of the HPatches benchmark.
         output: PNG or SVG.
         labels: name of each result's descriptor; the file's stem if left out.
-        title: of the figure.
+        title: of the figure; benchmark and protocol if left out.
     """
     if not results:
         raise HndescError(f"{output}: no results to draw curves of")
     labels = labels or [Path(path).stem for path in results]
-    curves = [_mma(path) for path in results]
-    with figure(output, 10.5, 3.9) as drawing:
-        drawing.suptitle(title or "Matches within a threshold of the true homography")
+    results = [_matching_result(path) for path in results]
+    curves = [_mma(result) for result in results]
+    names = [_legend(label, result) for label, result in zip(labels, results, strict=True)]
+    columns = min(3, len(labels))
+    with figure(output, 10.5, 3.7 + 0.2 * -(-len(labels) // columns)) as drawing:
+        drawing.suptitle(title or f"{results[0].get('benchmark')}: {results[0].get('protocol')}")
         panels = drawing.subplots(1, 3, sharey=True)
         for axes, (key, name) in zip(panels, _PANELS, strict=True):
-            for row, (label, curve) in enumerate(zip(labels, curves, strict=True)):
-                look = {"color": COLOURS[row % len(COLOURS)], "marker": MARKERS[row % len(MARKERS)]}
-                axes.plot(_THRESHOLDS, curve[key], label=label, **look)
+            for row, (label, curve) in enumerate(zip(names, curves, strict=True)):
+                axes.plot(_THRESHOLDS, curve[key], label=label, **line_look(row))
             if all(np.isnan(curve[key]).all() for curve in curves):
                 axes.text(0.5, 0.5, "no such pairs", transform=axes.transAxes, ha="center")
             axes.set(title=name, xlabel="threshold (px)", xticks=_THRESHOLDS, xlim=(0.7, 10.3), ylim=(0, 1))
         panels[0].set_ylabel("mean matching accuracy")
-        drawing.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(5, len(labels)))
+        drawing.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
 
 
-def _mma(path: Path) -> dict[str, list[float]]:
+def _matching_result(path: Path) -> Result:
     result = Result(path)
     if result.kind != "hpatches":
         raise HndescError(f"{path}: a {result.kind} result has no matching accuracy to draw; give results of hpatches")
+    return result
+
+
+def _mma(result: Result) -> dict[str, list[float]]:
     return {key: [result.number("figures", "mma", str(t), key) for t in _THRESHOLDS] for key, _ in _PANELS}
+
+
+def _legend(label: str, result: Result) -> str:
+    features, matches = (result.number("figures", key, "all") for key in ("features", "matches"))
+    return f"{label} ({features:,.0f} keypoints, {matches:,.0f} matches)"
 
 
 def plot_training(history: Path, output: Path) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hndesc.benchmarks.sequences import read_sequences
 from hndesc.features import FeatureReader
@@ -15,36 +15,40 @@ def plot_sequences(
     output: str | os.PathLike,
     labels: Sequence[str],
     count: int = 2,
-    image: int = 4,
+    number: int = 3,
+    layout: str | None = None,
 ) -> list[Path]:
-    """Draw the matches of the first image with another one, for the first sequences of each class.
+    """Draw the matches of one pair of the first sequences of each class.
 
     Args:
         root: folder of the sequences.
         features: feature files with descriptors, one a descriptor.
-        output: folder of the pictures, `<sequence>_1-<image>.jpg`.
+        output: folder of the pictures, `<sequence>_<first image>-<second image>.jpg`.
         labels: name of each descriptor.
         count: sequences of each class, viewpoint and illumination.
-        image: number of the other image, 2 to 6.
+        number: of the pair, from 1; the last one of sequences that have fewer.
+        layout: see `hndesc.benchmarks.sequences.read_sequences`.
 
     Returns:
         The pictures.
     """
     root, output = Path(root), Path(output)
     lost = _lost(features)
-    sequences = [one for one in read_sequences(root) if not lost & {one.images[0], one.images[image - 1]}]
-    chosen = [one for kind in "iv" for one in [s for s in sequences if s.kind == kind][:count]]
+    shown = [(one, one.pairs[min(number, len(one.pairs)) - 1]) for one in read_sequences(root, layout=layout)]
+    shown = [(one, pair) for one, pair in shown if not lost & {pair.first, pair.second}]
+    chosen = [entry for kind in ("i", "v", "") for entry in [each for each in shown if each[0].kind == kind][:count]]
     pictures = []
-    for sequence in chosen:
-        names = sequence.images[0], sequence.images[image - 1]
-        pictures.append(output / f"{sequence.name}_1-{image}.jpg")
+    for sequence, pair in chosen:
+        names = pair.first, pair.second
+        stems = "-".join(PurePosixPath(name).stem for name in names)
+        pictures.append(output / f"{sequence.name.replace('/', '_')}_{stems}.jpg")
         plot_matches(
             (root / names[0], root / names[1]),
             names,
             [Path(path) for path in features],
             pictures[-1],
             labels,
-            sequence.homographies[image - 2],
+            pair.homography,
         )
     return pictures
 

@@ -12,6 +12,7 @@ from hndesc.files import atomic_path
 # Okabe and Ito's colours, told apart with any kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", "--", ":")  # for lines beyond the last colour
 INLIER, OUTLIER = "#00D870", "#E4002B"  # one light, one dark, so that they differ without colour, too
 
 _LOOK = {
@@ -36,6 +37,12 @@ _FORMATS = {
     # Thin coloured lines need their colours at full resolution.
     ".jpg": {"pil_kwargs": {"quality": 90, "subsampling": 0}},
 }
+
+
+def line_look(row: int) -> dict[str, str]:
+    """Return colour, marker and dashes of the line of a row; no two of the first 21 look the same."""
+    turn, place = divmod(row, len(COLOURS))
+    return {"color": COLOURS[place], "marker": MARKERS[place], "linestyle": DASHES[turn % len(DASHES)]}
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def test_sequences_are_left_out_by_name_even_when_broken(make, tmp_path):
 
 def test_missing_image_is_named(make, tmp_path):
     (make("v_b") / "3.ppm").unlink()
-    with pytest.raises(HndescError, match=r"v_b: image 3 is missing \(3\.ppm, 3\.png, 3\.jpg\)"):
+    with pytest.raises(HndescError, match=r"v_b: image 3 is missing \(3\.ppm, 3\.pgm, 3\.png, 3\.jpg\)"):
         read_sequences(tmp_path)
 
 

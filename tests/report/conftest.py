@@ -11,7 +11,10 @@ def hpatches(scale: float) -> dict:
     kinds = {"v": 0.5, "i": 0.7, "avg": 0.6, "all": 0.61}
     mma = {str(t): {kind: scale * value * t / 10 for kind, value in kinds.items()} for t in range(1, 11)}
     corner = {str(t): {kind: scale * kinds[kind] for kind in ("v", "i", "all")} for t in (1, 3, 5, 10)}
-    return {"figures": {"mma": mma, "homography_accuracy": corner}, "failures": []}
+    area = {str(t): {kind: scale * kinds[kind] / 2 for kind in ("v", "i", "all")} for t in (3, 5, 10)}
+    own = {"homography_accuracy": corner, "homography_auc": area}
+    counts = {"features": {"v": 1500, "i": 900, "all": 1234}, "matches": {"v": 450, "i": 350, "all": 400.4}}
+    return {"figures": {"mma": mma, **own, "estimators": {"ransac": own}, **counts}, "left_out": [], "failures": []}
 
 
 def retrieval(scale: float) -> dict:
@@ -39,7 +42,7 @@ def write_result(tmp_path: Path) -> Callable[..., Path]:
     """Write a result file: write_result(kind, name, scale, change=function of the record)."""
 
     def write(kind: str, name: str = "result", scale: float = 1.0, change: Callable = lambda record: None) -> Path:
-        record = {"benchmark": "b", "kind": kind, "protocol": f"protocol of {kind}", **KINDS[kind](scale)}
+        record = {"benchmark": "b", "kind": kind, "protocol": f"protocol of {kind}", "features": {}, **KINDS[kind](scale)}
         change(record)
         path = tmp_path / f"{kind}_{name}.json"
         path.write_text(json.dumps(record))

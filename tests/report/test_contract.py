@@ -5,7 +5,9 @@ import pytest
 
 from hndesc.benchmarks.average_precision import score_rankings
 from hndesc.benchmarks.ground_truth import GroundTruth, Query
-from hndesc.benchmarks.hpatches import PairScore, summarize
+from hndesc.benchmarks.hpatches.figures import summarize
+from hndesc.benchmarks.hpatches.pairs import Estimate, PairScore
+from hndesc.benchmarks.hpatches.protocols import PROTOCOLS
 from hndesc.benchmarks.localization.score import score
 from hndesc.report.comparison import gather
 from hndesc.report.curves import plot_mma
@@ -18,16 +20,20 @@ def table(path):
 
 def test_hpatches(write_result, tmp_path) -> None:
     pairs = [
-        PairScore("v_a", 2, 9, np.linspace(0.1, 1, 10), 5, 2.0),
-        PairScore("i_b", 2, 9, np.linspace(0.3, 0.3, 10), 5, 4.0),
-        PairScore("i_b", 3, 9, np.linspace(0.5, 0.5, 10), 5, 4.0),
+        PairScore("v_a", "v", "1", "2", {"poselib": Estimate(5, 2.0)}, (8, 8), 9, np.linspace(0.1, 1, 10), 0.4),
+        PairScore("i_b", "i", "1", "2", {"poselib": Estimate(5, 4.0)}, (8, 8), 9, np.linspace(0.3, 0.3, 10), 0.2),
+        PairScore("i_b", "i", "1", "3", {"poselib": Estimate(5, 4.0)}, (8, 8), 9, np.linspace(0.5, 0.5, 10), 0.1),
     ]
-    path = write_result("hpatches", change=lambda record: record.update(figures=summarize(pairs)))
+    figures = summarize(pairs, PROTOCOLS["480x640"])
+    path = write_result("hpatches", change=lambda record: record.update(figures=figures))
     values = table(path)
     assert values["MMA@3 px", "v"] == pytest.approx(0.3)
     assert values["MMA@3 px", "avg"] == pytest.approx(0.35)
-    assert values["Homography accuracy@3 px", "all"] == pytest.approx(0.333)
-    assert values["Homography accuracy@5 px", "i"] == 1.0
+    assert values["MMA@3 px", "all"] == pytest.approx(0.367)
+    assert values["Homography accuracy@3 px (PoseLib)", "all"] == pytest.approx(0.333)
+    assert values["Homography accuracy@5 px (PoseLib)", "i"] == 1.0
+    assert values["AUC@5 px (PoseLib)", "v"] == pytest.approx(0.6)
+    assert values["Matching score@3 px", "all"] == pytest.approx(0.233)
     plot_mma([path], tmp_path / "mma.png")
 
 

@@ -41,7 +41,9 @@ def test_mma_draws_one_line_a_descriptor_and_panel(write_result, tmp_path: Path,
     results = [write_result("hpatches", "a"), write_result("hpatches", "b", 0.5)]
     plot_mma(results, tmp_path / "mma.png", ["trained", "sift"])
     assert [(axes.get_title(), label) for axes, label, *_ in drawn] == [
-        (panel, label) for panel in ("All pairs", "Viewpoint", "Illumination") for label in ("trained", "sift")
+        (panel, f"{label} (1,234 keypoints, 400 matches)")
+        for panel in ("All pairs", "Viewpoint", "Illumination")
+        for label in ("trained", "sift")
     ]
     _, _, x, y = drawn[3]
     assert x.tolist() == list(range(1, 11))

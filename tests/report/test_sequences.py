@@ -43,7 +43,7 @@ def test_first_sequences_of_each_class_with_their_own_homography(benchmark: Path
     judge = matches.judge_matches
     monkeypatch.setattr(matches, "judge_matches", lambda *a: (correct.append(found := judge(*a)), found)[1])
     features = write_features(tmp_path / "f.h5")
-    pictures = plot_sequences(benchmark, [features], tmp_path / "out", ["mine"], image=5)
+    pictures = plot_sequences(benchmark, [features], tmp_path / "out", ["mine"], number=4)
     assert [path.stem for path in pictures] == ["i_a_1-5", "i_b_1-5", "v_a_1-5"]
     assert all(path.stat().st_size > 1000 for path in pictures)
     assert [found.correct.sum() for found in correct] == [10, 10, 10]

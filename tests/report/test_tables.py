@@ -65,13 +65,16 @@ def all_results(write_result) -> tuple[list[Path], list[str], list[str]]:
 def test_html_shows_every_figure_the_best_bold_and_the_difference(all_results, outputs) -> None:
     write_tables(*all_results, **outputs, note="Numbers of a <toy>.")
     page = Page(outputs["html"].read_text())
-    accuracy, homographies, retrieval, day, night, built = page.tables
+    accuracy, homographies, areas, retrieval, day, night, built = page.tables
     assert accuracy[0] == ["descriptor", "MMA@1 px", "MMA@3 px", "MMA@5 px"]
-    assert accuracy[1] == ["v", "i", "avg"] * 3
-    assert accuracy[2] == ["trained", "0.050", "0.070", "0.060", "0.150", "0.210", "0.180", "0.250", "0.350", "0.300"]
+    assert accuracy[1] == ["v", "i", "avg", "all"] * 3
+    assert accuracy[2][:9] == ["trained", "0.050", "0.070", "0.060", "0.061", "0.150", "0.210", "0.180", "0.183"]
     assert accuracy[4][:4] == ["sift", "0.055*", "0.077*", "0.066*"]
     assert accuracy[5][:4] == [f"trained {MINUS} initial", "+0.010", "+0.014", "+0.012"]
-    assert homographies[1] == ["v", "i", "all"] * 3
+    assert homographies[0] == ["descriptor", *(f"Homography accuracy@{t} px (RANSAC)" for t in (1, 3, 5, 10))]
+    assert homographies[1] == ["v", "i", "all"] * 4
+    assert areas[0] == ["descriptor", *(f"AUC@{t} px (RANSAC)" for t in (3, 5, 10))]
+    assert areas[2][1:4] == ["0.250", "0.350", "0.305"]
     assert homographies[2][1:4] == ["0.500", "0.700", "0.610"]
     assert retrieval[3] == ["initial", "72.00", "56.00", DASH, "60.00", "50.00", DASH]
     assert retrieval[5][1:4] == ["+18.00", "+14.00", DASH]
@@ -108,7 +111,7 @@ def test_csv_has_a_line_for_each_figure(all_results, outputs) -> None:
     write_tables(*all_results, **outputs)
     with open(outputs["table"], newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == 3 * (18 + 6 + 8 + 3)
+    assert len(rows) == 3 * (12 + 12 + 9 + 6 + 8 + 3)
     values = {(r["benchmark"], r["descriptor"], r["group"], r["figure"]): r["value"] for r in rows}
     assert len(values) == len(rows)
     assert values["my_hpatches", "sift", "MMA@3 px", "avg"] == "0.198"
@@ -143,7 +146,7 @@ def test_equal_values_are_not_bold_and_what_is_bold_is_decided_as_shown(write_re
 @pytest.mark.parametrize(
     ("kind", "keys"),
     [
-        ("hpatches", ("figures", "homography_accuracy", "3", "i")),
+        ("hpatches", ("figures", "estimators", "ransac", "homography_accuracy", "3", "i")),
         ("retrieval", ("figures_before", "mAP", "hard")),
         ("localization", ("figures", "day", "median_rotation_error")),
         ("localization", ("failures",)),
@@ -163,6 +166,28 @@ def test_a_missing_figure_names_file_and_key(write_result, outputs, kind: str, k
     assert str(path) in str(error.value)
     assert ".".join(keys) in str(error.value)
     assert not any(output.exists() for output in outputs.values())
+
+
+def test_every_estimator_is_named_and_a_set_without_classes_has_its_means_over_all(write_result, outputs) -> None:
+    def change(record: dict) -> None:
+        figures = record["figures"]
+        for means in (*figures["mma"].values(), *figures["homography_accuracy"].values()):
+            means |= {kind: None for kind in ("v", "i", "avg") if kind in means}
+        figures["estimators"]["poselib"] = figures["estimators"]["ransac"]
+        figures["matching_score"] = {"v": None, "i": None, "all": 0.5}
+
+    write_tables([write_result("hpatches", change=change)], ["h"], ["a"], **outputs)
+    accuracy, ransac, _, poselib, _, score = Page(outputs["html"].read_text()).tables
+    assert accuracy[1:] == [["all"] * 3, ["a", "0.061", "0.183", "0.305"]]
+    assert ransac[1:] == poselib[1:] == [["all"] * 4, ["a", *["0.610"] * 4]]
+    assert poselib[0][1] == "Homography accuracy@1 px (PoseLib)"
+    assert score == [["descriptor", "Matching score@3 px"], ["all"], ["a", "0.500"]]
+
+
+def test_scenes_that_are_left_out_are_named(write_result, outputs) -> None:
+    path = write_result("hpatches", change=lambda record: record.update(left_out=["i_dc", "v_talent"]))
+    write_tables([path], ["h"], ["a"], **outputs)
+    assert "Left out as very large: i_dc, v_talent." in outputs["summary"].read_text()
 
 
 def test_other_bad_input(write_result, outputs, tmp_path: Path) -> None:

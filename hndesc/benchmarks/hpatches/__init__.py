@@ -1,0 +1,1 @@
+"""Image matching on homography sequences: protocols, measures, and the step that scores stored features."""

@@ -1,0 +1,81 @@
+"""Image sequences at one common size, as protocols want them that compare a fixed number of keypoints."""
+
+import os
+import shutil
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from hndesc.benchmarks.common import workers
+from hndesc.benchmarks.sequence_layouts import TABLE, write_table
+from hndesc.benchmarks.sequences import Pair, Sequence, read_sequences
+from hndesc.errors import HndescError
+from hndesc.images import read_image, write_image
+
+SIZE = (640, 480)
+MARK = "resized.txt"
+
+
+def resize_sequences(
+    root: str | os.PathLike,
+    output: str | os.PathLike,
+    *,
+    size: tuple[int, int] = SIZE,
+    layout: str | None = None,
+    threads: int = 1,
+) -> None:
+    """Copy sequences with all images stretched to one size, and homographies that fit them.
+
+    Args:
+        root: folder of the sequences.
+        output: folder to write: PNG images under their names and a table of pairs, whatever the layout of `root`.
+        size: (width, height) of every image, pixels. The aspect ratio is not kept, as in the published evaluation.
+        layout: see `hndesc.benchmarks.sequences.read_sequences`.
+        threads: images resized at a time.
+
+    Raises:
+        HndescError: incomplete sequences, an image that cannot be read; `output` is something else.
+    """
+    root, output = Path(root), Path(output)
+    if output.exists() and not (output / MARK).is_file():
+        raise HndescError(f"{output}: exists and holds no resized sequences; choose another place for them")
+    sequences = read_sequences(root, layout=layout)
+    names = sorted({name for sequence in sequences for name in sequence.images})
+    part = output.with_name(f"{output.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    with workers(threads) as mapper:
+        made = mapper(lambda name: _resize(root / name, part / _png(name), size), names)
+        factors = dict(zip(names, tqdm(made, total=len(names), desc="images resized", disable=None), strict=True))
+    write_table(part, [_resized(sequence, factors) for sequence in sequences])
+    (part / MARK).write_text(f"{TABLE} and its images, {size[0]} x {size[1]} pixels each\n", encoding="utf-8")
+    shutil.rmtree(output, ignore_errors=True)
+    os.replace(part, output)
+
+
+def resizing(factors: np.ndarray) -> np.ndarray:
+    """Return the homography (3 x 3) of a resizing by `factors` (sx, sy): x' = (x + 0.5) * s - 0.5."""
+    x, y = factors
+    return np.array([[x, 0.0, 0.5 * x - 0.5], [0.0, y, 0.5 * y - 0.5], [0.0, 0.0, 1.0]])
+
+
+def _png(name: str) -> str:
+    return PurePosixPath(name).with_suffix(".png").as_posix()
+
+
+def _resize(source: Path, target: Path, size: tuple[int, int]) -> np.ndarray:
+    """Write a resized copy; returns the factors (sx, sy)."""
+    image = read_image(source)
+    factors = np.array(size) / image.shape[1::-1]
+    way = cv2.INTER_AREA if (factors < 1).all() else cv2.INTER_LINEAR
+    write_image(target, cv2.resize(image, size, interpolation=way))
+    return factors
+
+
+def _resized(sequence: Sequence, factors: dict[str, np.ndarray]) -> Sequence:
+    pairs = []
+    for pair in sequence.pairs:
+        undo, redo = np.linalg.inv(resizing(factors[pair.first])), resizing(factors[pair.second])
+        pairs.append(Pair(_png(pair.first), _png(pair.second), redo @ pair.homography @ undo))
+    return Sequence(sequence.name, sequence.kind, tuple(pairs))

@@ -19,11 +19,14 @@ import numpy as np
 from hndesc.errors import HndescError
 from hndesc.files import atomic_path
 from hndesc.hdf5 import BROKEN, Reader, open_part, part_of
+from hndesc.provenance import file_hash
 
 _FAILED = "failed"
 _OWN = ("keypoints", "scores", "descriptors", "image_size")
 # What h5py raises on damaged files, and numpy on values of another form.
 _BROKEN = (*BROKEN, ValueError)
+# By so much the length of a descriptor of another program may differ from 1; half precision takes some of it.
+_UNIT = 0.01
 
 T = TypeVar("T")
 
@@ -209,6 +212,39 @@ def merge(paths: Iterable[str | os.PathLike], output: str | os.PathLike) -> None
                     if name in target:
                         raise HndescError(f"{path}: '{name}' is already in another of the merged files")
                     reader._file.copy(name, target, name)
+
+
+def import_features(source: str | os.PathLike, output: str | os.PathLike) -> None:
+    """Make a feature file of another program's; its entries stay in that file, and are referred to.
+
+    Args:
+        source: an HDF5 file in hloc's layout, with descriptors of length 1.
+        output: feature file, whose settings name the source.
+
+    Raises:
+        HndescError: a file that cannot be read, has no entries, or entries that are no described keypoints.
+    """
+    with FeatureReader(source) as reader:
+        names = reader.names()
+        if not names:
+            raise HndescError(f"{source}: no group with keypoints in it; hloc's layout is wanted (a group an image)")
+        for name in {names[0], names[len(names) // 2], names[-1]}:
+            _check_foreign(reader.read(name), f"{source}: entry '{name}'")
+        settings = reader.settings | {"imported": {"file": Path(source).name, "sha256": file_hash(source)}}
+        with atomic_path(output) as temporary, h5py.File(temporary, "w") as target:
+            target.attrs["settings"] = json.dumps(settings, sort_keys=True)
+            place = os.path.relpath(source, Path(output).parent)
+            for key in reader._file:
+                target[key] = h5py.ExternalLink(place, key)
+
+
+def _check_foreign(features: Features, place: str) -> None:
+    if features.descriptors is None:
+        raise HndescError(f"{place} has no dataset 'descriptors' (D x N)")
+    lengths = np.linalg.norm(features.descriptors.astype(np.float32), axis=1)
+    wrong = (np.abs(lengths - 1) > _UNIT) & (lengths > _UNIT)
+    if wrong.any():
+        raise HndescError(f"{place} has a descriptor of length {lengths[wrong][0]:.3g}; scale each to length 1")
 
 
 def _agree(target: h5py.File, reader: FeatureReader) -> None:

@@ -16,12 +16,13 @@ os.environ.update(
 )
 
 from hndesc.datasets.registry import RECEIPT, read_registry
-from hndesc.descriptors import descriptor_module
+from hndesc.descriptors import class_file, descriptor_module, is_class
 from hndesc.errors import HndescError
 from hndesc.global_descriptors import GLOBAL_DESCRIPTORS
 from hndesc.keypoints import DETECTORS
 from hndesc.models import MODELS
-from hndesc.provenance import fingerprint
+from hndesc.peers import OWN_DETECTORS, WEIGHTS
+from hndesc.provenance import file_hash, fingerprint
 from hndesc.stylization import METHODS
 
 
@@ -94,7 +95,10 @@ NOTE = (
     else ""
 )
 BENCHMARKS = {entry["name"]: entry for entry in config["benchmarks"]}
-DESCRIPTORS = config["descriptors"]
+DESCRIPTORS = [
+    entry if isinstance(entry, str) else entry["name"]
+    for entry in config["descriptors"]
+]
 
 if len(BENCHMARKS) < len(config["benchmarks"]):
     raise WorkflowError("config key benchmarks: two entries have the same name")
@@ -178,14 +182,6 @@ def image_settings(wildcards):
     if name in RESIZED:
         defaults = defaults | {"max_keypoints": RESIZED_KEYPOINTS}
     return {key: entry.get(key, default) for key, default in defaults.items()}
-
-
-def detector_settings():
-    return {
-        key: value
-        for key, value in config["keypoints"].items()
-        if key not in ("detector", "weights")
-    }
 
 
 def benchmark_settings(wildcards):

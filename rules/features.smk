@@ -4,8 +4,9 @@
 rule describe_keypoints:
     input:
         images=images_folder,
-        keypoints="results/keypoints/{benchmark}.h5",
+        keypoints=keypoint_file,
         model=model_file,
+        weights=descriptor_weights,
         distractors=distractors,
         shortlist=put_forward,
     output:
@@ -23,6 +24,8 @@ rule describe_keypoints:
         gpu=lambda wildcards: gpus(wildcards.descriptor),
     params:
         photos=photo_selection,
+        descriptor=described_by,
+        settings=descriptor_settings,
         precision=precision,
         code=descriptor_code,
     script:
@@ -32,8 +35,9 @@ rule describe_keypoints:
 use rule describe_keypoints as describe_shard with:
     input:
         images=images_folder,
-        keypoints="results/keypoints/{benchmark}.{part}.h5",
+        keypoints=keypoint_file,
         model=model_file,
+        weights=descriptor_weights,
         distractors=distractors,
         shortlist=put_forward,
     output:
@@ -44,7 +48,7 @@ use rule describe_keypoints as describe_shard with:
         "results/timings/describe_keypoints/{benchmark}/{descriptor}.{part}.tsv"
 
 
-ruleorder: gather_features > describe_keypoints
+ruleorder: import_features > gather_features > describe_keypoints
 
 
 rule gather_features:
@@ -68,3 +72,26 @@ rule gather_features:
         code=fingerprint("hndesc.features"),
     script:
         "../workflow_scripts/gather_features.py"
+
+
+rule import_features:
+    input:
+        features=imported_features,
+    output:
+        features="results/features/{benchmark}/{descriptor}.h5",
+    log:
+        "results/logs/import_features/{benchmark}/{descriptor}.log",
+    benchmark:
+        "results/timings/import_features/{benchmark}/{descriptor}.tsv"
+    wildcard_constraints:
+        descriptor=imported(),
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        code=fingerprint("hndesc.features"),
+    script:
+        "../workflow_scripts/import_features.py"

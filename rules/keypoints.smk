@@ -4,15 +4,15 @@
 rule detect_keypoints:
     input:
         images=images_folder,
-        weights=config["keypoints"].get("weights") or [],
+        weights=detector_weights,
         distractors=distractors,
         shortlist=put_forward,
     output:
-        keypoints="results/keypoints/{images}.h5",
+        keypoints="results/keypoints/{images}{points}.h5",
     log:
-        "results/logs/detect_keypoints/{images}.log",
+        "results/logs/detect_keypoints/{images}{points}.log",
     benchmark:
-        "results/timings/detect_keypoints/{images}.tsv"
+        "results/timings/detect_keypoints/{images}{points}.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -22,19 +22,17 @@ rule detect_keypoints:
         gpu=lambda wildcards: gpus(config["keypoints"]["detector"]),
     params:
         photos=photo_selection,
-        detector=config["keypoints"]["detector"],
-        settings=lambda wildcards: detector_settings() | image_settings(wildcards),
-        code=fingerprint(
-            "hndesc.extraction", DETECTORS.module(config["keypoints"]["detector"])
-        ),
+        detector=detected_by,
+        settings=detector_settings,
+        code=detector_code,
     script:
         "../workflow_scripts/detect_keypoints.py"
 
 
 use rule detect_keypoints as detect_shard with:
     output:
-        keypoints=temp("results/keypoints/{images}.{part}.h5"),
+        keypoints=temp("results/keypoints/{images}{points}.{part}.h5"),
     log:
-        "results/logs/detect_keypoints/{images}.{part}.log",
+        "results/logs/detect_keypoints/{images}{points}.{part}.log",
     benchmark:
-        "results/timings/detect_keypoints/{images}.{part}.tsv"
+        "results/timings/detect_keypoints/{images}{points}.{part}.tsv"

@@ -116,19 +116,3 @@ def backbone_weights(wildcards):
     """The file that training starts from, if the config names one."""
     weights = run_settings(wildcards).get("weights")
     return [] if weights in (None, "imagenet", "random") else weights
-
-
-def model_file(wildcards):
-    """The checkpoint that a descriptor needs; none for hand-made ones."""
-    return MODEL_FILES.get(wildcards.descriptor, [])
-
-
-def descriptor_code(wildcards):
-    """Fingerprint of what describes keypoints: for a network, its backbone too."""
-    run = MODEL_RUNS.get(wildcards.descriptor)
-    if run is None:
-        modules = [descriptor_module(wildcards.descriptor)]
-    else:
-        architecture = RUNS[run]["training"]["architecture"]
-        modules = ["hndesc.descriptors.network", MODELS.module(architecture)]
-    return fingerprint("hndesc.extraction", *modules)

@@ -14,6 +14,8 @@ with step(snakemake.log[0], snakemake.threads):
         ),
         snakemake.input.keypoints,
         snakemake.output.features,
-        snakemake.input.model or snakemake.wildcards.descriptor,
+        snakemake.input.model or snakemake.params.descriptor,
+        weights=snakemake.input.weights or None,
         precision=snakemake.params.precision,
+        **snakemake.params.settings,
     )

@@ -1,9 +1,12 @@
-"""Descriptors of keypoints: OpenCV's SIFT, and the networks that this package trains.
+"""Descriptors of keypoints: OpenCV's SIFT, published networks, those that this package trains, and anyone's own class.
 
 A descriptor is called by `describe(image, features)` with an RGB uint8 H x W x 3 image and keypoints in its pixels and
 returns N x D float32, L2-normalised; its `settings` say in JSON what it is and which file its weights came from.
 """
 
+import importlib.util
+import os
+import sys
 from pathlib import Path
 from typing import Protocol
 
@@ -25,8 +28,14 @@ DESCRIPTORS = Registry(
         "xfeat": "hndesc.descriptors.xfeat:XFeatDescriptor",
     },
 )
-# Apart, so that it is no name to ask for: a file is.
-NETWORKS = Registry("descriptor", {"network": "hndesc.descriptors.network:NetworkDescriptor"})
+# Apart, so that these are no names to ask for: a file is, and a class.
+NETWORKS = Registry(
+    "descriptor",
+    {
+        "network": "hndesc.descriptors.network:NetworkDescriptor",
+        "class": "hndesc.descriptors.own_class:load_class",
+    },
+)
 
 
 class Descriptor(Protocol):
@@ -40,25 +49,58 @@ class Descriptor(Protocol):
 
 
 def descriptor_module(name_or_file: str | Path) -> str:
-    """Return the module of a descriptor without importing it: a name's own, or that of networks for a file."""
+    """Return hndesc's module of a descriptor without importing it: a name's, or what wraps a network or a class."""
     name = str(name_or_file)
-    return DESCRIPTORS.module(name) if name in DESCRIPTORS.places else NETWORKS.module("network")
+    if name in DESCRIPTORS.places:
+        return DESCRIPTORS.module(name)
+    return NETWORKS.module("class" if is_class(name) else "network")
+
+
+def is_class(name: str) -> bool:
+    """Tell whether a name is that of a class, `module:Class`."""
+    module, colon, attribute = name.partition(":")
+    return bool(colon) and attribute.isidentifier() and all(part.isidentifier() for part in module.split("."))
+
+
+def class_file(name: str) -> Path:
+    """Return the source file of the module of `module:Class`, which is sought in the working directory, too.
+
+    Raises:
+        HndescError: there is no such module.
+    """
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    module = name.partition(":")[0]
+    try:
+        found = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        found = None
+    if found is None or found.origin is None:
+        raise HndescError(
+            f"descriptor '{name}': Python finds no module '{module}'; put {module.replace('.', '/')}.py into the "
+            f"working directory ({os.getcwd()}) or install it"
+        )
+    return Path(found.origin)
 
 
 def load_descriptor(name_or_file: str | Path, weights: str | Path | None = None, **settings: object) -> Descriptor:
-    """Make the descriptor of that name, or the network whose checkpoint file is given.
+    """Make the descriptor of that name, or the network whose checkpoint file is given, or one of a class.
 
     Args:
-        name_or_file: a name of `DESCRIPTORS`, or a checkpoint (.safetensors) of this package.
-        weights: file of published weights, for the names that need one.
+        name_or_file: a name of `DESCRIPTORS`, a checkpoint (.safetensors) of this package, or `module:Class`.
+        weights: file of published weights, for the names and classes that need one.
         settings: the descriptor's own, see its class.
     """
     name = str(name_or_file)
+    if weights is not None:
+        settings["weights"] = weights
     if name in DESCRIPTORS.places:
-        if weights is not None:
-            settings["weights"] = weights
         return DESCRIPTORS.build(name, **settings)
+    if is_class(name):
+        return NETWORKS.load("class")(name, settings)
     if not Path(name).is_file():
         names = ", ".join(sorted(DESCRIPTORS.places))
-        raise HndescError(f"'{name}' is neither a descriptor ({names}) nor an existing checkpoint file")
+        raise HndescError(
+            f"'{name}' is neither a descriptor ({names}) nor an existing checkpoint file nor a class (module:Class)"
+        )
     return NETWORKS.build("network", checkpoint=Path(name), **settings)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hndesc.errors import HndescError
+from hndesc.report.origins import origin
 from hndesc.report.results import Result
 
 ESTIMATORS = {"ransac": "RANSAC", "magsac": "MAGSAC++", "poselib": "PoseLib"}
@@ -94,6 +95,8 @@ def _table(benchmark: str, results: Mapping[str, Result], difference: tuple[str,
             raise HndescError(f"{result.path}: a {result.kind} result among {first.kind} results of {benchmark}")
     rows = {name: [figure.read(result) for figure in figures] for name, result in results.items()}
     table = Table(benchmark, str(first.get("protocol")), figures, rows)
+    origins = {name: origin(result.get("features")) for name, result in results.items()}
+    table.remarks += [f"{name}: {text}." for name, text in origins.items() if text]
     for name, result in results.items():
         if count := _failures(result):
             table.remarks.append(f"{name}: {count} failed and count against it; {result.path.name} names them.")

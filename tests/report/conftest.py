@@ -42,7 +42,8 @@ def write_result(tmp_path: Path) -> Callable[..., Path]:
     """Write a result file: write_result(kind, name, scale, change=function of the record)."""
 
     def write(kind: str, name: str = "result", scale: float = 1.0, change: Callable = lambda record: None) -> Path:
-        record = {"benchmark": "b", "kind": kind, "protocol": f"protocol of {kind}", "features": {}, **KINDS[kind](scale)}
+        record = {"benchmark": "b", "kind": kind, "protocol": f"protocol of {kind}", "features": {}}
+        record |= KINDS[kind](scale)
         change(record)
         path = tmp_path / f"{kind}_{name}.json"
         path.write_text(json.dumps(record))

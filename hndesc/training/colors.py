@@ -11,16 +11,22 @@ _KERNELS = (3, 5, 7)
 _CLAHE_LIMIT = (1.0, 4.0)
 _CLAHE_TILES = (8, 8)
 _NOISE_VARIANCE = (10.0, 50.0)
+_GAMMA = 2.2
+_JPEG_QUALITY = (30, 90)
 
 
 def change_colors(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
-    """Change the colours of an H x W x 3 uint8 image at random: one term of five, a blur, noise, each by chance."""
+    """Change an H x W x 3 uint8 image, each by chance: a colour term of five, blur, noise, darkness, compression."""
     if generator.random() < settings.probability:
         image = _one_of(generator, image, settings)
     if generator.random() < settings.blur:
         image = _blur(generator, image)
     if generator.random() < settings.noise:
         image = _noise(generator, image)
+    if settings.darken and generator.random() < settings.darken:
+        image = _darken(generator, image, settings)
+    if settings.jpeg and generator.random() < settings.jpeg:
+        image = _jpeg(generator, image)
     return image
 
 
@@ -87,3 +93,24 @@ def _noise(generator: np.random.Generator, image: np.ndarray) -> np.ndarray:
     deviation = np.sqrt(generator.uniform(*_NOISE_VARIANCE))
     noise = generator.standard_normal(image.shape, dtype=np.float32) * np.float32(deviation)
     return np.clip(np.round(image + noise), 0, 255).astype(np.uint8)
+
+
+def _darken(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
+    """Take the picture in less light: exposure and tint in linear light, shot and read noise, developed with a gain."""
+    stops = generator.uniform(0.0, settings.stops)
+    tint = generator.uniform(0.5, 1.0, 3)
+    contrast = generator.uniform(1.0, 1.6)
+    electrons = 10.0 ** generator.uniform(2.5, 4.0)  # of a saturated pixel
+    read_noise = generator.uniform(0.5, 4.0) / electrons
+    gain = 2.0 ** generator.uniform(0.0, stops)
+    light = cv2.LUT(image, ((_LEVELS / 255.0) ** (_GAMMA * contrast)).astype(np.float32))
+    light *= (tint * 2.0**-stops).astype(np.float32)
+    deviation = np.sqrt(light / np.float32(electrons) + np.float32(read_noise**2))
+    light += deviation * generator.standard_normal(image.shape, dtype=np.float32)
+    return np.round(255.0 * np.clip(gain * light, 0.0, 1.0) ** (1.0 / _GAMMA)).astype(np.uint8)
+
+
+def _jpeg(generator: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    quality = int(generator.integers(*_JPEG_QUALITY, endpoint=True))
+    code = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.ascontiguousarray(cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1])

@@ -1,8 +1,9 @@
-"""What training minimises: 1 - quantised average precision, or the triplet loss, over all keypoints of a batch.
+"""What training minimises, over all keypoints of a batch: 1 - quantised average precision, triplet or contrastive loss.
 
 The average precision of a keypoint's one positive among its negatives is made differentiable by sorting similarities
 into overlapping triangular bins (He et al., Local Descriptors Optimized for Average Precision, CVPR 2018; Revaud et
-al., R2D2, NeurIPS 2019).
+al., R2D2, NeurIPS 2019). The contrastive loss is the cross-entropy of finding the positive by softmax (van den Oord et
+al., Representation Learning with Contrastive Predictive Coding, 2018), both ways, as mutual neighbours are found.
 """
 
 from dataclasses import dataclass
@@ -41,6 +42,10 @@ class Anchors:
         keep = counts[pairs] >= 2
         return Anchors(self.anchor[keep], self.positive[keep], self.pair[keep], self.photo[keep])
 
+    def turned(self) -> "Anchors":
+        """Let the second crops ask for the first."""
+        return Anchors(self.positive, self.anchor, self.pair, self.photo)
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -74,6 +79,21 @@ def descriptor_loss(
         team: the processes that share the batch.
     """
     anchors = anchors.usable()
+    loss = _one_way(anchors, settings, similar, generator, team)
+    if settings.kind != "contrastive":
+        return loss
+    back = _one_way(anchors.turned(), settings, similar, generator, team)
+    return Loss((loss.value + back.value) / 2, (loss.mean + back.mean) / 2, loss.count)
+
+
+def _one_way(
+    anchors: Anchors,
+    settings: LossSettings,
+    similar: tuple[Tensor, Tensor] | None,
+    generator: torch.Generator | None,
+    team: Team,
+) -> Loss:
+    """Let the first crops ask for the second; the arguments of `descriptor_loss`."""
     candidates, rows = _candidates(anchors, team)
     total = len(candidates.row)
     if settings.negatives == "in_batch_global" and similar is not None:
@@ -106,6 +126,8 @@ def _losses(
     """Return the loss of each anchor."""
     if settings.kind == "triplet":
         return triplet(positive, hardest(similarity, mask, 1)[:, 0], settings.margin)
+    if settings.kind == "contrastive":
+        return contrastive(positive, similarity, mask, settings.temperature)
     if settings.negatives == "all":
         return 1 - quantized_ap(positive, similarity, settings.bins, mask)
     if settings.negatives == "random":
@@ -119,6 +141,19 @@ def triplet(positive: Tensor, negative: Tensor, margin: float) -> Tensor:
     """Return max(0, margin + |a - p| - |a - n|) from the similarities (M each) of unit descriptors."""
     near, far = ((2 - 2 * similarity).clamp(min=_SHORTEST).sqrt() for similarity in (positive, negative))
     return (margin + near - far).clamp(min=0)
+
+
+def contrastive(positive: Tensor, similarity: Tensor, mask: Tensor, temperature: float) -> Tensor:
+    """Return the cross-entropy of finding one positive among negatives by softmax.
+
+    Args:
+        positive: M similarities.
+        similarity: M x C.
+        mask: M x C, the negatives.
+        temperature: what similarities are divided by.
+    """
+    logits = torch.cat([positive[:, None], similarity.masked_fill(~mask, -torch.inf)], dim=1) / temperature
+    return logits.logsumexp(dim=1) - positive / temperature
 
 
 def quantized_ap(positive: Tensor, negatives: Tensor, bins: int, mask: Tensor | None = None) -> Tensor:

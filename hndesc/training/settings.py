@@ -51,6 +51,9 @@ class ColorSettings:
         saturation: levels of 255.
         blur: share of crops that get a Gaussian or a box blur, 3 to 7 pixels wide.
         noise: share of crops that get Gaussian noise of a variance between 10 and 50 squared levels.
+        darken: share of crops that are exposed too little in a tinted light, with the sensor's noise.
+        stops: most that the exposure of these is lowered by, powers of 2.
+        jpeg: share of crops that are compressed, at a quality between 30 and 90.
     """
 
     probability: float = 0.6
@@ -65,6 +68,9 @@ class ColorSettings:
     saturation: float = 30.0
     blur: float = 0.3
     noise: float = 0.1
+    darken: float = 0.0
+    stops: float = 5.0
+    jpeg: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,11 +78,13 @@ class LossSettings:
     """What is minimised.
 
     Attributes:
-        kind: "ap" (1 - quantised average precision) or "triplet".
+        kind: "ap" (1 - quantised average precision), "triplet" or "contrastive" (cross-entropy of a softmax).
         negatives: "in_pair", "in_batch", "all", "random" or "in_batch_global" (see `hndesc.training.negatives`).
-        k: negatives a keypoint, the hardest; "all" takes every one, "triplet" the single hardest.
+        k: negatives a keypoint, the hardest; "all" takes every one, "triplet" the single hardest, "contrastive" every
+            one of any kind.
         bins: bins of the quantised similarity.
         margin: margin of the triplet loss.
+        temperature: similarities are divided by it in the contrastive loss.
     """
 
     kind: str = "ap"
@@ -84,6 +92,7 @@ class LossSettings:
     k: int = 20
     bins: int = 20
     margin: float = 1.0
+    temperature: float = 0.07
 
 
 @dataclass(frozen=True)
@@ -176,7 +185,7 @@ class TrainingSettings:
 # Settings that change how fast or where the same weights are reached, or what is kept beside them.
 _WITHOUT_EFFECT = ("device", "workers", "cache_megabytes", "save_every", "keep_logs", "compile")
 _CHOICES = {
-    "loss.kind": ("ap", "triplet"),
+    "loss.kind": ("ap", "triplet", "contrastive"),
     "loss.negatives": NEGATIVES,
     "scheduler.kind": ("constant", "step", "cosine"),
     "precision": ("float32", "bfloat16"),
@@ -201,6 +210,7 @@ _BOUNDS = (
         "loss.k": (1, None),
         "loss.bins": (2, None),
         "loss.margin": (0, None),
+        "loss.temperature": (0.001, None),
         "scheduler.every": (1, None),
         "scheduler.factor": (0, 1),
         "scheduler.warmup": (0, None),
@@ -214,11 +224,12 @@ _BOUNDS = (
         "color.contrast": (0, 1),
         "color.hue": (0, 180),
         "color.saturation": (0, 255),
+        "color.stops": (0, 12),
         "validation.share": (0, 0.9),
         "validation.every": (1, None),
         "validation.pairs": (1, None),
     }
-    | {f"color.{name}": (0, 1) for name in ("probability", "blur", "noise")}
+    | {f"color.{name}": (0, 1) for name in ("probability", "blur", "noise", "darken", "jpeg")}
     | {f"color.{name}": (0, None) for name in ("brightness_contrast", "hue_saturation", "clahe", "gray", "shuffle")}
 )
 

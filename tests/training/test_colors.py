@@ -130,3 +130,39 @@ def test_terms_are_drawn_by_their_weights(image):
 def test_the_same_generator_gives_the_same_image(image):
     first, second = (changed(image, ColorSettings(), 20) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_darkening_lowers_the_light_and_keeps_the_structure():
+    photo = np.tile(np.linspace(60, 250, 64, dtype=np.uint8)[None, :, None], (64, 1, 3))
+    dark = changed(photo, ColorSettings(**(NOTHING | {"darken": 1.0, "stops": 4.0})), 60)
+    levels = np.array([image.mean() for image in dark])
+    assert (levels <= photo.mean() + 1).all()
+    assert levels.min() < 0.3 * photo.mean()
+    for image in dark:
+        columns = image.mean(axis=(0, 2))
+        assert np.corrcoef(columns, photo[0, :, 0])[0, 1] > 0.8
+
+
+def test_darkening_by_no_stop_is_a_tint_a_contrast_and_noise():
+    flat = np.full((64, 64, 3), 255, np.uint8)
+    tinted = changed(flat, ColorSettings(**(NOTHING | {"darken": 1.0, "stops": 0.0})), 60)
+    means = np.array([image.mean(axis=(0, 1)) for image in tinted])
+    assert (means > 255 * 0.5 ** (1 / 2.2) - 4).all()
+    assert means.std(axis=1).max() > 5
+    assert all(image.std(axis=(0, 1)).max() > 0 for image in tinted)
+
+
+def test_compression_changes_pixels_and_neither_channels_nor_levels():
+    rows, columns = np.mgrid[:64, :64]
+    photo = np.stack([4 * rows, 4 * columns, np.full_like(rows, 30)], axis=-1).astype(np.uint8)
+    for image in changed(photo, ColorSettings(**(NOTHING | {"jpeg": 1.0})), 10):
+        assert image.shape == photo.shape and image.flags.c_contiguous
+        assert (image != photo).any()
+        assert np.abs(image.mean(axis=(0, 1)) - photo.mean(axis=(0, 1))).max() < 4
+
+
+def test_darkness_and_compression_draw_nothing_where_they_are_switched_off(image):
+    generator, expected = np.random.default_rng(5), np.random.default_rng(5)
+    change_colors(generator, image, ColorSettings(**NOTHING))
+    expected.random(3)  # the colour terms, the blur, the noise
+    assert generator.random() == expected.random()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hndesc.training.losses import Anchors, descriptor_loss, quantized_ap, triplet
+from hndesc.training.losses import Anchors, contrastive, descriptor_loss, quantized_ap, triplet
 from hndesc.training.settings import NEGATIVES, LossSettings
 
 CASES = {
@@ -110,7 +110,7 @@ def test_a_mask_is_the_same_as_leaving_out():
 
 
 @pytest.mark.parametrize("negatives", NEGATIVES)
-@pytest.mark.parametrize("kind", ["ap", "triplet"])
+@pytest.mark.parametrize("kind", ["ap", "triplet", "contrastive"])
 def test_gradcheck(kind, negatives):
     base = anchors_of([4, 3, 5], dim=6, dtype=torch.float64)
     similar = similar_of(base)
@@ -124,8 +124,9 @@ def test_gradcheck(kind, negatives):
     assert torch.autograd.gradcheck(value, (base.anchor, base.positive, others), eps=1e-7, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["ap", "contrastive"])
 @pytest.mark.parametrize("negatives", NEGATIVES)
-def test_pairs_of_none_or_one_keypoint_change_nothing(negatives):
+def test_pairs_of_none_or_one_keypoint_change_nothing(negatives, kind):
     full = anchors_of([6, 9, 7])
     lonely = anchors_of([1], seed=8)
     pair = torch.cat([full.pair[:15], torch.tensor([7]), full.pair[15:]])
@@ -135,7 +136,7 @@ def test_pairs_of_none_or_one_keypoint_change_nothing(negatives):
         pair,
         pair,
     )
-    settings = LossSettings(negatives=negatives, k=4)
+    settings = LossSettings(kind=kind, negatives=negatives, k=4)
     losses = [
         descriptor_loss(anchors, settings, similar_of(full), torch.Generator().manual_seed(0))
         for anchors in (full, joined)
@@ -180,10 +181,11 @@ def test_another_crop_of_the_same_photo_gives_no_negatives():
     assert descriptor_loss(two, LossSettings(negatives="in_batch")).count == 12
 
 
+@pytest.mark.parametrize("kind", ["ap", "contrastive"])
 @pytest.mark.parametrize("counts", [[], [1], [1, 1, 1], [5]])
-def test_nothing_to_compare_is_told_and_has_a_gradient_of_zero(counts):
+def test_nothing_to_compare_is_told_and_has_a_gradient_of_zero(counts, kind):
     anchors = anchors_of(counts)
-    loss = descriptor_loss(anchors, LossSettings(negatives="in_batch"))
+    loss = descriptor_loss(anchors, LossSettings(kind=kind, negatives="in_batch"))
     assert loss.count == 0
     assert loss.value.item() == 0
     loss.value.backward()
@@ -194,6 +196,29 @@ def test_triplet_is_its_definition():
     positive, negative = torch.tensor([0.9, 0.1, 1.0]), torch.tensor([0.2, 0.8, -1.0])
     near, far = np.sqrt(2 - 2 * positive.numpy()), np.sqrt(2 - 2 * negative.numpy())
     assert triplet(positive, negative, 1.0).tolist() == pytest.approx(np.maximum(0, 1 + near - far), abs=1e-3)
+
+
+def test_contrastive_is_its_definition():
+    positive = torch.tensor([0.9, 0.1])
+    similarity = torch.tensor([[0.5, 0.2, -0.3], [0.4, 0.7, 0.6]])
+    mask = torch.tensor([[True, False, True], [False, True, True]])
+    expected = [
+        -np.log(np.exp(9) / (np.exp(9) + np.exp(5) + np.exp(-3))),
+        -np.log(np.exp(1) / (np.exp(1) + np.exp(7) + np.exp(6))),
+    ]
+    assert contrastive(positive, similarity, mask, 0.1).tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_contrastive_asks_both_ways():
+    anchors = anchors_of([7, 5], noise=3.0)
+    settings = LossSettings(kind="contrastive", negatives="all")
+    similarity = (anchors.anchor @ anchors.positive.T).detach() / settings.temperature
+    label = torch.arange(12)
+    cross_entropy = torch.nn.functional.cross_entropy
+    expected = (cross_entropy(similarity, label) + cross_entropy(similarity.T, label)) / 2
+    loss = descriptor_loss(anchors, settings)
+    assert loss.value.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert loss.mean == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_triplet_has_a_finite_gradient_at_equal_descriptors():

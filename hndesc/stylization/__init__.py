@@ -10,6 +10,7 @@ from hndesc.registry import Registry
 METHODS = Registry(
     "stylization method",
     {
+        "local": "hndesc.stylization.local:stylize",
         "monge_kantorovich": "hndesc.stylization.monge_kantorovich:stylize",
         "relighting": "hndesc.stylization.relighting:stylize",
     },

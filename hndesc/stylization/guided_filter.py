@@ -19,23 +19,43 @@ def guided_filter(guide: np.ndarray, source: np.ndarray, radius: int, noise: flo
     """
     height, width = guide.shape
     small = (max(1, width // subsample), max(1, height // subsample))
-    g = cv2.resize(guide, small, interpolation=cv2.INTER_AREA)[..., None]
-    s = cv2.resize(source, small, interpolation=cv2.INTER_AREA).reshape(*g.shape[:2], -1)
-    radius = max(1, radius // subsample)
+    g = cv2.resize(guide, small, interpolation=cv2.INTER_AREA)
+    s = cv2.resize(source, small, interpolation=cv2.INTER_AREA).reshape(*g.shape, -1)
+    return follow(guide, *local_models(g, s, max(1, radius // subsample), noise))
+
+
+def local_models(guide: np.ndarray, source: np.ndarray, radius: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """Fit source = slope * guide + offset in the windows around each pixel, and average the fits.
+
+    Args:
+        guide: H x W float32.
+        source: H x W x C float32.
+        radius, noise: see `guided_filter`.
+
+    Returns:
+        Slope and offset, H x W x C float32 each.
+    """
     # Moments around the overall mean: float32 would lose the variance of a bright flat window otherwise.
-    centre = g.mean()
-    mean_g, mean_s = _box(g - centre, radius), _box(s, radius)
-    variance = _box((g - centre) ** 2, radius) - mean_g**2
-    slope = (_box((g - centre) * s, radius) - mean_g * mean_s) / (np.maximum(variance, 0) + noise**2)
+    centre = guide.mean()
+    g = (guide - centre)[..., None]
+    mean_g, mean_s = _box(g, radius), _box(source, radius)
+    variance = _box(g**2, radius) - mean_g**2
+    slope = (_box(g * source, radius) - mean_g * mean_s) / (np.maximum(variance, 0) + noise**2)
     offset = mean_s - slope * mean_g
-    slope, offset = (_grow(_box(values, radius), (width, height)) for values in (slope, offset))
-    return slope * (guide - centre)[..., None] + offset
+    slope = _box(slope, radius)
+    return slope, _box(offset, radius) - slope * centre
+
+
+def follow(guide: np.ndarray, slope: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Apply local models, of the guide's size or smaller, to a guide (H x W float32); H x W x C float32."""
+    height, width = guide.shape
+    slope, offset = (
+        cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, -1)
+        for values in (slope, offset)
+    )
+    return slope * guide[..., None] + offset
 
 
 def _box(values: np.ndarray, radius: int) -> np.ndarray:
     side = 2 * radius + 1
     return cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT).reshape(values.shape)
-
-
-def _grow(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return cv2.resize(values, size, interpolation=cv2.INTER_LINEAR).reshape(size[1], size[0], -1)

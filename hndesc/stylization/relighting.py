@@ -32,7 +32,7 @@ class Light:
         lamps: number of lamps in the photo.
         lamp_power: light of a lamp where it stands (1: as bright as the scene in the photo).
         glow: light that haze scatters towards the camera around each lamp, as a share of the lamp's.
-        haze: share of the scene that haze hides at the top of the photo; half of that at the bottom.
+        haze: share of the scene that haze hides at the top of the photo; 0.7 of that at the bottom.
         airlight: brightness of the haze.
         vignette: share of the light that is lost in the corners.
         saturation: factor on the distance from grey.
@@ -76,60 +76,60 @@ CLASSES: Mapping[str, Mapping[str, tuple[float, float]]] = {
         "saturation": (0.45, 0.8),
         "contrast": (0.8, 0.95),
         "knee": (0.7, 0.8),
-        "noise": (0.003, 0.010),
+        "noise": (0.001, 0.003),
     },
     "dusk": {
-        "exposure": (0.12, 0.45),
+        "exposure": (0.15, 0.5),
         "red": (1.1, 1.6),
         "blue": (0.6, 1.1),
-        "falloff": (0.3, 0.8),
+        "falloff": (0.2, 0.5),
         "haze": (0.0, 0.1),
         "airlight": (0.2, 0.35),
-        "vignette": (0.1, 0.4),
+        "vignette": (0.1, 0.3),
         "saturation": (0.7, 1.1),
         "contrast": (0.95, 1.25),
         "knee": (0.6, 0.8),
-        "noise": (0.006, 0.018),
+        "noise": (0.001, 0.005),
     },
     "mist": {
         "exposure": (0.7, 1.2),
         "red": (0.92, 1.02),
         "blue": (0.98, 1.1),
-        "haze": (0.35, 0.75),
+        "haze": (0.25, 0.6),
         "airlight": (0.5, 0.75),
         "vignette": (0.0, 0.2),
         "saturation": (0.5, 0.8),
         "knee": (0.7, 0.8),
-        "noise": (0.003, 0.008),
-        "blur": (0.2, 0.6),
+        "noise": (0.001, 0.003),
+        "blur": (0.1, 0.4),
     },
     "night": {
-        "exposure": (0.015, 0.10),
+        "exposure": (0.03, 0.15),
         "red": (0.6, 1.1),
         "blue": (0.9, 1.7),
-        "falloff": (0.2, 0.8),
+        "falloff": (0.1, 0.5),
         "lamps": (1, 6),
-        "lamp_power": (0.15, 0.8),
+        "lamp_power": (0.1, 0.5),
         "glow": (0.0, 0.06),
-        "vignette": (0.2, 0.6),
+        "vignette": (0.1, 0.4),
         "saturation": (0.4, 0.9),
         "contrast": (0.9, 1.2),
         "knee": (0.5, 0.8),
-        "noise": (0.012, 0.030),
-        "blur": (0.0, 0.6),
+        "noise": (0.002, 0.007),
+        "blur": (0.0, 0.4),
     },
     "rain": {
         "exposure": (0.25, 0.6),
         "red": (0.82, 0.95),
         "blue": (1.05, 1.25),
-        "haze": (0.15, 0.5),
+        "haze": (0.1, 0.4),
         "airlight": (0.2, 0.4),
         "vignette": (0.1, 0.3),
         "saturation": (0.4, 0.7),
         "contrast": (0.85, 1.05),
         "knee": (0.7, 0.8),
-        "noise": (0.006, 0.015),
-        "blur": (0.2, 0.8),
+        "noise": (0.001, 0.005),
+        "blur": (0.1, 0.4),
     },
     "snow": {
         "exposure": (0.8, 1.4),
@@ -141,7 +141,7 @@ CLASSES: Mapping[str, Mapping[str, tuple[float, float]]] = {
         "saturation": (0.35, 0.7),
         "contrast": (0.85, 1.05),
         "knee": (0.6, 0.75),
-        "noise": (0.003, 0.008),
+        "noise": (0.001, 0.003),
     },
 }
 
@@ -224,7 +224,7 @@ def _fields(height: int, width: int, light: Light, rng: np.random.Generator) -> 
     shine, glow = _lamps(x, y, light, rng)
     factor = factor + shine
     if light.haze:
-        depth = 0.75 - 0.25 * y / max(float(np.abs(y).max()), 1e-6)
+        depth = 0.85 - 0.15 * y / max(float(np.abs(y).max()), 1e-6)
         veil = np.float32(light.haze) * depth + 0 * x
         sky = np.float32(light.airlight) * (0.5 + 0.5 * balance) * _falloff(x, y, 0.5 * light.falloff, rng)
         factor, glow = factor * (1 - veil), glow + veil * sky
@@ -246,7 +246,7 @@ def _lamps(x: np.ndarray, y: np.ndarray, light: Light, rng: np.random.Generator)
     glow = np.zeros_like(shine)
     for _ in range(round(light.lamps)):
         place = rng.uniform(-1, 1, 2) * (np.abs(x).max(), np.abs(y).max())
-        reach = rng.uniform(0.15, 0.6)
+        reach = rng.uniform(0.25, 0.8)
         color = np.array([1.0, rng.uniform(0.5, 0.95), rng.uniform(0.15, 0.9)], np.float32)
         power = np.float32(light.lamp_power * rng.uniform(0.3, 1.0))
         squared = ((x - place[0]) ** 2 + (y - place[1]) ** 2) / np.float32(reach**2)

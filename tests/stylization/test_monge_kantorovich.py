@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from skimage import data
-from skimage.metrics import structural_similarity
 
 from hndesc.images import read_image, resize_longest, to_gray
 from hndesc.stylization.colour import rgb_to_lab
@@ -18,6 +17,7 @@ from hndesc.stylization.monge_kantorovich import (
     transfer,
     transport_map,
 )
+from hndesc.stylization.structure import edge_similarity
 
 EVERYTHING = {"noise": 0.0, "gain": (0.0, np.inf), "detail_gain": (0.0, np.inf)}
 
@@ -30,17 +30,6 @@ def random_covariance(rng: np.random.Generator) -> np.ndarray:
 def photo(name: str, longest: int = 256) -> np.ndarray:
     image = getattr(data, name)()
     return resize_longest(np.ascontiguousarray(image[..., :3]), longest)[0]
-
-
-def edges(image: np.ndarray) -> np.ndarray:
-    """Gradient magnitude of the luma, 1 where it is strongest: what is an edge does not hang on the contrast."""
-    gray = cv2.GaussianBlur(to_gray(image).astype(np.float32), (0, 0), 1.0)
-    magnitude = np.hypot(cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1))
-    return np.minimum(magnitude / np.percentile(magnitude, 99), 1)
-
-
-def edge_similarity(first: np.ndarray, second: np.ndarray) -> float:
-    return structural_similarity(edges(first), edges(second), data_range=1.0, gaussian_weights=True)
 
 
 @given(st.integers(0, 2**32 - 1))

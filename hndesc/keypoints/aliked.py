@@ -9,8 +9,8 @@ from torch import Tensor
 
 from hndesc.features import Features
 from hndesc.keypoints.selection import inside, strongest
+from hndesc.published import image_tensor, load_published
 from hndesc.tiling import announce
-from hndesc.weights import image_tensor, load_published
 
 # Deformable convolutions may look anywhere: no tiles.
 _BYTES_PER_PIXEL = 2000

@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from hndesc.features import Features
 from hndesc.keypoints.selection import keypoints_of_map, strongest
+from hndesc.published import below, image_tensor, load_published
 from hndesc.tiling import announce
-from hndesc.weights import below, image_tensor, load_published
 
 # The U-Net halves the image four times; it is normalised as a whole, and so cannot be tiled.
 _MULTIPLE = 16

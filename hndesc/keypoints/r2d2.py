@@ -14,8 +14,8 @@ from hndesc.images import scale_points
 from hndesc.keypoints.selection import inside, keypoints_of_map, strongest
 from hndesc.models.r2d2 import R2d2
 from hndesc.models.sampling import normalize_images
+from hndesc.published import below, load_published
 from hndesc.tiling import TILE, in_tiles
-from hndesc.weights import below, load_published
 
 BORDER = R2d2.reach + 1
 _STEP = 2**0.25

@@ -11,8 +11,8 @@ from torch.nn import functional
 from hndesc.features import Features
 from hndesc.images import to_gray
 from hndesc.keypoints.selection import keypoints_of_map, strongest
+from hndesc.published import load_published
 from hndesc.tiling import TILE, in_tiles
-from hndesc.weights import load_published
 
 CELL = 8
 # The network sees 2 + 4 + 8 + 24 pixels beyond a cell of 8 and its neighbour; in whole cells.

@@ -12,7 +12,7 @@ from torch.nn import functional
 from hndesc.features import Features
 from hndesc.images import scale_points
 from hndesc.keypoints.selection import inside, keypoints_of_map, strongest
-from hndesc.weights import image_tensor, load_published
+from hndesc.published import image_tensor, load_published
 
 _CELL = 8
 _MULTIPLE = 32

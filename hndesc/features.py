@@ -18,7 +18,7 @@ import numpy as np
 
 from hndesc.errors import HndescError
 from hndesc.files import atomic_path
-from hndesc.hdf5 import BROKEN, Reader, open_part, part_of
+from hndesc.hdf5 import BROKEN, Reader, gather, open_part, part_of
 from hndesc.provenance import file_hash
 
 _FAILED = "failed"
@@ -203,15 +203,7 @@ class FeatureWriter:
 
 def merge(paths: Iterable[str | os.PathLike], output: str | os.PathLike) -> None:
     """Gather the entries of several feature files (shards made with equal settings) into one."""
-    paths = list(paths)
-    with atomic_path(output) as temporary, h5py.File(temporary, "w") as target:
-        for path in paths:
-            with FeatureReader(path) as reader:
-                _agree(target, reader)
-                for name in (*reader.names(), *reader.failed):
-                    if name in target:
-                        raise HndescError(f"{path}: '{name}' is already in another of the merged files")
-                    reader._file.copy(name, target, name)
+    gather(paths, output, FeatureReader.what, lambda file: (*_names(file), *_failed(file)))
 
 
 def import_features(source: str | os.PathLike, output: str | os.PathLike) -> None:
@@ -245,9 +237,3 @@ def _check_foreign(features: Features, place: str) -> None:
     wrong = (np.abs(lengths - 1) > _UNIT) & (lengths > _UNIT)
     if wrong.any():
         raise HndescError(f"{place} has a descriptor of length {lengths[wrong][0]:.3g}; scale each to length 1")
-
-
-def _agree(target: h5py.File, reader: FeatureReader) -> None:
-    settings = json.dumps(reader.settings, sort_keys=True)
-    if target.attrs.setdefault("settings", settings) != settings:
-        raise HndescError(f"{reader.path}: made with other settings than the files that it is merged with")

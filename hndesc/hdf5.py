@@ -2,12 +2,14 @@
 
 import json
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar, Self
 
 import h5py
 
 from hndesc.errors import HndescError
+from hndesc.files import atomic_path
 
 # What h5py raises on a file that was cut short.
 BROKEN = (OSError, KeyError, RuntimeError)
@@ -77,3 +79,40 @@ def open_part(path: Path, **attributes: str) -> h5py.File:
     file = h5py.File(part, "w")
     file.attrs.update(attributes)
     return file
+
+
+def gather(
+    paths: Iterable[str | os.PathLike],
+    output: str | os.PathLike,
+    what: str,
+    entries: Callable[[h5py.File], Iterable[str]],
+) -> None:
+    """Gather the entries of several files, shards made with equal settings, into one.
+
+    Args:
+        paths: the shards.
+        output: what has the entries of all, with the attributes that each has.
+        what: the kind of file, for messages.
+        entries: returns the names of a file's entries.
+
+    Raises:
+        HndescError: shards that differ in their attributes, have an entry in common, or are broken.
+    """
+    with atomic_path(output) as temporary, h5py.File(temporary, "w") as target:
+        for number, path in enumerate(paths):
+            with open_hdf5(path, what) as source:
+                if number == 0:
+                    target.attrs.update(source.attrs)
+                elif dict(target.attrs) != dict(source.attrs):
+                    raise HndescError(f"{path}: made with other settings than the files that it is merged with")
+                try:
+                    _copy(source, target, entries(source), path)
+                except BROKEN as error:
+                    raise HndescError(f"{path}: broken {what} ({error}); delete it and make it again") from None
+
+
+def _copy(source: h5py.File, target: h5py.File, names: Iterable[str], path: str | os.PathLike) -> None:
+    for name in names:
+        if name in target:
+            raise HndescError(f"{path}: '{name}' is already in another of the merged files")
+        source.copy(name, target.require_group(os.path.dirname(name) or "/"), os.path.basename(name))

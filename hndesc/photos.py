@@ -8,6 +8,7 @@ import numpy as np
 
 from hndesc.errors import HndescError, ImageError
 from hndesc.images import find_images, read_image
+from hndesc.parts import read_part
 
 KINDS = ("folder", "hpatches", "retrieval", "tokyo247", "localization")
 # Photos that enlarge the database of a retrieval set are "db/distractors/<path>".
@@ -95,12 +96,10 @@ def select_photos(
 
 
 def _part(photos: list[Photo], part: str) -> list[Photo]:
-    number, _, parts = part.partition("-of-")
-    if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
-        raise HndescError(f"'{part}' is no part of a set of photos; write it as 2-of-5")
-    if int(number) > len(photos):
+    number, count = read_part(part)
+    if number > len(photos):
         raise HndescError(f"part {part} of {len(photos)} photos is empty; ask for at most {len(photos)} shards")
-    return photos[int(number) - 1 :: int(parts)]
+    return photos[number - 1 :: count]
 
 
 def _retrieval_photos(root: Path, kind: str) -> list[Photo]:

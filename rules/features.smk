@@ -21,7 +21,7 @@ rule describe_keypoints:
     resources:
         mem_mb=more(6000),
         runtime=more(240),
-        gpu=lambda wildcards: gpus(wildcards.descriptor),
+        gpu=lambda wildcards: gpus(described_by(wildcards)),
     params:
         photos=photo_selection,
         descriptor=described_by,
@@ -53,7 +53,7 @@ ruleorder: import_features > gather_features > describe_keypoints
 
 rule gather_features:
     input:
-        shards=feature_shards,
+        shards=shards_of("results/features/{benchmark}/{descriptor}.{part}.h5"),
     output:
         features="results/features/{benchmark}/{descriptor}.h5",
     log:

@@ -19,7 +19,7 @@ rule detect_keypoints:
     resources:
         mem_mb=more(4000),
         runtime=more(120),
-        gpu=lambda wildcards: gpus(config["keypoints"]["detector"]),
+        gpu=lambda wildcards: gpus(detected_by(wildcards)),
     params:
         photos=photo_selection,
         detector=detected_by,

@@ -54,9 +54,47 @@ rule match_pairs:
         mem_mb=more(4000),
         runtime=more(240),
     params:
+        part=lambda wildcards: wildcards.get("part"),
         code=fingerprint("hndesc.benchmarks.localization.matches"),
     script:
         "../workflow_scripts/match_pairs.py"
+
+
+use rule match_pairs as match_shard with:
+    output:
+        matches=temp("results/localization/{benchmark}/{descriptor}/matches.{part}.h5"),
+    log:
+        "results/logs/match_pairs/{benchmark}/{descriptor}.{part}.log",
+    benchmark:
+        "results/timings/match_pairs/{benchmark}/{descriptor}.{part}.tsv"
+
+
+ruleorder: gather_matches > match_pairs
+
+
+rule gather_matches:
+    input:
+        shards=shards_of(
+            "results/localization/{benchmark}/{descriptor}/matches.{part}.h5"
+        ),
+    output:
+        matches="results/localization/{benchmark}/{descriptor}/matches.h5",
+    log:
+        "results/logs/gather_matches/{benchmark}/{descriptor}.log",
+    benchmark:
+        "results/timings/gather_matches/{benchmark}/{descriptor}.tsv"
+    wildcard_constraints:
+        benchmark="|".join(SHARDS) or "(?!)",
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=more(2000),
+        runtime=more(240),
+    params:
+        code=fingerprint("hndesc.benchmarks.localization.matches"),
+    script:
+        "../workflow_scripts/gather_matches.py"
 
 
 rule build_map:

@@ -77,7 +77,7 @@ rule describe_globally:
 rule make_shortlist:
     input:
         images=images_folder,
-        described=global_shards,
+        described=shards_of("results/shortlists/{benchmark}.{part}.descriptors.h5"),
         weights=shortlist_weights,
         whitening=whitening,
         distractors=distractors,

@@ -46,20 +46,15 @@ def precision(wildcards):
     return entry_of(wildcards).get("precision", "float32")
 
 
-def feature_shards(wildcards):
-    count = SHARDS[wildcards.benchmark]
-    return [
-        f"results/features/{wildcards.benchmark}/{wildcards.descriptor}.{number}-of-{count}.h5"
-        for number in range(1, count + 1)
-    ]
+def shards_of(pattern):
+    """An input function: the files of all parts of a benchmark, none where it is not shared out."""
 
+    def files(wildcards):
+        count = SHARDS.get(wildcards.benchmark, 0)
+        parts = [f"{number}-of-{count}" for number in range(1, count + 1)]
+        return [pattern.format(**dict(wildcards.items()), part=part) for part in parts]
 
-def global_shards(wildcards):
-    count = SHARDS.get(wildcards.benchmark, 0)
-    return [
-        f"results/shortlists/{wildcards.benchmark}.{number}-of-{count}.descriptors.h5"
-        for number in range(1, count + 1)
-    ]
+    return files
 
 
 def shortlist_settings(wildcards):

@@ -9,5 +9,6 @@ with step(snakemake.log[0], snakemake.threads):
         snakemake.input.features,
         snakemake.output.matches,
         pairs=snakemake.input.pairs,
+        part=snakemake.params.part,
         threads=snakemake.threads,
     )

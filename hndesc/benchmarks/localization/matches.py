@@ -8,7 +8,7 @@ of the file: `settings` (JSON) and `missing` (JSON: images without features -> r
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Self
@@ -20,8 +20,9 @@ from hndesc.benchmarks.common import DescribedImages, workers
 from hndesc.benchmarks.localization.datasets import read_scene
 from hndesc.errors import HndescError
 from hndesc.features import Features
-from hndesc.hdf5 import BROKEN, Reader, open_part, part_of
+from hndesc.hdf5 import BROKEN, Reader, gather, open_part, part_of
 from hndesc.matching import match_features
+from hndesc.parts import block_of
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,15 @@ _CACHED_IMAGES = 512
 _BATCH = 64
 
 
-def match_pairs(root: Path, features: Path, output: Path, *, pairs: Path | None = None, threads: int = 1) -> None:
+def match_pairs(
+    root: Path,
+    features: Path,
+    output: Path,
+    *,
+    pairs: Path | None = None,
+    part: str | None = None,
+    threads: int = 1,
+) -> None:
     """Match the listed pairs of a localisation dataset by mutual nearest neighbours, each unordered pair once.
 
     An interrupted run goes on with the pairs that are missing. Pairs with an image that has no features are left out;
@@ -42,6 +51,7 @@ def match_pairs(root: Path, features: Path, output: Path, *, pairs: Path | None 
         features: feature file with descriptors.
         output: match file.
         pairs: another list of pairs than the dataset's own.
+        part: "i-of-n" for one stretch of n of the list, None for all of it; `gather_matches` puts them together.
         threads: pairs matched at a time.
     """
     scene = read_scene(root, pairs)
@@ -58,11 +68,16 @@ def match_pairs(root: Path, features: Path, output: Path, *, pairs: Path | None 
             raise HndescError(f"{root}: two images whose names differ in '/' and '-' only; rename one")
         settings = {"matcher": "mutual_nearest", "features": reader.settings}
         stat = Path(features).stat()
-        with MatchWriter(output, settings, missing, source=f"{stat.st_size} {stat.st_mtime_ns}") as writer:
-            _match(listed, reader, writer, threads)
+        with MatchWriter(output, settings, missing, source=f"{stat.st_size} {stat.st_mtime_ns} {part}") as writer:
+            _match(block_of(listed, part), reader, writer, threads)
 
 
-def _match(pairs: list[tuple[str, str]], reader: DescribedImages, writer: "MatchWriter", threads: int) -> None:
+def gather_matches(shards: Sequence[Path], output: Path) -> None:
+    """Gather what `match_pairs` made of all parts into one match file, as if made in one piece."""
+    gather(shards, output, MatchReader.what, lambda file: (f"{one}/{other}" for one in file for other in file[one]))
+
+
+def _match(pairs: Sequence[tuple[str, str]], reader: DescribedImages, writer: "MatchWriter", threads: int) -> None:
     waiting = [pair for pair in pairs if pair not in writer]
     if len(waiting) < len(pairs):
         logger.info("%d of %d pairs were matched before; going on with the rest", len(pairs) - len(waiting), len(pairs))

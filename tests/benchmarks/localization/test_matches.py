@@ -7,9 +7,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hndesc.benchmarks.localization import matches as module
-from hndesc.benchmarks.localization.matches import MatchReader, match_pairs
+from hndesc.benchmarks.localization.matches import MatchReader, gather_matches, match_pairs
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader, Features
 
@@ -204,3 +206,54 @@ def test_names_that_fall_together_in_the_file_are_an_error(make, tmp_path: Path)
     write_features(tmp_path / "features.h5", dict.fromkeys(["db/0.jpg", "db-0.jpg", "db/2.jpg"], entry))
     with pytest.raises(HndescError, match="names differ in '/' and '-' only"):
         match_pairs(scene.root, tmp_path / "features.h5", tmp_path / "matches.h5", pairs=tmp_path / "pairs.txt")
+
+
+def content(path: Path) -> dict:
+    """Everything a file tells, whatever the order in which it was written."""
+    found: dict = {}
+
+    def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        value = item[()].tolist() if isinstance(item, h5py.Dataset) else None
+        found[name] = (getattr(item, "dtype", None), value, dict(item.attrs))
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+        found[""] = dict(file.attrs)
+    return found
+
+
+@pytest.fixture(scope="session")
+def sharded(exact: Synthetic, tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[Path]]:
+    """The match files of all parts, by how many parts there are; night query 2 has no features."""
+    folder = tmp_path_factory.mktemp("shards")
+    features = copy_features(exact, folder / "features.h5", "query/night/cam/n2.jpg", {"query/night/cam/n2.jpg": "cut"})
+    files = {count: [folder / f"{part}-of-{count}.h5" for part in range(1, count + 1)] for count in (1, 2, 7, 80)}
+    for paths in files.values():
+        for path in paths:
+            match_pairs(exact.root, features, path, part=path.stem)
+    match_pairs(exact.root, features, folder / "whole.h5")
+    return files | {0: [folder / "whole.h5"]}
+
+
+@settings(max_examples=15, deadline=None)
+@given(count=st.sampled_from([1, 2, 7, 80]), order=st.randoms(use_true_random=False))
+def test_shards_gather_to_the_whole_in_any_order(
+    sharded: dict[int, list[Path]], tmp_path_factory: pytest.TempPathFactory, count: int, order
+) -> None:
+    output = tmp_path_factory.mktemp("gathered") / "matches.h5"
+    shards = list(sharded[count])
+    order.shuffle(shards)
+    gather_matches(shards, output)
+    assert content(output) == content(sharded[0][0])
+
+
+def test_a_shard_twice_or_of_other_features_is_an_error(
+    sharded: dict[int, list[Path]], exact: Synthetic, tmp_path: Path
+) -> None:
+    first, second = sharded[2]
+    with pytest.raises(HndescError, match=r"1-of-2\.h5: '.*' is already in another of the merged files"):
+        gather_matches([first, second, first], tmp_path / "matches.h5")
+    match_pairs(exact.root, exact.features, tmp_path / "2-of-2.h5", part="2-of-2")
+    with pytest.raises(HndescError, match=r"2-of-2\.h5: made with other settings"):
+        gather_matches([first, tmp_path / "2-of-2.h5"], tmp_path / "matches.h5")
+    assert not (tmp_path / "matches.h5").exists()

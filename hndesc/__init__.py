@@ -4,9 +4,25 @@ After "Digging Into Self-Supervised Learning of Feature Descriptors" (Melekhov e
 """
 
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hndesc.loading import Model
 
 # Threads of OpenMP that wait for each other sleep instead of spinning: where cores are shared, with other processes or
 # with our own workers, training is several times faster. Read when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
+
+
+def load(model: "str | os.PathLike" = "hndesc-lite", **settings: object) -> "Model":
+    """Load a model that comes in the box; `hndesc.loading.load` tells of the settings and of what it gives.
+
+    >>> import hndesc
+    >>> model = hndesc.load("hndesc-lite")
+    >>> descriptors = model.describe("photo.jpg", keypoints)
+    """
+    from hndesc.loading import load
+
+    return load(model, **settings)

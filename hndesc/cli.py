@@ -7,6 +7,8 @@ from pathlib import Path
 
 from hndesc import __version__
 from hndesc.logs import step
+from hndesc.model_commands import add_model_commands
+from hndesc.weights import DEFAULT, shipped_models
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -117,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_score(commands.add_parser("score", help="score features on a benchmark"))
     _add_resize(commands.add_parser("resize-sequences", help="homography sequences at 640 x 480 pixels"))
     _add_match(commands.add_parser("match", help="draw the matches of two photos"))
+    add_model_commands(commands)
     _add_datasets(commands.add_parser("datasets", help="list datasets and weights, or get one of them"))
     return parser
 
@@ -197,9 +200,10 @@ def _add_datasets(parser: argparse.ArgumentParser) -> None:
 def _add_features(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
+        "--descriptor",
         metavar="NAME_OR_FILE",
-        default="sift",
-        help="checkpoint (.safetensors), or sift or rootsift (default: %(default)s)",
+        default=DEFAULT if DEFAULT in shipped_models() else "sift",
+        help="a model of `hndesc models`, a checkpoint (.safetensors), or sift or rootsift (default: %(default)s)",
     )
     parser.add_argument("--detector", metavar="NAME", default="sift", help="sift or superpoint (default: %(default)s)")
     parser.add_argument("--detector-weights", metavar="FILE", type=Path, help="published weights of the detector")

@@ -1,6 +1,8 @@
 # Helpers: the entries of the config's descriptors: what each is made of, and at which keypoints.
 
+from hndesc.weights import shipped_models
 
+SHIPPED = shipped_models()
 ENTRIES = {
     name: {"name": name} if isinstance(entry, str) else entry
     for name, entry in zip(DESCRIPTORS, config["descriptors"])
@@ -20,13 +22,14 @@ def kind_of(entry):
     known = (
         kind in DESCRIPTOR_KINDS
         or kind in MODEL_FILES
+        or kind in SHIPPED
         or kind.endswith(".safetensors")
         or is_class(kind)
     )
     if not known:
         raise WorkflowError(
             f"config key descriptors: '{kind}' is no descriptor; give the entry a key descriptor "
-            f"({', '.join([*MODEL_FILES, *DESCRIPTOR_KINDS])}, a .safetensors file or module:Class) or features"
+            f"({', '.join([*MODEL_FILES, *DESCRIPTOR_KINDS, *SHIPPED])}, a .safetensors file or module:Class) or features"
         )
     return kind
 
@@ -123,6 +126,8 @@ def model_file(wildcards):
     kind = described_by(wildcards)
     if kind in MODEL_FILES:
         return MODEL_FILES[kind]
+    if kind in SHIPPED:
+        return str(SHIPPED[kind])
     if not kind.endswith(".safetensors"):
         return []
     return weights_file(kind, None, f"descriptors ({wildcards.descriptor}): descriptor")

@@ -15,6 +15,7 @@ import numpy as np
 from hndesc.errors import HndescError
 from hndesc.features import Features
 from hndesc.registry import Registry
+from hndesc.weights import shipped_models
 
 DESCRIPTORS = Registry(
     "descriptor",
@@ -87,7 +88,8 @@ def load_descriptor(name_or_file: str | Path, weights: str | Path | None = None,
     """Make the descriptor of that name, or the network whose checkpoint file is given, or one of a class.
 
     Args:
-        name_or_file: a name of `DESCRIPTORS`, a checkpoint (.safetensors) of this package, or `module:Class`.
+        name_or_file: a name of `DESCRIPTORS`, a model in the box (`hndesc.weights`), a checkpoint (.safetensors) of
+            this package, or `module:Class`.
         weights: file of published weights, for the names and classes that need one.
         settings: the descriptor's own, see its class.
     """
@@ -98,9 +100,10 @@ def load_descriptor(name_or_file: str | Path, weights: str | Path | None = None,
         return DESCRIPTORS.build(name, **settings)
     if is_class(name):
         return NETWORKS.load("class")(name, settings)
-    if not Path(name).is_file():
-        names = ", ".join(sorted(DESCRIPTORS.places))
+    path = shipped_models().get(name, Path(name))
+    if not path.is_file():
+        names = ", ".join([*sorted(DESCRIPTORS.places), *shipped_models()])
         raise HndescError(
             f"'{name}' is neither a descriptor ({names}) nor an existing checkpoint file nor a class (module:Class)"
         )
-    return NETWORKS.build("network", checkpoint=Path(name), **settings)
+    return NETWORKS.build("network", checkpoint=path, **settings)

@@ -44,7 +44,7 @@ class Lite(Backbone):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the dense descriptors of a batch of normalised photos."""
-        rows, columns = (-(-size // self.stride) for size in images.shape[-2:])
+        rows, columns = (_ceil(size, self.stride) for size in images.shape[-2:])
         x = self.stem(local_contrast(_pad_to_multiple(images.mean(1, keepdim=True), self.period)))
         pyramid = []
         for level in self.levels:
@@ -78,9 +78,17 @@ def _enlarge(x: Tensor, factor: int) -> Tensor:
 
 
 def _pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column until both sides are multiples of `multiple`."""
-    bottom, right = (-size % multiple for size in images.shape[-2:])
-    return functional.pad(images, (0, right, 0, bottom), mode="replicate") if bottom or right else images
+    """Repeat the last row and column until both sides are multiples of `multiple`; the sizes may be symbols."""
+    for dim in (-2, -1):
+        size = images.shape[dim]
+        places = torch.arange(_ceil(size, multiple) * multiple, device=images.device).clamp(max=size - 1)
+        images = images.index_select(dim, places)
+    return images
+
+
+def _ceil(size: int, divisor: int) -> int:
+    # Not -(-size // divisor): ONNX rounds quotients towards 0.
+    return (size + divisor - 1) // divisor
 
 
 def _unit(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:

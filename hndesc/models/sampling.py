@@ -48,13 +48,17 @@ def sample_descriptors(dense: Tensor, points: Tensor, image_size: tuple[int, int
     """
     if points.shape[1] == 0:
         return dense.flatten(2).transpose(1, 2)[:, :0]
+    return sample_map(dense, points, map_stride(tuple(dense.shape[-2:]), image_size))
+
+
+def sample_map(dense: Tensor, points: Tensor, stride: int) -> Tensor:
+    """Do what `sample_descriptors` does for a map of known stride (pixels a cell), without a look at the sizes."""
     height, width = dense.shape[-2:]
-    stride = map_stride((height, width), image_size)
     dense = dense.to(torch.promote_types(dense.dtype, torch.float32))
     extent = torch.tensor([width * stride, height * stride], dtype=dense.dtype, device=dense.device)
     # Pixel centres at integers: the map spans -0.5 to extent - 0.5 in pixels, -1 to 1 for grid_sample.
-    grid = (2 * points.to(dense) + 1) / extent - 1
-    sampled = functional.grid_sample(dense, grid[:, None], mode="bilinear", padding_mode="border", align_corners=False)
+    grid = ((2 * points.to(dense) + 1) / extent - 1)[:, None]
+    sampled = functional.grid_sample(dense, grid, mode="bilinear", padding_mode="border", align_corners=False)
     return functional.normalize(sampled[:, :, 0].transpose(1, 2), dim=2, eps=SHORTEST)
 
 

@@ -1,0 +1,68 @@
+"""The commands of `hndesc` that are about models: listing, exporting and shipping them."""
+
+import argparse
+from pathlib import Path
+
+
+def list_models(pages: Path | None) -> None:
+    """Print the models in the box with their main figures; write their pages, if a folder is given."""
+    from hndesc import shipping
+    from hndesc.files import write_text
+    from hndesc.weights import shipped_models
+
+    for name, path in shipped_models().items():
+        print(shipping.summary(path))
+        if pages is not None:
+            write_text(pages / f"{name}.md", shipping.page(path))
+    if not shipped_models():
+        print("there is no model in the box; train one and give its file")
+
+
+def export_onnx(model: str, output: Path) -> None:
+    """Write a model as ONNX: photo and keypoints in, descriptors out."""
+    from hndesc.loading import find_model
+    from hndesc.onnx_export import export_onnx
+
+    export_onnx(find_model(model), output)
+    print(output)
+
+
+def ship(checkpoint: Path, name: str, about: Path, scores: list[Path], pages: Path) -> None:
+    """Put a trained model in the box."""
+    from hndesc import shipping
+    from hndesc.weights import FOLDER
+
+    shipping.ship_model(checkpoint, name, about, scores, FOLDER, pages)
+    print(shipping.summary(FOLDER / f"{name}.safetensors"))
+
+
+def add_model_commands(commands) -> None:
+    """Add `models`, `export-onnx` and `ship` to the sub-commands of the parser."""
+    models = commands.add_parser("models", help="list the models in the box, with their main figures")
+    models.add_argument("--pages", metavar="FOLDER", type=Path, help="write each model's page there, as <name>.md")
+    models.set_defaults(command=list_models)
+    _add_export(commands.add_parser("export-onnx", help="write a model as ONNX: photo and keypoints to descriptors"))
+    _add_ship(commands.add_parser("ship", help="put a trained model in the box, with a card of its scores"))
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Inputs: image, 1 x 3 x H x W float32, RGB, 0 to 1; keypoints, 1 x N x 2 float32, pixels, the centre of the "
+        "top-left one at (0, 0). Output: descriptors, 1 x N x D float32, of length 1."
+    )
+    parser.add_argument("model", metavar="NAME_OR_FILE", help="a model of `hndesc models`, or a checkpoint")
+    parser.add_argument("output", metavar="OUT.onnx", type=Path)
+    parser.set_defaults(command=export_onnx)
+
+
+def _add_ship(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", metavar="MODEL.safetensors", type=Path, help="what training wrote")
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("--about", metavar="FILE.yaml", type=Path, required=True, help="data, licences, hours")
+    parser.add_argument(
+        "--scores", metavar="S.json", type=Path, nargs="+", required=True, help="results, of this model and others"
+    )
+    parser.add_argument(
+        "--pages", metavar="FOLDER", type=Path, default=Path("docs/models"), help="of its page (default: %(default)s)"
+    )
+    parser.set_defaults(command=ship)

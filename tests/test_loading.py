@@ -1,0 +1,112 @@
+"""Models in the box: by name from Python, from the command line, and as files."""
+
+import io
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import hndesc
+import hndesc.weights
+from hndesc.cli import main
+from hndesc.descriptors import load_descriptor
+from hndesc.errors import HndescError
+from hndesc.features import FeatureReader, Features
+from hndesc.images import write_image
+from hndesc.models import build_model
+from hndesc.models.checkpoint import save_checkpoint
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("box")
+    save_checkpoint(folder / "hndesc-tiny.safetensors", build_model("lite", "random", seed=4), {"seed": 4})
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def in_the_box(box: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hndesc.weights, "FOLDER", box)
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray:
+    noise = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    return np.repeat(np.repeat(noise, 4, axis=0), 4, axis=1)
+
+
+KEYPOINTS = [[10.0, 20.0], [80.5, 60.25], [0.0, 119.0]]
+
+
+def test_three_lines_of_python(image: np.ndarray, box: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "photo.png", image)
+    model = hndesc.load("hndesc-tiny")
+    descriptors = model.describe(tmp_path / "photo.png", KEYPOINTS)
+    assert descriptors.dtype == np.float32 and descriptors.shape == (3, model.dim)
+    assert np.linalg.norm(descriptors, axis=1) == pytest.approx(1.0, abs=1e-5)
+    network = load_descriptor(box / "hndesc-tiny.safetensors")
+    points = np.array(KEYPOINTS, np.float32)
+    assert np.array_equal(descriptors, network.describe(image, Features(points, (160, 120), np.ones(3, np.float32))))
+
+
+def test_arrays_and_grey_photos(image: np.ndarray) -> None:
+    model = hndesc.load("hndesc-tiny")
+    grey = image[..., 0]
+    assert np.array_equal(model.describe(grey, KEYPOINTS), model.describe(np.stack([grey] * 3, axis=-1), KEYPOINTS))
+    assert model.describe(image, np.empty((0, 2))).shape == (0, 64)
+
+
+def test_extract_detects_and_describes(image: np.ndarray) -> None:
+    model = hndesc.load("hndesc-tiny", max_keypoints=20)
+    keypoints, descriptors = model.extract(image)
+    assert 0 < len(keypoints) == len(descriptors) <= 20
+    assert np.array_equal(descriptors, model.describe(image, keypoints))
+
+
+def test_a_file_is_as_good_as_a_name(image: np.ndarray, box: Path) -> None:
+    by_file, by_name = hndesc.load(box / "hndesc-tiny.safetensors"), hndesc.load("hndesc-tiny")
+    assert by_file.name == by_name.name == "hndesc-tiny"
+    assert np.array_equal(by_file.describe(image, KEYPOINTS), by_name.describe(image, KEYPOINTS))
+
+
+@pytest.mark.parametrize("keypoints", [[1.0, 2.0], [[1.0, 2.0, 3.0]], [[np.nan, 1.0]]])
+def test_wrong_keypoints(image: np.ndarray, keypoints: list) -> None:
+    with pytest.raises(HndescError, match="N x 2"):
+        hndesc.load("hndesc-tiny").describe(image, keypoints)
+
+
+@pytest.mark.parametrize("photo", [np.zeros((20, 20, 4), np.uint8), np.zeros((20, 20, 3)), np.zeros(20, np.uint8)])
+def test_wrong_arrays(photo: np.ndarray) -> None:
+    with pytest.raises(HndescError, match="uint8, H x W x 3"):
+        hndesc.load("hndesc-tiny").extract(photo)
+
+
+def test_unknown_model() -> None:
+    with pytest.raises(HndescError, match=r"'hndesc-huge' is neither a model in the box \(hndesc-tiny\)"):
+        hndesc.load("hndesc-huge")
+
+
+def test_command_line_and_registry_know_the_name(image: np.ndarray, box: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "photos" / "a" / "photo.png", image)
+    main(["extract", str(tmp_path / "photos"), str(tmp_path / "f.h5"), "--descriptor", "hndesc-tiny"])
+    with FeatureReader(tmp_path / "f.h5") as reader:
+        assert reader.settings["descriptor"]["name"] == "hndesc-tiny"
+        stored = reader.read("a/photo.png")
+    # Detecting and describing one photo is what `extract` of Python does.
+    keypoints, descriptors = hndesc.load("hndesc-tiny").extract(image)
+    assert np.allclose(stored.keypoints, keypoints) and np.allclose(stored.descriptors, descriptors, atol=1e-5)
+
+
+def test_hub_entry_gives_the_network() -> None:
+    network = torch.hub.load(str(Path(hndesc.__file__).parents[1]), "hndesc", "hndesc-tiny", source="local")
+    assert network.name == "lite" and not network.training
+    assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 64, 8, 8)
+
+
+def test_an_empty_box_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hndesc.weights, "FOLDER", tmp_path)
+    with redirect_stdout(io.StringIO()) as printed:
+        main(["models"])
+    assert "no model in the box" in printed.getvalue()

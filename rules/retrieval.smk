@@ -131,11 +131,39 @@ rule import_shortlist:
         "../workflow_scripts/import_shortlist.py"
 
 
+rule count_inliers:
+    input:
+        features="results/features/{benchmark}/{descriptor}.h5",
+        shortlist="results/shortlists/{benchmark}.h5",
+    output:
+        inliers=temp("results/retrieval/{benchmark}/{descriptor}/inliers.{part}.h5"),
+    log:
+        "results/logs/count_inliers/{benchmark}/{descriptor}.{part}.log",
+    benchmark:
+        "results/timings/count_inliers/{benchmark}/{descriptor}.{part}.tsv"
+    wildcard_constraints:
+        benchmark=of_kind("retrieval", "tokyo247"),
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 2
+    resources:
+        mem_mb=more(4000),
+        runtime=more(240),
+    params:
+        settings=benchmark_settings,
+        code=fingerprint("hndesc.benchmarks.reranking"),
+    script:
+        "../workflow_scripts/count_inliers.py"
+
+
 rule score_retrieval:
     input:
         images=images_folder,
         features="results/features/{benchmark}/{descriptor}.h5",
         shortlist="results/shortlists/{benchmark}.h5",
+        counted=shards_of(
+            "results/retrieval/{benchmark}/{descriptor}/inliers.{part}.h5"
+        ),
     output:
         text="results/scores/{benchmark}/{descriptor}.txt",
         json="results/scores/{benchmark}/{descriptor}.json",

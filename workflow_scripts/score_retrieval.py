@@ -12,6 +12,7 @@ with step(snakemake.log[0], snakemake.threads):
         snakemake.input.shortlist,
         snakemake.output.text,
         snakemake.output.json,
+        counted=snakemake.input.counted,
         threads=snakemake.threads,
         name=snakemake.wildcards.benchmark,
         **snakemake.params.settings,

@@ -9,10 +9,12 @@ import numpy as np
 from tqdm import tqdm
 
 from hndesc.benchmarks.common import DescribedImages, workers
+from hndesc.benchmarks.inlier_counts import read_counts, write_counts
 from hndesc.benchmarks.shortlist import Shortlist, candidates, read_shortlist
 from hndesc.errors import HndescError
 from hndesc.features import Features
 from hndesc.matching import estimate_homography, match_features
+from hndesc.parts import block_of
 from hndesc.photos import DISTRACTORS
 
 PROTOCOL = "re-ranking by homography inliers among mutual nearest neighbours"
@@ -41,6 +43,7 @@ def rerank_shortlist(
     ransac_threshold: float = 5.0,
     iterations: int = 2000,
     confidence: float = 0.995,
+    counted: Sequence[str | os.PathLike] = (),
     threads: int = 1,
 ) -> Reranked:
     """Re-rank the head of each query's ranking by the number of inliers.
@@ -55,6 +58,7 @@ def rerank_shortlist(
         estimator: see `hndesc.matching.estimate_homography`, as for `iterations` and `confidence`, whose defaults are
             OpenCV's as in the published evaluation. "magsac" is many times faster where few matches are right.
         ransac_threshold: reprojection error of an inlier, in pixels of the original photo.
+        counted: what `count_shortlist` made of all parts with the same settings; if none, inliers are counted here.
         threads: batches of pairs that are verified at a time.
 
     Raises:
@@ -63,16 +67,15 @@ def rerank_shortlist(
     """
     start = read_shortlist(shortlist)
     _check_shortlist(start, database, queries, shortlist)
-    ransac = {
-        "estimator": estimator,
-        "threshold": ransac_threshold,
-        "iterations": iterations,
-        "confidence": confidence,
-    }
+    ransac = _ransac(estimator, ransac_threshold, iterations, confidence)
     with DescribedImages(features, candidates(start, top)) as reader:
         for photo, reason in reader.lost.items():
             logger.warning("%s: no features (%s); its pairs have 0 inliers", photo, reason)
-        after, pairs, empty = _rerank_all(start, reader, top, ransac, threads)
+        if counted:
+            inliers = read_counts(counted, start.ranks[:, :top].shape, _made_by(start, reader, top, ransac))
+        else:
+            inliers = _count_all(start, reader, top, ransac, threads)
+        after, pairs, empty = _rerank_all(start, inliers)
         record = {
             "settings": {"top": top, **ransac},
             "features": reader.settings,
@@ -86,6 +89,34 @@ def rerank_shortlist(
             },
         }
     return Reranked(start.ranks, after, record)
+
+
+def count_shortlist(
+    features: str | os.PathLike,
+    shortlist: str | os.PathLike,
+    output: str | os.PathLike,
+    *,
+    part: str | None = None,
+    top: int = 100,
+    estimator: str = "ransac",
+    ransac_threshold: float = 5.0,
+    iterations: int = 2000,
+    confidence: float = 0.995,
+    threads: int = 1,
+) -> None:
+    """Count the inliers of some queries' candidates for `rerank_shortlist`, whose arguments these are.
+
+    Args:
+        output: file of inlier counts.
+        part: "i-of-n": a stretch of the queries; None for all. It may have none.
+    """
+    whole = read_shortlist(shortlist)
+    rows = block_of(range(len(whole.queries)), part)
+    mine = replace(whole, queries=[whole.queries[row] for row in rows], ranks=whole.ranks[list(rows)])
+    ransac = _ransac(estimator, ransac_threshold, iterations, confidence)
+    with DescribedImages(features, candidates(mine, top)) as reader:
+        inliers = _count_all(mine, reader, top, ransac, threads)
+        write_counts(output, rows, inliers, _made_by(whole, reader, top, ransac))
 
 
 def rerank(ranking: np.ndarray, inliers: np.ndarray) -> np.ndarray:
@@ -107,23 +138,42 @@ def count_inliers(first: Features, second: Features, **ransac) -> int:
     return int(estimate_homography(p1, p2, **ransac)[1].sum())
 
 
-def _rerank_all(
-    shortlist: Shortlist, reader: DescribedImages, top: int, ransac: Mapping, threads: int
-) -> tuple[np.ndarray, int, list[list[str]]]:
-    """Return the new ranks, the number of pairs verified, and the names of the pairs without inliers."""
-    ranks, pairs, empty = shortlist.ranks.copy(), 0, []
+def _ransac(estimator: str, threshold: float, iterations: int, confidence: float) -> dict:
+    return {"estimator": estimator, "threshold": threshold, "iterations": iterations, "confidence": confidence}
+
+
+def _made_by(shortlist: Shortlist, reader: DescribedImages, top: int, ransac: Mapping) -> dict:
+    """Return what counts depend on."""
+    return {"top": top, **ransac, "features": reader.settings, "shortlist": dict(shortlist.settings)}
+
+
+def _count_all(shortlist: Shortlist, reader: DescribedImages, top: int, ransac: Mapping, threads: int) -> np.ndarray:
+    """Return the inliers of all candidates, queries x candidates; -1 where the ranking has ended."""
+    heads = shortlist.ranks[:, :top]
+    counts = np.full(heads.shape, -1, np.int32)
     with workers(threads) as mapper:
         for row, name in enumerate(tqdm(shortlist.queries, desc="queries re-ranked", disable=None)):
-            query = f"query/{name}"
-            head = ranks[row, :top]
-            names = [f"db/{shortlist.database[index]}" for index in head[head >= 0]]
-            inliers = _inliers(query, names, reader, ransac, mapper)
-            ranks[row] = rerank(ranks[row], inliers)
-            without = [candidate for candidate, count in zip(names, inliers, strict=True) if count == 0]
-            if without:
-                logger.warning("%s: no homography, thus 0 inliers, with %s", query, ", ".join(without))
-            pairs += len(names)
-            empty += [[query, candidate] for candidate in without]
+            there = heads[row] >= 0
+            counts[row, there] = _inliers(f"query/{name}", _names(shortlist, heads[row]), reader, ransac, mapper)
+    return counts
+
+
+def _names(shortlist: Shortlist, head: np.ndarray) -> list[str]:
+    return [f"db/{shortlist.database[index]}" for index in head[head >= 0]]
+
+
+def _rerank_all(shortlist: Shortlist, counts: np.ndarray) -> tuple[np.ndarray, int, list[list[str]]]:
+    """Return the new ranks, the number of pairs verified, and the names of the pairs without inliers."""
+    ranks, pairs, empty = shortlist.ranks.copy(), 0, []
+    for row, name in enumerate(shortlist.queries):
+        query, inliers = f"query/{name}", counts[row][counts[row] >= 0]
+        names = _names(shortlist, ranks[row, : counts.shape[1]])
+        ranks[row] = rerank(ranks[row], inliers)
+        without = [candidate for candidate, count in zip(names, inliers, strict=True) if count == 0]
+        if without:
+            logger.warning("%s: no homography, thus 0 inliers, with %s", query, ", ".join(without))
+        pairs += len(names)
+        empty += [[query, candidate] for candidate in without]
     return ranks, pairs, empty
 
 

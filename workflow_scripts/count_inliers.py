@@ -1,0 +1,14 @@
+"""Snakemake adapter: inliers of one shard of a retrieval set's queries with their candidates."""
+
+from hndesc.benchmarks.reranking import count_shortlist
+from hndesc.logs import step
+
+with step(snakemake.log[0], snakemake.threads):
+    count_shortlist(
+        snakemake.input.features,
+        snakemake.input.shortlist,
+        snakemake.output.inliers,
+        part=snakemake.wildcards.part,
+        threads=snakemake.threads,
+        **snakemake.params.settings,
+    )

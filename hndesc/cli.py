@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hndesc import __version__
+from hndesc.keypoints import DETECTORS
 from hndesc.logs import step
 from hndesc.model_commands import add_model_commands
 from hndesc.weights import DEFAULT, shipped_models
@@ -25,6 +26,7 @@ def extract(
     model: str,
     detector: str,
     detector_weights: Path | None,
+    weights: Path | None,
     keypoints: Path | None,
     max_keypoints: int | None,
     resize_max: int | None,
@@ -35,9 +37,9 @@ def extract(
 
     photos = list_photos(images)
     if keypoints is not None:
-        extraction.describe_keypoints(photos, keypoints, output, model, resize_max)
+        extraction.describe_keypoints(photos, keypoints, output, model, resize_max, weights=weights)
     else:
-        extraction.extract(photos, output, model, detector, detector_weights, max_keypoints, resize_max)
+        extraction.extract(photos, output, model, detector, detector_weights, max_keypoints, resize_max, weights)
 
 
 def score_hpatches(
@@ -71,6 +73,7 @@ def match(
     model: str,
     detector: str,
     detector_weights: Path | None,
+    weights: Path | None,
     max_keypoints: int | None,
     resize_max: int | None,
 ) -> None:
@@ -85,7 +88,7 @@ def match(
     photos = [Photo("A/" + first.name, first), Photo("B/" + second.name, second)]
     with tempfile.TemporaryDirectory() as folder:
         features = Path(folder) / "features.h5"
-        extraction.extract(photos, features, model, detector, detector_weights, max_keypoints, resize_max)
+        extraction.extract(photos, features, model, detector, detector_weights, max_keypoints, resize_max, weights)
         plot_matches((first, second), (photos[0].name, photos[1].name), [features], output, [Path(model).stem])
     print(output)
 
@@ -205,7 +208,9 @@ def _add_features(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT if DEFAULT in shipped_models() else "sift",
         help="a model of `hndesc models`, a checkpoint (.safetensors), or sift or rootsift (default: %(default)s)",
     )
-    parser.add_argument("--detector", metavar="NAME", default="sift", help="sift or superpoint (default: %(default)s)")
+    parser.add_argument("--weights", metavar="FILE", type=Path, help="published weights of the descriptor")
+    detectors = ", ".join(sorted(DETECTORS.places))
+    parser.add_argument("--detector", metavar="NAME", default="sift", help=f"one of {detectors} (default: %(default)s)")
     parser.add_argument("--detector-weights", metavar="FILE", type=Path, help="published weights of the detector")
     parser.add_argument("--max-keypoints", metavar="N", type=_positive, help="the strongest N an image (default: all)")
     parser.add_argument("--resize-max", metavar="N", type=_positive, help="longest side in pixels (default: as it is)")

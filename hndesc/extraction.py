@@ -111,6 +111,7 @@ def extract(
     weights: str | Path | None = None,
     max_keypoints: int | None = None,
     resize_max: int | None = None,
+    descriptor_weights: str | Path | None = None,
     **detector_settings: object,
 ) -> None:
     """Detect and describe in one go; the same features as `detect_keypoints` and `describe_keypoints` in turn.
@@ -120,9 +121,12 @@ def extract(
         output: feature file.
         descriptor: name of a descriptor (`hndesc.descriptors`) or a checkpoint file.
         detector: see `detect_keypoints`, as for the arguments that follow it.
+        descriptor_weights: file of the descriptor's weights, if it wants one; its own detector has the same.
     """
+    if weights is None and detector == descriptor:
+        weights = descriptor_weights
     finder = load_detector(detector, weights, max_keypoints=max_keypoints, **detector_settings)
-    describer = load_descriptor(descriptor)
+    describer = load_descriptor(descriptor, descriptor_weights)
     settings = _settings(finder.settings, resize_max, describer.settings)
 
     def both(_: Photo, image: np.ndarray) -> Features:

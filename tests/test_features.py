@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hndesc.errors import HndescError
-from hndesc.features import FeatureReader, Features, FeatureWriter, merge
+from hndesc.features import FeatureReader, Features, FeatureWriter, import_features, merge
 
 SETTINGS = {"detector": {"name": "sift"}, "resize_max": None}
 
@@ -286,4 +286,47 @@ def test_merge_refuses_other_settings_and_twice_the_same_image(tmp_path):
         merge([a, b], tmp_path / "out.h5")
     with pytest.raises(HndescError, match=r"c\.h5: '1.jpg' is already in another"):
         merge([a, c], tmp_path / "out.h5")
+    assert not (tmp_path / "out.h5").exists()
+
+
+def foreign(path, scale: float = 1.0, dtype=np.float32) -> None:
+    """A file as hloc writes it: no settings, nested groups, descriptors D x N."""
+    values = np.random.default_rng(0).normal(size=(8, 5))
+    values *= scale / np.linalg.norm(values, axis=0)
+    with h5py.File(path, "w") as file:
+        for name in ("v_a/1.ppm", "v_a/2.ppm", "b.jpg"):
+            group = file.create_group(name)
+            group["keypoints"] = np.arange(10, dtype=np.float32).reshape(5, 2)
+            group["descriptors"] = values.astype(dtype)
+            group["scores"] = np.ones(5, dtype)
+
+
+def test_features_of_another_program_stay_where_they_are(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    foreign(tmp_path / "theirs/features.h5", dtype=np.float16)
+    import_features(tmp_path / "theirs/features.h5", tmp_path / "results/a/theirs.h5")
+    with FeatureReader(tmp_path / "results/a/theirs.h5") as reader:
+        assert reader.names() == ["b.jpg", "v_a/1.ppm", "v_a/2.ppm"]
+        assert reader.failed == {} and reader.reason("v_a/3.ppm") is None
+        found = reader.read("v_a/2.ppm")
+        assert reader.settings["imported"]["file"] == "features.h5"
+        assert len(reader.settings["imported"]["sha256"]) == 64
+    assert found.descriptors.shape == (5, 8) and found.keypoints.tolist()[1] == [2, 3]
+    assert (tmp_path / "results/a/theirs.h5").stat().st_size < (tmp_path / "theirs/features.h5").stat().st_size
+
+
+def test_features_that_cannot_be_imported(tmp_path):
+    foreign(tmp_path / "long.h5", scale=512)
+    with pytest.raises(HndescError, match=r"long\.h5: entry '.*' has a descriptor of length 512; scale each to length"):
+        import_features(tmp_path / "long.h5", tmp_path / "out.h5")
+    with h5py.File(tmp_path / "long.h5", "r+") as file:
+        del file["v_a/1.ppm/descriptors"], file["b.jpg"], file["v_a/2.ppm"]
+    with pytest.raises(HndescError, match=r"entry 'v_a/1\.ppm' has no dataset 'descriptors'"):
+        import_features(tmp_path / "long.h5", tmp_path / "out.h5")
+    with h5py.File(tmp_path / "empty.h5", "w") as file:
+        file["x"] = 1
+    with pytest.raises(HndescError, match=r"empty\.h5: no group with keypoints"):
+        import_features(tmp_path / "empty.h5", tmp_path / "out.h5")
+    with pytest.raises(HndescError, match="no such feature file"):
+        import_features(tmp_path / "absent.h5", tmp_path / "out.h5")
     assert not (tmp_path / "out.h5").exists()

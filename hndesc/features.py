@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from hndesc.errors import HndescError
-from hndesc.files import atomic_path
+from hndesc.files import atomic_path, check_space
 from hndesc.hdf5 import BROKEN, Reader, gather, open_part, part_of
 from hndesc.provenance import file_hash
 
@@ -117,14 +117,16 @@ def _read_group(group: h5py.Group) -> Features:
 
 def _check(features: Features, place: str) -> None:
     count = len(features.keypoints)
-    arrays = {"keypoints": features.keypoints, "scores": features.scores, **features.extra}
-    if features.descriptors is not None:
-        arrays["descriptors"] = features.descriptors
-    for name, values in arrays.items():
+    for name, values in _arrays(features).items():
         if len(values) != count:
             raise HndescError(f"{place} has {count} keypoints but {len(values)} {name}; make the file again")
         if not np.isfinite(values).all():
             raise HndescError(f"{place} has non-finite {name}; the model or program that made them is at fault")
+
+
+def _arrays(features: Features) -> dict[str, np.ndarray]:
+    arrays = {"keypoints": features.keypoints, "scores": features.scores, **features.extra}
+    return arrays if features.descriptors is None else arrays | {"descriptors": features.descriptors}
 
 
 def _names(file: h5py.File) -> list[str]:
@@ -175,6 +177,7 @@ class FeatureWriter:
     def write(self, name: str, features: Features) -> None:
         """Store the features of one image; descriptors are checked for NaN and length first."""
         _check(features, f"features of '{name}'")
+        check_space(self.path, sum(values.nbytes for values in _arrays(features).values()))
         if name in self._file:
             del self._file[name]
         group = self._file.create_group(name)

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import h5py
 
 from hndesc.errors import HndescError
-from hndesc.files import atomic_path
+from hndesc.files import atomic_path, check_space
 
 # What h5py raises on a file that was cut short.
 BROKEN = (OSError, KeyError, RuntimeError)
@@ -106,6 +106,7 @@ def gather(
                 elif dict(target.attrs) != dict(source.attrs):
                     raise HndescError(f"{path}: made with other settings than the files that it is merged with")
                 try:
+                    check_space(output, os.path.getsize(path))
                     _copy(source, target, entries(source), path)
                 except BROKEN as error:
                     raise HndescError(f"{path}: broken {what} ({error}); delete it and make it again") from None

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hndesc.errors import HndescError
+from hndesc.files import tells_of_full_disk
 
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
@@ -27,8 +28,11 @@ def step(log: str | os.PathLike | None = None, threads: int | None = None) -> It
     except HndescError as error:
         logging.getLogger("hndesc").error("%s", error)
         sys.exit(1)
-    except Exception:
-        logging.getLogger("hndesc").exception("unexpected error, a fault of hndesc")
+    except Exception as error:
+        if tells_of_full_disk(error):
+            logging.getLogger("hndesc").error("the disk is full (%s); make room, then run it again", error)
+        else:
+            logging.getLogger("hndesc").exception("unexpected error, a fault of hndesc")
         sys.exit(1)
 
 

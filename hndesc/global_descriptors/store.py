@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hndesc.errors import HndescError, ImageError
+from hndesc.files import check_space
 from hndesc.global_descriptors import GlobalDescriptor, load_global_descriptor
 from hndesc.hdf5 import open_hdf5, open_part, part_of
 from hndesc.images import resize_longest
@@ -48,6 +49,7 @@ def describe_globally(
     with open_part(output, settings=settings) as file:
         for photo in tqdm(photos, desc="photos described", disable=None):
             if f"{photo.name}/global_descriptor" not in file:
+                check_space(output)
                 _describe(photo, model, resize_max, file)
         if not any(f"{photo.name}/global_descriptor" in file for photo in photos):
             raise HndescError(f"none of {len(photos)} photos can be read, '{photos[0].path}' first; see the warnings")

@@ -20,6 +20,7 @@ from hndesc.benchmarks.common import DescribedImages, workers
 from hndesc.benchmarks.localization.datasets import read_scene
 from hndesc.errors import HndescError
 from hndesc.features import Features
+from hndesc.files import check_space
 from hndesc.hdf5 import BROKEN, Reader, gather, open_part, part_of
 from hndesc.matching import match_features
 from hndesc.parts import block_of
@@ -138,6 +139,7 @@ class MatchWriter:
 
     def write(self, pair: tuple[str, str], matches: np.ndarray, scores: np.ndarray) -> None:
         """Store `matches0` and `matching_scores0` of a pair."""
+        check_space(self.path, matches.nbytes + scores.nbytes)
         key = _key(*pair)
         if key in self._file:
             del self._file[key]

@@ -1,6 +1,7 @@
 """Which photos a step works on: names in the feature store, files on disk, and the box to cut out, if any."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,22 +46,33 @@ def _cut(image: np.ndarray, box: tuple[float, float, float, float], path: Path) 
 
 
 def list_photos(
-    root: str | os.PathLike, kind: str = "folder", distractors: str | os.PathLike | None = None
+    root: str | os.PathLike,
+    kind: str = "folder",
+    distractors: str | os.PathLike | None = None,
+    layout: str | None = None,
+    leave_out: Collection[str] = (),
 ) -> list[Photo]:
     """List the photos of a dataset.
 
     Args:
         root: folder of the dataset.
-        kind: "folder" or "hpatches" (all images below), "retrieval" (database and cropped queries of the revisited
-            layout), "tokyo247" (database and queries of Tokyo 24/7) or "localization" (all images below
-            the folders of `posed_folders`).
+        kind: "folder" (all images below), "hpatches" (the images of homography sequences), "retrieval" (database and
+            cropped queries of the revisited layout), "tokyo247" (database and queries of Tokyo 24/7) or "localization"
+            (all images below the folders of `posed_folders`).
         distractors: folder whose images enlarge the database of a retrieval set.
+        layout: of homography sequences, see `hndesc.benchmarks.sequences.read_sequences`.
+        leave_out: names of homography sequences whose images are not listed.
     """
     root = Path(root)
     if kind not in KINDS:
         raise HndescError(f"unknown kind of dataset '{kind}'; choose one of: {', '.join(KINDS)}")
     if kind in ("retrieval", "tokyo247"):
         return _retrieval_photos(root, kind) + _distractors(distractors)
+    if kind == "hpatches":
+        from hndesc.benchmarks.sequences import read_sequences
+
+        sequences = read_sequences(root, leave_out, layout)
+        return [Photo(name, root / name) for name in sorted({name for one in sequences for name in one.images})]
     folders = posed_folders(root) if kind == "localization" else [root]
     return [Photo(name, folder / name) for folder in folders for name in find_images(folder)]
 
@@ -73,6 +85,8 @@ def select_photos(
     shortlist: str | os.PathLike | None = None,
     top: int = 100,
     part: str | None = None,
+    layout: str | None = None,
+    leave_out: Collection[str] = (),
 ) -> list[Photo]:
     """List the photos of a dataset that a step works on.
 
@@ -82,11 +96,12 @@ def select_photos(
         shortlist: of a retrieval set: only queries and the photos that it puts forward; None for all.
         top: candidates a query that count as put forward.
         part: "i-of-n", i from 1: every n-th photo from the i-th on; None for all.
+        layout: see `list_photos`, as for `leave_out`.
 
     Raises:
         HndescError: a part that is none, or has no photo.
     """
-    photos = list_photos(root, kind, distractors)
+    photos = list_photos(root, kind, distractors, layout, leave_out)
     if shortlist is not None:
         from hndesc.benchmarks.shortlist import candidates, read_shortlist
 

@@ -15,6 +15,7 @@ os.environ.update(
     )
 )
 
+from hndesc.benchmarks.sequences import LARGE_SCENES
 from hndesc.datasets.registry import RECEIPT, read_registry
 from hndesc.descriptors import class_file, descriptor_module, is_class
 from hndesc.errors import HndescError

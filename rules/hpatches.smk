@@ -1,13 +1,6 @@
 # Image matching on homography sequences.
 
 
-def sequence_layout(wildcards):
-    """How a set of sequences is laid out, where the config tells; resized copies are always told by their table."""
-    if wildcards.benchmark in RESIZED:
-        return None
-    return BENCHMARKS[wildcards.benchmark].get("layout")
-
-
 def hpatches_settings(wildcards):
     """The protocol stands beside the settings of scoring, since images and keypoints depend on it."""
     entry = BENCHMARKS[wildcards.benchmark]

@@ -16,6 +16,24 @@ def entry_of(wildcards):
     return BENCHMARKS.get(wildcards.get("images") or wildcards.benchmark, {})
 
 
+def sequence_layout(wildcards):
+    """How a set of sequences is laid out, where the config tells; resized copies are always told by their table."""
+    entry = entry_of(wildcards)
+    return None if entry.get("name") in RESIZED else entry.get("layout")
+
+
+def sequence_selection(wildcards):
+    """Of homography sequences, the very large ones have no features unless they are scored."""
+    entry = entry_of(wildcards)
+    if entry.get("kind") != "hpatches":
+        return {}
+    large = entry.get("settings", {}).get("large_scenes", False)
+    return {
+        "layout": sequence_layout(wildcards),
+        "leave_out": () if large else LARGE_SCENES,
+    }
+
+
 def photo_selection(wildcards):
     """Settings of hndesc.photos.select_photos, apart from files."""
     entry = entry_of(wildcards)
@@ -23,6 +41,7 @@ def photo_selection(wildcards):
         "kind": entry.get("kind", "folder"),
         "top": entry.get("settings", {}).get("top", 100),
         "part": wildcards.get("part"),
+        **sequence_selection(wildcards),
     }
 
 

@@ -53,11 +53,25 @@ def test_gone_between_listing_and_reading(coordinates):
         photo.read()
 
 
-def test_folder_and_hpatches_list_all_below(tmp_path, coordinates):
+def test_a_folder_is_all_images_below(tmp_path, coordinates):
     write_image(tmp_path / "v_wall" / "1.ppm", np.zeros((4, 4, 3), np.uint8))
-    for kind in ("folder", "hpatches"):
-        assert [photo.name for photo in list_photos(tmp_path, kind)] == ["a.png", "v_wall/1.ppm"]
+    assert [photo.name for photo in list_photos(tmp_path)] == ["a.png", "v_wall/1.ppm"]
     assert list_photos(tmp_path)[1].path == tmp_path / "v_wall" / "1.ppm"
+
+
+def test_homography_sequences_are_their_images_but_those_left_out(tmp_path, coordinates):
+    for name in ("v_wall", "i_dc"):
+        for number in range(1, 7):
+            write_image(tmp_path / name / f"{number}.ppm", np.zeros((4, 4, 3), np.uint8))
+            np.savetxt(tmp_path / name / f"H_1_{number}", np.eye(3))
+    write_image(tmp_path / "v_wall" / "7.ppm", np.zeros((4, 4, 3), np.uint8))
+    assert len(list_photos(tmp_path, "hpatches")) == 12
+    chosen = select_photos(tmp_path, "hpatches", leave_out=["i_dc", "v_talent"], layout="hpatches")
+    assert [photo.name for photo in chosen] == [f"v_wall/{number}.ppm" for number in range(1, 7)]
+    assert chosen[0].path == tmp_path / "v_wall" / "1.ppm"
+    (tmp_path / "v_wall" / "H_1_3").unlink()
+    with pytest.raises(HndescError, match="v_wall/H_1_3: no such file"):
+        select_photos(tmp_path, "hpatches")
 
 
 @pytest.mark.parametrize("place", ["images/images_upright", "images_upright"])

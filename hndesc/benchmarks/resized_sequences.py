@@ -43,6 +43,7 @@ def resize_sequences(
         raise HndescError(f"{output}: exists and holds no resized sequences; choose another place for them")
     sequences = read_sequences(root, layout=layout)
     names = sorted({name for sequence in sequences for name in sequence.images})
+    _check_names(names)
     part = output.with_name(f"{output.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     with workers(threads) as mapper:
@@ -58,6 +59,13 @@ def resizing(factors: np.ndarray) -> np.ndarray:
     """Return the homography (3 x 3) of a resizing by `factors` (sx, sy): x' = (x + 0.5) * s - 0.5."""
     x, y = factors
     return np.array([[x, 0.0, 0.5 * x - 0.5], [0.0, y, 0.5 * y - 0.5], [0.0, 0.0, 1.0]])
+
+
+def _check_names(names: list[str]) -> None:
+    taken: dict[str, str] = {}
+    for name in names:
+        if (first := taken.setdefault(_png(name), name)) != name:
+            raise HndescError(f"images '{first}' and '{name}' would both become {_png(name)}; rename one of them")
 
 
 def _png(name: str) -> str:

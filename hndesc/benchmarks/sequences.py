@@ -9,6 +9,18 @@ import numpy as np
 
 from hndesc.errors import HndescError
 
+# Left out since D2-Net's evaluation (CVPR 2019): images too large for some of the methods compared there.
+LARGE_SCENES = (
+    "i_contruction",
+    "i_crownnight",
+    "i_dc",
+    "i_pencils",
+    "i_whitebuilding",
+    "v_artisans",
+    "v_astronautis",
+    "v_talent",
+)
+
 
 @dataclass(frozen=True)
 class Pair:

@@ -33,9 +33,9 @@ def plot_sequences(
         The pictures.
     """
     root, output = Path(root), Path(output)
-    lost = _lost(features)
+    known = _known(features)
     shown = [(one, one.pairs[min(number, len(one.pairs)) - 1]) for one in read_sequences(root, layout=layout)]
-    shown = [(one, pair) for one, pair in shown if not lost & {pair.first, pair.second}]
+    shown = [(one, pair) for one, pair in shown if {pair.first, pair.second} <= known]
     chosen = [entry for kind in ("i", "v", "") for entry in [each for each in shown if each[0].kind == kind][:count]]
     pictures = []
     for sequence, pair in chosen:
@@ -53,10 +53,10 @@ def plot_sequences(
     return pictures
 
 
-def _lost(features: Sequence[str | os.PathLike]) -> set[str]:
-    """Return the images that failed at extraction; their sequences are passed over."""
-    lost: set[str] = set()
+def _known(features: Sequence[str | os.PathLike]) -> set[str]:
+    """Return the images that all files have features of; other sequences are passed over."""
+    known = []
     for path in features:
         with FeatureReader(path) as reader:
-            lost.update(reader.failed)
-    return lost
+            known.append(set(reader.names()))
+    return set.intersection(*known) if known else set()

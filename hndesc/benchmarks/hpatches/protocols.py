@@ -8,17 +8,6 @@ from hndesc.errors import HndescError
 
 MATCHING_THRESHOLDS = tuple(range(1, 11))
 AREA_THRESHOLDS = (3, 5, 10)
-# Left out since D2-Net's evaluation (CVPR 2019): images too large for some of the methods compared there.
-LARGE_SCENES = (
-    "i_contruction",
-    "i_crownnight",
-    "i_dc",
-    "i_pencils",
-    "i_whitebuilding",
-    "v_artisans",
-    "v_astronautis",
-    "v_talent",
-)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from hndesc.benchmarks import sequences as sets
 from hndesc.benchmarks.common import DescribedImages, workers, write_result
 from hndesc.benchmarks.hpatches.figures import describe_sequences, failures, summarize
 from hndesc.benchmarks.hpatches.pairs import PairScore, failed_pair, keep_strongest, score_pair
-from hndesc.benchmarks.hpatches.protocols import LARGE_SCENES, Protocol, find_protocol
+from hndesc.benchmarks.hpatches.protocols import Protocol, find_protocol
 from hndesc.benchmarks.hpatches.text import format_result, sequence_table, summary_table
 from hndesc.errors import HndescError
 from hndesc.features import Features
@@ -55,7 +55,7 @@ def score_hpatches(
         estimator: one or several of `hndesc.matching.ESTIMATORS`; each gets figures of its own.
         ransac_threshold: reprojection error of an inlier, pixels.
         iterations: see `hndesc.matching.estimate_homography`, as for `confidence`; None for the protocol's.
-        large_scenes: score LARGE_SCENES too.
+        large_scenes: score `hndesc.benchmarks.sequences.LARGE_SCENES` too.
         layout: see `hndesc.benchmarks.sequences.read_sequences`.
         threads: sequences scored at a time.
         name: of the benchmark; the folder's if None.
@@ -115,7 +115,7 @@ def _sequences(
     root: str | os.PathLike, layout: str | None, large_scenes: bool
 ) -> tuple[list[sets.Sequence], list[str]]:
     """Return the sequences to score, and the names of those that are there but left out."""
-    wanted = sets.read_sequences(root, () if large_scenes else LARGE_SCENES, layout)
+    wanted = sets.read_sequences(root, () if large_scenes else sets.LARGE_SCENES, layout)
     left_out = sorted(set(sets.sequence_names(root, layout)) - {sequence.name for sequence in wanted})
     if left_out:
         logger.info("%s: left out as very large: %s", root, ", ".join(left_out))

@@ -190,6 +190,7 @@ rule plot_stylization:
             config["stylization"]["method"], config["stylization"].get("methods")
         ),
         stylized=f"results/stylized/{stylization_name(config['stylization'])}",
+        measures=f"results/tables/stylization/{stylization_name(config['stylization'])}.json",
     output:
         picture=report(
             "results/figures/stylization.png",

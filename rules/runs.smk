@@ -80,6 +80,13 @@ def styles_folder(method, methods=None):
     return folder(config["styles"], "styles") if needs_styles(method, methods) else []
 
 
+def stylization_weights(wildcards):
+    """The folders of weights of those methods that need some."""
+    settings = STYLIZATIONS[wildcards.stylization]
+    sections = [settings, *settings.get("methods", {}).values()]
+    return [section["weights"] for section in sections if "weights" in (section or {})]
+
+
 def stylization_shards(wildcards):
     count = STYLIZATIONS[wildcards.stylization]["shards"]
     return [

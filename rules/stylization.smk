@@ -5,6 +5,7 @@ rule stylize_photos:
     input:
         photos=PHOTOS,
         styles=lambda wildcards: styles_folder(*stylization(wildcards)),
+        weights=stylization_weights,
     output:
         stylized=directory("results/stylized/{stylization}"),
     log:
@@ -66,3 +67,25 @@ rule gather_stylized:
         code=fingerprint("hndesc.stylization.step"),
     script:
         "../workflow_scripts/gather_stylized.py"
+
+
+rule measure_stylization:
+    input:
+        photos=PHOTOS,
+        stylized="results/stylized/{stylization}",
+    output:
+        measures="results/tables/stylization/{stylization}.json",
+    log:
+        "results/logs/measure_stylization/{stylization}.log",
+    benchmark:
+        "results/timings/measure_stylization/{stylization}.tsv"
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=more(4000),
+        runtime=more(60),
+    params:
+        code=fingerprint("hndesc.stylization.measures", DETECTORS.module("sift")),
+    script:
+        "../workflow_scripts/measure_stylization.py"

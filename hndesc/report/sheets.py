@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from hndesc.errors import HndescError
+from hndesc.files import read_json
 from hndesc.images import read_image, resize_longest
 from hndesc.report.style import figure
 
@@ -13,7 +14,9 @@ _COLUMNS = ("photo", "style", "copy")
 _LONGEST = 480  # pixels of a picture in the sheet
 
 
-def plot_stylization(photos: Path, styles: Path | None, stylized: Path, output: Path, count: int = 6) -> None:
+def plot_stylization(
+    photos: Path, styles: Path | None, stylized: Path, output: Path, measures: Path | None = None, count: int = 6
+) -> None:
     """Draw a sheet of photos, the styles drawn for them and the stylized copies, two to a row.
 
     Args:
@@ -21,12 +24,14 @@ def plot_stylization(photos: Path, styles: Path | None, stylized: Path, output: 
         styles: folder of style photos; None where the copies were made without any.
         stylized: folder that `hndesc.stylization.step.stylize_photos` made of the two.
         output: PNG or SVG.
+        measures: what `hndesc.stylization.measures.measure_stylization` wrote, to stand below; None for nothing.
         count: photos to show, spread over the classes of styles; fewer where there are fewer.
     """
     chosen = choose_rows(_read_table(Path(stylized) / "stylized.tsv"), count)
     folders = {"photo": Path(photos), "style": None if styles is None else Path(styles), "copy": Path(stylized)}
     rows = -(-len(chosen) // 2)
-    with figure(output, 13.0, 1.75 * rows + 0.4) as drawing:
+    lines = [] if measures is None else measure_lines(read_json(measures))
+    with figure(output, 13.0, 1.75 * rows + 0.4 + 0.17 * len(lines)) as drawing:
         grid = drawing.subplots(rows, 7, squeeze=False, width_ratios=(1, 1, 1, 0.06, 1, 1, 1))
         for axes in grid.flat:
             axes.set_axis_off()
@@ -38,6 +43,20 @@ def plot_stylization(photos: Path, styles: Path | None, stylized: Path, output: 
                     _show(axes, folders[kind] / entry[kind], _caption(kind, entry))
                 else:
                     axes.text(0.5, 0.5, entry["class"], transform=axes.transAxes, ha="center", va="center")
+        if lines:
+            drawing.supxlabel("\n".join(lines), fontsize=8, family="monospace", ha="left", x=0.01)
+
+
+def measure_lines(measures: dict) -> list[str]:
+    """Return the figures of a measured stylization as lines of text: each method, and its classes where it has some."""
+    form = "{:<30}{:>8}{:>18}{:>18}".format
+    lines = [form("", "copies", "SSIM of edges", "repeatability")]
+    for method, whole in measures["methods"].items():
+        classes = {} if list(whole["classes"]) == ["all"] else whole["classes"]
+        for name, figures in ((method, whole), *((f"  {group}", figures) for group, figures in classes.items())):
+            values = (f"{figures[key]:.3f}" for key in ("edge_similarity", "repeatability"))
+            lines.append(form(name, figures["copies"], *values))
+    return lines
 
 
 def choose_rows(table: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -13,6 +13,7 @@ METHODS = Registry(
         "local": "hndesc.stylization.local:stylize",
         "monge_kantorovich": "hndesc.stylization.monge_kantorovich:stylize",
         "relighting": "hndesc.stylization.relighting:stylize",
+        "wct2": "hndesc.stylization.wct2:stylize",
     },
 )
 

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from hndesc.errors import HndescError
+from hndesc.files import read_json, write_json
 from hndesc.images import read_image, write_image
-from hndesc.report.sheets import choose_rows, plot_stylization
+from hndesc.report.sheets import choose_rows, measure_lines, plot_stylization
 from hndesc.stylization.step import stylize_photos
 
 RED, BLUE = (200, 30, 30), (20, 40, 180)
@@ -59,6 +60,17 @@ def test_a_copy_made_without_a_style_photo_stands_beside_its_class(
     plot_stylization(folders[0], None, tmp_path / "relit", tmp_path / "sheet.png")
     assert words.count("dusk") == 5
     assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+def test_measures_stand_below(folders: tuple, tmp_path: Path) -> None:
+    figures = {"copies": 3, "edge_similarity": 0.9123, "repeatability": 0.75}
+    write_json(tmp_path / "m.json", {"methods": {"local": figures | {"classes": {"dusk": figures | {"copies": 2}}}}})
+    lines = measure_lines(read_json(tmp_path / "m.json"))
+    assert [line.split() for line in lines[1:]] == [["local", "3", "0.912", "0.750"], ["dusk", "2", "0.912", "0.750"]]
+    plot_stylization(*folders, tmp_path / "without.png")
+    plot_stylization(*folders, tmp_path / "with.png", tmp_path / "m.json")
+    without, measured = (read_image(tmp_path / f"{name}.png") for name in ("without", "with"))
+    assert measured.shape[0] > without.shape[0]
 
 
 def test_more_than_there_are_shows_all(folders: tuple, tmp_path: Path) -> None:

@@ -1,0 +1,7 @@
+"""Snakemake adapter: what stylised copies keep of the photos' structure."""
+
+from hndesc.logs import step
+from hndesc.stylization.measures import measure_stylization
+
+with step(snakemake.log[0], snakemake.threads):
+    measure_stylization(snakemake.input.photos, snakemake.input.stylized, snakemake.output.measures)

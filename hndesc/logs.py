@@ -14,12 +14,20 @@ FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 @contextmanager
-def step(log: str | os.PathLike | None = None, threads: int | None = None) -> Iterator[None]:
-    """Run a step: log to stderr and to `log`, hold libraries to `threads`, exit with 1 on a HndescError."""
+def step(log: str | os.PathLike | None = None, threads: int | None = None, append: bool = False) -> Iterator[None]:
+    """Run a step: log to stderr and to `log`, hold libraries to `threads`, exit with 1 on a HndescError.
+
+    Args:
+        log: file, made anew.
+        threads: of OpenCV and torch; None leaves them as they are.
+        append: leave what is in `log`: other processes of the step write to it, too.
+    """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if log is not None:
         Path(log).parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(log, mode="w", encoding="utf-8"))
+        if not append:
+            Path(log).write_bytes(b"")
+        handlers.append(logging.FileHandler(log, encoding="utf-8"))
     logging.basicConfig(level=logging.INFO, format=FORMAT, handlers=handlers, force=True)
     if threads is not None:
         limit_threads(threads)

@@ -37,3 +37,20 @@ def test_programming_error_keeps_its_traceback(tmp_path: Path) -> None:
 def test_threads_are_held() -> None:
     with step(threads=1):
         assert cv2.getNumThreads() == 1
+
+
+def test_a_log_is_made_anew_unless_it_is_to_be_continued(tmp_path: Path) -> None:
+    for word, append in (("old", False), ("first", False), ("second", True)):
+        with step(tmp_path / "a.log", append=append):
+            logging.getLogger("hndesc").info(word)
+    assert [line.split()[-1] for line in (tmp_path / "a.log").read_text().splitlines()] == ["first", "second"]
+
+
+def test_other_processes_write_to_the_same_log(tmp_path: Path) -> None:
+    with step(tmp_path / "a.log"):
+        logging.getLogger("hndesc").info("before")
+        with open(tmp_path / "a.log", "a") as stream:
+            stream.write("between\n")
+        logging.getLogger("hndesc").info("after")
+    lines = (tmp_path / "a.log").read_text().splitlines()
+    assert [line.split()[-1] for line in lines] == ["before", "between", "after"]

@@ -1,14 +1,17 @@
 """Snakemake adapter: train a model."""
 
 from hndesc.logs import step
-from hndesc.training.step import train
+from hndesc.training.launch import train_together
 
 with step(snakemake.log[0], snakemake.threads):
-    train(
-        snakemake.input.photos,
-        snakemake.input.keypoints,
-        snakemake.input.stylized or None,
-        snakemake.input.neighbours or None,
+    train_together(
+        snakemake.resources.get("processes") or snakemake.resources.get("gpu") or 1,
+        snakemake.log[0],
+        snakemake.threads,
+        photos=snakemake.input.photos,
+        keypoints=snakemake.input.keypoints,
+        stylized=snakemake.input.stylized or None,
+        neighbours=snakemake.input.neighbours or None,
         output=snakemake.output.model,
         initial=snakemake.output.initial,
         history=snakemake.output.history,

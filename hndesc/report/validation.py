@@ -72,7 +72,7 @@ def _draw_similarities(arrays: dict[str, np.ndarray], output: Path) -> None:
     edges = np.linspace(-1, 1, 81)
     with figure(output, 9.0, 3.4) as drawing:
         drawing.suptitle("Similarity of descriptors of held-out pairs")
-        panels = drawing.subplots(1, len(_NETWORKS), sharey=True)
+        panels = drawing.subplots(1, len(_NETWORKS))
         for axes, (name, label) in zip(panels, _NETWORKS, strict=True):
             for look, (key, meaning) in enumerate(
                 (("positive", "the right one"), ("negative", "the nearest wrong one"))

@@ -1,7 +1,8 @@
 """Data-parallel training: several processes share each batch and take the very steps that one process would take.
 
-Each process (started by torchrun) draws its part of a batch. Negatives come from the parts of all, batch normalisation
-uses the statistics of all, and gradients are added up: up to rounding, nothing depends on the number of processes.
+Each process (started by `hndesc.training.launch`, or by torchrun) draws its part of a batch. Negatives come from the
+parts of all, batch normalisation uses the statistics of all, and gradients are added up: up to rounding, nothing
+depends on the number of processes.
 """
 
 import os
@@ -10,6 +11,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+
+from hndesc.errors import HndescError
+
+# Environment variable: address (file://) by which the processes of one machine find each other.
+MEETING = "HNDESC_MEETING"
 
 
 @dataclass(frozen=True)
@@ -81,15 +87,19 @@ class _Sum(torch.autograd.Function):
 
 
 def join_team(device: torch.device) -> tuple[Team, torch.device]:
-    """Join the processes that torchrun started, each with its own GPU; alone where it started none."""
+    """Join the processes that `hndesc.training.launch` or torchrun started, each with its own GPU; else be alone."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return Team(), device
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        place, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if place >= there:
+            raise HndescError(f"process {place} of the training has no GPU of its own, there are {there}; start fewer")
+        device = torch.device("cuda", place)
         torch.cuda.set_device(device)
     if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        backend, rank = "nccl" if device.type == "cuda" else "gloo", int(os.environ["RANK"])
+        distributed.init_process_group(backend, os.environ.get(MEETING), rank=rank, world_size=size)
     return Team(distributed.get_rank(), size), device
 
 

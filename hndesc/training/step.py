@@ -34,8 +34,8 @@ def train(
     """Train a backbone on pairs of crops of single photos.
 
     A run that was interrupted goes on from its latest state when settings and data are the same; on a CPU it ends with
-    the very weights of a run that was not. Started by torchrun, its processes share each batch
-    (`hndesc.training.distributed`).
+    the very weights of a run that was not. Several processes share each batch
+    (`hndesc.training.launch`).
 
     Args:
         photos: folder of photos.

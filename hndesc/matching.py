@@ -5,51 +5,9 @@ import numpy as np
 
 from hndesc.errors import HndescError
 from hndesc.features import Features
+from hndesc.nearest import mutual_nearest
 
 ESTIMATORS = ("ransac", "magsac", "poselib")
-# Entries of one block of similarities: 32 MB, so that 20,000 x 20,000 descriptors never stand in memory at once.
-_BLOCK = 8_000_000
-
-
-def mutual_nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pair the descriptors that are each other's nearest neighbours by dot product (a tie goes to the lowest index).
-
-    One product, in blocks of rows: memory is bounded, and each block is searched both ways while it is in the cache.
-
-    Args:
-        a: N x D, L2-normalised.
-        b: M x D, L2-normalised.
-
-    Returns:
-        K x 2 int64, rows (index in a, index in b) sorted by the first; empty when either side is.
-    """
-    if len(a) == 0 or len(b) == 0:
-        return np.empty((0, 2), np.int64)
-    if a.shape[1] != b.shape[1]:
-        raise HndescError(f"descriptors of {a.shape[1]} and {b.shape[1]} dimensions cannot be matched with each other")
-    a = np.ascontiguousarray(a, dtype=np.float32)
-    columns = np.ascontiguousarray(b.T, dtype=np.float32)
-    to_b = np.empty(len(a), np.int64)
-    to_a = np.full(len(b), -1)
-    best = np.full(len(b), -np.inf, np.float32)
-    # 256 rows keep a block in the processor's cache, where the maximum over its rows costs little.
-    rows = max(1, min(256, len(a), _BLOCK // len(b)))
-    buffer = np.empty((rows, len(b)), np.float32)
-    for start in range(0, len(a), rows):
-        block = a[start : start + rows]
-        similarity = np.matmul(block, columns, out=buffer[: len(block)])
-        nearest = similarity.argmax(axis=1)
-        to_b[start : start + rows] = nearest
-        highest = similarity.max(axis=0)
-        better = highest > best
-        best[better] = highest[better]
-        to_a[better] = -1
-        # A column's nearest row matters only where that row prefers the column too; few columns are searched for it.
-        own = similarity[np.arange(len(block)), nearest]
-        preferred = nearest[better[nearest] & (own == highest[nearest])]
-        to_a[preferred] = start + (similarity.take(preferred, axis=1) == highest[preferred]).argmax(axis=0)
-    mutual = np.flatnonzero(to_a[to_b] == np.arange(len(a)))
-    return np.stack([mutual, to_b[mutual]], axis=1)
 
 
 def match_features(a: Features, b: Features) -> np.ndarray:

@@ -1,107 +1,18 @@
-"""Mutual nearest neighbours against brute force, and homographies against the truth."""
+"""Matching of features, and homographies against the truth."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from hndesc import matching
 from hndesc.errors import HndescError
 from hndesc.features import Features
-from hndesc.matching import ESTIMATORS, estimate_homography, match_features, mutual_nearest
+from hndesc.matching import ESTIMATORS, estimate_homography, match_features
 
 H_TRUE = np.array([[0.9, 0.1, 20], [-0.12, 1.1, 5], [1e-4, -2e-4, 1]])
-
-
-def brute_force(a: np.ndarray, b: np.ndarray) -> list[list[int]]:
-    similarity = [[float(np.dot(x, y)) for y in b] for x in a]
-    pairs = []
-    for i, row in enumerate(similarity):
-        j = row.index(max(row))
-        column = [other[j] for other in similarity]
-        if column.index(max(column)) == i:
-            pairs.append([i, j])
-    return pairs
-
-
-# Small whole numbers: products are exact, and ties are frequent.
-whole = st.integers(-2, 2).map(float)
-
-
-@settings(max_examples=200, deadline=None)
-@given(data=st.data(), dim=st.integers(1, 4), rows=st.sampled_from([1, 2, 3, 256]))
-def test_equals_brute_force_with_ties(data, dim, rows):
-    a, b = (
-        data.draw(arrays(np.float32, st.tuples(st.integers(1, 12), st.just(dim)), elements=whole)) for _ in range(2)
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matching, "_BLOCK", rows * len(b))
-        assert mutual_nearest(a, b).tolist() == brute_force(a, b)
 
 
 def unit(count: int, dim: int, seed: int) -> np.ndarray:
     values = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
     return values / np.linalg.norm(values, axis=1, keepdims=True)
-
-
-def test_equals_one_whole_product_over_several_blocks():
-    a, b = unit(700, 16, 0), unit(900, 16, 1)
-    similarity = a @ b.T
-    forth, back = similarity.argmax(axis=1), similarity.argmax(axis=0)
-    expected = [[i, forth[i]] for i in range(700) if back[forth[i]] == i]
-    assert len(expected) > 100
-    assert mutual_nearest(a, b).tolist() == expected
-
-
-@pytest.mark.parametrize(("n", "m"), [(1, 1), (1, 40), (40, 1), (255, 40), (256, 40), (257, 40), (513, 300)])
-def test_equals_brute_force_at_the_borders_of_blocks(n, m):
-    # Whole numbers: no rounding, and ties within a block and across blocks.
-    a, b = (np.random.default_rng(count).integers(-3, 4, (count, 5)).astype(np.float32) for count in (n, m))
-    assert mutual_nearest(a, b).tolist() == brute_force(a, b)
-
-
-@pytest.mark.parametrize("copy", [1, 255, 256, 599])
-def test_of_equal_rows_the_first_is_matched(copy):
-    a = unit(600, 32, 0)
-    a[copy] = a[0]
-    expected = [[i, i] for i in range(600) if i != copy]
-    assert mutual_nearest(a, a).tolist() == expected
-
-
-def test_a_row_that_ties_but_prefers_another_column_keeps_the_pair_from_a_later_row():
-    a = np.array([[1, 1], [0, 1]], np.float32)
-    assert mutual_nearest(a, np.eye(2, dtype=np.float32)).tolist() == brute_force(a, np.eye(2)) == [[0, 0]]
-
-
-def test_swapping_sides_swaps_the_pairs():
-    a, b = unit(300, 8, 0), unit(400, 8, 1)
-    assert sorted(mutual_nearest(b, a)[:, ::-1].tolist()) == mutual_nearest(a, b).tolist()
-
-
-def test_permuted_descriptors_are_found_again():
-    a = unit(600, 32, 0)
-    order = np.random.default_rng(1).permutation(600)
-    matches = mutual_nearest(a, a[order])
-    assert matches.dtype == np.int64
-    np.testing.assert_array_equal(order[matches[:, 1]], np.arange(600))
-
-
-@pytest.mark.parametrize(("n", "m"), [(0, 3), (3, 0), (0, 0)])
-def test_nothing_to_match(n, m):
-    matches = mutual_nearest(np.empty((n, 4), np.float32), np.empty((m, 4), np.float32))
-    assert matches.shape == (0, 2)
-    assert matches.dtype == np.int64
-
-
-def test_half_precision_and_transposed_input():
-    a = unit(50, 8, 0)
-    np.testing.assert_array_equal(mutual_nearest(a.astype(np.float16), np.asfortranarray(a))[:, 1], np.arange(50))
-
-
-def test_other_dimensions_are_an_error():
-    with pytest.raises(HndescError, match="8 and 16 dimensions"):
-        mutual_nearest(unit(3, 8, 0), unit(3, 16, 0))
 
 
 def test_match_features_takes_their_descriptors():

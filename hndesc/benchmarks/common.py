@@ -55,7 +55,8 @@ class DescribedImages(FeatureReader):
 @contextmanager
 def workers(threads: int) -> Iterator[Callable[[Callable[[Item], Value], Iterable[Item]], Iterator[Value]]]:
     """Yield a `map` that keeps the order and runs on `threads` threads, whose linear algebra takes no more of them."""
-    with threadpool_limits(1), ThreadPoolExecutor(max(1, threads)) as pool:
+    # OpenMP, which torch uses, counts for each thread on its own.
+    with threadpool_limits(1), ThreadPoolExecutor(max(1, threads), "worker", threadpool_limits, (1,)) as pool:
         yield pool.map
 
 

@@ -1,0 +1,249 @@
+"""OpenCV's RANSAC for homographies, many samples at a time: the same samples, the same inliers, a fraction of the time.
+
+`cv2.findHomography` draws its samples from a generator that always starts alike, one after the other. Here they are
+drawn in the same order, but tested, solved and counted in blocks by numpy. The final fit to the inliers is OpenCV's.
+"""
+
+from collections.abc import Iterator
+from math import log
+from threading import Lock
+
+import cv2
+import numpy as np
+
+_TRIPLES = ((0, 1, 2), (1, 2, 3), (0, 2, 3), (0, 1, 3))
+_COEFFICIENT = 4164903690  # of OpenCV's multiply-with-carry generator
+_MOST_TRIES = 10_000  # for one sample that is not degenerate
+_EPSILON = float(np.finfo(np.float32).eps)
+_CACHED = 20_000  # distances that stay in the cache with what they are made of
+_MOST_DRAWS = 1_000_000
+_TINY = np.finfo(np.float64).tiny
+
+
+class _TooManyTries(Exception):
+    """Nearly all samples are degenerate: drawing goes on for longer than numbers are kept for."""
+
+
+class _Draws:
+    """The 32-bit numbers that OpenCV's generator gives from its usual start, made as they are asked for."""
+
+    def __init__(self) -> None:
+        self._state = 0xFFFFFFFFFFFFFFFF
+        self._numbers = np.empty(0, np.uint32)
+        self._lock = Lock()
+
+    def between(self, start: int, stop: int) -> np.ndarray:
+        with self._lock:
+            if stop > len(self._numbers):
+                self._extend(max(stop, 2 * len(self._numbers)))
+            return self._numbers[start:stop]
+
+    def _extend(self, length: int) -> None:
+        state, new = self._state, np.empty(length - len(self._numbers), np.uint32)
+        for place in range(len(new)):
+            state = (state & 0xFFFFFFFF) * _COEFFICIENT + (state >> 32)
+            new[place] = state & 0xFFFFFFFF
+        self._state, self._numbers = state, np.concatenate([self._numbers, new])
+
+
+_DRAWS = _Draws()
+
+
+def ransac_homography(
+    p1: np.ndarray, p2: np.ndarray, threshold: float, iterations: int, confidence: float
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """Estimate a homography as `cv2.findHomography(p1, p2, cv2.RANSAC, …)` does.
+
+    Args:
+        p1: K x 2 pixels of the first image, K at least 5.
+        p2: K x 2 pixels of the second image.
+        threshold: largest reprojection error of an inlier, pixels of the second image.
+        iterations: most samples to draw.
+        confidence: probability of having drawn a sample without outliers at which drawing ends.
+
+    Returns:
+        H (3 x 3) and the mask of inliers; None and no inlier where every sample is degenerate.
+    """
+    one, other = (np.ascontiguousarray(points, np.float32) for points in (p1, p2))
+    homogeneous = np.column_stack([one, np.ones(len(one), np.float32)]).T.copy()
+    failure = None, np.zeros(len(one), bool)
+    try:
+        inliers = _search(one, other, homogeneous, threshold, iterations, confidence)
+        if inliers is None:
+            return failure
+        homography, _ = cv2.findHomography(one[inliers], other[inliers], 0)
+    except _TooManyTries:
+        homography, mask = cv2.findHomography(
+            one, other, cv2.RANSAC, threshold, maxIters=iterations, confidence=confidence
+        )
+        return failure if homography is None else (homography, mask.reshape(-1).astype(bool))
+    if homography is None:
+        return failure
+    # As OpenCV does: the inliers of the homography that was fitted, not those that it was fitted to.
+    return homography, _inliers(homography[None], homogeneous, other, threshold)[0]
+
+
+def _search(
+    one: np.ndarray, other: np.ndarray, homogeneous: np.ndarray, threshold: float, iterations: int, confidence: float
+) -> np.ndarray | None:
+    """Return the mask of the inliers of the best sample."""
+    best, mask, done = 3, None, 0
+    for samples in _samples(one, other):
+        samples = samples[: iterations - done]
+        good = _inliers(_solve(one[samples], other[samples]), homogeneous, other, threshold)
+        counts = np.count_nonzero(good, axis=1)
+        row = -1
+        while len(better := np.flatnonzero(counts[row + 1 : iterations - done] > best)):
+            row += 1 + better[0]
+            best, mask = counts[row], good[row]
+            iterations = _enough(confidence, 1 - best / len(one), iterations)
+        done += len(samples)
+        if done >= iterations:
+            break
+    return mask
+
+
+def _enough(confidence: float, outliers: float, most: int) -> int:
+    """Return how many samples suffice to have one without outliers by a probability, at most `most`."""
+    wrong = 1 - (1 - outliers) ** 4
+    if wrong < _TINY:
+        return 0
+    missed, failed = log(max(1 - confidence, _TINY)), log(wrong)
+    return most if failed >= 0 or -missed >= most * -failed else round(missed / failed)
+
+
+def _samples(one: np.ndarray, other: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield blocks of samples (B x 4 rows of the points) without degenerate ones, in OpenCV's order."""
+    rejected, size = 0, 128
+    for tries in _tries(len(one), size):
+        fit = _consistent(one, other, tries)
+        ends = np.diff(np.concatenate([[-1 - rejected], fit, [len(tries)]])) - 1
+        if (ends[:-1] >= _MOST_TRIES).any():
+            yield tries[fit[: np.argmax(ends >= _MOST_TRIES)]]
+            return
+        rejected = int(ends[-1])
+        if rejected >= _MOST_TRIES:
+            yield tries[fit]
+            return
+        yield tries[fit]
+
+
+def _tries(count: int, size: int) -> Iterator[np.ndarray]:
+    """Yield blocks of four different rows each (B x 4), as drawn."""
+    position, most = 0, 4096
+    while position < _MOST_DRAWS:
+        numbers = _DRAWS.between(position, position + 5 * size + 64) % np.uint32(count)
+        places, used = _groups(numbers, size)
+        yield numbers[places].astype(np.int64)
+        position += used
+        size = min(2 * size, most)
+    raise _TooManyTries
+
+
+def _groups(numbers: np.ndarray, size: int) -> tuple[np.ndarray, int]:
+    """Cut drawn numbers into groups of four different ones; a number that its group has already is passed over.
+
+    Returns:
+        Places of the groups' numbers (at most `size` x 4), and how many numbers they used up.
+    """
+    last = len(numbers) - 3
+    doubled = np.zeros(last, bool)  # whether the four numbers from a place on are not all different
+    for lag in (1, 2, 3):
+        same = numbers[lag:] == numbers[:-lag]
+        for shift in range(4 - lag):
+            doubled[same[shift : shift + last]] = True
+    hits = np.flatnonzero(doubled)
+    by_phase = [[*hits[hits % 4 == phase].tolist(), last] for phase in range(4)]
+    at = [0, 0, 0, 0]
+    pieces, position, left = [], 0, size
+    while True:
+        phase = position % 4
+        while by_phase[phase][at[phase]] < position:
+            at[phase] += 1
+        whole = min(left, (by_phase[phase][at[phase]] - position) // 4)
+        pieces.append(np.arange(position, position + 4 * whole).reshape(-1, 4))
+        position, left = position + 4 * whole, left - whole
+        if left == 0 or position + 64 > last:
+            return np.concatenate(pieces), position
+        group: list[int] = []
+        taken: list[int] = []
+        while len(group) < 4:
+            if (number := int(numbers[position])) not in taken:
+                group.append(position)
+                taken.append(number)
+            position += 1
+        pieces.append(np.array([group]))
+        left -= 1
+
+
+def _consistent(one: np.ndarray, other: np.ndarray, tries: np.ndarray) -> np.ndarray:
+    """Return the rows of `tries` (B x 4) that are fit: orientation kept, no three points on a line with the last."""
+    columns = tries.T
+    corners = [
+        tuple(np.ascontiguousarray(points[:, axis], np.float64)[columns] for axis in (0, 1)) for points in (one, other)
+    ]
+    turned = np.zeros(len(tries), np.int64)
+    for a, b, c in _TRIPLES:
+        turned += _area(*corners[0], a, b, c) * _area(*corners[1], a, b, c) < 0
+    kept = np.flatnonzero((turned == 0) | (turned == 4))
+    for x, y in corners:
+        kept = kept[~_collinear(x[:, kept], y[:, kept])]
+    return kept
+
+
+def _area(x: np.ndarray, y: np.ndarray, a: int, b: int, c: int) -> np.ndarray:
+    """Return twice the signed areas of triangles of points given as rows of coordinates."""
+    return (x[b] - x[a]) * (y[c] - y[a]) - (y[b] - y[a]) * (x[c] - x[a])
+
+
+def _collinear(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Tell where two of three points lie on a line with the fourth, by OpenCV's tolerance."""
+    dx, dy = x[:3] - x[3], y[:3] - y[3]
+    size = np.abs(dx) + np.abs(dy)
+    found = np.zeros(x.shape[1], bool)
+    for a, b in ((1, 0), (2, 0), (2, 1)):
+        found |= np.abs(dx[b] * dy[a] - dy[b] * dx[a]) <= _EPSILON * (size[a] + size[b])
+    return found
+
+
+def _solve(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the homographies (B x 3 x 3, lower right element 1) of samples (B x 4 x 2 each)."""
+    with np.errstate(all="ignore"):
+        source, target = _frame(one), _frame(other)
+        found = target @ _adjugate(source)
+        return found / found[:, 2:, 2:]
+
+
+def _frame(points: np.ndarray) -> np.ndarray:
+    """Return the matrices (B x 3 x 3) that map the unit vectors and (1, 1, 1) to four points, up to scale."""
+    points = np.concatenate([points.astype(np.float64), np.ones((len(points), 4, 1))], axis=2)
+    columns = np.moveaxis(points[:, :3], 1, 2)
+    weights = _adjugate(columns) @ points[:, 3, :, None]
+    return columns * np.moveaxis(weights, 1, 2)
+
+
+def _adjugate(matrices: np.ndarray) -> np.ndarray:
+    """Return B x 3 x 3 matrices that invert others up to scale."""
+    a, b, c = (matrices[:, row] for row in range(3))
+    return np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], axis=2)
+
+
+def _inliers(homographies: np.ndarray, homogeneous: np.ndarray, other: np.ndarray, threshold: float) -> np.ndarray:
+    """Return which of K points (3 x K homogeneous, K x 2) agree with each of B homographies: B x K bool."""
+    rows = homographies.astype(np.float32)
+    agree = np.empty((len(rows), len(other)), bool)
+    x, y, limit = *np.ascontiguousarray(other.T), np.float32(threshold * threshold)
+    size = max(1, _CACHED // len(other))
+    with np.errstate(all="ignore"):
+        for start in range(0, len(rows), size):
+            block = rows[start : start + size]
+            u, v, w = (block[:, row] @ homogeneous for row in range(3))
+            u /= w
+            u -= x
+            u *= u
+            v /= w
+            v -= y
+            v *= v
+            u += v
+            np.less_equal(u, limit, out=agree[start : start + size])
+    return agree

@@ -6,6 +6,7 @@ import numpy as np
 from hndesc.errors import HndescError
 from hndesc.features import Features
 from hndesc.nearest import mutual_nearest
+from hndesc.ransac import ransac_homography
 
 ESTIMATORS = ("ransac", "magsac", "poselib")
 
@@ -48,6 +49,8 @@ def estimate_homography(
     p1, p2 = (np.ascontiguousarray(points, dtype=np.float64) for points in (p1, p2))
     if estimator == "poselib":
         homography, inliers = _poselib(p1, p2, threshold, iterations, confidence)
+    elif estimator == "ransac" and len(p1) > 4:
+        homography, inliers = ransac_homography(p1, p2, threshold, iterations, confidence)
     else:
         method = cv2.RANSAC if estimator == "ransac" else cv2.USAC_MAGSAC
         homography, inliers = _opencv(p1, p2, threshold, iterations, confidence, method)

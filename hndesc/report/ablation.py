@@ -24,6 +24,10 @@ _SHOWN = (
     ("MMA@5", ("mma", "5", "avg")),
     ("H@3", ("homography_accuracy", "3", "all")),
 )
+_LEGEND = (
+    "MMA@t: share of matches within t pixels, viewpoint (v), illumination (i) or the mean of both; H@3: share of pairs "
+    "whose homography is within 3 pixels."
+)
 _PLOTTED = (("viewpoint", "v"), ("illumination", "i"), ("mean", "avg"))
 
 
@@ -48,6 +52,8 @@ class Spread:
 
     def show(self, digits: int = 3) -> str:
         """Return the mean, with the deviation where there is one."""
+        if np.isnan(self.mean):
+            return "\N{EN DASH}"
         more = f" \N{PLUS-MINUS SIGN} {self.deviation:.{digits}f}" if len(self.values) > 1 else ""
         return f"{self.mean:.{digits}f}{more}"
 
@@ -111,7 +117,11 @@ def _minutes(histories: Sequence[tuple[str, Path]]) -> dict[str, Spread]:
 
 
 def _spread(results: Sequence[Result], *keys: str) -> Spread:
-    return Spread(tuple(result.number("figures", *keys) for result in results))
+    """Return a figure over seeds; of a set of one class or none, the mean over all pairs stands for that of both."""
+    values = tuple(result.number("figures", *keys) for result in results)
+    if keys[-1] == "avg" and np.isnan(values).all():
+        return _spread(results, *keys[:-1], "all")
+    return Spread(values)
 
 
 def _text(grouped: Mapping[str, Rows], minutes: Mapping[str, Spread], differences: Mapping[str, str], note: str) -> str:
@@ -126,6 +136,7 @@ def _text(grouped: Mapping[str, Rows], minutes: Mapping[str, Spread], difference
     seeds = max(len(results) for rows in grouped.values() for results in rows.values())
     if seeds > 1:
         lines += [f"Means and sample standard deviations over {seeds} seeds.", ""]
+    lines += [_LEGEND, ""]
     width = max(map(len, differences), default=0)
     lines += [f"{name.ljust(width)}  {text}" for name, text in differences.items()]
     return "\n".join(lines) + "\n"

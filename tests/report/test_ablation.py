@@ -95,3 +95,14 @@ def test_without_a_benchmark_or_with_another_kind(compared: dict, write_result) 
     other = {"results": [write_result("retrieval")], "benchmarks": ["x"], "names": ["y"]}
     with pytest.raises(HndescError, match="judged by results of hpatches, not of retrieval"):
         write_ablation(**(compared | other))
+
+
+def test_a_set_without_classes_has_the_mean_over_all_pairs(compared: dict, write_result) -> None:
+    def no_classes(record: dict) -> None:
+        for values in record["figures"]["mma"].values():
+            values |= {"v": None, "i": None, "avg": None}
+
+    one = {"results": [write_result("hpatches", "x", change=no_classes)], "benchmarks": ["x"], "names": ["base"]}
+    write_ablation(**(compared | one))
+    row = compared["text"].read_text().splitlines()[4].split()
+    assert row[:5] == ["base", "0.061", "\N{EN DASH}", "\N{EN DASH}", "0.183"]

@@ -1,0 +1,45 @@
+"""Work that jobs share comes out as that of one."""
+
+from pathlib import Path
+
+import h5py
+import pytest
+
+from .conftest import TINY, Checkout
+
+pytestmark = pytest.mark.workflow
+
+FEATURES = "results/features/localization/sift.h5"
+MATCHES = "results/localization/localization/sift/matches.h5"
+SHARDED = """
+benchmarks:
+  - {name: localization, kind: localization, dataset: data/demo/scene, shards: 3}
+"""
+
+
+def content(path: Path) -> dict:
+    """Everything a file tells, whatever the order in which it was written."""
+    found: dict = {}
+
+    def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        value = item[()].tolist() if isinstance(item, h5py.Dataset) else None
+        found[name] = (value, dict(item.attrs))
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+        found[""] = dict(file.attrs)
+    return found
+
+
+def test_features_and_matches_of_shards_are_those_of_one_job(finished: Checkout, tmp_path: Path) -> None:
+    checkout = finished.copy(tmp_path / "hndesc")
+    checkout.path(FEATURES).unlink()
+    checkout.path(MATCHES).unlink()
+    overlay = tmp_path / "sharded.yaml"
+    overlay.write_text(TINY.read_text() + SHARDED)
+    log = checkout.run(MATCHES, "--forcerun", "gather_features", configfile=overlay).stdout
+    assert "rule match_shard" in log and "rule gather_matches" in log
+    for name in (FEATURES, MATCHES):
+        assert content(checkout.path(name)) == content(finished.path(name)), name
+    left = [path.name for path in checkout.path(MATCHES).parent.glob("matches*")]
+    assert left == ["matches.h5"]

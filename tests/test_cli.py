@@ -59,6 +59,20 @@ def test_extract_then_score(sequences: Path, checkpoint: Path, tmp_path: Path) -
     assert hndesc("score", "hpatches", sequences, features, "--output", scores).returncode == 0
 
 
+def test_second_protocol_with_every_estimator(sequences: Path, tmp_path: Path) -> None:
+    resized, features, scores = tmp_path / "resized", tmp_path / "f.h5", tmp_path / "s.txt"
+    done = hndesc("resize-sequences", sequences, resized, "--layout", "hpatches")
+    assert done.returncode == 0 and done.stdout == f"{resized}\n", done.stderr
+    assert hndesc("extract", resized, features, "--max-keypoints", "100").returncode == 0
+    command = ["score", "hpatches", resized, features, "--output", scores, "--protocol", "480x640", "--threads", "2"]
+    tables = [tmp_path / "all.csv", tmp_path / "sequences.csv"]
+    done = hndesc(*command, "--estimator", "ransac", "poselib", "--csv", tables[0], "--sequences", tables[1])
+    assert done.returncode == 0, done.stderr
+    assert "Homography benchmark (poselib):\nth: 1 v/i/avg: 1.000 / 1.000 / 1.000\n" in done.stdout
+    assert done.stdout.endswith("Matching score:\nth: 3 v/i/avg: 1.000 / 1.000 / 1.000\n")
+    assert [len(table.read_text().splitlines()) for table in tables] == [1 + 10 + 12 + 3, 1 + 2]
+
+
 def test_given_keypoints_are_described(sequences: Path, tmp_path: Path) -> None:
     keypoints, features = tmp_path / "k.h5", tmp_path / "f.h5"
     points = np.array([[20.5, 30.25], [100.0, 80.0], [150.0, 120.0]], np.float32)

@@ -14,6 +14,7 @@ from hndesc.report.style import COLOURS, MARKERS, figure, line_look
 
 _THRESHOLDS = np.arange(1, 11)
 _PANELS = (("all", "All pairs"), ("v", "Viewpoint"), ("i", "Illumination"))
+_WIDTH = 10.5  # inches
 _HISTORY = ("step", "loss", "validation_loss", "accuracy", "learning_rate")
 
 
@@ -34,8 +35,9 @@ def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), 
     results = [_matching_result(path) for path in results]
     curves = [_mma(result) for result in results]
     names = [_legend(label, result) for label, result in zip(labels, results, strict=True)]
-    columns = min(3, len(labels))
-    with figure(output, 10.5, 3.7 + 0.2 * -(-len(labels) // columns)) as drawing:
+    # A letter of the legend is about 0.08 inches wide.
+    columns = max(1, min(len(names), 5, int(_WIDTH / (0.08 * max(map(len, names)) + 0.7))))
+    with figure(output, _WIDTH, 3.7 + 0.19 * -(-len(names) // columns)) as drawing:
         drawing.suptitle(title or f"{results[0].get('benchmark')}: {results[0].get('protocol')}")
         panels = drawing.subplots(1, 3, sharey=True)
         for axes, (key, name) in zip(panels, _PANELS, strict=True):
@@ -45,7 +47,8 @@ def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), 
                 axes.text(0.5, 0.5, "no such pairs", transform=axes.transAxes, ha="center")
             axes.set(title=name, xlabel="threshold (px)", xticks=_THRESHOLDS, xlim=(0.7, 10.3), ylim=(0, 1))
         panels[0].set_ylabel("mean matching accuracy")
-        drawing.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
+        handles = panels[0].get_legend_handles_labels()
+        drawing.legend(*handles, loc="outside lower center", ncols=columns, fontsize=9)
 
 
 def _matching_result(path: Path) -> Result:

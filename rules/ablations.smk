@@ -1,39 +1,6 @@
 # The ablation: every variant is trained and judged alike, on keypoints and stylised photos that are made once.
 
 
-def ablation_benchmarks():
-    """Names of the benchmarks that judge the variants."""
-    known = [name for name, entry in BENCHMARKS.items() if entry["kind"] == "hpatches"]
-    chosen = ABLATION.get("benchmarks", known)
-    if unknown := [name for name in chosen if name not in known]:
-        raise WorkflowError(
-            f"config key ablation.benchmarks: no benchmark of the kind hpatches is called '{unknown[0]}'"
-        )
-    return chosen
-
-
-def judged():
-    """What is judged, a line of the table each: (its name there, descriptor)."""
-    references = [(name, name) for name in ABLATION.get("references", [])]
-    return references + [
-        (name, variant_descriptor(name, seed)) for name, seed in VARIANTS
-    ]
-
-
-def describe_overrides(overrides, prefix=""):
-    """Return what a run changes as text: loss.negatives = in_pair."""
-    pieces = []
-    for key, value in overrides.items():
-        if isinstance(value, dict):
-            pieces.append(describe_overrides(value, f"{prefix}{key}."))
-        else:
-            pieces.append(f"{prefix}{key} = {value}")
-    return ", ".join(pieces).replace("training.", "")
-
-
-JUDGED = judged()
-
-
 rule ablation_table:
     input:
         results=expand(

@@ -1,6 +1,8 @@
 # Trainings: the configured one, and the variants of an ablation, which differ from it by overrides.
+import atexit
 import hashlib
 import json
+from pathlib import Path
 
 from hndesc.stylization import methods_of, needs_styles
 
@@ -123,3 +125,62 @@ def backbone_weights(wildcards):
     """The file that training starts from, if the config names one."""
     weights = run_settings(wildcards).get("weights")
     return [] if weights in (None, "imagenet", "random") else weights
+
+
+def ablation_benchmarks():
+    """Names of the benchmarks that judge the variants."""
+    known = [name for name, entry in BENCHMARKS.items() if entry["kind"] == "hpatches"]
+    chosen = ABLATION.get("benchmarks", known)
+    if unknown := [name for name in chosen if name not in known]:
+        raise WorkflowError(
+            f"config key ablation.benchmarks: no benchmark of the kind hpatches is called '{unknown[0]}'"
+        )
+    return chosen
+
+
+def judged():
+    """What is judged, a line of the table each: (its name there, descriptor)."""
+    references = [(name, name) for name in ABLATION.get("references", [])]
+    return references + [
+        (name, variant_descriptor(name, seed)) for name, seed in VARIANTS
+    ]
+
+
+def describe_overrides(overrides, prefix=""):
+    """Return what a run changes as text: loss.negatives = in_pair."""
+    pieces = []
+    for key, value in overrides.items():
+        if isinstance(value, dict):
+            pieces.append(describe_overrides(value, f"{prefix}{key}."))
+        else:
+            pieces.append(f"{prefix}{key} = {value}")
+    return ", ".join(pieces).replace("training.", "")
+
+
+JUDGED = judged()
+
+
+def announce_training():
+    """Say at the end of a dry run what its trainings will take."""
+    dag = workflow.dag
+    if dag is None or not (workflow.is_main_process and workflow.dryrun):
+        return
+    needed = dag.needrun_jobs(exclude_finished=False)
+    jobs = [job for job in needed if job.rule.name == "train"]
+    if jobs:
+        from hndesc.training.estimate import expect_training
+
+        known = read_registry(config.get("datasets", {}).get("registry"))
+        entry = known.get(REGISTERED.get(os.path.normpath(config["photos"])))
+        print(
+            expect_training(
+                config["photos"],
+                entry.title if entry else "",
+                [run_settings(job.wildcards) for job in jobs],
+                [Path("results", run) for run in RUNS],
+            ),
+            file=sys.stderr,
+        )
+
+
+atexit.register(announce_training)

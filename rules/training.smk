@@ -1,32 +1,4 @@
 # The model: trained on pairs of crops. The rolling state lies outside the declared outputs: an interrupted run goes on.
-import atexit
-from pathlib import Path
-
-
-def announce_training():
-    """Say at the end of a dry run what its trainings will take."""
-    dag = workflow.dag
-    if dag is None or not (workflow.is_main_process and workflow.dryrun):
-        return
-    needed = dag.needrun_jobs(exclude_finished=False)
-    jobs = [job for job in needed if job.rule.name == "train"]
-    if jobs:
-        from hndesc.training.estimate import expect_training
-
-        known = read_registry(config.get("datasets", {}).get("registry"))
-        entry = known.get(REGISTERED.get(os.path.normpath(config["photos"])))
-        print(
-            expect_training(
-                config["photos"],
-                entry.title if entry else "",
-                [run_settings(job.wildcards) for job in jobs],
-                [Path("results", run) for run in RUNS],
-            ),
-            file=sys.stderr,
-        )
-
-
-atexit.register(announce_training)
 
 
 rule train:

@@ -1,11 +1,21 @@
 # What jobs may ask of a machine or a cluster.
+import os
 import shutil
 
 NOT_NETWORKS = ("sift", "rootsift")
 
-# GPUs that jobs may use at a time. A cluster's profile tells; else it is what this machine has, the first one.
-if "gpu" not in workflow.global_resources:
-    workflow.register_resource("gpu", int(shutil.which("nvidia-smi") is not None))
+
+def visible_gpus():
+    """GPUs that this process may use: those that Slurm or the user gave it, else the first of this machine."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is None:
+        return int(shutil.which("nvidia-smi") is not None)
+    return sum(place.isdecimal() or "-" in place[1:] for place in given.split(","))
+
+
+# GPUs that jobs may use at a time, where neither the command line nor a cluster's profile tells.
+if workflow.is_main_process and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", visible_gpus())
 
 
 def more(amount):
@@ -24,5 +34,9 @@ def gpus(maker=None):
     """
     if maker in NOT_NETWORKS:
         return 0
+    if (
+        not workflow.is_main_process
+    ):  # on a node of a cluster: what was asked for is there
+        return visible_gpus()
     there = workflow.global_resources["gpu"].value
     return there if workflow.local_exec else min(1, there)

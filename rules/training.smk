@@ -26,6 +26,7 @@ rule train:
         mem_mb=more(8000),
         runtime=2880,  # enough for every attempt: the next one goes on from the state
         gpu=lambda wildcards: gpus(),
+        nodes=1,  # one task, which starts a process a GPU by itself
     params:
         settings=run_settings,
         seed=lambda wildcards: RUNS[wildcards.run]["seed"],

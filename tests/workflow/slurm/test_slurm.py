@@ -3,10 +3,11 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
-from ..conftest import Checkout
+from ..conftest import TINY, Checkout
 from .cluster import SlurmCluster
 from .conftest import ClusterRun, start
 
@@ -77,3 +78,19 @@ def test_jobs_that_can_use_a_gpu_ran_where_there_are_some(disturbed: ClusterRun)
     of_networks = {"rule_train_wildcards_training", "rule_describe_keypoints_wildcards_hpatches_trained"}
     assert {comment for comment, partition in partitions.items() if partition == "gpu"} == of_networks
     assert {"cpu", "gpu"} == set(partitions.values())
+
+
+def test_training_on_several_gpus_of_one_node(cluster: SlurmCluster, finished: Checkout, tmp_path: Path) -> None:
+    checkout = finished.copy(tmp_path / "hndesc")
+    overlay = tmp_path / "pairs.yaml"
+    overlay.write_text(TINY.read_text().replace("steps: 24", "steps: 4").replace("batch_size: 3", "batch_size: 4"))
+    run = start(cluster, checkout, MODEL, "--set-resources", "train:gpu=2", configfile=overlay)
+    try:
+        job = run.job("rule_train")
+        granted = cluster.ask("scontrol", "show", "job", str(job.number))
+        run.wait()
+    finally:
+        run.process.terminate()
+    assert re.search(r"NumNodes=1 NumCPUs=2 NumTasks=1 CPUs/Task=2 ", granted), granted
+    assert "TresPerJob=gres:gpu:2" in granted
+    assert "training in 2 processes" in checkout.path("results/logs/train/training.log").read_text()

@@ -1,6 +1,8 @@
 """The command `hndesc`: a thin face over the package's step functions."""
 
 import argparse
+import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +19,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = vars(_parser().parse_args(arguments))
     command = options.pop("command")
     with step():
-        command(**options)
+        try:
+            command(**options)
+            sys.stdout.flush()
+        except BrokenPipeError:  # as in `hndesc datasets | head`: nobody reads on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
 
 
 def extract(

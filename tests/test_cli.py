@@ -120,3 +120,11 @@ def test_a_number_of_keypoints_must_be_one() -> None:
 def test_help(arguments: list[str]) -> None:
     done = hndesc(*arguments, "--help")
     assert done.returncode == 0 and done.stdout.startswith("usage: hndesc")
+
+
+def test_a_reader_that_stops_reading_ends_the_command_in_silence() -> None:
+    command = [sys.executable, "-c", "from hndesc.cli import main; main()", "datasets"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()  # before the command has written anything, as `head` does later
+        assert process.stderr.read() == ""
+    assert process.returncode == 1

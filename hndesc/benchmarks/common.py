@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -55,9 +56,15 @@ class DescribedImages(FeatureReader):
 @contextmanager
 def workers(threads: int) -> Iterator[Callable[[Callable[[Item], Value], Iterable[Item]], Iterator[Value]]]:
     """Yield a `map` that keeps the order and runs on `threads` threads, whose linear algebra takes no more of them."""
-    # OpenMP, which torch uses, counts for each thread on its own.
-    with threadpool_limits(1), ThreadPoolExecutor(max(1, threads), "worker", threadpool_limits, (1,)) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(max(1, threads), initializer=_work_alone) as pool:
         yield pool.map
+
+
+def _work_alone() -> None:
+    """Hold OpenMP, which torch uses and which counts for each thread on its own, to this thread."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].get_num_threads()  # from here on torch leaves this thread's number as it is
+    threadpool_limits(1)
 
 
 def write_result(output: str | os.PathLike, json_output: str | os.PathLike | None, text: str, record: Mapping) -> None:

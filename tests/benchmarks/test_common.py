@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from threadpoolctl import threadpool_info
 
 from hndesc.benchmarks.common import DescribedImages, workers, write_result
@@ -46,6 +47,17 @@ def test_workers_keep_the_order_and_hold_linear_algebra_to_one_thread(threads):
     with workers(threads) as mapper:
         assert list(mapper(lambda value: value * value, range(20))) == [value * value for value in range(20)]
         assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
+
+
+def test_workers_hold_torch_to_one_thread_each():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with workers(2) as mapper:
+            assert set(mapper(lambda _: torch.get_num_threads(), range(8))) == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_result_says_what_it_ran_on_and_has_no_nan(tmp_path):

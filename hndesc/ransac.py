@@ -90,7 +90,7 @@ def _search(
     best, mask, done = 3, None, 0
     for samples in _samples(one, other):
         samples = samples[: iterations - done]
-        good = _inliers(_solve(one[samples], other[samples]), homogeneous, other, threshold)
+        good = _inliers(_solve(one, other, samples), homogeneous, other, threshold)
         counts = np.count_nonzero(good, axis=1)
         row = -1
         while len(better := np.flatnonzero(counts[row + 1 : iterations - done] > best)):
@@ -206,26 +206,24 @@ def _collinear(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return found
 
 
-def _solve(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the homographies (B x 3 x 3, lower right element 1) of samples (B x 4 x 2 each)."""
+def _solve(one: np.ndarray, other: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Return the homographies (B x 3 x 3, lower right element 1) of samples (B x 4 rows of the points).
+
+    A homography takes three points a, b, c and a fourth one d = u a + v b + w c, in homogeneous coordinates, to three
+    others and theirs. So it is a sum over the three: target times weight there over weight here times the row that is
+    1 at the point and 0 at the other two, all up to scale.
+    """
+    (x, y), (to_x, to_y) = (np.ascontiguousarray(points.T, np.float64)[:, samples.T] for points in (one, other))
+    matrices = np.zeros((3, 3, len(samples)))
     with np.errstate(all="ignore"):
-        source, target = _frame(one), _frame(other)
-        found = target @ _adjugate(source)
-        return found / found[:, 2:, 2:]
-
-
-def _frame(points: np.ndarray) -> np.ndarray:
-    """Return the matrices (B x 3 x 3) that map the unit vectors and (1, 1, 1) to four points, up to scale."""
-    points = np.concatenate([points.astype(np.float64), np.ones((len(points), 4, 1))], axis=2)
-    columns = np.moveaxis(points[:, :3], 1, 2)
-    weights = _adjugate(columns) @ points[:, 3, :, None]
-    return columns * np.moveaxis(weights, 1, 2)
-
-
-def _adjugate(matrices: np.ndarray) -> np.ndarray:
-    """Return B x 3 x 3 matrices that invert others up to scale."""
-    a, b, c = (matrices[:, row] for row in range(3))
-    return np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], axis=2)
+        for corner, (a, b) in enumerate(((1, 2), (2, 0), (0, 1))):
+            # The weight of a point is the area of the fourth with the other two.
+            weight = _area(to_x, to_y, 3, a, b) / _area(x, y, 3, a, b)
+            row = y[a] - y[b], x[b] - x[a], x[a] * y[b] - y[a] * x[b]
+            for place, target in enumerate((to_x[corner] * weight, to_y[corner] * weight, weight)):
+                for column in range(3):
+                    matrices[place, column] += target * row[column]
+        return np.moveaxis(matrices / matrices[2, 2], 2, 0)
 
 
 def _inliers(homographies: np.ndarray, homogeneous: np.ndarray, other: np.ndarray, threshold: float) -> np.ndarray:

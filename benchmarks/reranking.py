@@ -1,6 +1,6 @@
 """Re-ranking: pairs a second against the published way of doing it, and memory against the size of the database.
 
-    python benchmarks/reranking.py [FOLDER] [--pairs N] [--threads N]
+    python benchmarks/reranking.py [FOLDER] [--pairs N] [--rounds N] [--threads N]
     python benchmarks/reranking.py [FOLDER] --memory 1000 10000
 
 Without a folder the photos of the optional extra test data are used (HNDESC_SHARED, or `shared` beside the checkout).
@@ -8,21 +8,24 @@ Without a folder the photos of the optional extra test data are used (HNDESC_SHA
 Speed: the queries are SIFT features of photos that have as many as asked for, weak ones included. A database image is
 a real photo seen through a homography: keypoints and descriptors with noise, and four of five keypoints replaced by
 those of other photos. Every fifth candidate shows the query's photo. The published way takes one pair at a time: the
-whole float32 similarity matrix by torch, its minima both ways, OpenCV's RANSAC, inliers summed as a Python list; its
-features are in memory already, ours are read from the file. Processor time tells more than pairs a second where other
-programs run.
+whole float32 similarity matrix by torch on all cores, its minima both ways, OpenCV's RANSAC, inliers summed as a Python
+list; its features are in memory already, ours are read from the file. So that the estimator is told apart from the
+rest, the published way is measured with MAGSAC++ as well. Each round measures everything once more, one after the
+other, for other programs disturb: the medians count. Processor time tells more than pairs a second where many run.
 
 Memory: the shortlist step (small photos) and the re-ranking step (few keypoints, so that the disk suffices) run on
 databases of the given sizes, each in a process of its own whose greatest resident size is told.
 """
 
 import argparse
+import logging
 import os
 import pickle
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -48,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT, help="photos (default: %(default)s)")
     parser.add_argument("--pairs", type=int, default=60, help="pairs to verify (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of everything (default: %(default)s)")
     parser.add_argument("--keypoints", type=int, default=4096, help="an image (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="processor cores to use (default: %(default)s)")
     parser.add_argument("--memory", type=int, nargs="+", metavar="N", help="sizes of the database, instead of speed")
@@ -59,7 +63,7 @@ def main() -> None:
         for size in arguments.memory:
             measure_memory(arguments.folder, size)
     else:
-        measure_speed(arguments.folder, arguments.keypoints, arguments.pairs, arguments.threads)
+        measure_speed(arguments.folder, arguments.keypoints, arguments.pairs, arguments.rounds, arguments.threads)
 
 
 def photo_features(folder: Path, count: int, photos: int) -> list[Features]:
@@ -120,8 +124,8 @@ def half(features: Features) -> Features:
     return Features(features.keypoints, features.image_size, features.scores, features.descriptors.astype(np.float16))
 
 
-def published_way(first: Features, second: Features) -> int:
-    """Count the inliers of a pair as the published evaluation does."""
+def published_way(first: Features, second: Features, method: int) -> int:
+    """Count the inliers of a pair as the published evaluation does (there: `method` cv2.RANSAC)."""
     a, b = (torch.from_numpy(features.descriptors) for features in (first, second))
     distance = 2 - 2 * a @ b.t()
     _, to_second = torch.min(distance, dim=1)
@@ -131,47 +135,72 @@ def published_way(first: Features, second: Features) -> int:
     one, two = rows[mutual].numpy(), to_second[mutual].numpy()
     if len(one) < 4:
         return 0
-    mask = cv2.findHomography(first.keypoints[one], second.keypoints[two], cv2.RANSAC, 5.0)[1]
+    mask = cv2.findHomography(first.keypoints[one], second.keypoints[two], method, 5.0)[1]
     return 0 if mask is None else sum(mask.ravel().tolist())
 
 
-def measure_speed(folder: Path, keypoints: int, pairs: int, threads: int) -> None:
+def rank_published(loaded: dict[str, Features], queries: list[str], names: list[str], method: int) -> np.ndarray:
+    """Return the order of the candidates of each query by the published way."""
+    counts = [[published_way(loaded[f"query/{q}"], loaded[f"db/{name}"], method) for name in names] for q in queries]
+    return np.argsort(-np.array(counts), axis=1, kind="stable")
+
+
+def measure_speed(folder: Path, keypoints: int, pairs: int, rounds: int, threads: int) -> None:
     """Print pairs a second of the published way and of ours, in one run on the same pairs."""
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
-    queries = max(1, pairs // CANDIDATES)
+    # A warning for each query with candidates that show something else says nothing here.
+    logging.getLogger("hndesc").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as place:
         output = Path(place)
-        loaded = make_data(folder, output, keypoints, queries, CANDIDATES)
+        queries = [str(number) for number in range(max(1, pairs // CANDIDATES))]
+        loaded = make_data(folder, output, keypoints, len(queries), CANDIDATES)
         names = [f"{number:06d}" for number in range(CANDIDATES)]
-        print(f"{queries * CANDIDATES} pairs, {keypoints} keypoints an image, {threads} threads", flush=True)
-        published_way(loaded["query/0"], loaded["db/000000"])
-        start, used = time.perf_counter(), time.process_time()
-        counts = [[published_way(loaded[f"query/{q}"], loaded[f"db/{name}"]) for name in names] for q in range(queries)]
-        base = queries * CANDIDATES / (time.perf_counter() - start)
-        cost = (time.process_time() - used) / (queries * CANDIDATES)
-        order = [np.argsort(-np.array(row), kind="stable") for row in counts]
-        print(
-            f"published way (float32, RANSAC): {base:.1f} pairs/s, {1000 * cost:.0f} ms of processor a pair", flush=True
-        )
-        for estimator in ("ransac", "magsac"):
+        pairs = len(queries) * CANDIDATES
+        print(f"{pairs} pairs, {keypoints} keypoints an image, {threads} threads, {rounds} rounds", flush=True)
+
+        def ours(estimator: str) -> np.ndarray:
+            files = output / "features.h5", output / "shortlist.h5"
+            return rerank_shortlist(*files, names, queries, estimator=estimator, threads=threads).after
+
+        ways = {
+            "published way, RANSAC (the published one)": lambda: rank_published(loaded, queries, names, cv2.RANSAC),
+            "published way, MAGSAC++": lambda: rank_published(loaded, queries, names, cv2.USAC_MAGSAC),
+            "ours, RANSAC": lambda: ours("ransac"),
+            "ours, MAGSAC++": lambda: ours("magsac"),
+        }
+        times, orders = measure(ways, rounds, pairs)
+    published, published_magsac, own, own_magsac = ways
+    compare(own, published, times, orders)
+    compare(own_magsac, published_magsac, times, orders)
+    compare(own_magsac, published, times, orders)
+
+
+def measure(ways: dict[str, Callable], rounds: int, pairs: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Print and return, for each way, rounds x (seconds, seconds of processor) a pair, and what it returns."""
+    times, orders = {name: [] for name in ways}, {}
+    for name, way in ways.items():
+        orders[name] = way()  # warms up
+    for _ in range(rounds):
+        for name, way in ways.items():
             start, used = time.perf_counter(), time.process_time()
-            ranked = rerank_shortlist(
-                output / "features.h5",
-                output / "shortlist.h5",
-                names,
-                [str(number) for number in range(queries)],
-                estimator=estimator,
-                threads=threads,
-            )
-            rate = queries * CANDIDATES / (time.perf_counter() - start)
-            own = (time.process_time() - used) / (queries * CANDIDATES)
-            first = np.mean([set(a[:2]) == set(b[:2]) for a, b in zip(order, ranked.after, strict=True)])
-            print(
-                f"ours ({estimator}): {rate:.1f} pairs/s, {rate / base:.1f} times as many, {1000 * own:.0f} ms of "
-                f"processor a pair; the same two candidates come first for {100 * first:.0f} % of the queries",
-                flush=True,
-            )
+            way()
+            times[name].append(((time.perf_counter() - start) / pairs, (time.process_time() - used) / pairs))
+    for name, values in times.items():
+        rates = ", ".join(f"{1 / seconds:.1f}" for seconds, _ in values)
+        costs = ", ".join(f"{1000 * cost:.0f}" for _, cost in values)
+        print(f"{name}: {rates} pairs/s; {costs} ms of processor a pair", flush=True)
+    return {name: np.array(values) for name, values in times.items()}, orders
+
+
+def compare(own: str, other: str, times: dict[str, np.ndarray], orders: dict[str, np.ndarray]) -> None:
+    """Print how many times as quick one way is as another, by the medians over the rounds."""
+    wall, cost = np.median(times[other], axis=0) / np.median(times[own], axis=0)
+    same = np.mean([set(a[:2]) == set(b[:2]) for a, b in zip(orders[own], orders[other], strict=True)])
+    print(
+        f"{own}, beside {other}: {wall:.1f} times as many pairs/s, {cost:.1f} times less processor time; the same two "
+        f"candidates come first for {100 * same:.0f} % of the queries"
+    )
 
 
 def measure_memory(folder: Path, size: int) -> None:

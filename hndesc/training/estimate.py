@@ -66,5 +66,6 @@ def _count(photos: Path, published: str) -> str:
 
 def _show(hours: float) -> str:
     if hours < 1:
-        return f"{max(1, round(60 * hours))} minutes"
+        minutes = max(1, round(60 * hours))
+        return f"{minutes} minute{'s' * (minutes > 1)}"
     return f"{hours:,.0f} hours" if hours >= 10 else f"{hours:.1f} hours"

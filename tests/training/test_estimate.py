@@ -59,4 +59,4 @@ def test_photos_are_counted_and_the_speed_of_this_place_is_taken(tmp_path: Path)
         "about 20 hours at the speed of what was trained here."
     )
     assert "on two CPU cores" in expect_training(tmp_path / "photos", "", [SMALL | {"architecture": "r2d2"}], [done])
-    assert "about 1 minutes at" in expect_training(tmp_path / "photos", "", [SMALL], [done])
+    assert "about 1 minute at" in expect_training(tmp_path / "photos", "", [SMALL], [done])

@@ -15,6 +15,7 @@ from .conftest import ROOT, Checkout, make_checkout
 pytestmark = pytest.mark.workflow
 
 HPATCHES = {"name": "hpatches", "kind": "hpatches", "dataset": "data/demo/sequences"}
+LOCALIZATION = {"name": "scene", "kind": "localization", "dataset": "data/demo/scene"}
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,26 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         ({"split": {"name": "own", "photos": "no/such"}, "photos": "data/own/training"}, "split.photos: .*no/such"),
         ({"benchmarks": [HPATCHES | {"kind": "x"}]}, r"config key benchmarks\[0\].kind: 'x' is not one of"),
         ({"benchmarks": [HPATCHES | {"settings": {"x": 1}}]}, r"benchmarks\[0\].settings: .*'x' was unexpected"),
+        (
+            {"benchmarks": [LOCALIZATION | {"settings": {"registration": {"min_inlier": 9}}}]},
+            r"benchmarks\[0\].settings.registration: .*'min_inlier' was unexpected\).*max_error, min_inliers",
+        ),
+        (
+            {"benchmarks": [LOCALIZATION | {"settings": {"registration": {"method": "registration", "max_error": 9}}}]},
+            r"benchmarks\[0\].settings.registration: .*'max_error' was unexpected\).*min_num_matches",
+        ),
+        (
+            {"benchmarks": [LOCALIZATION | {"settings": {"registration": {"method": "p3p"}}}]},
+            r"benchmarks\[0\].settings.registration.method: 'p3p' is not one of \['pnp', 'registration'\]",
+        ),
+        (
+            {"benchmarks": [LOCALIZATION | {"settings": {"registration": {"method": "pnp", "min_inliers": 0}}}]},
+            r"benchmarks\[0\].settings.registration.min_inliers: 0 is less than the minimum of 1",
+        ),
+        (
+            {"benchmarks": [HPATCHES | {"settings": {"estimator": "lmeds"}}]},
+            r"benchmarks\[0\].settings.estimator: 'lmeds' is not one of \['ransac', 'magsac', 'poselib'\]",
+        ),
         ({"benchmarks": [HPATCHES, HPATCHES]}, "config key benchmarks: two entries have the same name"),
         ({"benchmarks": [HPATCHES | {"name": "training"}]}, "config key benchmarks: the name 'training' is taken"),
         ({"photos": "no/such/folder"}, "config key photos: there is no folder 'no/such/folder'"),

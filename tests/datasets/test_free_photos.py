@@ -1,0 +1,54 @@
+"""Free photographs: what the list names is gathered, with author and licence, and nothing is passed over in silence."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from hndesc.datasets import free_photos
+from hndesc.datasets.free_photos import gather_free_photos, packages
+from hndesc.errors import HndescError
+from hndesc.images import image_size, write_image
+
+FREE = ("CC-BY-SA-", "CC-BY-4.0", "CC0", "GPL-2+", "LGPL-3", "GFDL", "public domain")
+
+
+def test_every_listed_photo_has_an_author_and_a_free_licence() -> None:
+    listed = yaml.safe_load(free_photos.LIST.read_text(encoding="utf-8"))
+    assert list(listed) == packages() and sum(len(entry["photos"]) for entry in listed.values()) == 42
+    for entry in listed.values():
+        for author, licence in entry["photos"].values():
+            assert author and licence.startswith(FREE), licence
+
+
+@pytest.fixture
+def unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    entry = {"folder": "usr/share/w", "photos": {"a.jpg": ["A", "CC0-1.0"], "B/contents/images/9x9.jpg": ["B", "GFDL"]}}
+    (tmp_path / "list.yaml").write_text(yaml.safe_dump({"some-wallpapers": entry}, sort_keys=False))
+    monkeypatch.setattr(free_photos, "LIST", tmp_path / "list.yaml")
+    for name in entry["photos"]:
+        write_image(tmp_path / "unpacked/some-wallpapers/usr/share/w" / name, np.zeros((900, 1800, 3), np.uint8))
+    return tmp_path / "unpacked"
+
+
+def test_gathers_photos_and_says_whose_they_are(unpacked: Path, tmp_path: Path) -> None:
+    gather_free_photos(unpacked, tmp_path / "out")
+    rows = [line.split("\t") for line in (tmp_path / "out" / "manifest.tsv").read_text().splitlines()[1:]]
+    assert rows[:2] == [["some-wallpapers/a.jpg", "A", "CC0-1.0"], ["some-wallpapers/B.jpg", "B", "GFDL"]]
+    assert image_size(tmp_path / "out" / "some-wallpapers" / "B.jpg") == (1400, 700)
+    found = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.jpg")}
+    assert found == {row[0] for row in rows}
+    assert "scikit-image/chelsea.jpg" in found and not any("motorcycle" in name for name in found)
+
+
+def test_a_missing_package_is_named_with_the_cure(tmp_path: Path) -> None:
+    with pytest.raises(HndescError, match=r"apt-get download lomiri-wallpapers-16\.04"):
+        gather_free_photos(tmp_path, tmp_path / "out")
+
+
+def test_a_missing_photo_leaves_nothing_half_done(unpacked: Path, tmp_path: Path) -> None:
+    (unpacked / "some-wallpapers/usr/share/w/a.jpg").unlink()
+    with pytest.raises(HndescError, match=r"a\.jpg: no such image"):
+        gather_free_photos(unpacked, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

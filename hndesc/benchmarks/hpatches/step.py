@@ -174,4 +174,6 @@ class _Judge:
         points = features.keypoints
         if len(points) and not ((points >= -1) & (points <= np.array(size))).all():
             raise HndescError(f"{place} lie outside its {size[0]} x {size[1]} pixels; are they of another dataset?")
-        return keep_strongest(Features(points, size, features.scores, features.descriptors), self._protocol)
+        # As matching wants them, once an image and not once a pair.
+        descriptors = np.ascontiguousarray(features.descriptors, np.float32)
+        return keep_strongest(Features(points, size, features.scores, descriptors), self._protocol)

@@ -80,17 +80,27 @@ def test_jobs_that_can_use_a_gpu_ran_where_there_are_some(disturbed: ClusterRun)
     assert {"cpu", "gpu"} == set(partitions.values())
 
 
-def test_training_on_several_gpus_of_one_node(cluster: SlurmCluster, finished: Checkout, tmp_path: Path) -> None:
+PICTURES = ("results/figures/training.png", "results/figures/stylization.png")
+
+
+def test_several_gpus_for_training_and_one_job_for_pictures(
+    cluster: SlurmCluster, finished: Checkout, tmp_path: Path
+) -> None:
     checkout = finished.copy(tmp_path / "hndesc")
+    for name in PICTURES:
+        checkout.path(name).unlink()
     overlay = tmp_path / "pairs.yaml"
     overlay.write_text(TINY.read_text().replace("steps: 24", "steps: 4").replace("batch_size: 3", "batch_size: 4"))
-    run = start(cluster, checkout, MODEL, "--set-resources", "train:gpu=2", configfile=overlay)
+    run = start(cluster, checkout, *PICTURES, "--set-resources", "train:gpu=2", configfile=overlay)
     try:
-        job = run.job("rule_train")
-        granted = cluster.ask("scontrol", "show", "job", str(job.number))
+        training = run.job("rule_train")
+        granted = cluster.ask("scontrol", "show", "job", str(training.number))
         run.wait()
     finally:
         run.process.terminate()
     assert re.search(r"NumNodes=1 NumCPUs=2 NumTasks=1 CPUs/Task=2 ", granted), granted
     assert "TresPerJob=gres:gpu:2" in granted
     assert "training in 2 processes" in checkout.path("results/logs/train/training.log").read_text()
+    pictures = [job.comment for job in cluster.jobs() if job.comment.startswith("rule_picture")]
+    assert pictures == ["rule_picture_plot_stylization_plot_training"]
+    assert all(checkout.path(name).stat().st_size > 10_000 for name in PICTURES)

@@ -7,6 +7,7 @@ greatest; those are multiplied in single precision. The pairs are the same as th
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -18,8 +19,8 @@ _ROWS = 256
 _BLOCK = 2**20
 # Fewer multiplications than these are done sooner in single precision.
 _FEW = 300_000_000
-# Candidates a row, on average of a block, from which on rounding tells too little (many nearly equal descriptors).
-_CROWD = 32
+# Candidates of a block from which on rounding tells too little: many nearly equal descriptors.
+_CROWD = 32 * _ROWS
 # Columns l, l + _LANES, l + 2 _LANES, ... of a row are first searched as one.
 _LANES = 512
 # Instructions whose whole-number products are exact and quick; older ones may saturate.
@@ -48,9 +49,13 @@ def mutual_nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return _by_all_products(a, b) if pairs is None else pairs
 
 
+@cache
 def _multiplies_bytes() -> bool:
-    """Tell whether this processor has quick and exact products of 8-bit numbers, and torch gives them."""
-    return hasattr(torch, "_int_mm") and any(torch.cpu.get_capabilities().get(name) for name in _INSTRUCTIONS)
+    """Tell whether this processor has quick products of 8-bit numbers, and torch gives them exactly."""
+    if not hasattr(torch, "_int_mm") or not any(torch.cpu.get_capabilities().get(name) for name in _INSTRUCTIONS):
+        return False
+    largest = torch.full((32, 64), 127, dtype=torch.int8)
+    return bool((torch._int_mm(largest, largest.T) == 64 * 127 * 127).all())
 
 
 def _by_all_products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -175,11 +180,11 @@ def _promising(a: np.ndarray, b: np.ndarray, entries: np.ndarray, highest: np.nd
 def _candidates(entries: np.ndarray, highest: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """Return rows and columns of the entries that reach their row's `least`, by row; None for too many."""
     hits = np.flatnonzero(highest >= least[:, None])
-    if len(hits) > _CROWD * _ROWS:
+    if len(hits) > _CROWD:
         return None
     rows, lane = np.divmod(hits, _LANES)
     hit, depth = np.nonzero(_behind(entries, rows, lane) >= least[rows, None])
-    return rows[hit], lane[hit] + _LANES * depth
+    return None if len(hit) > _CROWD else (rows[hit], lane[hit] + _LANES * depth)
 
 
 def _behind(entries: np.ndarray, rows: np.ndarray, lane: np.ndarray) -> np.ndarray:

@@ -170,18 +170,19 @@ def test_what_cannot_be_rounded_is_left_to_single_precision(monkeypatch, value):
 def test_a_processor_without_the_instructions_multiplies_in_single_precision(monkeypatch):
     monkeypatch.setattr(nearest, "_FEW", 0)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "aarch64"})
+    monkeypatch.setattr(nearest, "_multiplies_bytes", nearest._multiplies_bytes.__wrapped__)
     monkeypatch.setattr(nearest, "_by_whole_numbers", lambda *_: pytest.fail("whole numbers were tried"))
     a = unit(50, 8, 0)
     np.testing.assert_array_equal(mutual_nearest(a, a)[:, 1], np.arange(50))
 
 
-@pytest.mark.skipif(not nearest._multiplies_bytes(), reason="no quick products of 8-bit numbers on this processor")
-@pytest.mark.parametrize("value", [127, -127])
-def test_products_of_the_largest_codes_do_not_saturate(value):
-    a, b = torch.full((40, 256), 127, dtype=torch.int8), torch.full((512, 256), value, dtype=torch.int8)
-    out = torch.empty(40, 512, dtype=torch.int32)
-    torch._int_mm(a, b.T, out=out)
-    assert (out == 127 * value * 256).all()
+def test_products_that_saturate_are_not_used(monkeypatch):
+    if not nearest._multiplies_bytes():
+        monkeypatch.setattr(torch, "_int_mm", lambda a, b: a.int() @ b.int())
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_vnni": True})
+    assert nearest._multiplies_bytes.__wrapped__()
+    monkeypatch.setattr(torch, "_int_mm", lambda a, b: (a.int() @ b.int()).clamp(max=2**15 - 1))
+    assert not nearest._multiplies_bytes.__wrapped__()
 
 
 def test_real_sizes_take_the_quick_way_and_both_ways_agree(monkeypatch):

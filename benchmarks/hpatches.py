@@ -113,7 +113,8 @@ def published_way(root: Path, features: Path) -> dict:
 def read_features(path: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Read keypoints (N x 2) and descriptors (N x D) of an image."""
     with h5py.File(path, "r") as file:
-        return file[name]["keypoints"][()], np.ascontiguousarray(file[name]["descriptors"][()].T)
+        descriptors = np.ascontiguousarray(file[name]["descriptors"][()].T, np.float32)
+        return file[name]["keypoints"][()], descriptors
 
 
 def published_matches(first: torch.Tensor, second: torch.Tensor) -> np.ndarray:

@@ -6,7 +6,7 @@ photons and of reading, tone curve. All numbers are drawn from the ranges of a c
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from hndesc.stylization.colour import linear_to_srgb, to_linear
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 _GREY = 0.18  # what the tone curve leaves in place
+_LONGEST = 4.0  # by which a dark scene is exposed for longer, at most
 _BRIGHTEST = 4.0  # linear light beyond which the tone curve is flat
 _COARSE = 8  # smooth fields are computed on a grid coarser by this factor
 _TONES = 65536
@@ -161,7 +162,7 @@ def stylize(
     Returns:
         RGB uint8, H x W x 3.
     """
-    light = draw_light(style, rng)
+    light = meter(draw_light(style, rng), content)
     if strength == 0:
         return content.copy()
     return photograph(content, soften(light, strength, noise), rng)
@@ -179,6 +180,13 @@ def draw_light(style: str, rng: np.random.Generator) -> Light:
         else:
             drawn[field.name] = least + (most - least) * share
     return Light(**drawn)
+
+
+def meter(light: Light, content: np.ndarray) -> Light:
+    """Expose a dark scene for longer, as a camera that measures the light, but never longer than the photo was."""
+    brightness = float((to_linear(content[::8, ::8]) @ _LUMA).mean())
+    longer = np.clip(np.sqrt(_GREY / max(brightness, 1e-6)), 1.0, _LONGEST)
+    return replace(light, exposure=max(light.exposure, min(1.0, light.exposure * longer)))
 
 
 def soften(light: Light, strength: float, noise: float = 1.0) -> Light:

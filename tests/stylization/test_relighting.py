@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hndesc.stylization.colour import to_linear
-from hndesc.stylization.relighting import CLASSES, Light, draw_light, photograph, soften, stylize
+from hndesc.stylization.relighting import CLASSES, Light, draw_light, meter, photograph, soften, stylize
 
 GREY = np.full((60, 80, 3), 118, np.uint8)  # linear 0.181: the tone curve's fixed point
 LEVEL = float(to_linear(GREY)[0, 0, 0])
@@ -105,6 +105,17 @@ def test_lights_of_a_class_lie_in_its_ranges_and_differ(name: str) -> None:
         assert least <= min(values) < max(values) <= most
     free = set(lights[0]) - set(CLASSES[name])
     assert all(light[key] == getattr(Light(), key) for light in lights for key in free)
+
+
+def test_dark_scenes_are_exposed_for_longer_but_not_than_they_were() -> None:
+    light = Light(exposure=0.1)
+    assert meter(light, GREY).exposure == pytest.approx(0.1, rel=0.02)
+    assert meter(light, np.full_like(GREY, 250)).exposure == 0.1
+    longer = np.sqrt(LEVEL / to_linear(GREY // 2)[0, 0, 0])
+    assert meter(light, GREY // 2).exposure == pytest.approx(0.1 * longer, rel=0.02)
+    assert meter(light, GREY * 0).exposure == pytest.approx(0.4)
+    assert meter(Light(exposure=0.8), GREY * 0).exposure == 1
+    assert meter(Light(exposure=1.3), GREY * 0).exposure == 1.3
 
 
 def test_strength_goes_from_the_photo_to_the_full_light() -> None:

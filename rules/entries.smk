@@ -27,9 +27,10 @@ def kind_of(entry):
         or is_class(kind)
     )
     if not known:
+        names = ["trained", "initial", *DESCRIPTOR_KINDS, *SHIPPED]
         raise WorkflowError(
             f"config key descriptors: '{kind}' is no descriptor; give the entry a key descriptor "
-            f"({', '.join([*MODEL_FILES, *DESCRIPTOR_KINDS, *SHIPPED])}, a .safetensors file or module:Class) or features"
+            f"({', '.join(names)}, a .safetensors file or module:Class) or features"
         )
     return kind
 
@@ -58,7 +59,10 @@ def keypoint_sets():
     """Sets of keypoints, each made once: what is added to the name of a file -> settings."""
     sets = {"": config["keypoints"]}
     for name, entry in ENTRIES.items():
-        if "features" not in entry and keypoints_of(entry) not in sets.values():
+        if "features" in entry:
+            continue
+        kind_of(entry)  # a wrong one ends it here
+        if keypoints_of(entry) not in sets.values():
             sets[f"@{name}"] = keypoints_of(entry)
     return sets
 
@@ -160,6 +164,12 @@ def descriptor_code(wildcards):
         raise WorkflowError(
             f"config key descriptors ({wildcards.descriptor}): {error}"
         ) from None
+
+
+def described():
+    """Names of the entries that keypoints are described for, as a regular expression."""
+    names = [name for name, entry in ENTRIES.items() if "features" not in entry]
+    return "|".join(map(re.escape, [*names, *MODEL_FILES]))
 
 
 def imported():

@@ -15,6 +15,8 @@ rule describe_keypoints:
         "results/logs/describe_keypoints/{benchmark}/{descriptor}.log",
     benchmark:
         "results/timings/describe_keypoints/{benchmark}/{descriptor}.tsv"
+    wildcard_constraints:
+        descriptor=described(),
     conda:
         "../envs/hndesc.yaml"
     threads: 1

@@ -15,7 +15,7 @@ from hndesc.tiling import announce
 
 # The U-Net halves the image four times; it is normalised as a whole, and so cannot be tiled.
 _MULTIPLE = 16
-_BYTES_PER_PIXEL = 1600
+_BYTES_PER_PIXEL = 1900
 
 
 def load_disk(weights: str | Path | None) -> tuple[DISK, dict]:

@@ -1,16 +1,6 @@
 # Image matching on homography sequences.
 
 
-def hpatches_settings(wildcards):
-    """The protocol stands beside the settings of scoring, since images and keypoints depend on it."""
-    entry = BENCHMARKS[wildcards.benchmark]
-    return {
-        "protocol": entry.get("protocol", "full"),
-        "layout": sequence_layout(wildcards),
-        **benchmark_settings(wildcards),
-    }
-
-
 rule resize_sequences:
     input:
         images=dataset_folder,

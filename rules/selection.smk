@@ -34,6 +34,16 @@ def sequence_selection(wildcards):
     }
 
 
+def hpatches_settings(wildcards):
+    """The protocol stands beside the settings of scoring, since images and keypoints depend on it."""
+    entry = BENCHMARKS[wildcards.benchmark]
+    return {
+        "protocol": entry.get("protocol", "full"),
+        "layout": sequence_layout(wildcards),
+        **benchmark_settings(wildcards),
+    }
+
+
 def photo_selection(wildcards):
     """Settings of hndesc.photos.select_photos, apart from files."""
     entry = entry_of(wildcards)

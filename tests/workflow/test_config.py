@@ -60,6 +60,16 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         ),
         ({"benchmarks": [HPATCHES, HPATCHES]}, "config key benchmarks: two entries have the same name"),
         ({"benchmarks": [HPATCHES | {"name": "training"}]}, "config key benchmarks: the name 'training' is taken"),
+        (
+            {"ablation": {"runs": {"x": {"training": {"stepz": 3}}}}},
+            r"config key ablation.runs.x.training: .*'stepz' was unexpected.*known keys: .*steps",
+        ),
+        (
+            {"ablation": {"runs": {"x": {"stylization": {"method": "magic"}}}}},
+            "config key ablation.runs.x.stylization.method: 'magic' is not one of",
+        ),
+        ({"ablation": {"runs": {"a/b": {}}}}, "config key ablation.runs: 'a/b' does not match"),
+        ({"ablation": {"benchmarks": ["retrieval"]}}, "ablation.benchmarks: no benchmark .* is called 'retrieval'"),
         ({"photos": "no/such/folder"}, "config key photos: there is no folder 'no/such/folder'"),
     ],
 )

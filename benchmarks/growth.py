@@ -158,7 +158,10 @@ def measure_jobs(few: int, many: int) -> None:
             subprocess.run([*command, "--configfile", str(folder / "jobs.yaml")], check=True, capture_output=True)
             used[jobs] = children() - before
             print(f"{jobs} jobs: {used[jobs]:.1f} s of processor", flush=True)
-    print(f"a job: {(used[many] - used[few]) / (many - few):.1f} s of processor")
+    job = (used[many] - used[few]) / (many - few)
+    start = used[few] - few * job
+    print(f"a start of Snakemake: {start:.1f} s of processor, a job: {job:.1f} s")
+    print(f"a job on Slurm, which starts Snakemake twice: {2 * start + job:.1f} s")
 
 
 def children() -> float:

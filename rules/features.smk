@@ -91,8 +91,8 @@ rule import_features:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=more(1000),
+        runtime=more(60),
     params:
         code=fingerprint("hndesc.features"),
     script:

@@ -6,21 +6,16 @@ if f"data/{SPLIT.get('name')}" in REGISTERED:
     )
 
 
-def split_sources(wildcards):
-    photos = SPLIT["photos"]
-    return [
-        folder(path, "split.photos")
-        for path in ([photos] if isinstance(photos, str) else photos)
-    ]
-
-
-def split_settings(keys):
-    return {key: SPLIT[key] for key in keys if key in SPLIT}
+SPLIT_PHOTOS = (
+    [SPLIT["photos"]]
+    if isinstance(SPLIT.get("photos"), str)
+    else SPLIT.get("photos", [])
+)
 
 
 rule split_photos:
     input:
-        photos=split_sources,
+        photos=lambda wildcards: [folder(path, "split.photos") for path in SPLIT_PHOTOS],
     output:
         training=directory("data/{split}/training"),
         validation=directory("data/{split}/held_out/validation"),
@@ -39,7 +34,9 @@ rule split_photos:
         runtime=more(240),
     params:
         output=lambda wildcards, output: os.path.dirname(output.training),
-        settings=split_settings(["share", "seed", "train_on"]),
+        settings={
+            key: SPLIT[key] for key in ("share", "seed", "train_on") if key in SPLIT
+        },
         code=fingerprint("hndesc.datasets.photo_split"),
     script:
         "../workflow_scripts/split_photos.py"
@@ -64,7 +61,8 @@ rule make_sequences:
         mem_mb=more(2000),
         runtime=more(60),
     params:
-        settings=split_settings(["seed"]) | SPLIT.get("sequences", {}),
+        settings={key: SPLIT[key] for key in ("seed",) if key in SPLIT}
+        | SPLIT.get("sequences", {}),
         code=fingerprint("hndesc.datasets.homography_sequences"),
     script:
         "../workflow_scripts/make_sequences.py"

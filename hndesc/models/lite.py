@@ -56,7 +56,7 @@ class Lite(Backbone):
         return self.head(fused)[..., :rows, :columns]
 
 
-def local_contrast(luminance: Tensor, cell: int = 8, window: int = 7, floor: float = 0.01) -> Tensor:
+def local_contrast(luminance: Tensor, cell: int = 8, window: int = 7, floor: float = 0.001) -> Tensor:
     """Take out the local mean and divide by the local deviation.
 
     Args:

@@ -13,6 +13,9 @@ _CLAHE_TILES = (8, 8)
 _NOISE_VARIANCE = (10.0, 50.0)
 _GAMMA = 2.2
 _JPEG_QUALITY = (30, 90)
+_DARKEST = 0.002  # linear light
+_TONES = 5
+_LAMPS = 4  # fields of light to a side
 
 
 def change_colors(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
@@ -23,6 +26,8 @@ def change_colors(generator: np.random.Generator, image: np.ndarray, settings: C
         image = _blur(generator, image)
     if generator.random() < settings.noise:
         image = _noise(generator, image)
+    if settings.relight and generator.random() < settings.relight:
+        image = _relight(generator, image, settings)
     if settings.darken and generator.random() < settings.darken:
         image = _darken(generator, image, settings)
     if settings.jpeg and generator.random() < settings.jpeg:
@@ -93,6 +98,23 @@ def _noise(generator: np.random.Generator, image: np.ndarray) -> np.ndarray:
     deviation = np.sqrt(generator.uniform(*_NOISE_VARIANCE))
     noise = generator.standard_normal(image.shape, dtype=np.float32) * np.float32(deviation)
     return np.clip(np.round(image + noise), 0, 255).astype(np.uint8)
+
+
+def _relight(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
+    """Light the scene anew: what is smooth gets other tones, in any order, and lamps; the detail on it stays.
+
+    At night surfaces shine that were the darkest by day, so that edges between them turn round, and light falls off
+    within a photo by many stops.
+    """
+    light = cv2.LUT(image, ((_LEVELS / 255.0) ** _GAMMA).astype(np.float32))
+    width = 2 * int(generator.integers(2, 16)) + 1
+    base = cv2.blur(light.mean(axis=2), (width, width)) + _DARKEST
+    tones = generator.uniform(0.1, 1.0, _TONES) ** _GAMMA
+    lit = np.interp(base.ravel() ** (1 / _GAMMA), np.linspace(0, 1, _TONES), tones).reshape(base.shape)
+    stops = generator.standard_normal((_LAMPS, _LAMPS)) * generator.uniform(0.0, settings.falloff)
+    lit *= 2.0 ** cv2.resize(stops, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    light *= (lit / base).astype(np.float32)[..., None]
+    return np.round(255.0 * np.clip(light, 0.0, 1.0) ** (1.0 / _GAMMA)).astype(np.uint8)
 
 
 def _darken(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:

@@ -51,6 +51,8 @@ class ColorSettings:
         saturation: levels of 255.
         blur: share of crops that get a Gaussian or a box blur, 3 to 7 pixels wide.
         noise: share of crops that get Gaussian noise of a variance between 10 and 50 squared levels.
+        relight: share of crops that are lit anew: tones change their order, and light falls off.
+        falloff: standard deviation of that, powers of 2.
         darken: share of crops that are exposed too little in a tinted light, with the sensor's noise.
         stops: most that the exposure of these is lowered by, powers of 2.
         jpeg: share of crops that are compressed, at a quality between 30 and 90.
@@ -68,6 +70,8 @@ class ColorSettings:
     saturation: float = 30.0
     blur: float = 0.3
     noise: float = 0.1
+    relight: float = 0.0
+    falloff: float = 2.0
     darken: float = 0.0
     stops: float = 5.0
     jpeg: float = 0.0
@@ -225,11 +229,12 @@ _BOUNDS = (
         "color.hue": (0, 180),
         "color.saturation": (0, 255),
         "color.stops": (0, 12),
+        "color.falloff": (0, 6),
         "validation.share": (0, 0.9),
         "validation.every": (1, None),
         "validation.pairs": (1, None),
     }
-    | {f"color.{name}": (0, 1) for name in ("probability", "blur", "noise", "darken", "jpeg")}
+    | {f"color.{name}": (0, 1) for name in ("probability", "blur", "noise", "relight", "darken", "jpeg")}
     | {f"color.{name}": (0, None) for name in ("brightness_contrast", "hue_saturation", "clahe", "gray", "shuffle")}
 )
 

@@ -166,3 +166,33 @@ def test_darkness_and_compression_draw_nothing_where_they_are_switched_off(image
     change_colors(generator, image, ColorSettings(**NOTHING))
     expected.random(3)  # the colour terms, the blur, the noise
     assert generator.random() == expected.random()
+
+
+def test_relighting_keeps_the_detail_and_may_turn_edges_round():
+    rows, columns = np.mgrid[:96, :96]
+    detail = 12 * ((rows + columns) % 2)
+    photo = np.repeat((80 + 90 * (columns > 47) + detail)[..., None], 3, axis=2).astype(np.uint8)
+    settings = ColorSettings(**(NOTHING | {"relight": 1.0, "falloff": 0.0}))
+    turned = []
+    for image in changed(photo, settings, 60):
+        assert image.shape == photo.shape and image.dtype == np.uint8
+        left, right = image[:, 24:40, 0].astype(float), image[:, 56:72, 0].astype(float)
+        turned.append(left.mean() > right.mean())
+        for part, place in ((left, np.s_[:, 24:40]), (right, np.s_[:, 56:72])):
+            if 5 < part.mean() < 245:
+                steps = np.diff(part).ravel(), np.diff(detail[place]).ravel()
+                assert np.corrcoef(*steps)[0, 1] > 0.8
+    assert 0.2 < np.mean(turned) < 0.8
+
+
+def test_light_that_falls_off_spreads_the_levels_of_a_flat_photo():
+    flat = np.full((64, 64, 3), 100, np.uint8)
+    spread = [
+        np.mean(
+            [image.std() for image in changed(flat, ColorSettings(**(NOTHING | {"relight": 1.0, "falloff": stops})))]
+        )
+        for stops in (0.0, 1.0, 3.0)
+    ]
+    assert spread[0] < 1
+    assert spread == sorted(spread)
+    assert spread[1] > 5

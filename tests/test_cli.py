@@ -98,7 +98,7 @@ def test_match_draws_a_picture(sequences: Path, tmp_path: Path) -> None:
     [
         (["extract", "{none}", "f.h5"], "none: no such folder of images"),
         (["extract", "{photos}", "f.h5", "--model", "orb"], "'orb' is neither a descriptor"),
-        (["extract", "{photos}", "f.h5", "--detector", "orb"], "unknown detector 'orb'; choose one of: sift"),
+        (["extract", "{photos}", "f.h5", "--detector", "orb"], "unknown detector 'orb'; choose one of: aliked"),
         (["extract", "{photos}", "f.h5", "--detector", "superpoint"], "--detector-weights"),
         (["match", "{photos}/v_same/1.ppm", "{none}.jpg", "--output", "m.png"], "none.jpg: no such image"),
         (["score", "hpatches", "{photos}", "{none}.h5", "--output", "s.txt"], "none.h5: no such feature file"),

@@ -1,0 +1,108 @@
+"""Entries of the config's descriptors: keypoints of their own, own classes, existing features, and mistakes."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from hndesc.extraction import extract
+from hndesc.images import write_image
+from hndesc.photos import list_photos
+
+from .conftest import Checkout, make_checkout
+
+pytestmark = pytest.mark.workflow
+
+OWN = """
+import numpy as np
+
+class Means:
+    def __init__(self, radius=2):
+        self.radius = radius
+
+    def describe(self, image, features):
+        rows = [image[int(y) - self.radius : int(y) + self.radius + 1, int(x) - self.radius : int(x) + self.radius + 1]
+                for x, y in features.keypoints]
+        values = np.array([row.astype(np.float32).ravel() + 1 for row in rows])
+        return values / np.linalg.norm(values, axis=1, keepdims=True)
+"""
+ENTRIES = [
+    "rootsift",
+    {"name": "dense", "descriptor": "sift", "keypoints": {"detector": "sift", "contrast_threshold": 0.01}},
+    {"name": "denser", "descriptor": "rootsift", "keypoints": {"detector": "sift", "contrast_threshold": 0.01}},
+    {"name": "few", "descriptor": "sift", "keypoints": "own", "max_keypoints": 30},
+    {"name": "mine", "descriptor": "own_descriptor:Means", "settings": {"radius": 3}},
+    {"name": "theirs", "features": "features/{benchmark}.h5"},
+]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout with one small sequence, somebody's class, and somebody's features."""
+    checkout = make_checkout(tmp_path_factory.mktemp("entries") / "hndesc")
+    noise = np.random.default_rng(0).integers(0, 256, (18, 24, 3), np.uint8)
+    image = np.repeat(np.repeat(noise, 10, axis=0), 10, axis=1)
+    folder = checkout.path("sequences/v_blobs")
+    for number in range(1, 7):
+        write_image(folder / f"{number}.png", np.roll(image, number - 1, axis=1))
+        if number > 1:
+            np.savetxt(folder / f"H_1_{number}", [[1, 0, number - 1], [0, 1, 0], [0, 0, 1]])
+    checkout.path("own_descriptor.py").write_text(OWN)
+    extract(list_photos(checkout.path("sequences")), checkout.path("features/blobs.h5"), "sift", max_keypoints=25)
+    return checkout
+
+
+def overlay(path: Path, entries: list) -> Path:
+    benchmarks = [{"name": "blobs", "kind": "hpatches", "dataset": "sequences"}]
+    path.write_text(yaml.safe_dump({"descriptors": entries, "benchmarks": benchmarks}))
+    return path
+
+
+def test_every_form_of_entry_is_scored(checkout: Checkout, tmp_path: Path) -> None:
+    changed = overlay(tmp_path / "entries.yaml", ENTRIES)
+    jobs = checkout.jobs("results/summary.txt", configfile=changed)
+    assert jobs["detect_keypoints"] == 3  # shared, dense and denser, few
+    assert (jobs["describe_keypoints"], jobs["import_features"]) == (5, 1)
+    judged = ("few", "mine", "theirs")
+    checkout.run(*(f"results/scores/blobs/{name}.json" for name in judged), configfile=changed)
+    scores = {name: json.loads(checkout.path(f"results/scores/blobs/{name}.json").read_text()) for name in judged}
+    assert all(score["figures"]["mma"]["3"]["v"] > 0.5 for score in scores.values())
+    features = {name: score["features"] for name, score in scores.items()}
+    assert features["few"]["detector"]["max_keypoints"] == 30
+    assert features["mine"]["detector"]["max_keypoints"] is None
+    assert features["mine"]["descriptor"]["class"] == "own_descriptor:Means"
+    assert features["theirs"]["imported"]["file"] == "blobs.h5"
+
+    checkout.edit("own_descriptor.py", "+ 1 for", "+ 2 for")
+    jobs = checkout.jobs("results/scores/blobs/mine.json", configfile=changed)
+    assert (jobs["describe_keypoints"], jobs["score_hpatches"]) == (1, 1)  # an edited class is another descriptor
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"name": "x"}, "'x' is no descriptor; give the entry a key descriptor"),
+        ({"name": "trained", "keypoints": "own"}, r"descriptors \(trained\): 'trained' has no detector of its own"),
+        ({"name": "disk", "weights": "no.pth"}, r"descriptors \(disk\): weights: there is no file 'no.pth'; leave .* "),
+        ({"name": "x", "descriptor": "nowhere:X"}, r"descriptors \(x\): descriptor 'nowhere:X': Python finds no mod"),
+        ({"name": "x", "features": "no.h5"}, r"descriptors \(x\): features: there is no file 'no.h5'"),
+        ({"name": "x", "features": "no.h5", "weights": "y"}, r"descriptors\[0\]: 'weights' is not one of"),
+        ({"name": "sift", "descriptor": "rootsift"}, "two entries have the same name"),
+    ],
+)
+def test_mistakes_in_an_entry_are_named(checkout: Checkout, tmp_path: Path, entry: dict, message: str) -> None:
+    changed = overlay(tmp_path / "wrong.yaml", [entry, "sift"])
+    done = checkout.run("--dry-run", "results/summary.txt", configfile=changed, check=False)
+    assert done.returncode != 0
+    text = " ".join(done.stdout.split())
+    assert re.search(rf"config key {message}" if message.startswith("desc") else message, text), done.stdout[-2000:]
+
+
+def test_published_weights_are_fetched_where_none_are_named(checkout: Checkout, tmp_path: Path) -> None:
+    shutil.rmtree(checkout.path("data"), ignore_errors=True)
+    changed = overlay(tmp_path / "peer.yaml", [{"name": "disk", "keypoints": "own"}])
+    assert checkout.jobs("results/summary.txt", configfile=changed)["get_weights"] == 1

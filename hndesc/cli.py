@@ -11,7 +11,7 @@ from hndesc import __version__
 from hndesc.keypoints import DETECTORS
 from hndesc.logs import step
 from hndesc.model_commands import add_model_commands
-from hndesc.weights import DEFAULT, shipped_models
+from hndesc.weights import DEFAULT
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -227,7 +227,7 @@ def _add_features(parser: argparse.ArgumentParser) -> None:
         "--model",
         "--descriptor",
         metavar="NAME_OR_FILE",
-        default=DEFAULT if DEFAULT in shipped_models() else "sift",
+        default=DEFAULT,
         help="a model of `hndesc models`, a checkpoint (.safetensors), or sift or rootsift (default: %(default)s)",
     )
     parser.add_argument("--weights", metavar="FILE", type=Path, help="published weights of the descriptor")

@@ -1,31 +1,21 @@
 """DISK's own descriptors (Tyszkiewicz, Fua & Trulls, NeurIPS 2020)."""
 
-from pathlib import Path
-
 import numpy as np
-import torch
+from torch import Tensor
 
-from hndesc.features import Features
+from hndesc.descriptors.published import PublishedDescriptor
 from hndesc.keypoints.disk import disk_maps, load_disk
 from hndesc.models.sampling import sample_descriptors
 
 
-class DiskDescriptor:
-    """Describe keypoints by DISK's published network, 128-D; keypoints of any detector will do.
+class DiskDescriptor(PublishedDescriptor):
+    """Describe keypoints by DISK's network."""
 
-    Args:
-        weights: file of the published weights.
-    """
+    name = "disk"
+    dim = 128
+    load = staticmethod(load_disk)
 
-    def __init__(self, weights: str | Path | None = None) -> None:
-        self.network, origin = load_disk(weights)
-        self.settings = {"name": "disk", **origin}
-
-    @torch.inference_mode()
-    def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
-        """Describe the keypoints of an RGB uint8 H x W x 3 image; N x 128 float32, L2-normalised."""
-        if len(features) == 0:
-            return np.empty((0, 128), np.float32)
+    def sample(self, image: np.ndarray, points: Tensor) -> Tensor:
+        """Return the descriptors of N x 2 pixels of an RGB uint8 H x W x 3 image, N x 128."""
         dense = disk_maps(self.network, image)[1]
-        points = torch.from_numpy(features.keypoints).to(dense)
-        return sample_descriptors(dense, points[None], image.shape[:2])[0].cpu().numpy()
+        return sample_descriptors(dense, points[None], image.shape[:2])[0]

@@ -1,10 +1,9 @@
 """R2D2's own descriptors (Revaud et al., NeurIPS 2019)."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
+from hndesc.descriptors.published import PublishedDescriptor
 from hndesc.features import Features
 from hndesc.images import scale_points
 from hndesc.keypoints.r2d2 import BORDER, batch_of, load_r2d2, resize
@@ -12,19 +11,16 @@ from hndesc.models.sampling import sample_descriptors
 from hndesc.tiling import TILE, cut_at_points
 
 
-class R2d2Descriptor:
-    """Describe keypoints by R2D2's published network, 128-D; keypoints of any detector will do.
+class R2d2Descriptor(PublishedDescriptor):
+    """Describe keypoints by R2D2's network.
 
     Keypoints of R2D2's own detector are described at the scale at which they were found (`scales`), others on the
     image as it is.
-
-    Args:
-        weights: file of the published weights.
     """
 
-    def __init__(self, weights: str | Path | None = None) -> None:
-        self.network, origin = load_r2d2(weights)
-        self.settings = {"name": "r2d2", **origin}
+    name = "r2d2"
+    dim = 128
+    load = staticmethod(load_r2d2)
 
     def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
         """Describe the keypoints of an RGB uint8 H x W x 3 image; N x 128 float32, L2-normalised."""

@@ -1,38 +1,28 @@
 """SuperPoint's own descriptors (DeTone, Malisiewicz & Rabinovich, CVPR Workshops 2018)."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hndesc.descriptors.published import PublishedDescriptor
 from hndesc.errors import ImageError
-from hndesc.features import Features
 from hndesc.keypoints.superpoint import CELL, load_superpoint, map_in_cells
 
 
-class SuperPointDescriptor:
-    """Describe keypoints by SuperPoint's published network, 256-D; keypoints of any detector will do.
+class SuperPointDescriptor(PublishedDescriptor):
+    """Describe keypoints by SuperPoint's network."""
 
-    Args:
-        weights: file of the published weights.
-    """
+    name = "superpoint"
+    dim = 256
+    load = staticmethod(load_superpoint)
 
-    def __init__(self, weights: str | Path | None = None) -> None:
-        self.network, origin = load_superpoint(weights)
-        self.settings = {"name": "superpoint", **origin}
-
-    @torch.inference_mode()
-    def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
-        """Describe the keypoints of an RGB uint8 H x W x 3 image; N x 256 float32, L2-normalised."""
-        if len(features) == 0:
-            return np.empty((0, 256), np.float32)
+    def sample(self, image: np.ndarray, points: Tensor) -> Tensor:
+        """Return the descriptors of N x 2 pixels of an RGB uint8 H x W x 3 image, N x 256."""
         coarse = map_in_cells(self.network, image, self.network.descriptors, stride=CELL)
         if coarse is None:
             raise ImageError(f"an image of {image.shape[1]} x {image.shape[0]} pixels is too small for SuperPoint")
-        points = torch.from_numpy(features.keypoints).to(coarse)
-        return sample_as_published(coarse, points).cpu().numpy()
+        return sample_as_published(coarse, points)
 
 
 def sample_as_published(coarse: Tensor, points: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """ALIKED-N(16) (Zhao et al., IEEE Transactions on Instrumentation and Measurement 2023), by kornia."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from kornia.feature import ALIKED
 from torch import Tensor
 
 from hndesc.features import Features
-from hndesc.keypoints.selection import inside, strongest
+from hndesc.keypoints.published import PublishedDetector
 from hndesc.published import image_tensor, load_published
 from hndesc.tiling import announce
 
@@ -37,45 +38,24 @@ def relative(points: Tensor, size: tuple[int, int]) -> Tensor:
     return 2 * points / (points.new_tensor(size[::-1]) - 1) - 1
 
 
-class AlikedDetector:
+@dataclass(eq=False)
+class AlikedDetector(PublishedDetector):
     """Detect ALIKED's keypoints, to fractions of a pixel.
 
     Where no score is above the threshold, those above the image's mean count.
-
-    Args:
-        weights: file of the published weights.
-        max_keypoints: keep so many of the highest score, None for all.
-        border: keep no keypoint nearer to the image's edge than this, pixels.
-        threshold: lowest score of a keypoint.
-        nms_radius: half the side of the window that has one keypoint, pixels.
     """
 
-    def __init__(
-        self,
-        weights: str | Path | None = None,
-        max_keypoints: int | None = None,
-        border: int = 0,
-        threshold: float = 0.2,
-        nms_radius: int = 2,
-    ) -> None:
-        self.network, origin = load_aliked(weights, threshold, nms_radius, max_keypoints)
-        self.max_keypoints = max_keypoints
-        self.border = border
-        self.settings = {
-            "name": "aliked",
-            "max_keypoints": max_keypoints,
-            "border": border,
-            "threshold": threshold,
-            "nms_radius": nms_radius,
-            **origin,
-        }
+    name = "aliked"
 
-    @torch.inference_mode()
-    def detect(self, image: np.ndarray) -> Features:
-        """Detect the keypoints of an RGB uint8 H x W x 3 image, strongest first."""
+    threshold: float = 0.2
+
+    def load(self) -> tuple[ALIKED, dict]:
+        """Load the network and what finds the highest scores in its map."""
+        return load_aliked(self.weights, self.threshold, self.nms_radius, self.max_keypoints)
+
+    def find(self, image: np.ndarray) -> Features:
+        """Find the keypoints of an RGB uint8 H x W x 3 image."""
         height, width = image.shape[:2]
         points, scores, _ = self.network.dkd(aliked_maps(self.network, image)[1])
         keypoints = ((points[0] + 1) / 2 * points[0].new_tensor([width - 1, height - 1])).cpu().numpy()
-        features = Features(keypoints.astype(np.float32), (width, height), scores[0].cpu().numpy())
-        features = features.take(inside(features.keypoints, (width, height), self.border))
-        return features.take(strongest(features.scores, self.max_keypoints))
+        return Features(keypoints.astype(np.float32), (width, height), scores[0].cpu().numpy())

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from hndesc.features import Features
-from hndesc.keypoints.selection import keypoints_of_map, strongest
+from hndesc.keypoints.published import PublishedDetector
+from hndesc.keypoints.selection import keypoints_of_map
 from hndesc.published import below, image_tensor, load_published
 from hndesc.tiling import announce
 
@@ -34,32 +35,16 @@ def disk_maps(network: DISK, image: np.ndarray) -> tuple[Tensor, Tensor]:
     return scores[..., :height, :width], descriptors[..., :height, :width]
 
 
-class DiskDetector:
-    """Detect DISK's keypoints.
+class DiskDetector(PublishedDetector):
+    """Detect DISK's keypoints; the threshold is a logit."""
 
-    Args:
-        weights: file of the published weights.
-        max_keypoints: keep so many of the highest score, None for all.
-        border: keep no keypoint nearer to the image's edge than this, pixels.
-        threshold: lowest score of a keypoint, a logit.
-        nms_radius: half the side of the window that has one keypoint, pixels.
-    """
+    name = "disk"
 
-    def __init__(
-        self,
-        weights: str | Path | None = None,
-        max_keypoints: int | None = None,
-        border: int = 0,
-        threshold: float = 0.0,
-        nms_radius: int = 2,
-    ) -> None:
-        self.network, origin = load_disk(weights)
-        self.max_keypoints = max_keypoints
-        self.choice = {"threshold": threshold, "nms_radius": nms_radius, "border": border}
-        self.settings = {"name": "disk", "max_keypoints": max_keypoints, **self.choice, **origin}
+    def load(self) -> tuple[DISK, dict]:
+        """Load the network."""
+        return load_disk(self.weights)
 
-    def detect(self, image: np.ndarray) -> Features:
-        """Detect the keypoints of an RGB uint8 H x W x 3 image, strongest first."""
+    def find(self, image: np.ndarray) -> Features:
+        """Find the keypoints of an RGB uint8 H x W x 3 image."""
         scores = disk_maps(self.network, image)[0][0, 0].cpu().numpy()
-        features = keypoints_of_map(scores, **self.choice, rounds=1)
-        return features.take(strongest(features.scores, self.max_keypoints))
+        return keypoints_of_map(scores, self.threshold, self.nms_radius, rounds=1)

@@ -1,6 +1,7 @@
 """R2D2 (Revaud et al., NeurIPS 2019): the published network on top of our backbone, and keypoints by it."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,8 @@ from torch.nn import functional
 
 from hndesc.features import Features
 from hndesc.images import scale_points
-from hndesc.keypoints.selection import inside, keypoints_of_map, strongest
+from hndesc.keypoints.published import PublishedDetector
+from hndesc.keypoints.selection import keypoints_of_map
 from hndesc.models.r2d2 import R2d2
 from hndesc.models.sampling import normalize_images
 from hndesc.published import below, load_published
@@ -65,56 +67,40 @@ def batch_of(image: np.ndarray, network: nn.Module) -> Tensor:
     return normalize_images(torch.from_numpy(image)[None].to(next(network.parameters()).device))
 
 
-class R2d2Detector:
+@dataclass(eq=False)
+class R2d2Detector(PublishedDetector):
     """Detect R2D2's keypoints at several scales; `scales` of the features tells how much the image was shrunk.
 
+    The threshold is the lowest repeatability of a keypoint, and its lowest reliability; the window has one keypoint at
+    one scale.
+
     Args:
-        weights: file of the published weights.
-        max_keypoints: keep so many of the highest score, None for all.
-        border: keep no keypoint nearer to the image's edge than this, pixels.
-        threshold: lowest repeatability of a keypoint, and its lowest reliability.
-        nms_radius: half the side of the window that has one keypoint at one scale, pixels.
         min_size: longest side of the smallest scale, pixels.
         max_size: longest side of the largest scale, pixels; None for the image's own.
     """
 
-    def __init__(
-        self,
-        weights: str | Path | None = None,
-        max_keypoints: int | None = None,
-        border: int = 0,
-        threshold: float = 0.7,
-        nms_radius: int = 1,
-        min_size: int = 256,
-        max_size: int | None = 1024,
-    ) -> None:
-        self.network, origin = load_r2d2(weights)
-        self.max_keypoints = max_keypoints
-        self.border = border
-        self.choice = {"threshold": threshold, "nms_radius": nms_radius}
-        self.sizes = {"min_size": min_size, "max_size": max_size}
-        self.settings = {
-            "name": "r2d2",
-            "max_keypoints": max_keypoints,
-            "border": border,
-            **self.choice,
-            **self.sizes,
-            **origin,
-        }
+    name = "r2d2"
 
-    def detect(self, image: np.ndarray) -> Features:
-        """Detect the keypoints of an RGB uint8 H x W x 3 image, strongest first."""
+    threshold: float = 0.7
+    nms_radius: int = 1
+    min_size: int = 256
+    max_size: int | None = 1024
+
+    def load(self) -> tuple[R2d2Network, dict]:
+        """Load the network."""
+        return load_r2d2(self.weights)
+
+    def find(self, image: np.ndarray) -> Features:
+        """Find the keypoints of an RGB uint8 H x W x 3 image."""
         size = image.shape[1], image.shape[0]
-        found = [self._detect(image, scale) for scale in self._scales(max(size))]
+        found = [self._find(image, scale) for scale in self._scales(max(size))]
         points, scores, scales = (np.concatenate(values) for values in zip(*found, strict=True))
-        features = Features(points, size, scores, extra={"scales": scales})
-        features = features.take(inside(features.keypoints, size, self.border))
-        return features.take(strongest(features.scores, self.max_keypoints))
+        return Features(points, size, scores, extra={"scales": scales})
 
     def _scales(self, longest: int) -> Iterator[float]:
         """Yield scales from the largest down; at least one."""
-        smallest = min(1.0, self.sizes["min_size"] / longest)
-        largest = min(1.0, (self.sizes["max_size"] or longest) / longest)
+        smallest = min(1.0, self.min_size / longest)
+        largest = min(1.0, (self.max_size or longest) / longest)
         scale = 1.0
         while scale > largest + 1e-3 and scale / _STEP >= smallest - 1e-3:
             scale /= _STEP
@@ -124,17 +110,16 @@ class R2d2Detector:
             if scale < smallest - 1e-3:
                 return
 
-    @torch.inference_mode()
-    def _detect(self, image: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _find(self, image: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         resized, factors = resize(image, scale)
 
         def work(part: np.ndarray) -> Tensor:
             return self.network.scores(batch_of(part, self.network))[0]
 
         repeatability, reliability = in_tiles(work, resized, TILE, BORDER).cpu().numpy()
-        found = keypoints_of_map(repeatability, **self.choice, border=0, rounds=1)
+        found = keypoints_of_map(repeatability, self.threshold, self.nms_radius, rounds=1)
         columns, rows = found.keypoints.astype(int).T
         reliable = reliability[rows, columns]
-        kept = reliable >= self.choice["threshold"]
+        kept = reliable >= self.threshold
         points = scale_points(found.keypoints[kept], 1 / factors).astype(np.float32)
         return points, (found.scores * reliable)[kept], np.full(kept.sum(), scale, np.float32)

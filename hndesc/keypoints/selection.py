@@ -73,7 +73,9 @@ def strongest(scores: np.ndarray, count: int | None) -> np.ndarray:
     return np.argsort(-scores, kind="stable")[:count]
 
 
-def keypoints_of_map(scores: np.ndarray, threshold: float, nms_radius: int, border: int, rounds: int = 3) -> Features:
+def keypoints_of_map(
+    scores: np.ndarray, threshold: float, nms_radius: int, border: int = 0, rounds: int = 3
+) -> Features:
     """Return the keypoints of an H x W map of scores, row by row.
 
     Args:

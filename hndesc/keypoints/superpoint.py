@@ -1,6 +1,7 @@
 """SuperPoint (DeTone, Malisiewicz & Rabinovich, CVPR Workshops 2018): the network, and keypoints by it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from torch.nn import functional
 
 from hndesc.features import Features
 from hndesc.images import to_gray
-from hndesc.keypoints.selection import keypoints_of_map, strongest
+from hndesc.keypoints.published import PublishedDetector
+from hndesc.keypoints.selection import keypoints_of_map
 from hndesc.published import load_published
 from hndesc.tiling import TILE, in_tiles
 
@@ -84,44 +86,23 @@ def map_in_cells(
     return in_tiles(work, to_gray(image), TILE, _BORDER, stride)
 
 
-class SuperPointDetector:
-    """Detect keypoints by SuperPoint's published network.
+@dataclass(eq=False)
+class SuperPointDetector(PublishedDetector):
+    """Detect keypoints by SuperPoint's published network."""
 
-    Args:
-        weights: file of the published weights.
-        max_keypoints: keep so many of the highest score, None for all.
-        border: keep no keypoint nearer to the image's edge than this, pixels.
-        threshold: lowest score of a keypoint.
-        nms_radius: half the side of the window that has one keypoint, pixels.
-    """
+    name = "superpoint"
 
-    def __init__(
-        self,
-        weights: str | Path | None = None,
-        max_keypoints: int | None = None,
-        border: int = 4,
-        threshold: float = 0.005,
-        nms_radius: int = 3,
-    ) -> None:
-        self.network, origin = load_superpoint(weights)
-        self.max_keypoints = max_keypoints
-        self.border = border
-        self.threshold = threshold
-        self.nms_radius = nms_radius
-        self.settings = {
-            "name": "superpoint",
-            "max_keypoints": max_keypoints,
-            "border": border,
-            "threshold": threshold,
-            "nms_radius": nms_radius,
-            **origin,
-        }
+    border: int = 4
+    threshold: float = 0.005
+    nms_radius: int = 3
 
-    @torch.inference_mode()
-    def detect(self, image: np.ndarray) -> Features:
-        """Detect the keypoints of an RGB uint8 H x W x 3 image, strongest first."""
+    def load(self) -> tuple[SuperPoint, dict]:
+        """Load the network."""
+        return load_superpoint(self.weights)
+
+    def find(self, image: np.ndarray) -> Features:
+        """Find the keypoints of an RGB uint8 H x W x 3 image; the border is that of its whole cells."""
         found = map_in_cells(self.network, image, self.network.scores, stride=1)
         scores = np.zeros((0, 0), np.float32) if found is None else found[0].cpu().numpy()
         features = keypoints_of_map(scores, self.threshold, self.nms_radius, self.border)
-        features = features.take(strongest(features.scores, self.max_keypoints))
-        return Features(features.keypoints, (image.shape[1], image.shape[0]), features.scores)
+        return replace(features, image_size=(image.shape[1], image.shape[0]))

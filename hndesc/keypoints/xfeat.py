@@ -1,5 +1,6 @@
 """XFeat (Potje et al., CVPR 2024), its network by kornia: the network, and keypoints by it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,8 @@ from torch.nn import functional
 
 from hndesc.features import Features
 from hndesc.images import scale_points
-from hndesc.keypoints.selection import inside, keypoints_of_map, strongest
+from hndesc.keypoints.published import PublishedDetector
+from hndesc.keypoints.selection import keypoints_of_map
 from hndesc.published import image_tensor, load_published
 
 _CELL = 8
@@ -44,39 +46,23 @@ def xfeat_maps(network: XFeatModel, image: np.ndarray) -> tuple[Tensor, Tensor]:
     return dense, torch.stack([keypoints[0, 0], reliability[0, 0]])
 
 
-class XFeatDetector:
-    """Detect XFeat's keypoints.
+@dataclass(eq=False)
+class XFeatDetector(PublishedDetector):
+    """Detect XFeat's keypoints; the threshold is for scores before they are multiplied by the reliability."""
 
-    Args:
-        weights: file of the published weights.
-        max_keypoints: keep so many of the highest score, None for all.
-        border: keep no keypoint nearer to the image's edge than this, pixels.
-        threshold: lowest score of a keypoint, before it is multiplied by the reliability.
-        nms_radius: half the side of the window that has one keypoint, pixels.
-    """
+    name = "xfeat"
 
-    def __init__(
-        self,
-        weights: str | Path | None = None,
-        max_keypoints: int | None = None,
-        border: int = 0,
-        threshold: float = 0.05,
-        nms_radius: int = 2,
-    ) -> None:
-        self.network, origin = load_xfeat(weights)
-        self.max_keypoints = max_keypoints
-        self.border = border
-        self.choice = {"threshold": threshold, "nms_radius": nms_radius}
-        self.settings = {"name": "xfeat", "max_keypoints": max_keypoints, "border": border, **self.choice, **origin}
+    threshold: float = 0.05
 
-    def detect(self, image: np.ndarray) -> Features:
-        """Detect the keypoints of an RGB uint8 H x W x 3 image, strongest first."""
-        size = image.shape[1], image.shape[0]
+    def load(self) -> tuple[XFeatModel, dict]:
+        """Load the network."""
+        return load_xfeat(self.weights)
+
+    def find(self, image: np.ndarray) -> Features:
+        """Find the keypoints of an RGB uint8 H x W x 3 image."""
         fitted, factors = fit(image)
         maps = xfeat_maps(self.network, fitted)[1].cpu().numpy()
-        found = keypoints_of_map(maps[0], **self.choice, border=0, rounds=1)
+        found = keypoints_of_map(maps[0], self.threshold, self.nms_radius, rounds=1)
         columns, rows = found.keypoints.astype(int).T
         keypoints = scale_points(found.keypoints, 1 / factors).astype(np.float32)
-        features = Features(keypoints, size, found.scores * maps[1, rows, columns])
-        features = features.take(inside(features.keypoints, size, self.border))
-        return features.take(strongest(features.scores, self.max_keypoints))
+        return Features(keypoints, (image.shape[1], image.shape[0]), found.scores * maps[1, rows, columns])

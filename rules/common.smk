@@ -93,6 +93,7 @@ NOTE = (
     "Demo: a small network trained for minutes and judged on data made from the photographs that Python packages "
     "bundle. Its numbers compare with no published ones."
     if config["photos"].startswith(f"{DEMO}/")
+    and any(entry["dataset"].startswith(f"{DEMO}/") for entry in config["benchmarks"])
     else ""
 )
 BENCHMARKS = {entry["name"]: entry for entry in config["benchmarks"]}

@@ -138,8 +138,14 @@ def model_file(wildcards):
 
 
 def descriptor_weights(wildcards):
-    path = entry_named(wildcards.descriptor).get("weights")
-    key = f"descriptors ({wildcards.descriptor}): weights"
+    """The file of a descriptor's weights: the entry's, that of keypoints by the same method, or the published one."""
+    entry = entry_named(wildcards.descriptor)
+    points = keypoints_of(entry)
+    key = f"descriptors ({entry['name']}): weights"
+    path = entry.get("weights")
+    if path is None and points["detector"] == described_by(wildcards):
+        path = points.get("weights")
+        key = "keypoints.weights" if "keypoints" not in entry else key
     return weights_file(path, described_by(wildcards), key)
 
 

@@ -11,9 +11,10 @@ import yaml
 
 from hndesc.extraction import extract
 from hndesc.images import write_image
+from hndesc.peers import WEIGHTS
 from hndesc.photos import list_photos
 
-from .conftest import Checkout, make_checkout
+from .conftest import ROOT, Checkout, make_checkout
 
 pytestmark = pytest.mark.workflow
 
@@ -76,6 +77,8 @@ def test_every_form_of_entry_is_scored(checkout: Checkout, tmp_path: Path) -> No
     assert features["mine"]["detector"]["max_keypoints"] is None
     assert features["mine"]["descriptor"]["class"] == "own_descriptor:Means"
     assert features["theirs"]["imported"]["file"] == "blobs.h5"
+    checkout.run("results/summary.txt", configfile=overlay(tmp_path / "theirs.yaml", ENTRIES[-1:]))
+    assert checkout.path("results/summary.txt").read_text().startswith("blobs (")  # and no word of the demo
 
     checkout.edit("own_descriptor.py", "+ 1 for", "+ 2 for")
     jobs = checkout.jobs("results/scores/blobs/mine.json", configfile=changed)
@@ -106,3 +109,24 @@ def test_published_weights_are_fetched_where_none_are_named(checkout: Checkout, 
     shutil.rmtree(checkout.path("data"), ignore_errors=True)
     changed = overlay(tmp_path / "peer.yaml", [{"name": "disk", "keypoints": "own"}])
     assert checkout.jobs("results/summary.txt", configfile=changed)["get_weights"] == 1
+
+
+def test_weights_of_the_keypoints_serve_the_same_methods_descriptor(checkout: Checkout, tmp_path: Path) -> None:
+    checkout.path("mine.pth").write_bytes(b"any")
+    points = {"detector": "superpoint", "weights": "mine.pth"}
+    named = {"name": "wide", "descriptor": "superpoint", "keypoints": points | {"nms_radius": 8}}
+    changed = overlay(tmp_path / "peer.yaml", ["superpoint", named])
+    changed.write_text(changed.read_text() + yaml.safe_dump({"keypoints": points}))
+    jobs = checkout.jobs("results/summary.txt", configfile=changed)
+    assert (jobs["detect_keypoints"], jobs["describe_keypoints"]) == (2, 2)
+    assert "get_weights" not in jobs
+    checkout.path("mine.pth").unlink()
+    done = checkout.run("--dry-run", "results/summary.txt", configfile=changed, check=False)
+    assert "config key keypoints.weights: there is no file 'mine.pth'" in " ".join(done.stdout.split())
+
+
+def test_comparison_with_the_peers_trains_nothing(checkout: Checkout) -> None:
+    jobs = checkout.jobs("all", configfile=ROOT / "config/hpatches.yaml")
+    assert (jobs["get_dataset"], jobs["get_weights"]) == (1, len(WEIGHTS))
+    assert jobs["score_hpatches"] == 2 * 14
+    assert "train" not in jobs

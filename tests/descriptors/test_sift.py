@@ -114,7 +114,7 @@ def test_settings_and_modules():
 
 
 def test_unknown_names_and_settings():
-    with pytest.raises(HndescError, match=r"'sfit' is neither a descriptor \(aliked, disk, .*, xfeat, hndesc-lite\) nor"):
+    with pytest.raises(HndescError, match=r"'sfit' is neither a descriptor \(aliked, .*, xfeat, hndesc-lite\) nor"):
         load_descriptor("sfit")
     with pytest.raises(HndescError, match=r"descriptor 'sift': .*'radius'"):
         load_descriptor("sift", radius=3)

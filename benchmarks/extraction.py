@@ -1,23 +1,27 @@
 """Detecting and describing keypoints: images a second of each detector and descriptor, and memory for a large photo.
 
-    python benchmarks/extraction.py [NAME ...] [--sizes 640x480 1024x768] [--repeat N]
-    python benchmarks/extraction.py [NAME ...] --memory 4000x3000
+    python benchmarks/extraction.py [NAME ...] [--sizes 640x480 1024x768] [--seconds N] [--threads N]
+    python benchmarks/extraction.py [NAME ...] --memory 4000x3000 [--most GIB]
 
 Names are detectors (detect:sift), descriptors (describe:disk) and this package's networks (describe:lite, untrained
 weights); without any, all are measured, published ones where their weights are found in --weights. Images are cut from
-a mosaic of the photographs that scikit-image bundles; descriptors get 2048 keypoints at random places. Each measurement
-is a process of its own on one thread: images are counted by its processor time, which other programs disturb least, and
-memory is its greatest resident size, Python and libraries (about 0.4 GiB) included.
+a mosaic of the photographs that scikit-image bundles; descriptors get 2048 keypoints at random places. Each part has a
+process of its own, on the CPU, and repeats a size until it has taken --seconds; its quickest image counts, by the clock
+and by processor time, which other programs disturb least. Memory is the greatest resident size of the process so far,
+Python and libraries (about 0.4 GiB) included. With --memory, one photo goes through each, and a part that wants more
+than --most is stopped.
 """
 
 import argparse
-import json
+import logging
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -34,75 +38,93 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("HNDESC_SHARED", ROOT.parent / "shared")) / "weights"
 PHOTOS = ("astronaut", "coffee", "chelsea", "rocket", "brick", "grass", "gravel")
 KEYPOINTS = 2048
+RESIDENT = 2**30 if sys.platform == "darwin" else 2**20  # what ru_maxrss counts, in a GiB
 # A network of ours that has the name of a published one.
 OURS = {"r2d2 (ours)": "r2d2"} | {name: name for name in MODELS.places if name != "r2d2"}
+ROW = "{:22} {:>10} {:>9} {:>9} {:>12} {:>11} {:>10}"
 
 
 def main() -> None:
-    """Measure what is asked for, a process each, and print a line each."""
+    """Measure what is asked for, a process each, and print one table."""
     parts = [f"detect:{name}" for name in sorted(DETECTORS.places)]
     parts += [f"describe:{name}" for name in sorted([*DESCRIPTORS.places, *OURS])]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(parts)}")
     parser.add_argument("--sizes", nargs="+", default=["640x480", "1024x768"], help="(default: %(default)s)")
     parser.add_argument("--memory", metavar="SIZE", help="measure memory alone, for one photo of this size")
-    parser.add_argument("--repeat", type=int, default=3, help="images of each size (default: %(default)s)")
+    parser.add_argument("--most", type=float, default=12, help="GiB that --memory may take (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=3, help="for each size, or one image (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="(default: %(default)s)")
     parser.add_argument("--weights", type=Path, nargs="+", default=[ROOT / "data/weights", SHARED], help="folders")
-    parser.add_argument("--child", nargs=2, metavar=("PART", "SIZE"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        print(json.dumps(measure(*arguments.child, arguments.weights, 0 if arguments.memory else arguments.repeat)))
+        measure(arguments)
         return
     if unknown := set(arguments.names) - set(parts):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    print(ROW.format("part", "photo", "images/s", "s/image", "CPU s/image", "memory GiB", "keypoints"), flush=True)
     for part in arguments.names or parts:
         if part.partition(":")[2] in WEIGHTS and weights_file(part.partition(":")[2], arguments.weights) is None:
             print(f"{part:22} no weights found in {', '.join(map(str, arguments.weights))}", flush=True)
-            continue
-        for size in [arguments.memory] if arguments.memory else arguments.sizes:
-            print(f"{part:22} {size:>10} {tell(part, size, arguments)}", flush=True)
+        else:
+            run(part, arguments.threads)
 
 
-def tell(part: str, size: str, arguments: argparse.Namespace) -> str:
-    """Run one measurement in a process of its own; return its line."""
-    command = [sys.executable, __file__, "--child", part, size, "--repeat", str(arguments.repeat), "--weights"]
-    command += [str(folder) for folder in arguments.weights] + (["--memory", size] if arguments.memory else [])
-    one_thread = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=os.environ | one_thread, stdout=subprocess.PIPE, text=True)
+def run(part: str, threads: int) -> None:
+    """Measure one part in a process of its own, which prints a row each size."""
+    few = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    environment = os.environ | few | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([sys.executable, __file__, "--child", part, *sys.argv[1:]], env=environment)
     if done.returncode:
-        return f"failed with status {done.returncode}"
-    told = json.loads(done.stdout)
-    speed = "" if told["seconds"] is None else f"{1 / told['seconds']:8.3f} images/s"
-    return f"{speed} {told['peak'] / 2**20:6.2f} GiB {told['keypoints']:6d} keypoints"
+        print(f"{part:22} failed with status {done.returncode}", flush=True)
 
 
-def measure(part: str, size: str, folders: list[Path], repeat: int) -> dict:
-    """Return processor seconds an image (None without repeats), the greatest resident size in KiB, and keypoints."""
+def measure(arguments: argparse.Namespace) -> None:
+    """Print a row for each size of photo."""
     import cv2
     import torch
 
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    logging.basicConfig(format="%(message)s")
+    torch.set_num_threads(arguments.threads)
+    cv2.setNumThreads(arguments.threads)
+    part = arguments.child
     action, _, name = part.partition(":")
+    made = make(action, name, arguments.weights)
+    if arguments.memory:
+        resource.setrlimit(resource.RLIMIT_DATA, (int(arguments.most * 2**30),) * 2)
+    for size in [arguments.memory] if arguments.memory else arguments.sizes:
+        image, features = photo(size)
+        work = partial(made.detect, image) if action == "detect" else partial(made.describe, image, features)
+        try:
+            wall, processor, found = quickest(work, 0 if arguments.memory else arguments.seconds)
+        except (MemoryError, RuntimeError, cv2.error) as error:
+            if "memory" not in str(error).lower():
+                raise
+            print(ROW.format(part, size, "", "", "", f"> {arguments.most:g}", ""), flush=True)
+            return
+        times = ("", "", "") if arguments.memory else (f"{1 / wall:.3f}", f"{wall:.3f}", f"{processor:.3f}")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / RESIDENT
+        print(ROW.format(part, size, *times, f"{peak:.2f}", len(found)), flush=True)
+
+
+def quickest(work: Callable, budget: float) -> tuple[float, float, object]:
+    """Work until `budget` seconds are over, at least once; return the least wall and processor time, and a result."""
+    taken = []
+    begin = time.perf_counter()
+    while not taken or time.perf_counter() - begin < budget:
+        start = time.perf_counter(), time.process_time()
+        result = work()
+        taken.append((time.perf_counter() - start[0], time.process_time() - start[1]))
+    wall, processor = (min(times) for times in zip(*taken, strict=True))
+    return wall, processor, result
+
+
+def photo(size: str) -> tuple[np.ndarray, Features]:
+    """Return a photo of a size, "640x480", and keypoints at random places in it."""
     width, height = map(int, size.split("x"))
-    image = mosaic(height, width)
     points = np.random.default_rng(0).uniform(4, [width - 5, height - 5], (KEYPOINTS, 2)).astype(np.float32)
-    features = Features(points, (width, height), np.ones(KEYPOINTS, np.float32))
-    made = make(action, name, folders)
-
-    def work() -> int:
-        if action == "detect":
-            return len(made.detect(image))
-        return len(made.describe(image, features))
-
-    found = work() if not repeat else 0
-    seconds = []
-    for _ in range(repeat):
-        start = time.process_time()
-        found = work()
-        seconds.append(time.process_time() - start)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"seconds": min(seconds) if seconds else None, "peak": peak, "keypoints": found}
+    return mosaic(height, width), Features(points, (width, height), np.ones(KEYPOINTS, np.float32))
 
 
 def make(action: str, name: str, folders: list[Path]):

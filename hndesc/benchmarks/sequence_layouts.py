@@ -106,28 +106,23 @@ def _find_hpatches(root: Path) -> Found:
 
 
 def _find_oxford(root: Path) -> Found:
-    folders = [path for path in (root, *root.iterdir()) if path.is_dir() and (path / "H1to2p").is_file()]
-    return [
-        (
-            folder.resolve().name,
-            partial(
-                _read_numbered,
-                folder,
-                OXFORD.get(folder.resolve().name, ""),
-                "img",
-                "H1to{}p",
-                IMAGES if folder.resolve().name in OXFORD else _highest(folder),
-                "" if folder == root else f"{folder.name}/",
-            ),
-        )
-        for folder in folders
-    ]
+    """A folder with only some of its files counts, too: what is missing is told when it is read."""
+    found = []
+    for folder in (root, *(path for path in root.iterdir() if path.is_dir())):
+        if numbers := _numbers(folder):
+            name = folder.resolve().name
+            count = IMAGES if name in OXFORD else max(2, *numbers)
+            prefix = "" if folder == root else f"{folder.name}/"
+            read = partial(_read_numbered, folder, OXFORD.get(name, ""), "img", "H1to{}p", count, prefix)
+            found.append((name, read))
+    return found
 
 
-def _highest(folder: Path) -> int:
-    """Return the highest number that an image or a homography of an Oxford-Affine folder has."""
-    found = (re.fullmatch(r"img(\d+)\.\w+|H1to(\d+)p", path.name) for path in folder.iterdir())
-    return max(int(match[1] or match[2]) for match in found if match)
+def _numbers(folder: Path) -> list[int]:
+    """Return the numbers of the images and homographies of an Oxford-Affine folder."""
+    suffixes = "|".join(map(re.escape, SUFFIXES))
+    found = (re.fullmatch(rf"img(\d+)(?:{suffixes})|H1to(\d+)p", path.name) for path in folder.iterdir())
+    return [int(match[1] or match[2]) for match in found if match]
 
 
 def _read_numbered(

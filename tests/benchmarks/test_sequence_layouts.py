@@ -64,11 +64,28 @@ def test_own_sequences_of_that_layout_have_any_number_of_images_but_known_ones_s
 
 @pytest.mark.parametrize(
     ("gone", "message"),
-    [("img2.ppm", "own: image img2 is missing"), ("H1to4p", "own/H1to4p: no such file"), ("img4.ppm", "image img4")],
+    [
+        ("img1.ppm", "own: image img1 is missing"),
+        ("img2.ppm", "own: image img2 is missing"),
+        ("img4.ppm", "own: image img4 is missing"),
+        ("H1to2p", "own/H1to2p: no such file"),
+        ("H1to4p", "own/H1to4p: no such file"),
+    ],
 )
 def test_gaps_in_a_sequence_are_named(tmp_path: Path, gone: str, message: str) -> None:
+    oxford(tmp_path / "whole", count=4)
     (oxford(tmp_path / "own", count=4) / gone).unlink()
     with pytest.raises(HndescError, match=message):
+        read_sequences(tmp_path)
+
+
+def test_one_image_without_a_homography_is_no_sequence(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/img1.ppm").touch()
+    with pytest.raises(HndescError, match=r"own: image img2 is missing .*the sequence has 2 images"):
+        read_sequences(tmp_path)
+    (tmp_path / "own/img1.ppm").rename(tmp_path / "own/img1.txt")
+    with pytest.raises(HndescError, match="no sequence to score"):
         read_sequences(tmp_path)
 
 

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -98,8 +99,16 @@ class FeatureReader(Reader):
             raise HndescError(
                 f"{self.path}: entry '{name}' is broken ({error}); delete the file and make it again"
             ) from None
-        _check(features, f"{self.path}: entry '{name}'")
+        place = f"{self.path}: entry '{name}'"
+        _check(features, place)
+        if self._foreign and features.descriptors is not None:
+            _check_lengths(features.descriptors, place)
         return features
+
+    @cached_property
+    def _foreign(self) -> bool:
+        """Whether another program made the entries."""
+        return "settings" not in self._file.attrs or "imported" in self.settings
 
 
 def _read_group(group: h5py.Group) -> Features:
@@ -122,6 +131,13 @@ def _check(features: Features, place: str) -> None:
             raise HndescError(f"{place} has {count} keypoints but {len(values)} {name}; make the file again")
         if not np.isfinite(values).all():
             raise HndescError(f"{place} has non-finite {name}; the model or program that made them is at fault")
+
+
+def _check_lengths(descriptors: np.ndarray, place: str) -> None:
+    lengths = np.linalg.norm(descriptors.astype(np.float32), axis=1)
+    wrong = (np.abs(lengths - 1) > _UNIT) & (lengths > _UNIT)
+    if wrong.any():
+        raise HndescError(f"{place} has a descriptor of length {lengths[wrong][0]:.3g}; scale each to length 1")
 
 
 def _arrays(features: Features) -> dict[str, np.ndarray]:
@@ -224,19 +240,11 @@ def import_features(source: str | os.PathLike, output: str | os.PathLike) -> Non
         if not names:
             raise HndescError(f"{source}: no group with keypoints in it; hloc's layout is wanted (a group an image)")
         for name in {names[0], names[len(names) // 2], names[-1]}:
-            _check_foreign(reader.read(name), f"{source}: entry '{name}'")
+            if reader.read(name).descriptors is None:
+                raise HndescError(f"{source}: entry '{name}' has no dataset 'descriptors' (D x N)")
         settings = reader.settings | {"imported": {"file": Path(source).name, "sha256": file_hash(source)}}
         with atomic_path(output) as temporary, h5py.File(temporary, "w") as target:
             target.attrs["settings"] = json.dumps(settings, sort_keys=True)
             place = os.path.relpath(source, Path(output).parent)
             for key in reader._file:
                 target[key] = h5py.ExternalLink(place, key)
-
-
-def _check_foreign(features: Features, place: str) -> None:
-    if features.descriptors is None:
-        raise HndescError(f"{place} has no dataset 'descriptors' (D x N)")
-    lengths = np.linalg.norm(features.descriptors.astype(np.float32), axis=1)
-    wrong = (np.abs(lengths - 1) > _UNIT) & (lengths > _UNIT)
-    if wrong.any():
-        raise HndescError(f"{place} has a descriptor of length {lengths[wrong][0]:.3g}; scale each to length 1")

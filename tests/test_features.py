@@ -330,3 +330,18 @@ def test_features_that_cannot_be_imported(tmp_path):
     with pytest.raises(HndescError, match="no such feature file"):
         import_features(tmp_path / "absent.h5", tmp_path / "out.h5")
     assert not (tmp_path / "out.h5").exists()
+
+
+def test_lengths_of_anothers_descriptors_are_checked_wherever_they_are_read(tmp_path):
+    foreign(tmp_path / "theirs.h5")
+    import_features(tmp_path / "theirs.h5", tmp_path / "linked.h5")
+    with h5py.File(tmp_path / "theirs.h5", "r+") as file:
+        file["v_a/1.ppm/descriptors"][:, 3] *= 2
+        file["v_a/2.ppm/descriptors"][:, 3] = 0  # described as nothing, as SIFT does where all is flat
+        del file["b.jpg/descriptors"]
+    for path in (tmp_path / "theirs.h5", tmp_path / "linked.h5"):
+        with FeatureReader(path) as reader:
+            with pytest.raises(HndescError, match=rf"{path.name}: entry 'v_a/1\.ppm' has a descriptor of length 2;"):
+                reader.read("v_a/1.ppm")
+            assert len(reader.read("v_a/2.ppm")) == 5
+            assert reader.read("b.jpg").descriptors is None

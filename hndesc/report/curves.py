@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from hndesc.errors import HndescError
+from hndesc.report.origins import describer
 from hndesc.report.results import Result
-from hndesc.report.style import COLOURS, MARKERS, figure, line_look
+from hndesc.report.style import COLOURS, MARKERS, figure, line_looks
 
 _THRESHOLDS = np.arange(1, 11)
 _PANELS = (("all", "All pairs"), ("v", "Viewpoint"), ("i", "Illumination"))
@@ -21,7 +22,8 @@ _HISTORY = ("step", "loss", "validation_loss", "accuracy", "learning_rate")
 def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), title: str = "") -> None:
     """Draw mean matching accuracy over the threshold: all, viewpoint and illumination, one line a descriptor.
 
-    The legend tells how many keypoints an image and matches a pair each has on average.
+    The legend tells how many keypoints an image and matches a pair each has on average. One descriptor at keypoints of
+    several detectors has one colour.
 
     Args:
         results: JSON results of the HPatches benchmark.
@@ -35,14 +37,15 @@ def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), 
     results = [_matching_result(path) for path in results]
     curves = [_mma(result) for result in results]
     names = [_legend(label, result) for label, result in zip(labels, results, strict=True)]
+    looks = line_looks([describer(one.get("features")) or row for row, one in enumerate(results)])
     # A letter of the legend is about 0.08 inches wide.
     columns = max(1, min(len(names), 5, int(_WIDTH / (0.08 * max(map(len, names)) + 0.7))))
     with figure(output, _WIDTH, 3.7 + 0.19 * -(-len(names) // columns)) as drawing:
         drawing.suptitle(title or f"{results[0].get('benchmark')}: {results[0].get('protocol')}")
         panels = drawing.subplots(1, 3, sharey=True)
         for axes, (key, name) in zip(panels, _PANELS, strict=True):
-            for row, (label, curve) in enumerate(zip(names, curves, strict=True)):
-                axes.plot(_THRESHOLDS, curve[key], label=label, **line_look(row))
+            for label, curve, look in zip(names, curves, looks, strict=True):
+                axes.plot(_THRESHOLDS, curve[key], label=label, **look)
             if all(np.isnan(curve[key]).all() for curve in curves):
                 axes.text(0.5, 0.5, "no such pairs", transform=axes.transAxes, ha="center")
             axes.set(title=name, xlabel="threshold (px)", xticks=_THRESHOLDS, xlim=(0.7, 10.3), ylim=(0, 1))

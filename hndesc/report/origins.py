@@ -20,6 +20,12 @@ def origin(features: object) -> str:
     return "; ".join(pieces)
 
 
+def describer(features: object) -> tuple[str, ...]:
+    """Return what tells a descriptor from others, whatever the keypoints: its name and weights; empty if unknown."""
+    part = _part(features, "descriptor") if isinstance(features, Mapping) else {}
+    return tuple(str(part[key]) for key in ("name", "weights", "sha256", "source") if key in part)
+
+
 def _part(features: Mapping, name: str) -> Mapping:
     part = features.get(name)
     return part if isinstance(part, Mapping) and "name" in part else {}

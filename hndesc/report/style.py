@@ -1,7 +1,8 @@
 """One look for all figures, and how they are written."""
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 
 import matplotlib
@@ -9,10 +10,10 @@ from matplotlib.figure import Figure
 
 from hndesc.files import atomic_path
 
-# Okabe and Ito's colours, told apart with any kind of colour vision.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-DASHES = ("-", "--", ":")  # for lines beyond the last colour
+# Okabe and Ito's colours, told apart with any kind of colour vision; grey for their yellow, which is faint on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
+DASHES = ("-", "--", ":", "-.")
 INLIER, OUTLIER = "#00D870", "#E4002B"  # one light, one dark, so that they differ without colour, too
 
 _LOOK = {
@@ -39,10 +40,23 @@ _FORMATS = {
 }
 
 
-def line_look(row: int) -> dict[str, str]:
-    """Return colour, marker and dashes of the line of a row; no two of the first 21 look the same."""
-    turn, place = divmod(row, len(COLOURS))
-    return {"color": COLOURS[place], "marker": MARKERS[place], "linestyle": DASHES[turn % len(DASHES)]}
+def line_looks(kinds: Sequence[Hashable]) -> list[dict[str, str]]:
+    """Return colour, marker and dashes of lines, one a kind given.
+
+    Lines of one kind have one colour and marker, and differ in dashes, as do kinds beyond the last colour. With more of
+    a kind than there are dashes, each line counts as a kind of its own. No two of 32 lines look the same.
+    """
+    places = {kind: place % len(COLOURS) for place, kind in enumerate(dict.fromkeys(kinds))}
+    turns = Counter()
+    looks = []
+    for kind in kinds:
+        place = places[kind]
+        if turns[place] == len(DASHES) and len(places) < len(kinds):
+            return line_looks(range(len(kinds)))
+        dash = DASHES[turns[place] % len(DASHES)]
+        turns[place] += 1
+        looks.append({"color": COLOURS[place], "marker": MARKERS[place], "linestyle": dash})
+    return looks
 
 
 @contextmanager

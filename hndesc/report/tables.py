@@ -96,7 +96,8 @@ p { margin: .3em 0; color: #444; } .note { color: #1b1b1b; border-left: 4px soli
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .6em 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .25em .6em; text-align: right; white-space: nowrap; font-size: .93em; }
-thead th { font-weight: 600; border-bottom: 1px solid #bbb; } thead tr:first-child th { text-align: center; }
+thead th { font-weight: 600; border-bottom: 1px solid #bbb; }
+thead tr:first-child th { text-align: center; white-space: normal; vertical-align: bottom; }
 tbody th { text-align: left; font-weight: 600; } tbody tr:nth-child(even) { background: #f5f7f9; }
 .start { border-left: 1px solid #ccc; } td b { color: #00527f; }
 tr.difference td, tr.difference th { border-top: 1px solid #bbb; color: #444; font-style: italic; font-weight: 400; }

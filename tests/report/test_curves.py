@@ -9,7 +9,7 @@ import pytest
 from hndesc.errors import HndescError
 from hndesc.images import read_image
 from hndesc.report.curves import plot_mma, plot_training
-from hndesc.report.style import COLOURS
+from hndesc.report.style import COLOURS, line_looks
 
 HISTORY = """step,loss,ap,validation_loss,accuracy,learning_rate,seconds
 0,,,0.9,0.2,0.001,0
@@ -54,6 +54,35 @@ def test_mma_draws_one_line_a_descriptor_and_panel(write_result, tmp_path: Path,
     assert axes.get_ylim() == (0, 1)
     assert set(COLOURS[:2]) <= colours_in(tmp_path / "mma.png")
     assert COLOURS[2] not in colours_in(tmp_path / "mma.png")
+
+
+def test_one_descriptor_at_several_keypoints_has_one_colour(write_result, tmp_path: Path, monkeypatch) -> None:
+    looks = []
+    plot = matplotlib.axes.Axes.plot
+    monkeypatch.setattr(matplotlib.axes.Axes, "plot", lambda *a, **look: looks.append(look) or plot(*a, **look))
+    described = [
+        {"name": "disk", "weights": "1"},
+        {"name": "disk", "weights": "2"},
+        {"name": "disk", "weights": "1"},
+        None,
+    ]
+    results = [
+        write_result("hpatches", str(row), change=lambda record, one=one: record["features"].update(descriptor=one))
+        for row, one in enumerate(described)
+    ]
+    plot_mma(results, tmp_path / "mma.png")
+    keys = ("color", "marker", "linestyle")
+    assert [tuple(look[key] for key in keys) for look in looks[:4]] == [
+        (COLOURS[0], "o", "-"), (COLOURS[1], "s", "-"), (COLOURS[0], "o", "--"), (COLOURS[2], "^", "-"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "kinds", [range(32), [*range(20), *range(8)], [0] * 5, [0] * 4 + [8] * 4 + [1], [*range(9), 0] * 3]
+)
+def test_no_two_lines_look_the_same(kinds) -> None:
+    looks = [tuple(look.values()) for look in line_looks(kinds)]
+    assert len(set(looks)) == len(kinds)
 
 
 def test_mma_of_a_set_without_illumination_pairs(write_result, tmp_path: Path, drawn: list) -> None:

@@ -1,5 +1,9 @@
 """Published detectors and descriptors: figures that they have elsewhere, tiles, and files that are not theirs."""
 
+import importlib
+import re
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -127,6 +131,24 @@ def test_large_photos_in_tiles_as_in_one_piece(weights, name, monkeypatch):
     tiled = parts[0].describe(image, features), parts[1].detect(image)
     np.testing.assert_allclose(tiled[0], whole[0], atol=1e-5)
     np.testing.assert_allclose(np.sort(tiled[1].scores), np.sort(whole[1].scores), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["aliked", "disk"])
+def test_networks_that_cannot_be_tiled_say_what_a_large_photo_needs(name, monkeypatch, caplog):
+    module = importlib.import_module(f"hndesc.keypoints.{name}")
+
+    def stop(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(module, "image_tensor", stop)
+    for height, width in ((480, 640), (3000, 4000)):
+        assert not caplog.records
+        with pytest.raises(MemoryError):  # the warning comes before the work
+            getattr(module, f"{name}_maps")(
+                SimpleNamespace(extract_dense_map=stop), np.broadcast_to(np.uint8(0), (height, width, 3))
+            )
+    (record,) = caplog.records
+    assert re.match(rf"{name} needs about (19|2\d) GiB of memory for a photo of 4000 x 3000 pixels", record.message)
 
 
 # Mean matching accuracy within 3 pixels on the first pair of v_dogman, at SuperPoint's keypoints on full resolution;

@@ -31,6 +31,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from clock import processor_seconds
 
 from hndesc.benchmarks.reranking import rerank_shortlist
 from hndesc.benchmarks.shortlist import Shortlist, write_shortlist
@@ -183,9 +184,9 @@ def measure(ways: dict[str, Callable], rounds: int, pairs: int) -> tuple[dict[st
         orders[name] = way()  # warms up
     for _ in range(rounds):
         for name, way in ways.items():
-            start, used = time.perf_counter(), time.process_time()
+            start, used = time.perf_counter(), processor_seconds()
             way()
-            times[name].append(((time.perf_counter() - start) / pairs, (time.process_time() - used) / pairs))
+            times[name].append(((time.perf_counter() - start) / pairs, (processor_seconds() - used) / pairs))
     for name, values in times.items():
         rates = ", ".join(f"{1 / seconds:.1f}" for seconds, _ in values)
         costs = ", ".join(f"{1000 * cost:.0f}" for _, cost in values)

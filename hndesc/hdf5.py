@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -13,6 +13,23 @@ from hndesc.files import atomic_path, check_space
 
 # What h5py raises on a file that was cut short.
 BROKEN = (OSError, KeyError, RuntimeError)
+# Bytes on disk of what HDF5 keeps of a file's groups and headers; ten times that in memory.
+_KEPT = 2**20
+
+
+def open_bounded(path: str | os.PathLike, mode: str) -> h5py.File:
+    """Open a file of many entries so that memory does not grow with those read or written.
+
+    HDF5 keeps the groups and headers that were used, in a cache that otherwise grows to 32 MiB of them: a process gains
+    10 KB an entry until some 30,000 are kept, and what lies between them is lost to others.
+    """
+    file = h5py.File(path, mode)
+    config = file.id.get_mdc_config()
+    config.set_initial_size = True
+    config.initial_size = _KEPT
+    config.incr_mode = 0  # H5C_incr__off; room for a single large piece, the names of a folder, is still made
+    file.id.set_mdc_config(config)
+    return file
 
 
 def open_hdf5(path: str | os.PathLike, what: str) -> h5py.File:
@@ -28,7 +45,7 @@ def open_hdf5(path: str | os.PathLike, what: str) -> h5py.File:
     if not Path(path).is_file():
         raise HndescError(f"{path}: no such {what}")
     try:
-        return h5py.File(path, "r")
+        return open_bounded(path, "r")
     except OSError as error:
         raise HndescError(f"{path}: not a complete HDF5 file ({error}); delete it and make it again") from None
 
@@ -47,6 +64,14 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in vars(self).items() if name != "_file"}
+
+    def __setstate__(self, state: Mapping) -> None:
+        """Open the file anew in another process."""
+        vars(self).update(state)
+        self._file = open_hdf5(self.path, self.what)
 
     @property
     def settings(self) -> dict:
@@ -68,7 +93,7 @@ def open_part(path: Path, **attributes: str) -> h5py.File:
     part = part_of(path)
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
-        file = h5py.File(part, "r+")
+        file = open_bounded(part, "r+")
         if {name: file.attrs.get(name) for name in attributes} == attributes:
             file.visititems(lambda *_: None)
             return file
@@ -76,7 +101,7 @@ def open_part(path: Path, **attributes: str) -> h5py.File:
     except BROKEN:
         pass  # none yet, or cut short by a kill in the middle of a write
     part.unlink(missing_ok=True)
-    file = h5py.File(part, "w")
+    file = open_bounded(part, "w")
     file.attrs.update(attributes)
     return file
 
@@ -98,7 +123,7 @@ def gather(
     Raises:
         HndescError: shards that differ in their attributes, have an entry in common, or are broken.
     """
-    with atomic_path(output) as temporary, h5py.File(temporary, "w") as target:
+    with atomic_path(output) as temporary, open_bounded(temporary, "w") as target:
         for number, path in enumerate(paths):
             with open_hdf5(path, what) as source:
                 if number == 0:

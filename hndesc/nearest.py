@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import torch
 
 from hndesc.errors import HndescError
 
@@ -52,6 +51,8 @@ def mutual_nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 @cache
 def _multiplies_bytes() -> bool:
     """Tell whether this processor has quick products of 8-bit numbers, and torch gives them exactly."""
+    import torch
+
     if not hasattr(torch, "_int_mm") or not any(torch.cpu.get_capabilities().get(name) for name in _INSTRUCTIONS):
         return False
     largest = torch.full((32, 64), 127, dtype=torch.int8)
@@ -141,6 +142,8 @@ def _nearest(a: _Rounded, b: _Rounded, reached: np.ndarray | None = None) -> _Ne
         b: M columns.
         reached: products that are known to occur in the rows; without them, the most promising entry's is taken.
     """
+    import torch
+
     width = -(-len(b.exact) // _LANES) * _LANES
     columns = torch.zeros(width, b.codes.shape[1], dtype=torch.int8)
     columns[: len(b.codes)] = torch.from_numpy(b.codes)

@@ -1,22 +1,15 @@
-"""What benchmarks share: reading features that must be there, several threads, a result as text and as JSON."""
+"""What benchmarks share: reading features that must be there, naming pairs, a result as text and as JSON."""
 
 import math
 import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
-
-from threadpoolctl import threadpool_limits
+from typing import Any
 
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader, Features
 from hndesc.files import write_json, write_text
 from hndesc.provenance import versions
-
-Item = TypeVar("Item")
-Value = TypeVar("Value")
 
 
 class DescribedImages(FeatureReader):
@@ -54,17 +47,13 @@ class DescribedImages(FeatureReader):
 
 
 @contextmanager
-def workers(threads: int) -> Iterator[Callable[[Callable[[Item], Value], Iterable[Item]], Iterator[Value]]]:
-    """Yield a `map` that keeps the order and runs on `threads` threads, whose linear algebra takes no more of them."""
-    with threadpool_limits(1), ThreadPoolExecutor(max(1, threads), initializer=_work_alone) as pool:
-        yield pool.map
-
-
-def _work_alone() -> None:
-    """Hold OpenMP, which torch uses and which counts for each thread on its own, to this thread."""
-    if "torch" in sys.modules:
-        sys.modules["torch"].get_num_threads()  # from here on torch leaves this thread's number as it is
-    threadpool_limits(1)
+def named_pair(first: str, second: str) -> Iterator[None]:
+    """Add the names of a pair to what goes unexpectedly wrong with it."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"with the pair {first}, {second}")
+        raise
 
 
 def write_result(output: str | os.PathLike, json_output: str | os.PathLike | None, text: str, record: Mapping) -> None:

@@ -2,13 +2,14 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from tqdm import tqdm
 
-from hndesc.benchmarks.common import DescribedImages, workers
+from hndesc.benchmarks.common import DescribedImages, named_pair
 from hndesc.benchmarks.inlier_counts import read_counts, write_counts
 from hndesc.benchmarks.shortlist import Shortlist, candidates, read_shortlist
 from hndesc.errors import HndescError
@@ -16,9 +17,10 @@ from hndesc.features import Features
 from hndesc.matching import estimate_homography, match_features
 from hndesc.parts import block_of
 from hndesc.photos import DISTRACTORS
+from hndesc.processes import workers
 
 PROTOCOL = "re-ranking by homography inliers among mutual nearest neighbours"
-# Candidates whose features stand in memory at a time, a thread.
+# Candidates of a query that are verified in one go.
 BATCH = 5
 logger = logging.getLogger(__name__)
 
@@ -59,7 +61,7 @@ def rerank_shortlist(
             OpenCV's as in the published evaluation. "magsac" is many times faster where few matches are right.
         ransac_threshold: reprojection error of an inlier, in pixels of the original photo.
         counted: what `count_shortlist` made of all parts with the same settings; if none, inliers are counted here.
-        threads: batches of pairs that are verified at a time.
+        threads: batches of pairs that are verified at a time, each by a process (`hndesc.processes`).
 
     Raises:
         HndescError: files of another dataset, broken files. Photos listed as failed in the files are no error: they
@@ -151,10 +153,15 @@ def _count_all(shortlist: Shortlist, reader: DescribedImages, top: int, ransac: 
     """Return the inliers of all candidates, queries x candidates; -1 where the ranking has ended."""
     heads = shortlist.ranks[:, :top]
     counts = np.full(heads.shape, -1, np.int32)
-    with workers(threads) as mapper:
-        for row, name in enumerate(tqdm(shortlist.queries, desc="queries re-ranked", disable=None)):
-            there = heads[row] >= 0
-            counts[row, there] = _inliers(f"query/{name}", _names(shortlist, heads[row]), reader, ransac, mapper)
+    batches = [
+        (f"query/{name}", names[start : start + BATCH])
+        for name, head in zip(shortlist.queries, heads, strict=True)
+        for names in [_names(shortlist, head)]
+        for start in range(0, len(names), BATCH)
+    ]
+    with workers(_Verifier(reader, ransac), threads) as verify:
+        verified = tqdm(verify(batches), total=len(batches), desc="batches verified", disable=None)
+        counts[heads >= 0] = [count for batch in verified for count in batch]
     return counts
 
 
@@ -177,18 +184,31 @@ def _rerank_all(shortlist: Shortlist, counts: np.ndarray) -> tuple[np.ndarray, i
     return ranks, pairs, empty
 
 
-def _inliers(query: str, names: list[str], reader: DescribedImages, ransac: Mapping, mapper: Callable) -> np.ndarray:
-    if query in reader.lost:
-        return np.zeros(len(names), np.int64)
-    features = reader.read(query)
-    # Once for all candidates: matching is in single precision.
-    features = replace(features, descriptors=np.ascontiguousarray(features.descriptors, np.float32))
+class _Verifier:
+    """Counts the inliers of a query with some candidates; can be sent to another process."""
 
-    def count(batch: list[str]) -> list[int]:
-        return [0 if name in reader.lost else count_inliers(features, reader.read(name), **ransac) for name in batch]
+    def __init__(self, reader: DescribedImages, ransac: Mapping) -> None:
+        self._reader = reader
+        self._ransac = ransac
+        self._query = lru_cache(1)(self._prepare)  # its batches follow each other
 
-    batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
-    return np.fromiter((value for values in mapper(count, batches) for value in values), np.int64, len(names))
+    def __reduce__(self) -> tuple:
+        return _Verifier, (self._reader, self._ransac)
+
+    def __call__(self, batch: tuple[str, list[str]]) -> list[int]:
+        query, names = batch
+        return [self._count(query, name) for name in names]
+
+    def _count(self, query: str, name: str) -> int:
+        if {query, name} & self._reader.lost.keys():
+            return 0
+        with named_pair(query, name):
+            return count_inliers(self._query(query), self._reader.read(name), **self._ransac)
+
+    def _prepare(self, name: str) -> Features:
+        # Once for all candidates: matching is in single precision.
+        features = self._reader.read(name)
+        return replace(features, descriptors=np.ascontiguousarray(features.descriptors, np.float32))
 
 
 def _check_shortlist(

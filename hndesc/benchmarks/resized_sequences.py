@@ -2,17 +2,18 @@
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from hndesc.benchmarks.common import workers
 from hndesc.benchmarks.sequence_layouts import TABLE, write_table
 from hndesc.benchmarks.sequences import Pair, Sequence, read_sequences
 from hndesc.errors import HndescError
 from hndesc.images import read_image, write_image
+from hndesc.processes import workers
 
 SIZE = (640, 480)
 MARK = "resized.txt"
@@ -46,9 +47,9 @@ def resize_sequences(
     _check_names(names)
     part = output.with_name(f"{output.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    with workers(threads) as mapper:
-        made = mapper(lambda name: _resize(root / name, part / _png(name), size), names)
-        factors = dict(zip(names, tqdm(made, total=len(names), desc="images resized", disable=None), strict=True))
+    with workers(partial(_resize, root, part, size), threads) as resize:
+        made = tqdm(resize(names), total=len(names), desc="images resized", disable=None)
+        factors = dict(zip(names, made, strict=True))
     write_table(part, [_resized(sequence, factors) for sequence in sequences])
     (part / MARK).write_text(f"{TABLE} and its images, {size[0]} x {size[1]} pixels each\n", encoding="utf-8")
     shutil.rmtree(output, ignore_errors=True)
@@ -72,12 +73,12 @@ def _png(name: str) -> str:
     return PurePosixPath(name).with_suffix(".png").as_posix()
 
 
-def _resize(source: Path, target: Path, size: tuple[int, int]) -> np.ndarray:
+def _resize(root: Path, output: Path, size: tuple[int, int], name: str) -> np.ndarray:
     """Write a resized copy; returns the factors (sx, sy)."""
-    image = read_image(source)
+    image = read_image(root / name)
     factors = np.array(size) / image.shape[1::-1]
     way = cv2.INTER_AREA if (factors < 1).all() else cv2.INTER_LINEAR
-    write_image(target, cv2.resize(image, size, interpolation=way))
+    write_image(output / _png(name), cv2.resize(image, size, interpolation=way))
     return factors
 
 

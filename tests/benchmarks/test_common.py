@@ -2,10 +2,8 @@ import json
 
 import numpy as np
 import pytest
-import torch
-from threadpoolctl import threadpool_info
 
-from hndesc.benchmarks.common import DescribedImages, workers, write_result
+from hndesc.benchmarks.common import DescribedImages, named_pair, write_result
 from hndesc.errors import HndescError
 from hndesc.features import Features, FeatureWriter
 
@@ -41,23 +39,10 @@ def test_features_of_another_dataset_are_named(feature_file):
         DescribedImages(feature_file, ["a/1.png", "c/1.png", "c/2.png"])
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_workers_keep_the_order_and_hold_linear_algebra_to_one_thread(threads):
-    np.ones((4, 4)) @ np.ones((4, 4))
-    with workers(threads) as mapper:
-        assert list(mapper(lambda value: value * value, range(20))) == [value * value for value in range(20)]
-        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
-
-
-def test_workers_hold_torch_to_one_thread_each():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        with workers(2) as mapper:
-            assert set(mapper(lambda _: torch.get_num_threads(), range(8))) == {1}
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
+def test_what_goes_wrong_with_a_pair_names_it():
+    with pytest.raises(ZeroDivisionError) as error, named_pair("a/1.png", "a/2.png"):
+        raise ZeroDivisionError
+    assert error.value.__notes__ == ["with the pair a/1.png, a/2.png"]
 
 
 def test_result_says_what_it_ran_on_and_has_no_nan(tmp_path):

@@ -2,14 +2,14 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from hndesc.benchmarks import sequences as sets
-from hndesc.benchmarks.common import DescribedImages, workers, write_result
+from hndesc.benchmarks.common import DescribedImages, named_pair, write_result
 from hndesc.benchmarks.hpatches.figures import describe_sequences, failures, summarize
 from hndesc.benchmarks.hpatches.pairs import PairScore, failed_pair, keep_strongest, score_pair
 from hndesc.benchmarks.hpatches.protocols import Protocol, find_protocol
@@ -19,6 +19,7 @@ from hndesc.features import Features
 from hndesc.files import write_text
 from hndesc.images import image_size
 from hndesc.matching import ESTIMATORS
+from hndesc.processes import workers
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def score_hpatches(
         iterations: see `hndesc.matching.estimate_homography`, as for `confidence`; None for the protocol's.
         large_scenes: score `hndesc.benchmarks.sequences.LARGE_SCENES` too.
         layout: see `hndesc.benchmarks.sequences.read_sequences`.
-        threads: sequences scored at a time.
+        threads: sequences scored at a time, each by a process (`hndesc.processes`).
         name: of the benchmark; the folder's if None.
 
     Returns:
@@ -76,12 +77,16 @@ def score_hpatches(
     }
     sequences, left_out = _sequences(root, layout, large_scenes)
     names = [image for sequence in sequences for image in sequence.images]
-    with DescribedImages(features, names) as reader, workers(threads) as mapper:
-        judge = _Judge(Path(root), reader, rules, estimators, ransac)
-        scored = mapper(lambda sequence: list(judge.score(sequence)), sequences)
-        scores = list(tqdm(scored, total=len(sequences), desc="sequences scored", disable=None))
+    with (
+        DescribedImages(features, names) as reader,
+        workers(_Judge(Path(root), reader, rules, estimators, ransac).score, threads) as score,
+    ):
+        scores = list(tqdm(score(sequences), total=len(sequences), desc="sequences scored", disable=None))
         feature_settings = reader.settings
     pairs = [pair for sequence in scores for pair in sequence]
+    for pair in pairs:
+        if pair.failure:
+            logger.warning("pair %s, %s counts as a failure: %s", pair.first, pair.second, pair.failure)
     record = {
         "benchmark": name or Path(root).resolve().name,
         "kind": "hpatches",
@@ -139,23 +144,24 @@ class _Judge:
         self._estimators = estimators
         self._ransac = ransac
 
-    def score(self, sequence: sets.Sequence) -> Iterator[PairScore]:
+    def score(self, sequence: sets.Sequence) -> list[PairScore]:
+        known = {name: self._read(name) for name in sequence.images if name not in self._reader.lost}
+        return [self._score(sequence, pair, known) for pair in sequence.pairs]
+
+    def _score(self, sequence: sets.Sequence, pair: sets.Pair, known: Mapping[str, Features]) -> PairScore:
         lost = self._reader.lost
-        known = {name: self._read(name) for name in sequence.images if name not in lost}
-        for pair in sequence.pairs:
-            if cause := next((name for name in (pair.first, pair.second) if name in lost), None):
-                why = f"{cause}: {lost[cause]}"
-                logger.warning("pair %s, %s counts as a failure: %s", pair.first, pair.second, why)
-                yield failed_pair(sequence.name, sequence.kind, pair, self._estimators, self._protocol, why)
-                continue
-            one, other = known[pair.first], known[pair.second]
-            if one.descriptors.shape[1] != other.descriptors.shape[1]:
-                raise HndescError(
-                    f"{self._reader.path}: '{pair.first}' has descriptors of {one.descriptors.shape[1]} dimensions, "
-                    f"'{pair.second}' of {other.descriptors.shape[1]}; make the file again"
-                )
+        if cause := next((name for name in (pair.first, pair.second) if name in lost), None):
+            why = f"{cause}: {lost[cause]}"
+            return failed_pair(sequence.name, sequence.kind, pair, self._estimators, self._protocol, why)
+        one, other = known[pair.first], known[pair.second]
+        if one.descriptors.shape[1] != other.descriptors.shape[1]:
+            raise HndescError(
+                f"{self._reader.path}: '{pair.first}' has descriptors of {one.descriptors.shape[1]} dimensions, "
+                f"'{pair.second}' of {other.descriptors.shape[1]}; make the file again"
+            )
+        with named_pair(pair.first, pair.second):
             values = score_pair(one, other, pair.homography, self._protocol, self._estimators, **self._ransac)
-            yield PairScore(sequence.name, sequence.kind, pair.first, pair.second, **values)
+        return PairScore(sequence.name, sequence.kind, pair.first, pair.second, **values)
 
     def _read(self, name: str) -> Features:
         """Read the features of an image that must be that of the sequence."""

@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 from tqdm import tqdm
 
-from hndesc.benchmarks.common import DescribedImages, workers
+from hndesc.benchmarks.common import DescribedImages, named_pair
 from hndesc.benchmarks.localization.datasets import read_scene
 from hndesc.errors import HndescError
 from hndesc.features import Features
@@ -24,10 +24,11 @@ from hndesc.files import check_space
 from hndesc.hdf5 import BROKEN, Reader, gather, open_part, part_of
 from hndesc.matching import match_features
 from hndesc.parts import block_of
+from hndesc.processes import workers
 
 logger = logging.getLogger(__name__)
 
-# Descriptors of this many images are kept in memory: 1 GB at 4096 of 128 dimensions.
+# Descriptors of this many images are kept in memory, by all processes: 1 GB at 4096 of 128 dimensions.
 _CACHED_IMAGES = 512
 # Pairs that are matched between two writes: what is lost when a run is killed.
 _BATCH = 64
@@ -53,7 +54,7 @@ def match_pairs(
         output: match file.
         pairs: another list of pairs than the dataset's own.
         part: "i-of-n" for one stretch of n of the list, None for all of it; `gather_matches` puts them together.
-        threads: pairs matched at a time.
+        threads: pairs matched at a time, each by a process (`hndesc.processes`).
     """
     scene = read_scene(root, pairs)
     with DescribedImages(features, ()) as reader:
@@ -82,21 +83,34 @@ def _match(pairs: Sequence[tuple[str, str]], reader: DescribedImages, writer: "M
     waiting = [pair for pair in pairs if pair not in writer]
     if len(waiting) < len(pairs):
         logger.info("%d of %d pairs were matched before; going on with the rest", len(pairs) - len(waiting), len(pairs))
-    read = lru_cache(_CACHED_IMAGES)(reader.read)
     progress = tqdm(total=len(pairs), initial=len(pairs) - len(waiting), desc="matching", unit="pair", disable=None)
-    with workers(threads) as pool_map, progress:
+    with workers(_Matcher(reader, max(2, _CACHED_IMAGES // threads)), threads) as match, progress:
         for start in range(0, len(waiting), _BATCH):
             batch = waiting[start : start + _BATCH]
-            loaded = [(read(first), read(second)) for first, second in batch]
-            for pair, (matches, scores) in zip(batch, pool_map(_match_loaded, loaded), strict=True):
+            for pair, (matches, scores) in zip(batch, match(batch), strict=True):
                 writer.write(pair, matches, scores)
             writer.flush()
             progress.update(len(batch))
 
 
-def _match_loaded(pair: tuple[Features, Features]) -> tuple[np.ndarray, np.ndarray]:
+class _Matcher:
+    """Matches pairs of images, some of which it keeps in memory; can be sent to another process."""
+
+    def __init__(self, reader: DescribedImages, images: int) -> None:
+        self._reader = reader
+        self._images = images
+        self._read = lru_cache(images)(reader.read)
+
+    def __reduce__(self) -> tuple:
+        return _Matcher, (self._reader, self._images)
+
+    def __call__(self, pair: tuple[str, str]) -> tuple[np.ndarray, np.ndarray]:
+        with named_pair(*pair):
+            return _match_loaded(*map(self._read, pair))
+
+
+def _match_loaded(first: Features, second: Features) -> tuple[np.ndarray, np.ndarray]:
     """Return `matches0` and `matching_scores0` of a pair."""
-    first, second = pair
     rows = match_features(first, second)
     matches = np.full(len(first), -1, np.int16 if len(second) < 2**15 else np.int32)
     scores = np.zeros(len(first), np.float16)

@@ -101,11 +101,11 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, batches: int) -> list[int]:
     count = [0]
     original = module._match_loaded
 
-    def counted(pair):
+    def counted(*pair):
         count[0] += 1
         if count[0] > 10 * batches:
             raise KeyboardInterrupt
-        return original(pair)
+        return original(*pair)
 
     monkeypatch.setattr(module, "_BATCH", 10)
     monkeypatch.setattr(module, "_match_loaded", counted)
@@ -144,11 +144,11 @@ import os, signal, sys
 from pathlib import Path
 from hndesc.benchmarks.localization import matches
 original, count = matches._match_loaded, [0]
-def killed(pair):
+def killed(*pair):
     count[0] += 1
     if count[0] > 35:
         os.kill(os.getpid(), signal.SIGKILL)
-    return original(pair)
+    return original(*pair)
 matches._match_loaded, matches._BATCH = killed, 10
 matches.match_pairs(*map(Path, sys.argv[1:]))
 """

@@ -11,6 +11,10 @@ from pathlib import Path
 from hndesc.files import write_text
 from hndesc.report.comparison import Table, gather
 
+TextColumn = tuple[str, list[str]]  # heading and cells
+
+_WIDEST = 130  # letters of a line of text
+
 
 def write_tables(
     results: Sequence[Path],
@@ -69,8 +73,8 @@ def _text(tables: Sequence[Table], note: str) -> str:
 
 
 def _text_rows(table: Table) -> list[str]:
-    """Return figures down, descriptors across: fits a terminal; a star marks the best."""
-    columns = [("", [f"{figure.group} {figure.name}" for figure in table.figures])]
+    """Return figures down, descriptors across, below each other where a line has no room; a star marks the best."""
+    columns: list[TextColumn] = [("", [f"{figure.group} {figure.name}" for figure in table.figures])]
     for name, values in table.rows.items():
         cells = []
         for column, (figure, value) in enumerate(zip(table.figures, values, strict=True)):
@@ -80,12 +84,32 @@ def _text_rows(table: Table) -> list[str]:
         name, values = table.difference
         shown = zip(values, table.figures, strict=True)
         columns.append((name, [_show(value, figure.digits, sign=True) for value, figure in shown]))
-    lines = []
-    widths = [max(len(cell) for cell in (name, *cells)) for name, cells in columns]
-    for row in zip(*([name, *cells] for name, cells in columns), strict=True):
-        first, *rest = row
-        lines.append("  ".join([first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(rest, widths[1:], strict=True))]))
-    return [line.rstrip() for line in lines]
+    lines: list[str] = []
+    for part in _side_by_side(columns[1:], _WIDEST - _width(columns[0])):
+        shown = [columns[0], *part]
+        for first, *rest in zip(*([name, *cells] for name, cells in shown), strict=True):
+            cells = (cell.rjust(_width(column)) for cell, column in zip(rest, part, strict=True))
+            lines.append("  ".join([first.ljust(_width(columns[0])), *cells]).rstrip())
+        lines.append("")
+    return lines[:-1]
+
+
+def _width(column: TextColumn) -> int:
+    return max(map(len, (column[0], *column[1])))
+
+
+def _side_by_side(columns: Sequence[TextColumn], room: int) -> list[list[TextColumn]]:
+    """Split columns into as many that stand side by side as there is room for, at least one."""
+    parts: list[list[TextColumn]] = [[]]
+    left = room
+    for column in columns:
+        needed = 2 + _width(column)
+        if parts[-1] and needed > left:
+            parts.append([])
+            left = room
+        parts[-1].append(column)
+        left -= needed
+    return parts
 
 
 _STYLE = """

@@ -129,6 +129,18 @@ def test_summary_has_a_line_for_each_figure(all_results, outputs) -> None:
     assert max(map(len, lines)) < 100
 
 
+def test_summary_of_many_descriptors_goes_on_below(write_result, outputs) -> None:
+    names = [f"descriptor-{number}" for number in range(14)]
+    write_tables([write_result("hpatches", name, 0.5) for name in names], ["h"] * 14, names, **outputs)
+    lines = outputs["summary"].read_text().splitlines()
+    assert 100 < max(map(len, lines)) <= 130
+    heads = [line.split() for line in lines if line.lstrip().startswith("descriptor")]
+    assert len(heads) > 1 and [name for head in heads for name in head] == names
+    rows = [line.split()[3:] for line in lines if line.startswith("MMA@3 px avg")]
+    assert [len(row) for row in rows] == [len(head) for head in heads]
+    assert {value for row in rows for value in row} == {"0.090"}
+
+
 def test_no_difference_without_both_and_no_bold_for_one(write_result, outputs) -> None:
     write_tables([write_result("hpatches")], ["h"], ["trained"], **outputs)
     page = Page(outputs["html"].read_text())

@@ -90,15 +90,16 @@ def _by_whole_numbers(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
     if a.shape[1] == 1 or not all(1e-9 < _extent(side) < 1e9 for side in (a, b)):
         return None
     first, second = _Rounded.of(a), _Rounded.of(b)
-    forth = _nearest(first, second)
+    forth = _forth(first, second)
     if forth is None:
         return None
-    # The search back is spared the columns of which a greater product than with this row is known.
+    # The way back is spared the columns of which a greater product than with this row is known.
     rows = np.flatnonzero(forth.product >= forth.known[forth.index])
-    back = _nearest(second.take(forth.index[rows]), first, forth.product[rows])
+    columns = forth.index[rows]
+    back = _back(first, second.take(columns), forth.product[rows], forth.rows, forth.tops[:, columns])
     if back is None:
         return None
-    rows = rows[back.index == rows]
+    rows = rows[back == rows]
     return np.stack([rows, forth.index[rows]], axis=1)
 
 
@@ -127,21 +128,25 @@ class _Rounded:
 
 @dataclass(frozen=True)
 class _Nearest:
-    """For each row its nearest column and their product; for each column the greatest product that was computed."""
+    """For each row its nearest column and their product; what was learned of the columns on the way.
+
+    Attributes:
+        index: N.
+        product: N.
+        known: for each column, the greatest product that was computed.
+        rows: of a block.
+        tops: blocks x M, for each block and column the greatest whole-number product.
+    """
 
     index: np.ndarray
     product: np.ndarray
     known: np.ndarray
+    rows: int
+    tops: np.ndarray
 
 
-def _nearest(a: _Rounded, b: _Rounded, reached: np.ndarray | None = None) -> _Nearest | None:
-    """Find the nearest b of each a; None where too many candidates remain.
-
-    Args:
-        a: N rows.
-        b: M columns.
-        reached: products that are known to occur in the rows; without them, the most promising entry's is taken.
-    """
+def _forth(a: _Rounded, b: _Rounded) -> _Nearest | None:
+    """Find the nearest b of each a; None where too many candidates remain."""
     import torch
 
     width = -(-len(b.exact) // _LANES) * _LANES
@@ -150,14 +155,15 @@ def _nearest(a: _Rounded, b: _Rounded, reached: np.ndarray | None = None) -> _Ne
     rows = _rows(width)
     buffer = torch.empty(min(rows, len(a.exact)), width, dtype=torch.int32)
     slack, step = _slack(a, b), a.step * b.step
-    found = []
+    found, tops = [], []
     for start in range(0, len(a.exact), rows):
         part = slice(start, min(start + rows, len(a.exact)))
         block = buffer[: part.stop - start]
         torch._int_mm(torch.from_numpy(a.codes[part]), columns.T, out=block)
         entries = block.numpy()
+        tops.append(entries.max(axis=0))
         highest = entries.reshape(len(entries), -1, _LANES).max(axis=1)
-        low = _promising(a.exact[part], b.exact, entries, highest) if reached is None else reached[part]
+        low = _promising(a.exact[part], b.exact, entries, highest)
         candidates = _candidates(entries, highest, np.floor((low - slack[part]) / step).astype(np.int32))
         if candidates is None:
             return None
@@ -167,10 +173,44 @@ def _nearest(a: _Rounded, b: _Rounded, reached: np.ndarray | None = None) -> _Ne
     products = _products(a.exact, i, b.exact, j)
     known = np.full(len(b.exact), -np.inf, np.float32)
     np.maximum.at(known, j, products)
-    starts = np.flatnonzero(np.diff(i, prepend=-1))
-    greatest = np.maximum.reduceat(products, starts)
-    index = np.minimum.reduceat(np.where(products == greatest[i], j, len(b.exact)), starts)
-    return _Nearest(index, greatest, known)
+    return _Nearest(*_greatest(i, j, products, len(a.exact)), known, rows, np.stack(tops))
+
+
+def _back(a: _Rounded, b: _Rounded, reached: np.ndarray, rows: int, tops: np.ndarray) -> np.ndarray | None:
+    """Find the nearest a of each b, in the blocks of rows that can hold it; None where too many candidates remain.
+
+    Args:
+        a: N rows.
+        b: M columns.
+        reached: a product that occurs in each column.
+        rows: of a block.
+        tops: of the columns, see `_Nearest`.
+    """
+    import torch
+
+    least = np.floor((reached - _slack(b, a)) / (a.step * b.step)).astype(np.int32)
+    found = []
+    for start, top in zip(range(0, len(a.exact), rows), tops, strict=True):
+        columns = np.flatnonzero(top >= least)
+        if len(columns) == 0:
+            continue
+        codes = torch.from_numpy(a.codes[start : start + rows]), torch.from_numpy(b.codes[columns])
+        i, j = np.nonzero(torch._int_mm(codes[0], codes[1].T).numpy() >= least[columns])
+        if len(i) > _CROWD:
+            return None
+        found.append((i + start, columns[j]))
+    i, j = (np.concatenate(side) for side in zip(*found, strict=True))
+    return _greatest(j, i, _products(a.exact, i, b.exact, j), len(b.exact))[0]
+
+
+def _greatest(i: np.ndarray, j: np.ndarray, products: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each i below `count` the j of its greatest product, the first of several, and that product."""
+    greatest = np.full(count, -np.inf, np.float32)
+    np.maximum.at(greatest, i, products)
+    reach = products == greatest[i]
+    index = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(index, i[reach], j[reach])
+    return index, greatest
 
 
 def _promising(a: np.ndarray, b: np.ndarray, entries: np.ndarray, highest: np.ndarray) -> np.ndarray:

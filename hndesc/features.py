@@ -19,7 +19,7 @@ import numpy as np
 
 from hndesc.errors import HndescError
 from hndesc.files import atomic_path, check_space
-from hndesc.hdf5 import BROKEN, Reader, gather, open_part, part_of
+from hndesc.hdf5 import BROKEN, Reader, gather, open_bounded, open_part, part_of
 from hndesc.provenance import file_hash
 
 _FAILED = "failed"
@@ -112,14 +112,16 @@ class FeatureReader(Reader):
 
 
 def _read_group(group: h5py.Group) -> Features:
+    stored = set(group)  # asked once: each look-up is a walk through the file
     keypoints = group["keypoints"][()].astype(np.float32)
     count = len(keypoints)
     if keypoints.shape != (count, 2):
         raise ValueError(f"keypoints of shape {keypoints.shape} instead of N x 2")
-    size = group["image_size"][()] if "image_size" in group else (0, 0)
-    scores = group["scores"][()].reshape(-1) if "scores" in group else np.ones(count, np.float32)
-    descriptors = group["descriptors"][()].T if "descriptors" in group else None
-    rest = {name: item[()] for name, item in group.items() if name not in _OWN and isinstance(item, h5py.Dataset)}
+    size = group["image_size"][()] if "image_size" in stored else (0, 0)
+    scores = group["scores"][()].reshape(-1) if "scores" in stored else np.ones(count, np.float32)
+    descriptors = group["descriptors"][()].T if "descriptors" in stored else None
+    others = {name: group[name] for name in sorted(stored.difference(_OWN))}
+    rest = {name: item[()] for name, item in others.items() if isinstance(item, h5py.Dataset)}
     extra = {name: values for name, values in rest.items() if np.shape(values)[:1] == (count,)}
     return Features(keypoints, (int(size[0]), int(size[1])), scores, descriptors, extra)
 
@@ -243,7 +245,7 @@ def import_features(source: str | os.PathLike, output: str | os.PathLike) -> Non
             if reader.read(name).descriptors is None:
                 raise HndescError(f"{source}: entry '{name}' has no dataset 'descriptors' (D x N)")
         settings = reader.settings | {"imported": {"file": Path(source).name, "sha256": file_hash(source)}}
-        with atomic_path(output) as temporary, h5py.File(temporary, "w") as target:
+        with atomic_path(output) as temporary, open_bounded(temporary, "w") as target:
             target.attrs["settings"] = json.dumps(settings, sort_keys=True)
             place = os.path.relpath(source, Path(output).parent)
             for key in reader._file:

@@ -4,6 +4,7 @@
 drawn in the same order, but tested, solved and counted in blocks by numpy. The final fit to the inliers is OpenCV's.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from math import log
 from threading import Lock
@@ -151,29 +152,28 @@ def _groups(numbers: np.ndarray, size: int) -> tuple[np.ndarray, int]:
     for lag in (1, 2, 3):
         same = numbers[lag:] == numbers[:-lag]
         for shift in range(4 - lag):
-            doubled[same[shift : shift + last]] = True
+            doubled |= same[shift : shift + last]
     hits = np.flatnonzero(doubled)
     by_phase = [[*hits[hits % 4 == phase].tolist(), last] for phase in range(4)]
-    at = [0, 0, 0, 0]
-    pieces, position, left = [], 0, size
+    drawn, passed, position = memoryview(numbers), [], 0
     while True:
-        phase = position % 4
-        while by_phase[phase][at[phase]] < position:
-            at[phase] += 1
-        whole = min(left, (by_phase[phase][at[phase]] - position) // 4)
-        pieces.append(np.arange(position, position + 4 * whole).reshape(-1, 4))
-        position, left = position + 4 * whole, left - whole
-        if left == 0 or position + 64 > last:
-            return np.concatenate(pieces), position
-        group: list[int] = []
+        # Up to the next group that begins at such a place, every four numbers are one.
+        phase = by_phase[position % 4]
+        position = phase[bisect_left(phase, position)]
+        if position + 64 > last or position - len(passed) >= 4 * size:
+            break
         taken: list[int] = []
-        while len(group) < 4:
-            if (number := int(numbers[position])) not in taken:
-                group.append(position)
+        while len(taken) < 4:
+            if (number := drawn[position]) in taken:
+                passed.append(position)
+            else:
                 taken.append(number)
             position += 1
-        pieces.append(np.array([group]))
-        left -= 1
+    kept = np.ones(position, bool)
+    kept[passed] = False
+    places = np.flatnonzero(kept)
+    places = places[: 4 * min(size, len(places) // 4)].reshape(-1, 4)
+    return places, int(places[-1, -1]) + 1
 
 
 def _consistent(one: np.ndarray, other: np.ndarray, tries: np.ndarray) -> np.ndarray:

@@ -20,14 +20,12 @@ from hndesc.errors import HndescError, ImageError
 from hndesc.features import FeatureReader, Features, FeatureWriter
 from hndesc.images import resize_longest, scale_points
 from hndesc.keypoints import Detector, load_detector
-from hndesc.memory import give_back
 from hndesc.photos import Photo
 
 logger = logging.getLogger(__name__)
 
 PRECISIONS = ("float32", "float16")
 _READ_AHEAD = 2
-_GIVE_BACK = 50  # photos between two returns of freed memory
 
 
 def detect_keypoints(
@@ -188,9 +186,7 @@ def _process(
         writer.keep_only(photo.name for photo in photos)
         waiting = [photo for photo in photos if photo.name not in writer]
         progress = tqdm(waiting, desc=Path(output).name, unit="photo", disable=None)
-        for number, (photo, reading) in enumerate(_read_ahead(progress), start=1):
-            if number % _GIVE_BACK == 0:
-                give_back()
+        for photo, reading in _read_ahead(progress):
             try:
                 if photo.name in known:
                     raise ImageError(known[photo.name])

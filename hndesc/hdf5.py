@@ -20,8 +20,8 @@ _KEPT = 2**20
 def open_bounded(path: str | os.PathLike, mode: str) -> h5py.File:
     """Open a file of many entries so that memory does not grow with those read or written.
 
-    HDF5 keeps the groups and headers that were used, in a cache that otherwise grows to 32 MiB of them: a process gains
-    10 KB an entry until some 30,000 are kept, and what lies between them is lost to others.
+    HDF5 keeps the groups and headers that were used, and by itself up to 32 MiB of them: 10 KB of memory an entry, for
+    tens of thousands of entries. Large blocks that are freed between those small ones do not go back to the system.
     """
     file = h5py.File(path, mode)
     config = file.id.get_mdc_config()

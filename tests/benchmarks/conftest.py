@@ -1,10 +1,17 @@
-"""A small dataset in the layout of Tokyo 24/7."""
+"""A small dataset in the layout of Tokyo 24/7; work that is done by helpers."""
 
 import numpy as np
 import pytest
 
+from hndesc import processes
 from hndesc.benchmarks.tokyo247_views import LISTS, POSITIONS, TOP
 from hndesc.images import write_image
+
+
+@pytest.fixture
+def helpers_only(monkeypatch):
+    """Leave the work to the processes that would only help: on small sets they would come too late."""
+    monkeypatch.setattr(processes, "_next", lambda tasks: None)
 
 
 class Tokyo:

@@ -82,6 +82,17 @@ def test_made_again_in_place_but_nothing_else_is_overwritten(sequences: Path, tm
     assert (sequences / "v_dots" / "1.ppm").is_file()
 
 
+def test_threads_do_not_change_the_images(sequences: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    resize_sequences(sequences, tmp_path / "one", size=(64, 48))
+    request.getfixturevalue("helpers_only")
+    resize_sequences(sequences, tmp_path / "two", size=(64, 48), threads=2)
+    one, two = (
+        {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        for root in (tmp_path / "one", tmp_path / "two")
+    )
+    assert one == two and len(one) > 6
+
+
 def test_broken_image_is_named_and_nothing_is_left(sequences: Path, tmp_path: Path) -> None:
     (sequences / "v_dots" / "4.ppm").write_bytes(b"P6\n10 10\n255\n")
     with pytest.raises(ImageError, match=r"v_dots/4\.ppm"):

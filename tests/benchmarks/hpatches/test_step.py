@@ -10,10 +10,12 @@ import h5py
 import numpy as np
 import pytest
 
+from hndesc.benchmarks.hpatches import step
 from hndesc.benchmarks.hpatches.step import score_hpatches
 from hndesc.benchmarks.sequences import LARGE_SCENES
 from hndesc.errors import HndescError
 from hndesc.geometry import warp_points
+from hndesc.matching import ESTIMATORS
 
 from .conftest import CODES, POINTS, SIZE, Sequences, make_features
 
@@ -114,14 +116,30 @@ def test_large_scenes_are_left_out_unless_asked_for(sequences):
     assert "v_talent" in record["per_sequence"] and record["left_out"] == []
 
 
-def test_threads_do_not_change_the_result(sequences):
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_do_not_change_the_result(sequences, request, threads):
     rng = np.random.default_rng(1)
     for name, exact in sequences.features.items():
         noisy = exact.keypoints + rng.normal(scale=2, size=exact.keypoints.shape)
         sequences.features[name] = make_features(noisy, exact.descriptors)
-    one, three = sequences.score(), sequences.score(threads=3)
-    assert one == three
+    one = sequences.score(estimator=ESTIMATORS)
+    request.getfixturevalue("helpers_only")
+    assert sequences.score(estimator=ESTIMATORS, threads=threads) == one
     assert 0 < rows(one[0])["MMA@1"][0] < 1
+
+
+def test_what_goes_wrong_unexpectedly_names_the_pair(sequences, monkeypatch):
+    monkeypatch.setattr(step, "score_pair", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError) as error:
+        sequences.score()
+    assert re.fullmatch(r"with the pair \w+/1\.\w+, \w+/2\.\w+", error.value.__notes__[0])
+
+
+def test_broken_features_are_named_from_wherever_they_are_read(sequences, helpers_only):
+    name = next(iter(sequences.features))
+    sequences.features[name] = make_features(POINTS + 10_000, CODES)
+    with pytest.raises(HndescError, match=f"features of '{name}' lie outside its"):
+        sequences.score(threads=2)
 
 
 def test_settings_reach_the_estimator(sequences):

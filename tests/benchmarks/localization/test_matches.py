@@ -35,6 +35,14 @@ def test_matches_are_the_points_that_both_images_show(exact: Synthetic, tmp_path
         assert reader.settings == {"matcher": "mutual_nearest", "features": {"detector": "exact"}}
 
 
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_do_not_change_the_file(exact: Synthetic, tmp_path: Path, request, threads: int) -> None:
+    match_pairs(exact.root, exact.features, tmp_path / "one.h5")
+    request.getfixturevalue("helpers_only")
+    match_pairs(exact.root, exact.features, tmp_path / "many.h5", threads=threads)
+    assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "many.h5").read_bytes()
+
+
 def test_the_file_has_the_layout_of_hloc(make, tmp_path: Path) -> None:
     scene = make(keypoints=150)
     match_pairs(scene.root, scene.features, tmp_path / "matches.h5")

@@ -16,10 +16,10 @@ from hndesc.models.checkpoint import save_checkpoint
 from hndesc.onnx_export import export_onnx
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    save_checkpoint(path, build_model("lite", "random", seed=5), {"seed": 5})
+@pytest.fixture(scope="module", params=["lite", "lite_pyramid"])
+def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / f"{request.param}.safetensors"
+    save_checkpoint(path, build_model(request.param, "random", seed=5), {"seed": 5})
     return path
 
 
@@ -52,7 +52,7 @@ def test_equals_pytorch(
     expected = NetworkDescriptor(checkpoint, device="cpu").describe(image, features)
     inputs = {"image": image.transpose(2, 0, 1)[None] / np.float32(255), "keypoints": keypoints[None]}
     (descriptors,) = session.run(None, inputs)
-    assert descriptors.shape == (1, count, 64) and descriptors.dtype == np.float32
+    assert descriptors.shape == (1, *expected.shape) and descriptors.dtype == np.float32
     assert np.abs(descriptors[0] - expected).max() < 1e-4
     assert np.linalg.norm(descriptors[0], axis=1) == pytest.approx(1.0, abs=1e-4)
 
@@ -65,7 +65,7 @@ def test_signature_and_card(exported: Path, session: onnxruntime.InferenceSessio
     model = onnx.load(exported)
     onnx.checker.check_model(model)
     card = json.loads({one.key: one.value for one in model.metadata_props}["hndesc"])
-    assert card["architecture"] == "lite" and card["seed"] == 5
+    assert card["architecture"] == exported.stem and card["seed"] == 5
     assert not list(exported.parent.glob("*.data"))  # one file has it all
 
 

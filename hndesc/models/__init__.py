@@ -15,6 +15,7 @@ MODELS = Registry(
     {
         "caps": "hndesc.models.caps:Caps",
         "lite": "hndesc.models.lite:Lite",
+        "lite_pyramid": "hndesc.models.lite_pyramid:LitePyramid",
         "r2d2": "hndesc.models.r2d2:R2d2",
     },
 )

@@ -38,6 +38,10 @@ class Backbone(nn.Module, ABC):
         """Take the weights of another program's file; LookupError or RuntimeError where they do not fit."""
         raise LookupError(f"no published weights are known for '{self.name}'")
 
+    def adapt(self, architecture: str, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
+        """Return a checkpoint's weights of another architecture as weights of this one; None where they do not fit."""
+        return None
+
     def fetch_imagenet(self) -> Mapping[str, Tensor] | None:
         """Return ImageNet weights for `load_published`, or None for a backbone that has none."""
         return None

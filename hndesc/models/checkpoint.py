@@ -61,16 +61,15 @@ def load_checkpoint(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
 
 
 def load_into(model: Backbone, path: str | Path) -> dict[str, Any]:
-    """Load a checkpoint's weights into a model of the same architecture; return the card."""
+    """Load a checkpoint's weights into a model of the same architecture, or one that they fit; return the card."""
     path = Path(path)
     card = read_card(path)
-    if card.get("architecture") != model.name:
-        raise HndescError(
-            f"{path}: a checkpoint of '{card.get('architecture')}', not '{model.name}'; make the two agree"
-        )
-    tensors = load_file(path)
-    _check(path, tensors, model)
-    model.load_state_dict(tensors)
+    architecture, tensors = card.get("architecture"), load_file(path)
+    adapted = tensors if architecture == model.name else model.adapt(architecture, tensors)
+    if adapted is None:
+        raise HndescError(f"{path}: a checkpoint of '{architecture}', not '{model.name}'; make the two agree")
+    _check(path, adapted, model)
+    model.load_state_dict(adapted)
     return card
 
 

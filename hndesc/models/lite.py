@@ -45,14 +45,14 @@ class Lite(Backbone):
     def forward(self, images: Tensor) -> Tensor:
         """Return the dense descriptors of a batch of normalised photos."""
         rows, columns = (_ceil(size, self.stride) for size in images.shape[-2:])
-        x = self.stem(local_contrast(_pad_to_multiple(images.mean(1, keepdim=True), self.period)))
+        x = self.stem(local_contrast(pad_to_multiple(images.mean(1, keepdim=True), self.period)))
         pyramid = []
         for level in self.levels:
             x = level(x)
             pyramid.append(x)
         fused = self.laterals[-1](pyramid[-1])
         for lateral, features in zip(reversed(self.laterals[:-1]), reversed(pyramid[:-1]), strict=True):
-            fused = lateral(features) + _enlarge(fused, 2)
+            fused = lateral(features) + enlarge(fused, 2)
         return self.head(fused)[..., :rows, :columns]
 
 
@@ -69,15 +69,16 @@ def local_contrast(luminance: Tensor, cell: int = 8, window: int = 7, floor: flo
     moments = functional.avg_pool2d(moments, window, 1, window // 2, count_include_pad=False)
     mean, square = moments.split(1, 1)
     gain = ((square - mean.square()).clamp_min(0) + floor).rsqrt()
-    mean, gain = _enlarge(torch.cat([mean, gain], 1), cell).split(1, 1)
+    mean, gain = enlarge(torch.cat([mean, gain], 1), cell).split(1, 1)
     return (luminance - mean) * gain
 
 
-def _enlarge(x: Tensor, factor: int) -> Tensor:
+def enlarge(x: Tensor, factor: int) -> Tensor:
+    """Enlarge a map so that its cells' centres keep their places."""
     return functional.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
-def _pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
+def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
     """Repeat the last row and column until both sides are multiples of `multiple`; the sizes may be symbols."""
     for dim in (-2, -1):
         size = images.shape[dim]

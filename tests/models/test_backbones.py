@@ -150,7 +150,7 @@ def test_seed_decides_the_weights_and_nothing_else_is_touched(name: str) -> None
 
 
 def test_unknown_name_lists_the_known() -> None:
-    with pytest.raises(HndescError, match=r"unknown model 'vgg'.*caps, lite, r2d2"):
+    with pytest.raises(HndescError, match=r"unknown model 'vgg'.*caps, lite, lite_pyramid, r2d2"):
         build_model("vgg")
 
 
@@ -158,5 +158,5 @@ def test_unknown_name_lists_the_known() -> None:
 def test_attributes(name: str) -> None:
     model = MODELS.load(name)
     assert model.name == name
-    assert 64 <= model.dim <= 128
+    assert 64 <= model.dim <= 256
     assert model.period % model.stride == 0

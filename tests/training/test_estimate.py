@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hndesc.models import MODELS
 from hndesc.training.estimate import expect_training, measured_speed, megapixels
 from hndesc.training.settings import training_settings
 
@@ -60,3 +61,8 @@ def test_photos_are_counted_and_the_speed_of_this_place_is_taken(tmp_path: Path)
     )
     assert "on two CPU cores" in expect_training(tmp_path / "photos", "", [SMALL | {"architecture": "r2d2"}], [done])
     assert "about 1 minute at" in expect_training(tmp_path / "photos", "", [SMALL], [done])
+
+
+@pytest.mark.parametrize("name", MODELS.places)
+def test_every_model_has_a_speed(tmp_path: Path, name: str) -> None:
+    assert "about" in expect_training(tmp_path, "", [SMALL | {"architecture": name}], [])

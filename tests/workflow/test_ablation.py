@@ -47,6 +47,15 @@ def test_the_ablation_of_the_paper_is_the_default(finished: Checkout) -> None:
     assert finished.jobs("ablation")["train"] == len(runs) - 1  # the first is the configured training
 
 
+@pytest.mark.parametrize("name", ["backbones", "stylization"])
+def test_experiments_run_by_one_command(finished: Checkout, name: str) -> None:
+    config = finished.path(f"config/{name}.yaml")
+    ablation = yaml.safe_load(config.read_text())["ablation"]
+    # On the demo each run is trained once a seed, none of them the finished training: the budget is another.
+    trainings = len(ablation["runs"]) * len(ablation.get("seeds", [0]))
+    assert finished.jobs("ablation", configfile=config)["train"] == trainings
+
+
 def test_a_dry_run_tells_photos_and_time_at_its_end(finished: Checkout, tmp_path: Path) -> None:
     text = finished.run("--dry-run", "ablation", configfile=overlay(tmp_path / "ablation.yaml")).stdout
     photos, time = text.splitlines()[-2:]

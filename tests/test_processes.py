@@ -194,11 +194,13 @@ def open_files(process: int) -> set[Path]:
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_helpers_end_with_the_process_that_they_help(tmp_path, end):
     code = """
+import signal
 import sys
 from functools import partial
 from pathlib import Path
 from tests.test_processes import meet
 from hndesc.processes import workers
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started deaf to it
 folder = Path(sys.argv[1])
 with workers(partial(meet, folder, 2), 2) as met:
     list(met(range(2)))

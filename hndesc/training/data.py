@@ -37,6 +37,8 @@ class Batch(NamedTuple):
         names: the pairs' photos.
         skipped: (photo, reason) of photos that could not be read.
         first: place of the first pair in the whole batch.
+        lone: 2B x L x 2 float32, keypoints that only one crop of a pair has, filled up with zeros; None for none.
+        lone_counts: 2B.
     """
 
     images: Tensor
@@ -47,6 +49,8 @@ class Batch(NamedTuple):
     names: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     first: int = 0
+    lone: Tensor | None = None
+    lone_counts: Tensor | None = None
 
 
 class PairBatches(Dataset):
@@ -111,7 +115,7 @@ class PairBatches(Dataset):
                 pair = self._pair(generator, name)
                 if pair is not None:
                     crops = [(pair.anchor, pair.anchor_points), (pair.positive, pair.positive_points)]
-                    return self._finish(generator, name, crops, skipped)
+                    return self._finish(generator, name, crops, skipped, (pair.anchor_lone, pair.positive_lone))
             except ImageError as error:
                 skipped[name] = str(error)
             name = self.names[generator.integers(len(self.names))]
@@ -132,14 +136,19 @@ class PairBatches(Dataset):
         )
 
     def _finish(
-        self, generator: np.random.Generator, name: str, crops: list[_Crop], skipped: dict[str, str]
+        self,
+        generator: np.random.Generator,
+        name: str,
+        crops: list[_Crop],
+        skipped: dict[str, str],
+        lone: tuple[np.ndarray, np.ndarray],
     ) -> "_Drawn":
         """Add the crop of a similar photo where there is one, and change the colours of all."""
         similar = self._similar(generator, name, skipped)
         if similar is not None:
             crops = [*crops, similar[1]]
         colored = [(change_colors(generator, crop, self.settings.color), points) for crop, points in crops]
-        return _Drawn(name, colored, None if similar is None else similar[0])
+        return _Drawn(name, colored, None if similar is None else similar[0], lone)
 
     def _similar(self, generator: np.random.Generator, name: str, skipped: dict[str, str]) -> tuple[str, _Crop] | None:
         """Cut a crop of the nearest photo that is at least as large as a crop, where the negatives ask for one."""
@@ -162,27 +171,39 @@ class PairBatches(Dataset):
         settings, count = self.settings, len(drawn)
         rows = count * (3 if self._with_similar else 2)
         images = np.zeros((rows, settings.crop_size, settings.crop_size, 3), np.uint8)
-        points = np.zeros((rows, settings.max_keypoints, 2), np.float32)
-        counts = np.zeros(rows, np.int64)
+        points: list[np.ndarray] = [np.empty((0, 2))] * rows
         for place, one in enumerate(drawn):
             for part, (crop, keypoints) in enumerate(one.crops):
-                row = part * count + place
-                images[row], points[row, : len(keypoints)], counts[row] = crop, keypoints, len(keypoints)
+                images[part * count + place], points[part * count + place] = crop, keypoints
+        lone = [one.lone[part] for part in range(2) for one in drawn]
+        with_lone = settings.pair.lone > 0
         return Batch(
-            *(torch.from_numpy(array) for array in (images, points, counts)),
+            torch.from_numpy(images),
+            *_filled(points, settings.max_keypoints),
             torch.tensor([self._index[one.name] for one in drawn]),
             torch.tensor(
                 [self._index.get(one.similar, NONE) for one in drawn if self._with_similar], dtype=torch.int64
             ),
             tuple(one.name for one in drawn),
             tuple(skipped.items()),
+            0,
+            *(_filled(lone, settings.max_keypoints // 2) if with_lone else (None, None)),
         )
+
+
+def _filled(points: Sequence[np.ndarray], most: int) -> tuple[Tensor, Tensor]:
+    """Return C sets of at most `most` points as C x most x 2 float32, filled up with zeros, and their sizes."""
+    filled = np.zeros((len(points), most, 2), np.float32)
+    for row, one in enumerate(points):
+        filled[row, : len(one)] = one
+    return torch.from_numpy(filled), torch.tensor([len(one) for one in points])
 
 
 class _Drawn(NamedTuple):
     name: str
     crops: list[_Crop]
     similar: str | None
+    lone: tuple[np.ndarray, np.ndarray]
 
 
 def stream_batches(dataset: PairBatches, numbers: range, workers: int, pin_memory: bool = False) -> Iterator[Batch]:

@@ -9,7 +9,7 @@ from hndesc.errors import HndescError
 from hndesc.models.sampling import normalize_images, sample_descriptors
 from hndesc.training.data import Batch
 from hndesc.training.distributed import Team
-from hndesc.training.losses import ALONE, Anchors, Loss, descriptor_loss
+from hndesc.training.losses import ALONE, Anchors, Lone, Loss, descriptor_loss
 from hndesc.training.settings import LossSettings
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -28,17 +28,35 @@ def describe(
     with torch.autocast(device.type, _DTYPES[precision], enabled=precision != "float32"):
         dense = model(images)
     sampled = sample_descriptors(dense, points, tuple(images.shape[-2:]))
-    valid = torch.arange(points.shape[1], device=device)[None] < counts[:, None]
+    valid = _valid(points, counts)
     pairs = len(batch.photos)
     photos = batch.photos.to(device)
     place, _ = valid[:pairs].nonzero(as_tuple=True)
     first, second = sampled[:pairs][valid[:pairs]], sampled[pairs : 2 * pairs][valid[:pairs]]
-    anchors = Anchors(first, second, batch.first + place, photos[place])
+    anchors = Anchors(first, second, batch.first + place, photos[place], _lone(dense, batch, photos))
     if len(batch.similar) == 0:
         return anchors, None
     rest = valid[2 * pairs :]
     owner, _ = rest.nonzero(as_tuple=True)
     return anchors, (sampled[2 * pairs :][rest], batch.similar.to(device)[owner])
+
+
+def _valid(points: Tensor, counts: Tensor) -> Tensor:
+    """Return which of C x N points are not fillers."""
+    return torch.arange(points.shape[1], device=points.device)[None] < counts[:, None]
+
+
+def _lone(dense: Tensor, batch: Batch, photos: Tensor) -> tuple[Lone, Lone] | None:
+    """Read the descriptors of the keypoints that only one crop of a pair has."""
+    if batch.lone is None:
+        return None
+    points, counts = batch.lone.to(dense.device), batch.lone_counts.to(dense.device)
+    sampled = sample_descriptors(dense[: len(points)], points, tuple(batch.images.shape[1:3]))
+    lone = []
+    for part, valid in zip(sampled.chunk(2), _valid(points, counts).chunk(2), strict=True):
+        place, _ = valid.nonzero(as_tuple=True)
+        lone.append(Lone(part[valid], batch.first + place, photos[place]))
+    return lone[0], lone[1]
 
 
 def batch_loss(

@@ -1,5 +1,9 @@
 """What training minimises, over all keypoints of a batch: 1 - quantised average precision, triplet or contrastive loss.
 
+To any of them the expected number of false matches can be added. A soft mutual match of two keypoints is the product of
+two softmaxes, of either among all keypoints of the other's crop (Tyszkiewicz et al., DISK, NeurIPS 2020); it is false
+for all but a keypoint and its own positive. Keypoints that only one of the crops has can but match falsely.
+
 The average precision of a keypoint's one positive among its negatives is made differentiable by sorting similarities
 into overlapping triangular bins (He et al., Local Descriptors Optimized for Average Precision, CVPR 2018; Revaud et
 al., R2D2, NeurIPS 2019). The contrastive loss is the cross-entropy of finding the positive by softmax (van den Oord et
@@ -7,6 +11,7 @@ al., Representation Learning with Contrastive Predictive Coding, 2018), both way
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +25,20 @@ _SHORTEST = 1e-8
 ALONE = Team()
 
 
+class Lone(NamedTuple):
+    """The keypoints that only one of the crops of their pair has.
+
+    Attributes:
+        descriptors: L x D, unit length.
+        pair: L, index of the pair.
+        photo: L, index of the photo.
+    """
+
+    descriptors: Tensor
+    pair: Tensor
+    photo: Tensor
+
+
 @dataclass(frozen=True)
 class Anchors:
     """The keypoints of a batch of pairs.
@@ -29,22 +48,25 @@ class Anchors:
         positive: M x D, descriptors in the second crops.
         pair: M, index of the pair.
         photo: M, index of the photo; two pairs may share it.
+        lone: those that only a first crop has and those that only a second one has, or None.
     """
 
     anchor: Tensor
     positive: Tensor
     pair: Tensor
     photo: Tensor
+    lone: tuple[Lone, Lone] | None = None
 
     def usable(self) -> "Anchors":
         """Leave out the pairs with fewer than two keypoints."""
         pairs, counts = self.pair.unique(return_inverse=True, return_counts=True)[1:]
         keep = counts[pairs] >= 2
-        return Anchors(self.anchor[keep], self.positive[keep], self.pair[keep], self.photo[keep])
+        return Anchors(self.anchor[keep], self.positive[keep], self.pair[keep], self.photo[keep], self.lone)
 
     def turned(self) -> "Anchors":
         """Let the second crops ask for the first."""
-        return Anchors(self.positive, self.anchor, self.pair, self.photo)
+        lone = None if self.lone is None else self.lone[::-1]
+        return Anchors(self.positive, self.anchor, self.pair, self.photo, lone)
 
 
 @dataclass(frozen=True)
@@ -80,10 +102,13 @@ def descriptor_loss(
     """
     anchors = anchors.usable()
     loss = _one_way(anchors, settings, similar, generator, team)
-    if settings.kind != "contrastive":
+    if settings.kind == "contrastive":
+        back = _one_way(anchors.turned(), settings, similar, generator, team)
+        loss = Loss((loss.value + back.value) / 2, (loss.mean + back.mean) / 2, loss.count)
+    if settings.false_matches == 0:
         return loss
-    back = _one_way(anchors.turned(), settings, similar, generator, team)
-    return Loss((loss.value + back.value) / 2, (loss.mean + back.mean) / 2, loss.count)
+    value = settings.false_matches * false_matches(anchors, settings.match_temperature) / max(loss.count, 1)
+    return Loss(loss.value + value, loss.mean + float(team.total(value.detach())), loss.count)
 
 
 def _one_way(
@@ -95,7 +120,7 @@ def _one_way(
 ) -> Loss:
     """Let the first crops ask for the second; the arguments of `descriptor_loss`."""
     candidates, rows = _candidates(anchors, team)
-    total = len(candidates.row)
+    shape = len(candidates.row), len(candidates.row)
     if settings.negatives == "in_batch_global" and similar is not None:
         candidates = candidates.extended(*(team.gather(values) for values in similar))
     mask = allowed(settings.negatives, candidates, anchors.pair, anchors.photo, rows)
@@ -104,7 +129,7 @@ def _one_way(
     positive = (anchors.anchor * anchors.positive).sum(dim=1)
     chance = None
     if settings.negatives == "random":
-        chance = torch.rand(total, total, generator=generator).to(rows.device)[rows][compared]
+        chance = torch.rand(shape, generator=generator).to(rows.device)[rows][compared]
     losses = _losses(positive[compared], similarity[compared], mask[compared], chance, settings)
     count = int(team.total(compared.sum()))
     # All similarities hang on the loss, so that every process takes part in every sum on the way back.
@@ -113,8 +138,12 @@ def _one_way(
 
 
 def _candidates(anchors: Anchors, team: Team) -> tuple[Candidates, Tensor]:
-    """Return the positives of all processes, and which of them are those of this process's anchors."""
-    descriptors, pair, photo = (team.gather(values) for values in (anchors.positive, anchors.pair, anchors.photo))
+    """Return the second crops' keypoints of all processes, and which are the positives of this one's anchors."""
+    parts = [(anchors.positive, anchors.pair, anchors.photo)]
+    if anchors.lone is not None:
+        parts.append(anchors.lone[1])
+    gathered = [[team.gather(values) for values in part] for part in parts]
+    descriptors, pair, photo = (torch.cat(values) for values in zip(*gathered, strict=True))
     rows = torch.arange(len(pair), device=pair.device)
     start = sum(team.counts(anchors.pair)[: team.rank])
     return Candidates(descriptors, pair, photo, rows), rows[start : start + len(anchors.pair)]
@@ -135,6 +164,28 @@ def _losses(
     else:
         negatives = hardest(similarity, mask, settings.k)
     return 1 - quantized_ap(positive, negatives, settings.bins)
+
+
+def false_matches(anchors: Anchors, temperature: float) -> Tensor:
+    """Return the expected number of false mutual matches between the two crops of each pair, all pairs together.
+
+    Args:
+        anchors: the keypoints, of which only those of one pair are compared.
+        temperature: what similarities are divided by before each softmax.
+    """
+    total = anchors.anchor.sum() * 0.0
+    for pair in anchors.pair.unique():
+        own = anchors.pair == pair
+        first, second = anchors.anchor[own], anchors.positive[own]
+        if anchors.lone is not None:
+            first, second = (
+                torch.cat([common, lone.descriptors[lone.pair == pair]])
+                for common, lone in zip((first, second), anchors.lone, strict=True)
+            )
+        logits = first @ second.T / temperature
+        matches = logits.softmax(dim=1) * logits.softmax(dim=0)
+        total = total + matches.sum() - matches.diagonal()[: own.sum()].sum()
+    return total
 
 
 def triplet(positive: Tensor, negative: Tensor, margin: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Two crops of one photo, each through its own random homography, and the keypoints that both of them see.
+"""Two crops of one photo, each through its own random homography, and the keypoints that they see.
 
 A crop is the picture of a quadrilateral of the photo: a square, zoomed, with two opposite sides scaled (perspective),
 rotated. Both quadrilaterals of a pair lie wholly inside the photo, at a place drawn from all where they fit. In a
@@ -18,17 +18,21 @@ from hndesc.training.settings import PairSettings
 
 @dataclass(frozen=True)
 class Pair:
-    """Two crops and the keypoints that are visible in both.
+    """Two crops and their keypoints.
 
     Attributes:
         anchor, positive: S x S x 3 uint8, RGB.
         anchor_points, positive_points: N x 2 float32, pixels of the crops, row by row the same keypoints.
+        anchor_lone, positive_lone: L x 2 float32 each, keypoints of one crop that the other lacks; none where the law
+            of pairs hides none.
     """
 
     anchor: np.ndarray
     positive: np.ndarray
     anchor_points: np.ndarray
     positive_points: np.ndarray
+    anchor_lone: np.ndarray
+    positive_lone: np.ndarray
 
 
 def random_quadrilateral(generator: np.random.Generator, crop_size: int, settings: PairSettings) -> np.ndarray:
@@ -37,7 +41,7 @@ def random_quadrilateral(generator: np.random.Generator, crop_size: int, setting
     Returns:
         4 x 2: the places of the crop's corners (upper left, lower left, lower right, upper right), in pixels.
     """
-    half = 0.5 * (crop_size - 1) * generator.uniform(settings.zoom, 1.0)
+    half = 0.5 * (crop_size - 1) * generator.uniform(settings.zoom, settings.zoom_max)
     points = half * np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, 1.0], [1.0, -1.0]])
     first, second = generator.uniform(settings.perspective, 1.0, 2)
     if generator.random() < 0.5:
@@ -103,7 +107,7 @@ def draw_pair(
         photos: the photo (H x W x 3, uint8, RGB) and the picture of the same view that the second crop is cut from.
         keypoints: N x 2, pixels of the photo.
         crop_size: side of the crops in pixels.
-        max_keypoints: keypoints that are kept at most.
+        max_keypoints: common keypoints that are kept at most, and twice the lone ones of each crop.
         settings: the law of pairs.
 
     Returns:
@@ -115,16 +119,47 @@ def draw_pair(
         quadrilaterals = random_quadrilaterals(generator, size, crop_size, settings)
         homographies = [crop_homography(quadrilateral, crop_size) for quadrilateral in quadrilaterals]
         points = [warp_points(homography, keypoints) for homography in homographies]
-        rows = np.flatnonzero(inside(points[0], crop_size) & inside(points[1], crop_size))
-        if len(rows) == 0:
+        common, *lone = _part(generator, [inside(one, crop_size) for one in points], settings.lone)
+        if not common.any():
             continue
-        if len(rows) > max_keypoints:
-            rows = np.sort(generator.choice(rows, max_keypoints, replace=False))
+        rows = _at_most(generator, common, max_keypoints)
+        lone = [_at_most(generator, one, max_keypoints // 2) for one in lone]
         crops = [cut(photo, one, crop_size, size) for photo, one in zip(photos, homographies, strict=True)]
-        found = Pair(*crops, *(one[rows].astype(np.float32) for one in points))
+        found = Pair(
+            *crops,
+            *(one[rows].astype(np.float32) for one in points),
+            *(one[mine].astype(np.float32) for one, mine in zip(points, lone, strict=True)),
+        )
         if to_gray(found.anchor).std() >= settings.contrast:
             break
     return found
+
+
+def _part(
+    generator: np.random.Generator, seen: Sequence[np.ndarray], hidden: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Part the keypoints into those that both crops have and those that only the first or only the second has.
+
+    Args:
+        generator: draws which are hidden.
+        seen: N booleans for each crop, whether a keypoint lies in it.
+        hidden: share of the keypoints that the first crop lacks, and as large a share that the second lacks.
+
+    Returns:
+        Three masks of N; the last two are empty when nothing is to be hidden.
+    """
+    common = seen[0] & seen[1]
+    if hidden == 0:
+        return common, np.zeros_like(common), np.zeros_like(common)
+    fate = generator.random(len(common))
+    first, second = seen[0] & (fate >= hidden), seen[1] & (fate < 1 - hidden)
+    return first & second, first & ~second, second & ~first
+
+
+def _at_most(generator: np.random.Generator, mask: np.ndarray, count: int) -> np.ndarray:
+    """Return the rows of a mask, `count` drawn ones where there are more."""
+    rows = np.flatnonzero(mask)
+    return np.sort(generator.choice(rows, count, replace=False)) if len(rows) > count else rows
 
 
 def draw_crop(
@@ -141,9 +176,7 @@ def draw_crop(
     corners = np.clip(np.round(centers - (crop_size - 1) / 2), 0, limit)
     masks = [inside(keypoints - corner, crop_size) for corner in corners]
     best = int(np.argmax([mask.sum() for mask in masks]))
-    rows = np.flatnonzero(masks[best])
-    if len(rows) > max_keypoints:
-        rows = np.sort(generator.choice(rows, max_keypoints, replace=False))
+    rows = _at_most(generator, masks[best], max_keypoints)
     left, top = corners[best].astype(int)
     points = (keypoints[rows] - corners[best]).astype(np.float32)
     return photo[top : top + crop_size, left : left + crop_size], points

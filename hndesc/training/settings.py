@@ -17,18 +17,22 @@ class PairSettings:
     """How two crops of one photo are drawn.
 
     Attributes:
-        zoom: smallest side of the photo's region that fills a crop, in crop sides; the largest is 1.
+        zoom, zoom_max: smallest and largest side of the photo's region that fills a crop, in crop sides.
         rotation: largest rotation of a crop, degrees to either side.
         perspective: smallest factor for each of two opposite sides of the region; the largest is 1.
         shift: distance of the second crop's centre from the first's on each axis, in crop sides.
+        lone: share of the keypoints that each crop of a pair lacks, as though its detector had missed them; with any,
+            those that only one crop shows count, too: as negatives, and as false matches. 0: neither.
         tries: draws before the last one is taken, good or bad.
         contrast: smallest standard deviation of the first crop's grey levels (0 to 255).
     """
 
     zoom: float = 0.8
+    zoom_max: float = 1.0
     rotation: float = 15.0
     perspective: float = 0.6
     shift: float = 0.1
+    lone: float = 0.0
     tries: int = 10
     contrast: float = 20.0
 
@@ -89,6 +93,8 @@ class LossSettings:
         bins: bins of the quantised similarity.
         margin: margin of the triplet loss.
         temperature: similarities are divided by it in the contrastive loss.
+        false_matches: weight of the expected number of false mutual matches, a keypoint (any loss).
+        match_temperature: similarities are divided by it for that expectation.
     """
 
     kind: str = "ap"
@@ -97,6 +103,8 @@ class LossSettings:
     bins: int = 20
     margin: float = 1.0
     temperature: float = 0.07
+    false_matches: float = 0.0
+    match_temperature: float = 0.03
 
 
 @dataclass(frozen=True)
@@ -148,6 +156,7 @@ class TrainingSettings:
         gradient_clip: largest norm of the gradient, or None.
         scheduler, loss, pair, color, validation: see their classes.
         precision: "float32" or "bfloat16" (autocast; the loss stays in float32).
+        half_weights: write the trained convolutions in float16, into a file half as large.
         channels_last: memory format of the network.
         compile: compile the network with torch.compile.
         device: "auto" (the GPU where there is one), "cpu" or "cuda".
@@ -175,6 +184,7 @@ class TrainingSettings:
     color: ColorSettings = field(default_factory=ColorSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     precision: str = "float32"
+    half_weights: bool = False
     channels_last: bool = True
     compile: bool = False
     device: str = "auto"
@@ -215,10 +225,14 @@ _BOUNDS = (
         "loss.bins": (2, None),
         "loss.margin": (0, None),
         "loss.temperature": (0.001, None),
+        "loss.false_matches": (0, None),
+        "loss.match_temperature": (0.001, None),
         "scheduler.every": (1, None),
         "scheduler.factor": (0, 1),
         "scheduler.warmup": (0, None),
         "pair.zoom": (0.1, 1),
+        "pair.zoom_max": (1, 4),
+        "pair.lone": (0, 0.5),
         "pair.rotation": (0, 180),
         "pair.perspective": (0.1, 1),
         "pair.shift": (0, 1),

@@ -41,6 +41,17 @@ def test_shapes_and_counts(data):
     assert [f"set/{row}.png" for row in batch.photos] == list(batch.names)
 
 
+def test_lone_keypoints_are_filled_up_like_the_others(data):
+    plain, parted = (batches_of(data, pair={"lone": lone}).batch(0) for lone in (0.0, 0.3))
+    assert plain.lone is None and plain.lone_counts is None
+    assert parted.lone.shape == (6, 20, 2)
+    assert parted.lone_counts.sum() > 0 and parted.lone_counts.max() <= 20
+    for points, count in zip(parted.lone, parted.lone_counts, strict=True):
+        assert points[:count].unique(dim=0).shape[0] == count
+        assert not points[count:].any()
+    assert parted.counts.sum() < plain.counts.sum()
+
+
 def test_the_same_batch_at_any_time_in_any_process(data):
     first = [batches_of(data).batch(number) for number in range(5)]
     alone = batches_of(data).batch(4)

@@ -61,6 +61,12 @@ def test_zoom_rotation_and_perspective_are_uniform(draws, column, low, high):
     assert stats.kstest(values, stats.uniform(low, high - low).cdf).pvalue > 0.01
 
 
+def test_zoom_reaches_beyond_the_photos_own_pixels_where_the_law_says_so():
+    generator, law = np.random.default_rng(6), PairSettings(zoom=0.5, zoom_max=1.7)
+    zooms = np.array([parameters(random_quadrilateral(generator, CROP, law))[0] for _ in range(2000)])
+    assert stats.kstest(zooms, stats.uniform(0.5, 1.2).cdf).pvalue > 0.01
+
+
 def test_the_axis_of_perspective_is_a_fair_coin_and_nothing_depends_on_another(draws):
     assert draws[:, 4].mean() == pytest.approx(0.5, abs=0.04)
     correlation = np.corrcoef(draws.T) - np.eye(5)
@@ -170,6 +176,45 @@ def test_keypoints_outside_either_crop_are_dropped():
         for points in (pair.anchor_points, pair.positive_points):
             assert points.min() >= 0
             assert points.max() <= 63
+
+
+def test_a_share_of_the_keypoints_is_hidden_from_either_crop():
+    photo, keypoints, step = ramp(250, 250), grid(250, 250, 12), 12
+    sums = np.zeros(4)
+    for seed in range(40):
+        whole, parted = (
+            draw_pair(np.random.default_rng(seed), (photo, photo), keypoints, 128, 10_000, PairSettings(lone=lone))
+            for lone in (0.0, 0.25)
+        )
+        np.testing.assert_array_equal(whole.anchor, parted.anchor)
+        assert len(whole.anchor_lone) == len(whole.positive_lone) == 0
+        both = shown(whole.anchor, whole.anchor_points, step)
+        common, other, first, second = (
+            shown(crop, points, step)
+            for crop, points in (
+                (parted.anchor, parted.anchor_points),
+                (parted.positive, parted.positive_points),
+                (parted.anchor, parted.anchor_lone),
+                (parted.positive, parted.positive_lone),
+            )
+        )
+        assert common == other and common <= both
+        assert not (common & first or common & second or first & second)
+        assert first - both or second - both  # what only one crop shows is lone, too
+        sums += len(both), len(common), len(first & both), len(second & both)
+    assert sums[1:] / sums[0] == pytest.approx([0.5, 0.25, 0.25], abs=0.02)
+
+
+def shown(crop: np.ndarray, points: np.ndarray, step: int) -> set[tuple[int, int]]:
+    """Read from the colours of a ramp which points of its grid are at these places of a crop."""
+    columns, rows = np.round(points).astype(int).T
+    return {tuple(np.round(color / step).astype(int)) for color in crop[rows, columns, :2].astype(float)}
+
+
+def test_lone_keypoints_are_at_most_half_as_many():
+    photo = ramp(250, 250)
+    pair = draw_pair(np.random.default_rng(0), (photo, photo), grid(250, 250, 5), 128, 30, PairSettings(lone=0.3))
+    assert [len(one) for one in (pair.anchor_points, pair.anchor_lone, pair.positive_lone)] == [30, 15, 15]
 
 
 def test_no_keypoint_is_no_pair():

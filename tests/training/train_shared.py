@@ -28,9 +28,11 @@ def train(photos: TrainingPhotos, folder: Path, negatives: str) -> dict:
     layers = (nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 4, stride=4))
     model = nn.Sequential(Double(), *layers).double()
     initial = {name: value.clone() for name, value in model.state_dict().items()}
+    lone = negatives.endswith("with lone keypoints")
+    loss = {"negatives": negatives.split()[0], "k": 5, "false_matches": 1.0 * lone}
     settings = training_settings(
         {"steps": 5, "batch_size": 4, "crop_size": 48, "max_keypoints": 30, "learning_rate": 1e-3, "workers": 0}
-        | {"log_every": 1, "loss": {"negatives": negatives, "k": 5}, "validation": {"every": 3}, "device": "cpu"}
+        | {"log_every": 1, "loss": loss, "validation": {"every": 3}, "device": "cpu", "pair": {"lone": 0.2 * lone}}
     )
     training = PairBatches(photos, photos.names[3:], settings)
     validation = PairBatches(photos, photos.names[:3], settings, stream=1)

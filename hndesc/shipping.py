@@ -49,7 +49,7 @@ def ship_model(
     if missing or not card["scores"]:
         raise HndescError(f"{checkpoint}: no result of this very file on {', '.join(missing) or 'anything'}; score it")
     path = Path(folder) / f"{name}.safetensors"
-    save_checkpoint(path, model, card)
+    save_checkpoint(path, model, card, card.get("settings", {}).get("half_weights", False))
     logger.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
     write_text(Path(pages) / f"{name}.md", page(path))
 

@@ -24,7 +24,7 @@ _KEY = "hndesc"
 _PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".tar"})
 
 
-def save_checkpoint(path: str | Path, model: Backbone, card: Mapping[str, Any]) -> None:
+def save_checkpoint(path: str | Path, model: Backbone, card: Mapping[str, Any], half: bool = False) -> None:
     """Write a model and its card, `<name>.safetensors` and `<name>.json`, each atomically.
 
     Args:
@@ -32,6 +32,7 @@ def save_checkpoint(path: str | Path, model: Backbone, card: Mapping[str, Any]) 
         model: the backbone, on any device.
         card: what is to be known of it (settings, data, seed, metrics, …); the architecture, its dimension and stride
             and the version of hndesc are added. Numbers that are not finite become null.
+        half: write the weights of convolutions in float16; they are float32 again when read.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -39,6 +40,8 @@ def save_checkpoint(path: str | Path, model: Backbone, card: Mapping[str, Any]) 
     own = {"architecture": model.name, "dim": model.dim, "stride": model.stride, "version": __version__}
     card = _finite(own | dict(card) | own)
     tensors = {name: values.detach().cpu().contiguous() for name, values in model.state_dict().items()}
+    if half:
+        tensors = {name: values.half() if values.dim() == 4 else values for name, values in tensors.items()}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, {_KEY: json.dumps(card, allow_nan=False)})
     write_json(path.with_suffix(".json"), card)
@@ -64,7 +67,10 @@ def load_into(model: Backbone, path: str | Path) -> dict[str, Any]:
     """Load a checkpoint's weights into a model of the same architecture, or one that they fit; return the card."""
     path = Path(path)
     card = read_card(path)
-    architecture, tensors = card.get("architecture"), load_file(path)
+    architecture = card.get("architecture")
+    tensors = {
+        name: values.float() if values.is_floating_point() else values for name, values in load_file(path).items()
+    }
     adapted = tensors if architecture == model.name else model.adapt(architecture, tensors)
     if adapted is None:
         raise HndescError(f"{path}: a checkpoint of '{architecture}', not '{model.name}'; make the two agree")

@@ -76,7 +76,7 @@ def train(
     trainer.history.write(history)
     if record is not None:
         write_record(record, validation[0], views | {"trained": trainer.look()})
-    save_checkpoint(output, model, card | {"trained": True, "metrics": metrics})
+    save_checkpoint(output, model, card | {"trained": True, "metrics": metrics}, chosen.half_weights)
     folder.remove(keep_logs=chosen.keep_logs)
     logger.info("%s: the weights of step %d, validation loss %.4f", output, best.step, best.loss)
 

@@ -47,6 +47,20 @@ def test_round_trip(checkpoint: Path) -> None:
     assert sorted(path.name for path in checkpoint.parent.iterdir()) == ["lite.json", "lite.safetensors"]
 
 
+def test_half_weights_come_back_rounded(checkpoint: Path, tmp_path: Path) -> None:
+    model, card = load_checkpoint(checkpoint)
+    save_checkpoint(tmp_path / "half.safetensors", model, card, half=True)
+    assert (tmp_path / "half.safetensors").stat().st_size < 0.6 * checkpoint.stat().st_size
+    again, read = load_checkpoint(tmp_path / "half.safetensors")
+    assert read == card
+    for name, values in again.state_dict().items():
+        whole = model.state_dict()[name]
+        assert values.dtype == whole.dtype, name
+        assert torch.equal(values, whole.half().float() if whole.dim() == 4 else whole), name
+    save_checkpoint(tmp_path / "twice.safetensors", again, card, half=True)
+    assert (tmp_path / "twice.safetensors").read_bytes() == (tmp_path / "half.safetensors").read_bytes()
+
+
 def test_the_card_cannot_lie_about_the_architecture(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "m.safetensors", build_model("lite"), {"architecture": "caps", "dim": 3})
     assert load_checkpoint(tmp_path / "m.safetensors")[1]["architecture"] == "lite"

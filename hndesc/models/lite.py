@@ -13,8 +13,8 @@ from torch.nn import functional
 from hndesc.models.backbone import Backbone
 
 _STEM = 12
-_WIDTHS = (32, 64, 96, 96)
-_FUSED = 64
+WIDTHS = (32, 64, 96, 96)
+FUSED = 64
 
 
 class Lite(Backbone):
@@ -28,24 +28,29 @@ class Lite(Backbone):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(_unit(1, _STEM, kernel=4, stride=2), _unit(_STEM, _STEM))
-        inputs = (_STEM, *_WIDTHS[:-1])
+        self.stem = nn.Sequential(unit(1, _STEM, kernel=4, stride=2), unit(_STEM, _STEM))
+        inputs = (_STEM, *WIDTHS[:-1])
         self.levels = nn.ModuleList(
-            nn.Sequential(_unit(before, width, kernel=2, stride=2), _unit(width, width))
-            for before, width in zip(inputs, _WIDTHS, strict=True)
+            nn.Sequential(unit(before, width, kernel=2, stride=2), unit(width, width))
+            for before, width in zip(inputs, WIDTHS, strict=True)
         )
-        self.laterals = nn.ModuleList(nn.Conv2d(width, _FUSED, 1) for width in _WIDTHS)
+        self.laterals = nn.ModuleList(nn.Conv2d(width, FUSED, 1) for width in WIDTHS)
         self.head = nn.Sequential(
-            nn.Conv2d(_FUSED, _FUSED, 3, padding=1, groups=_FUSED, bias=False),
-            nn.BatchNorm2d(_FUSED),
-            _unit(_FUSED, _FUSED, kernel=1),
-            nn.Conv2d(_FUSED, self.dim, 1),
+            nn.Conv2d(FUSED, FUSED, 3, padding=1, groups=FUSED, bias=False),
+            nn.BatchNorm2d(FUSED),
+            unit(FUSED, FUSED, kernel=1),
+            nn.Conv2d(FUSED, self.dim, 1),
         )
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the dense descriptors of a batch of normalised photos."""
         rows, columns = (_ceil(size, self.stride) for size in images.shape[-2:])
-        x = self.stem(local_contrast(pad_to_multiple(images.mean(1, keepdim=True), self.period)))
+        contrast = local_contrast(pad_to_multiple(images.mean(1, keepdim=True), self.period))
+        return self.head(self.fuse(contrast))[..., :rows, :columns]
+
+    def fuse(self, contrast: Tensor) -> Tensor:
+        """Return the sum of all levels at stride 4, from the local contrast (B x 1 x H x W)."""
+        x = self.stem(contrast)
         pyramid = []
         for level in self.levels:
             x = level(x)
@@ -53,7 +58,7 @@ class Lite(Backbone):
         fused = self.laterals[-1](pyramid[-1])
         for lateral, features in zip(reversed(self.laterals[:-1]), reversed(pyramid[:-1]), strict=True):
             fused = lateral(features) + enlarge(fused, 2)
-        return self.head(fused)[..., :rows, :columns]
+        return fused
 
 
 def local_contrast(luminance: Tensor, cell: int = 8, window: int = 7, floor: float = 0.001) -> Tensor:
@@ -92,7 +97,8 @@ def _ceil(size: int, divisor: int) -> int:
     return (size + divisor - 1) // divisor
 
 
-def _unit(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+def unit(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Return a convolution, normalised over the batch and rectified."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - stride + 1) // 2, bias=False),
         nn.BatchNorm2d(outputs),

@@ -7,13 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hndesc.models.backbone import Backbone
-from hndesc.models.lite import Lite, enlarge, pad_to_multiple
+from hndesc.models.lite import FUSED, WIDTHS, Lite, enlarge, pad_to_multiple, unit
 
 _OCTAVES = (1, 2, 4)
+_DETAIL = 32
 
 
 class LitePyramid(Backbone):
-    """A `Lite` of its own for the photo, for its half and for its quarter; their descriptors stand side by side.
+    """A deeper `Lite` of its own for the photo, for its half and for its quarter; their descriptors stand side by side.
 
     A change of scale that is foreign to one octave is familiar to the next, and their errors differ. Training best
     starts from a checkpoint of `lite`.
@@ -23,12 +24,12 @@ class LitePyramid(Backbone):
     dim = len(_OCTAVES) * Lite.dim
     stride = Lite.stride
     period = _OCTAVES[-1] * Lite.period
-    # Enlarging takes part of the next cell, too.
-    reach = _OCTAVES[-1] * Lite.reach + 14
+    # A tower's, in the last octave's pixels; enlarging takes part of the next cell, too.
+    reach = _OCTAVES[-1] * 186 + 14
 
     def __init__(self) -> None:
         super().__init__()
-        self.towers = nn.ModuleList(Lite() for _ in _OCTAVES)
+        self.towers = nn.ModuleList(_Tower() for _ in _OCTAVES)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the dense descriptors of a batch of normalised photos."""
@@ -44,7 +45,50 @@ class LitePyramid(Backbone):
         return enlarge(functional.normalize(tower(functional.avg_pool2d(images, factor))), factor)
 
     def adapt(self, architecture: str, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
-        """Give each octave the weights of a `lite`."""
+        """Give each octave the weights of a `lite`, whose descriptors it then has at first."""
         if architecture != Lite.name:
             return None
-        return {f"towers.{tower}.{name}": values for tower in range(len(_OCTAVES)) for name, values in weights.items()}
+        towers = enumerate(self.towers)
+        return {
+            f"towers.{k}.{n}": values for k, tower in towers for n, values in (dict(weights) | tower.silent()).items()
+        }
+
+
+class _Tower(Lite):
+    """A `Lite` with deeper levels, details of its own at stride 4, and a deeper head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for level, width in zip(self.levels[:-1], WIDTHS[:-1], strict=True):
+            level.append(_Residual(width))
+        self.detail = nn.Sequential(
+            unit(1, _DETAIL, kernel=4, stride=2),
+            unit(_DETAIL, FUSED, kernel=4, stride=2),
+            _Residual(FUSED),
+            _Residual(FUSED),
+            nn.Conv2d(FUSED, FUSED, 1),
+        )
+        self.mix = nn.Sequential(nn.BatchNorm2d(FUSED), unit(FUSED, FUSED), nn.Conv2d(FUSED, FUSED, 1))
+        residuals = (name for name, module in self.named_modules() if isinstance(module, _Residual))
+        self._last = ("detail.4.", "mix.2.", *(f"{name}.second." for name in residuals))
+
+    def silent(self) -> dict[str, Tensor]:
+        """Return the weights that a `Lite` lacks, 0 where they would change its map."""
+        known = Lite().state_dict()
+        added = {name: values for name, values in self.state_dict().items() if name not in known}
+        return {name: values * (not name.startswith(self._last)) for name, values in added.items()}
+
+    def fuse(self, contrast: Tensor) -> Tensor:
+        """Return the sum of all levels and details at stride 4, from the local contrast (B x 1 x H x W)."""
+        fused = super().fuse(contrast) + self.detail(contrast)
+        return fused + self.mix(fused)
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = unit(width, width)
+        self.second = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(self.first(x))

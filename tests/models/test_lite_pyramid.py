@@ -65,6 +65,17 @@ def test_octaves_weigh_the_same(pyramid: Backbone) -> None:
     assert (whole @ whole.T)[0, 1].item() == pytest.approx(similar.item(), abs=1e-5)
 
 
+def test_what_a_lite_lacks_is_silent_at_first_and_learns(start: Path, backbones: dict[str, Backbone]) -> None:
+    model, known = build_model("lite_pyramid", start).train(), backbones["lite"].state_dict()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(_photos(128, 128).repeat(2, 1, 1, 1)).mul(torch.randn(192, 1, 1)).mean().backward()
+        optimizer.step()
+    for name, values in model.towers[1].named_parameters():
+        assert name in known or values.grad.abs().max() > 0, name
+
+
 def test_octaves_learn_apart(start: Path) -> None:
     model = build_model("lite_pyramid", start).train()
     model(_photos(128, 128).repeat(2, 1, 1, 1)).square().mul(torch.randn(192, 1, 1)).sum().backward()
@@ -79,5 +90,6 @@ def test_a_checkpoint_of_its_own_comes_back(pyramid: Backbone, tmp_path: Path) -
     assert all(torch.equal(values, again.state_dict()[name]) for name, values in pyramid.state_dict().items())
 
 
-def test_fits_in_four_megabytes(pyramid: Backbone) -> None:
-    assert sum(values.numel() * values.element_size() for values in pyramid.state_dict().values()) <= 4e6
+def test_fits_in_four_megabytes_with_half_weights(pyramid: Backbone, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "p.safetensors", pyramid, {}, half=True)
+    assert (tmp_path / "p.safetensors").stat().st_size <= 4e6

@@ -75,7 +75,7 @@ class Loss:
 
     Attributes:
         value: this process's part of the mean over the keypoints of all processes; alone, the mean. 0 for none.
-        mean: the mean itself; of the "ap" loss it is 1 - the mean average precision.
+        mean: the mean itself; of the "ap" loss alone it is 1 - the mean average precision.
         count: keypoints that had at least one negative, of all processes.
     """
 

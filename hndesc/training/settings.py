@@ -106,6 +106,11 @@ class LossSettings:
     false_matches: float = 0.0
     match_temperature: float = 0.03
 
+    @property
+    def is_average_precision(self) -> bool:
+        """Whether the loss is 1 - the average precision and nothing else."""
+        return self.kind == "ap" and self.false_matches == 0
+
 
 @dataclass(frozen=True)
 class SchedulerSettings:

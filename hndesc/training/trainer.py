@@ -68,7 +68,7 @@ class Trainer:
         self.model = model.to(self.device, memory_format=layout).train()
         self.network = torch.compile(self.model) if settings.compile else self.model
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
-        self.history, self.best, self.step = History(average_precision=settings.loss.kind == "ap"), Best(), 0
+        self.history, self.best, self.step = History(average_precision=settings.loss.is_average_precision), Best(), 0
         self._earlier, self._start = 0.0, time.monotonic()
         self._board: Board | None = None
 

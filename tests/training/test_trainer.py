@@ -69,6 +69,13 @@ def test_rows_of_the_history(trainer_of):
     assert all(0 < row["loss"] < 1 and row["ap"] == pytest.approx(1 - row["loss"]) for row in rows[1:])
 
 
+@pytest.mark.parametrize("loss", [{"kind": "triplet"}, {"kind": "ap", "false_matches": 1.0}])
+def test_losses_that_are_more_or_else_than_average_precision_are_not_shown_as_such(trainer_of, loss):
+    trainer = trainer_of(loss=loss, pair={"lone": 0.2})
+    trainer.run()
+    assert all(row["ap"] is None for row in trainer.history.rows)
+
+
 def test_the_same_seed_gives_the_same_weights(trainer_of):
     runs = [trainer_of(place=f"state{number}") for number in range(3)]
     runs[2].batches.settings = training_settings(BASE | {"seed": 1})

@@ -48,10 +48,11 @@ class LitePyramid(Backbone):
         """Give each octave the weights of a `lite`, whose descriptors it then has at first."""
         if architecture != Lite.name:
             return None
-        towers = enumerate(self.towers)
-        return {
-            f"towers.{k}.{n}": values for k, tower in towers for n, values in (dict(weights) | tower.silent()).items()
-        }
+        adapted: dict[str, Tensor] = {}
+        for number, tower in enumerate(self.towers):
+            whole = dict(weights) | tower.silent()
+            adapted |= {f"towers.{number}.{name}": values for name, values in whole.items()}
+        return adapted
 
 
 class _Tower(Lite):
@@ -69,14 +70,14 @@ class _Tower(Lite):
             nn.Conv2d(FUSED, FUSED, 1),
         )
         self.mix = nn.Sequential(nn.BatchNorm2d(FUSED), unit(FUSED, FUSED), nn.Conv2d(FUSED, FUSED, 1))
-        residuals = (name for name, module in self.named_modules() if isinstance(module, _Residual))
-        self._last = ("detail.4.", "mix.2.", *(f"{name}.second." for name in residuals))
 
     def silent(self) -> dict[str, Tensor]:
         """Return the weights that a `Lite` lacks, 0 where they would change its map."""
+        residuals = (name for name, module in self.named_modules() if isinstance(module, _Residual))
+        last = ("detail.4.", "mix.2.", *(f"{name}.second." for name in residuals))
         known = Lite().state_dict()
         added = {name: values for name, values in self.state_dict().items() if name not in known}
-        return {name: values * (not name.startswith(self._last)) for name, values in added.items()}
+        return {name: values * (not name.startswith(last)) for name, values in added.items()}
 
     def fuse(self, contrast: Tensor) -> Tensor:
         """Return the sum of all levels and details at stride 4, from the local contrast (B x 1 x H x W)."""

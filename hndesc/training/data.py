@@ -175,8 +175,10 @@ class PairBatches(Dataset):
         for place, one in enumerate(drawn):
             for part, (crop, keypoints) in enumerate(one.crops):
                 images[part * count + place], points[part * count + place] = crop, keypoints
-        lone = [one.lone[part] for part in range(2) for one in drawn]
-        with_lone = settings.pair.lone > 0
+        lone = lone_counts = None
+        if settings.pair.lone > 0:
+            alone = [one.lone[part] for part in range(2) for one in drawn]
+            lone, lone_counts = _filled(alone, settings.max_keypoints // 2)
         return Batch(
             torch.from_numpy(images),
             *_filled(points, settings.max_keypoints),
@@ -186,8 +188,8 @@ class PairBatches(Dataset):
             ),
             tuple(one.name for one in drawn),
             tuple(skipped.items()),
-            0,
-            *(_filled(lone, settings.max_keypoints // 2) if with_lone else (None, None)),
+            lone=lone,
+            lone_counts=lone_counts,
         )
 
 

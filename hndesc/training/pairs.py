@@ -107,7 +107,7 @@ def draw_pair(
         photos: the photo (H x W x 3, uint8, RGB) and the picture of the same view that the second crop is cut from.
         keypoints: N x 2, pixels of the photo.
         crop_size: side of the crops in pixels.
-        max_keypoints: common keypoints that are kept at most, and twice the lone ones of each crop.
+        max_keypoints: common keypoints that are kept at most; of the lone ones half as many a crop.
         settings: the law of pairs.
 
     Returns:

@@ -2,6 +2,7 @@
 # make test  set up .venv and run the tests
 PYTHON ?= python3
 CORES ?= all
+TESTERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -11,7 +12,7 @@ all: setup
 	$(BIN)/snakemake --cores $(CORES) all
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadgroup --no-loadscope-reorder
 
 setup: $(VENV)/.installed
 

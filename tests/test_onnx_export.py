@@ -16,7 +16,7 @@ from hndesc.models.checkpoint import save_checkpoint
 from hndesc.onnx_export import export_onnx
 
 
-@pytest.fixture(scope="module", params=["lite", "lite_pyramid"])
+@pytest.fixture(scope="module", params=["lite", "lite_pyramid", "r2d2_pyramid"])
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / f"{request.param}.safetensors"
     save_checkpoint(path, build_model(request.param, "random", seed=5), {"seed": 5})

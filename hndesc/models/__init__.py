@@ -17,6 +17,8 @@ MODELS = Registry(
         "lite": "hndesc.models.lite:Lite",
         "lite_pyramid": "hndesc.models.lite_pyramid:LitePyramid",
         "r2d2": "hndesc.models.r2d2:R2d2",
+        "r2d2_pyramid": "hndesc.models.r2d2_pyramid:R2d2Pyramid",
+        "r2d2_quarter": "hndesc.models.r2d2:R2d2Quarter",
     },
 )
 

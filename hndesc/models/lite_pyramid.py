@@ -1,58 +1,34 @@
-"""The small backbone on an image pyramid: what surrounds a keypoint, seen once more from afar."""
+"""The small backbone, deeper and on an image pyramid."""
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from hndesc.models.backbone import Backbone
-from hndesc.models.lite import FUSED, WIDTHS, Lite, enlarge, pad_to_multiple, unit
+from hndesc.models.lite import FUSED, WIDTHS, Lite, unit
+from hndesc.models.pyramid import OCTAVES, Pyramid
 
-_OCTAVES = (1, 2, 4)
 _DETAIL = 32
 
 
-class LitePyramid(Backbone):
-    """A deeper `Lite` of its own for the photo, for its half and for its quarter; their descriptors stand side by side.
-
-    A change of scale that is foreign to one octave is familiar to the next, and their errors differ. Training best
-    starts from a checkpoint of `lite`.
-    """
+class LitePyramid(Pyramid):
+    """A deeper `Lite` of its own for each octave; training best starts from a checkpoint of `lite`."""
 
     name = "lite_pyramid"
-    dim = len(_OCTAVES) * Lite.dim
+    dim = len(OCTAVES) * Lite.dim
     stride = Lite.stride
-    period = _OCTAVES[-1] * Lite.period
+    period = OCTAVES[-1] * Lite.period
     # A tower's, in the last octave's pixels; enlarging takes part of the next cell, too.
-    reach = _OCTAVES[-1] * 186 + 14
+    reach = OCTAVES[-1] * 186 + 14
+    multiple = Lite.period
 
     def __init__(self) -> None:
-        super().__init__()
-        self.towers = nn.ModuleList(_Tower() for _ in _OCTAVES)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the dense descriptors of a batch of normalised photos."""
-        rows, columns = ((size + self.stride - 1) // self.stride for size in images.shape[-2:])
-        images = pad_to_multiple(images, Lite.period)
-        maps = [self._octave(*one, images) for one in zip(self.towers, _OCTAVES, strict=True)]
-        return torch.cat(maps, 1)[..., :rows, :columns]
-
-    @staticmethod
-    def _octave(tower: nn.Module, factor: int, images: Tensor) -> Tensor:
-        if factor == 1:
-            return functional.normalize(tower(images))
-        return enlarge(functional.normalize(tower(functional.avg_pool2d(images, factor))), factor)
+        super().__init__(_Tower)
 
     def adapt(self, architecture: str, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
         """Give each octave the weights of a `lite`, whose descriptors it then has at first."""
         if architecture != Lite.name:
             return None
-        adapted: dict[str, Tensor] = {}
-        for number, tower in enumerate(self.towers):
-            whole = dict(weights) | tower.silent()
-            adapted |= {f"towers.{number}.{name}": values for name, values in whole.items()}
-        return adapted
+        return self.repeat(dict(weights) | self.towers[0].silent())
 
 
 class _Tower(Lite):

@@ -6,9 +6,12 @@ CVPR 2017. As in HNDesc, the last layer ends in a ReLU, so that similarities lie
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from hndesc.models.backbone import Backbone
+from hndesc.models.lite import pad_to_multiple
 
 # (channels, kernel, dilation, ReLU). Each layer that had stride 2 doubles the dilation of those after it.
 _LAYERS = (
@@ -56,6 +59,49 @@ class R2d2(Backbone):
         """Take the descriptor part of R2D2's own files; their two score layers have no place here."""
         found = {name.removeprefix("module."): values for name, values in state.items()}
         self.load_state_dict({name: values for name, values in found.items() if name.startswith("ops.")})
+
+    def adapt(self, architecture: str, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
+        """Take the weights of the other one of the two networks here: they have the same layers."""
+        return weights if architecture in (R2d2.name, R2d2Quarter.name) else None
+
+
+class R2d2Quarter(R2d2):
+    """The same network at each fourth pixel alone, for a tenth of the work: most of all to train `R2d2`'s weights.
+
+    What a layer computes between the places that are read later is left out. Exactly the dense map's values come out,
+    of the pixels (4 i + 2, 4 j + 2); they are then moved to the cells' centres, 1.5 pixels from the first one's.
+    """
+
+    name = "r2d2_quarter"
+    stride = 4
+    period = 4
+    reach = R2d2.reach + 4
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return descriptors at each fourth pixel of a batch of normalised photos."""
+        dense = self.thinned(pad_to_multiple(images, self.stride))
+        before = functional.pad(dense, (1, 0, 1, 0), mode="replicate")
+        weights = dense.new_tensor([1 / 8, 7 / 8])
+        kernel = torch.outer(weights, weights).expand(self.dim, 1, 2, 2)
+        return functional.conv2d(before, kernel, groups=self.dim)
+
+    def thinned(self, images: Tensor) -> Tensor:
+        """Return the dense map of R2d2 at rows and columns 2, 6, 10, … of photos whose sides are multiples of 4."""
+        convolutions = [layer for layer in self.ops if isinstance(layer, nn.Conv2d)]
+        dilations = [min(layer.dilation[0], self.stride) for layer in convolutions]
+        wanted = dict(zip(convolutions, [*dilations[1:], self.stride], strict=True))
+        pitch = 1  # pixels between two places of the map so far
+        x = images
+        for layer in self.ops:
+            if not isinstance(layer, nn.Conv2d):
+                x = layer(x)
+                continue
+            span, dilation = layer.padding[0] * 2 // pitch, layer.dilation[0] // pitch
+            # Between two places of the map lie those of an odd span.
+            x = functional.pad(x, (span // 2, span - span // 2) * 2)
+            x = functional.conv2d(x, layer.weight, layer.bias, wanted[layer] // pitch, dilation=dilation)
+            pitch = wanted[layer]
+        return x
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, dilation: int) -> nn.Conv2d:

@@ -8,4 +8,4 @@ DEFAULT = "hndesc-lite"
 
 def shipped_models() -> dict[str, Path]:
     """Return the checkpoint files of the models in the box, by name."""
-    return {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}
+    return {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"), key=lambda path: path.stem)}

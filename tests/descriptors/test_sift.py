@@ -114,7 +114,8 @@ def test_settings_and_modules():
 
 
 def test_unknown_names_and_settings():
-    with pytest.raises(HndescError, match=r"'sfit' is neither a descriptor \(aliked, .*, xfeat, hndesc-lite\) nor"):
+    shipped = "hndesc-lite, hndesc-r2d2, hndesc-r2d2-free"
+    with pytest.raises(HndescError, match=rf"'sfit' is neither a descriptor \(aliked, .*, xfeat, {shipped}\) nor"):
         load_descriptor("sfit")
     with pytest.raises(HndescError, match=r"descriptor 'sift': .*'radius'"):
         load_descriptor("sift", radius=3)

@@ -129,7 +129,10 @@ def test_broken_card(tmp_path: Path, card: str) -> None:
 @pytest.mark.parametrize("architecture", ["superglue", None, ["lite"], {"a": 1}])
 def test_unknown_architecture(tmp_path: Path, architecture: object) -> None:
     path = _with_card(tmp_path / "m.safetensors", {"architecture": architecture})
-    with pytest.raises(HndescError, match=r"m\.safetensors: unknown architecture.*caps, lite, lite_pyramid, r2d2"):
+    with pytest.raises(
+        HndescError,
+        match=r"m\.safetensors: unknown architecture.*caps, lite, lite_pyramid, r2d2, r2d2_pyramid, r2d2_quarter",
+    ):
         load_checkpoint(path)
 
 

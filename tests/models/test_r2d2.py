@@ -11,6 +11,7 @@ from torch import nn
 from hndesc.images import read_image
 from hndesc.models import build_model
 from hndesc.models.backbone import Backbone
+from hndesc.models.checkpoint import save_checkpoint
 from hndesc.models.sampling import normalize_images, sample_descriptors
 
 
@@ -47,6 +48,33 @@ def test_dilations_stand_for_the_strides_of_l2_net(backbones: dict[str, Backbone
     assert expected.shape == (2, 128, 2, 3)
     # The 2 x 2 kernels look half their distance on: 2, 4 and 8 pixels.
     torch.testing.assert_close(dilated(photos)[..., 14::32, 14::32], expected, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_quarter_leaves_out_what_is_not_read(backbones: dict[str, Backbone], tmp_path: Path) -> None:
+    """With the same weights the dense map's values come out, up to the borders; a checkpoint of one fits the other."""
+    dense = backbones["r2d2"]
+    save_checkpoint(tmp_path / "dense.safetensors", dense, {})
+    quarter = build_model("r2d2_quarter", tmp_path / "dense.safetensors").eval()
+    photos = torch.randn(2, 3, 64, 92, generator=torch.Generator().manual_seed(0))
+    expected = dense(photos)[..., 2::4, 2::4]
+    assert expected.std() > 0.01
+    torch.testing.assert_close(quarter.thinned(photos), expected, atol=1e-5, rtol=1e-5)
+    save_checkpoint(tmp_path / "quarter.safetensors", quarter, {})
+    back = build_model("r2d2", tmp_path / "quarter.safetensors").eval()
+    assert torch.equal(back(photos), dense(photos))
+
+
+@torch.no_grad()
+def test_quarter_moves_its_map_to_the_cells_centres(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each pixel's value is its place, a cell holds the place of its centre."""
+    quarter = build_model("r2d2_quarter")
+    rows, columns = torch.meshgrid(torch.arange(2.0, 40, 4), torch.arange(2.0, 60, 4), indexing="ij")
+    places = torch.stack([rows, columns] * (quarter.dim // 2))[None]
+    monkeypatch.setattr(quarter, "thinned", lambda _: places)
+    cells = quarter(torch.zeros(1, 3, 40, 60))[0, :2, 1:, 1:]
+    expected = torch.stack([rows, columns])[:, 1:, 1:] - 0.5
+    torch.testing.assert_close(cells, expected)
 
 
 @pytest.mark.golden

@@ -2,7 +2,6 @@
 # make test  set up .venv and run the tests
 PYTHON ?= python3
 CORES ?= all
-TESTERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -12,7 +11,7 @@ all: setup
 	$(BIN)/snakemake --cores $(CORES) all
 
 test: setup
-	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest
 
 setup: $(VENV)/.installed
 

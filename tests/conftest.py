@@ -23,23 +23,6 @@ def shared() -> Path:
     return folder
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what stays together where several processes share the tests: what one folder or file sets up once.
-
-    The longest come first, so that no process is left alone with them at the end.
-    """
-    first = [ROOT / "tests" / "workflow" / "slurm", ROOT / "tests" / "workflow"]
-
-    def rank(item: pytest.Item) -> int:
-        return next((place for place, folder in enumerate(first) if item.path.is_relative_to(folder)), len(first))
-
-    for item in items:
-        place = rank(item)
-        together = first[place] if place < len(first) else item.path
-        item.add_marker(pytest.mark.xdist_group(str(together.relative_to(ROOT))))
-    items.sort(key=rank)
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say once why tests were skipped, however many."""
     reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))

@@ -162,5 +162,5 @@ def test_unknown_name_lists_the_known() -> None:
 def test_attributes(name: str) -> None:
     model = MODELS.load(name)
     assert model.name == name
-    assert 64 <= model.dim <= 256
+    assert 64 <= model.dim <= 384
     assert model.period % model.stride == 0

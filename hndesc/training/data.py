@@ -14,14 +14,16 @@ from hndesc.errors import HndescError, ImageError
 from hndesc.training.colors import change_colors
 from hndesc.training.distributed import Team
 from hndesc.training.negatives import NONE
-from hndesc.training.pairs import Pair, draw_crop, draw_pair
+from hndesc.training.pairs import Pair, draw_crop, draw_pair, eased
 from hndesc.training.photos import TrainingPhotos
-from hndesc.training.settings import TrainingSettings
+from hndesc.training.settings import PairSettings, TrainingSettings
 
 logger = logging.getLogger(__name__)
 
 # Photos tried for one place of a batch.
 _ATTEMPTS = 100
+# What keeps apart the random numbers of training and validation.
+TRAINING, VALIDATION = 0, 1
 _Crop = tuple[np.ndarray, np.ndarray]
 
 
@@ -60,14 +62,14 @@ class PairBatches(Dataset):
         photos: where the data is.
         names: the photos to draw from.
         settings: of training.
-        stream: keeps apart the random numbers of training (0) and validation (1).
+        stream: `TRAINING` or `VALIDATION`, whose random numbers are others and whose pairs are always as hard.
 
     Attributes:
         team: the processes among which each batch is divided.
     """
 
     def __init__(
-        self, photos: TrainingPhotos, names: Sequence[str], settings: TrainingSettings, stream: int = 0
+        self, photos: TrainingPhotos, names: Sequence[str], settings: TrainingSettings, stream: int = TRAINING
     ) -> None:
         self.photos, self.names, self.settings, self.stream = photos, list(names), settings, stream
         self.team = Team()
@@ -88,8 +90,17 @@ class PairBatches(Dataset):
         places = range(self.team.rank * part, (self.team.rank + 1) * part)
         names = self.order(number)
         skipped: dict[str, str] = {}
-        drawn = [self._draw(number * size + place, names[place], skipped) for place in places]
+        law = self.law(number)
+        drawn = [self._draw(number * size + place, names[place], law, skipped) for place in places]
         return self._collate(drawn, skipped)._replace(first=places.start)
+
+    def law(self, number: int) -> PairSettings:
+        """Return the law of the pairs of batch `number`, which grows harder in the first share `pair.ramp` of them."""
+        settings = self.settings
+        ramp = settings.pair.ramp * settings.steps * settings.accumulation
+        if self.stream != TRAINING or number >= ramp:
+            return settings.pair
+        return eased(settings.pair, number / ramp)
 
     def order(self, number: int) -> list[str]:
         """Return the photos of batch `number`: epoch by epoch in a new order, without repetition where they suffice."""
@@ -107,12 +118,12 @@ class PairBatches(Dataset):
     def _generator(self, purpose: int, *key: int) -> np.random.Generator:
         return np.random.default_rng((self.settings.seed, self.stream, purpose, *key))
 
-    def _draw(self, index: int, name: str, skipped: dict[str, str]) -> "_Drawn":
+    def _draw(self, index: int, name: str, law: PairSettings, skipped: dict[str, str]) -> "_Drawn":
         """Draw pair `index` from photo `name`, or from another where that one is broken or gives none."""
         for attempt in range(_ATTEMPTS):
             generator = self._generator(1, index, attempt)
             try:
-                pair = self._pair(generator, name)
+                pair = self._pair(generator, name, law)
                 if pair is not None:
                     crops = [(pair.anchor, pair.anchor_points), (pair.positive, pair.positive_points)]
                     return self._finish(generator, name, crops, skipped, (pair.anchor_lone, pair.positive_lone))
@@ -124,16 +135,14 @@ class PairBatches(Dataset):
             f"one '{name}'; use larger photos, a smaller crop_size or more keypoints"
         )
 
-    def _pair(self, generator: np.random.Generator, name: str) -> Pair | None:
+    def _pair(self, generator: np.random.Generator, name: str, law: PairSettings) -> Pair | None:
         settings = self.settings
         photo = other = self.photos.photo(name)
         if self.photos.copies and generator.random() < settings.stylized_probability:
             copies = len(self.photos.copies[name])
             other = self.photos.stylized_copy(name, int(generator.integers(copies)) if copies > 1 else 0)
         keypoints = self.photos.keypoints(name)
-        return draw_pair(
-            generator, (photo, other), keypoints, settings.crop_size, settings.max_keypoints, settings.pair
-        )
+        return draw_pair(generator, (photo, other), keypoints, settings.crop_size, settings.max_keypoints, law)
 
     def _finish(
         self,

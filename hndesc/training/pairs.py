@@ -5,6 +5,7 @@ rotated. Both quadrilaterals of a pair lie wholly inside the photo, at a place d
 photo too small for them both are shrunk by one factor, as though the photo had been enlarged until they fit.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,21 @@ class Pair:
     positive_points: np.ndarray
     anchor_lone: np.ndarray
     positive_lone: np.ndarray
+
+
+def eased(settings: PairSettings, hardness: float) -> PairSettings:
+    """Return the law of pairs whose zoom, rotation and perspective are `hardness` (0 to 1) times as strong."""
+
+    def factor(value: float) -> float:
+        return 1 + hardness * (value - 1)
+
+    return dataclasses.replace(
+        settings,
+        zoom=factor(settings.zoom),
+        zoom_max=factor(settings.zoom_max),
+        rotation=hardness * settings.rotation,
+        perspective=factor(settings.perspective),
+    )
 
 
 def random_quadrilateral(generator: np.random.Generator, crop_size: int, settings: PairSettings) -> np.ndarray:

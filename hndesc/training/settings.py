@@ -23,6 +23,8 @@ class PairSettings:
         shift: distance of the second crop's centre from the first's on each axis, in crop sides.
         lone: share of the keypoints that each crop of a pair lacks, as though its detector had missed them; with any,
             those that only one crop shows count, too: as negatives, and as false matches. 0: neither.
+        ramp: share of the steps in which zoom, rotation and perspective grow, from none, to the values above; pairs to
+            validate with are always as hard as these. 0: so are all.
         tries: draws before the last one is taken, good or bad.
         contrast: smallest standard deviation of the first crop's grey levels (0 to 255).
     """
@@ -33,6 +35,7 @@ class PairSettings:
     perspective: float = 0.6
     shift: float = 0.1
     lone: float = 0.0
+    ramp: float = 0.0
     tries: int = 10
     contrast: float = 20.0
 
@@ -238,6 +241,7 @@ _BOUNDS = (
         "pair.zoom": (0.1, 1),
         "pair.zoom_max": (1, 4),
         "pair.lone": (0, 0.5),
+        "pair.ramp": (0, 1),
         "pair.rotation": (0, 180),
         "pair.perspective": (0.1, 1),
         "pair.shift": (0, 1),

@@ -9,7 +9,7 @@ from hndesc.errors import HndescError
 from hndesc.models import MODELS, build_model
 from hndesc.models.checkpoint import save_checkpoint
 from hndesc.provenance import versions
-from hndesc.training.data import Batch, PairBatches
+from hndesc.training.data import VALIDATION, Batch, PairBatches
 from hndesc.training.photos import TrainingPhotos, held_out
 from hndesc.training.pictures import write_record
 from hndesc.training.settings import TrainingSettings, fingerprint, training_settings
@@ -101,6 +101,6 @@ def _split(data: TrainingPhotos, settings: TrainingSettings) -> tuple[PairBatche
             f"{least} to train on and {least} to validate with"
         )
     logger.info("%d photos to train on, %d to validate with", len(rest), len(held))
-    batches = PairBatches(data, held, settings, stream=1)
+    batches = PairBatches(data, held, settings, VALIDATION)
     fixed = [batches.batch(number) for number in range(-(-settings.validation.pairs // settings.batch_size))]
     return PairBatches(data, rest, settings), fixed

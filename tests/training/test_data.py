@@ -7,7 +7,7 @@ import torch
 from hndesc.errors import HndescError
 from hndesc.images import write_image
 from hndesc.neighbour_lists import write_neighbours
-from hndesc.training.data import Batch, PairBatches, stream_batches
+from hndesc.training.data import TRAINING, VALIDATION, Batch, PairBatches, stream_batches
 from hndesc.training.photos import TrainingPhotos
 from hndesc.training.settings import training_settings
 
@@ -169,3 +169,17 @@ def test_similar_photos_smaller_than_a_crop_are_passed_over(data, tmp_path):
     write_neighbours(table, [(f"set/{n}.png", f"set/{m}.png", 0.5) for n in range(6) for m in range(6) if n != m])
     batches = batches_of(data, neighbours=table, loss={"negatives": "in_batch_global"}, crop_size=97)
     assert batches.batch(0).similar.tolist() == [-1, -1, -1]
+
+
+def test_pairs_grow_harder_with_the_ramp(data):
+    pair = {"rotation": 40, "zoom_max": 1.5, "ramp": 0.5}
+    training, validation = (
+        batches_of(data, stream=stream, steps=10, accumulation=2, pair=pair) for stream in (TRAINING, VALIDATION)
+    )
+    assert [training.law(number).rotation for number in (0, 5, 10, 19)] == [0, 20, 40, 40]
+    assert [training.law(number).zoom_max for number in (0, 5, 10, 19)] == [1, 1.25, 1.5, 1.5]
+    assert all(validation.law(number) == validation.settings.pair for number in range(20))
+    assert batches_of(data, pair={"rotation": 40}).law(0).rotation == 40
+    full = batches_of(data, steps=10, accumulation=2, pair=pair | {"ramp": 0})
+    assert not same(training.batch(3), full.batch(3))
+    assert same(training.batch(11), full.batch(11))

@@ -13,6 +13,7 @@ from hndesc.training.pairs import (
     cut,
     draw_crop,
     draw_pair,
+    eased,
     random_quadrilateral,
     random_quadrilaterals,
 )
@@ -270,3 +271,14 @@ def test_a_crop_of_a_similar_photo_seeks_keypoints():
     _, points = draw_crop(np.random.default_rng(1), photo, np.concatenate([lonely, crowd]), 64, 1000)
     assert len(points) > 60
     assert len(draw_crop(np.random.default_rng(1), photo, crowd, 64, 25)[1]) == 25
+
+
+@given(seed=st.integers(0, 1000), hardness=st.floats(0, 1))
+def test_an_eased_law_draws_by_that_share_of_each_change(seed, hardness):
+    law = PairSettings(zoom=0.5, zoom_max=2.0, rotation=40, perspective=0.6)
+    full, drawn = (
+        np.array(parameters(random_quadrilateral(np.random.default_rng(seed), CROP, one)))
+        for one in (law, eased(law, hardness))
+    )
+    none = np.array([1.0, 0.0, 1.0, 1.0, full[4]])  # zoom, rotation, two factors; the axis remains
+    np.testing.assert_allclose(drawn[:4], (none + hardness * (full - none))[:4], atol=1e-9)

@@ -27,6 +27,14 @@ def export_onnx(model: str, output: Path) -> None:
     print(output)
 
 
+def shrink(checkpoint: Path, features: Path, output: Path, dimensions: int) -> None:
+    """Write a model with shorter descriptors."""
+    from hndesc.shrinking import shrink_model
+
+    kept = shrink_model(checkpoint, features, output, dimensions)
+    print(f"{output}: {dimensions} dimensions, which keep {kept:.1%} of the descriptors' squared length")
+
+
 def ship(checkpoint: Path, name: str, about: Path, scores: list[Path], pages: Path) -> None:
     """Put a trained model in the box."""
     from hndesc import shipping
@@ -42,6 +50,7 @@ def add_model_commands(commands) -> None:
     models.add_argument("--pages", metavar="FOLDER", type=Path, help="write each model's page there, as <name>.md")
     models.set_defaults(command=list_models)
     _add_export(commands.add_parser("export-onnx", help="write a model as ONNX: photo and keypoints to descriptors"))
+    _add_shrink(commands.add_parser("shrink", help="make a model's descriptors shorter"))
     _add_ship(commands.add_parser("ship", help="put a trained model in the box, with a card of its scores"))
 
 
@@ -53,6 +62,15 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="NAME_OR_FILE", help="a model of `hndesc models`, or a checkpoint")
     parser.add_argument("output", metavar="OUT.onnx", type=Path)
     parser.set_defaults(command=export_onnx)
+
+
+def _add_shrink(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Project a model's descriptors to the directions that those of some photos vary in most."
+    parser.add_argument("checkpoint", metavar="MODEL.safetensors", type=Path, help="what training wrote")
+    parser.add_argument("features", metavar="F.h5", type=Path, help="photos described by this model (hndesc extract)")
+    parser.add_argument("output", metavar="OUT.safetensors", type=Path)
+    parser.add_argument("--dimensions", metavar="N", type=int, default=64, help="default: %(default)s")
+    parser.set_defaults(command=shrink)
 
 
 def _add_ship(parser: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ from hndesc.errors import HndescError
 from hndesc.files import atomic_path, write_json
 from hndesc.models import MODELS, build_model
 from hndesc.models.backbone import Backbone
+from hndesc.models.projected import PROJECTION, Projected, unprojected
 
 _KEY = "hndesc"
 _PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".tar"})
@@ -60,17 +61,25 @@ def load_checkpoint(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
         known = ", ".join(sorted(MODELS.places))
         raise HndescError(f"{path}: unknown architecture '{architecture}' (known: {known}); update hndesc")
     model = build_model(architecture, "random")
+    with safe_open(path, "pt") as file:
+        if PROJECTION in file.keys():  # noqa: SIM118 (no container)
+            model = Projected(model, file.get_slice(PROJECTION).get_shape()[0])
     return model.eval(), load_into(model, path)
 
 
 def load_into(model: Backbone, path: str | Path) -> dict[str, Any]:
-    """Load a checkpoint's weights into a model of the same architecture, or one that they fit; return the card."""
+    """Load a checkpoint's weights into a model of the same architecture, or one that they fit; return the card.
+
+    Of a checkpoint with projected descriptors, a model without a projection takes the rest.
+    """
     path = Path(path)
     card = read_card(path)
     architecture = card.get("architecture")
     tensors = {
         name: values.float() if values.is_floating_point() else values for name, values in load_file(path).items()
     }
+    if not isinstance(model, Projected):
+        tensors = unprojected(tensors)
     adapted = tensors if architecture == model.name else model.adapt(architecture, tensors)
     if adapted is None:
         raise HndescError(f"{path}: a checkpoint of '{architecture}', not '{model.name}'; make the two agree")

@@ -27,11 +27,12 @@ def export_onnx(model: str, output: Path) -> None:
     print(output)
 
 
-def shrink(checkpoint: Path, features: Path, output: Path, dimensions: int) -> None:
+def shrink(model: str, features: Path, output: Path, dimensions: int) -> None:
     """Write a model with shorter descriptors."""
+    from hndesc.loading import find_model
     from hndesc.shrinking import shrink_model
 
-    kept = shrink_model(checkpoint, features, output, dimensions)
+    kept = shrink_model(find_model(model), features, output, dimensions)
     print(f"{output}: {dimensions} dimensions, which keep {kept:.1%} of the descriptors' squared length")
 
 
@@ -66,7 +67,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 
 def _add_shrink(parser: argparse.ArgumentParser) -> None:
     parser.description = "Project a model's descriptors to the directions that those of some photos vary in most."
-    parser.add_argument("checkpoint", metavar="MODEL.safetensors", type=Path, help="what training wrote")
+    parser.add_argument("model", metavar="NAME_OR_FILE", help="a model of `hndesc models`, or a checkpoint")
     parser.add_argument("features", metavar="F.h5", type=Path, help="photos described by this model (hndesc extract)")
     parser.add_argument("output", metavar="OUT.safetensors", type=Path)
     parser.add_argument("--dimensions", metavar="N", type=int, default=64, help="default: %(default)s")

@@ -7,12 +7,14 @@ import pytest
 import torch
 
 import hndesc
+from hndesc.cli import main
 from hndesc.errors import HndescError
-from hndesc.extraction import extract
+from hndesc.extraction import detect_keypoints, extract
 from hndesc.features import FeatureReader
 from hndesc.images import write_image
 from hndesc.models import build_model
 from hndesc.models.checkpoint import load_checkpoint, read_card, save_checkpoint
+from hndesc.photos import list_photos
 from hndesc.shrinking import shrink_model
 
 RANK = 9
@@ -42,8 +44,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _photos(folder: Path):
-    from hndesc.photos import list_photos
-
     return list_photos(folder / "photos")
 
 
@@ -97,7 +97,17 @@ def test_what_cannot_be_shrunk(folder: Path, tmp_path: Path) -> None:
     extract(_photos(folder), tmp_path / "other.h5", small, "sift")
     with pytest.raises(HndescError, match=r"other\.h5: not described by this model"):
         shrink_model(model, tmp_path / "other.h5", out, 4)
+    detect_keypoints(_photos(folder), tmp_path / "keypoints.h5", "sift")
+    with pytest.raises(HndescError, match=r"keypoints\.h5: not described by this model"):
+        shrink_model(model, tmp_path / "keypoints.h5", out, 4)
     extract(_photos(folder)[:1], tmp_path / "few.h5", model, "sift", max_keypoints=20)
     with pytest.raises(HndescError, match=r"few\.h5: 20 descriptors are too few for 64 dimensions"):
         shrink_model(model, tmp_path / "few.h5", out, 4)
     assert not out.exists()
+
+
+def test_command_takes_a_model_of_the_box(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    main(["extract", str(folder / "photos"), str(tmp_path / "f.h5"), "--model", "hndesc-lite"])
+    main(["shrink", "hndesc-lite", str(tmp_path / "f.h5"), str(tmp_path / "s.safetensors"), "--dimensions", "48"])
+    assert "48 dimensions, which keep" in capsys.readouterr().out
+    assert hndesc.load(tmp_path / "s.safetensors").dim == 48

@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 # What only people know of a model, and what the file about it must say.
 ABOUT = ("summary", "data", "licence", "hardware", "hours")
+# What shipping adds to a card; it is true of that very file alone.
+ADDED = ("name", "about", "trained_file", "parameters", "scores")
 _THRESHOLD = "3"  # pixels
 
 

@@ -11,6 +11,7 @@ from hndesc.features import FeatureReader
 from hndesc.models.checkpoint import load_checkpoint, save_checkpoint
 from hndesc.models.projected import Projected
 from hndesc.provenance import file_hash
+from hndesc.shipping import ADDED
 
 
 def shrink_model(checkpoint: str | Path, features: str | Path, output: str | Path, dimensions: int) -> float:
@@ -48,6 +49,7 @@ def shrink_model(checkpoint: str | Path, features: str | Path, output: str | Pat
     smaller = Projected(model, dimensions).eval()
     smaller.projection.copy_(torch.from_numpy(vectors[:, ::-1][:, :dimensions].T.copy()))
     kept = float(values[::-1][:dimensions].sum() / values.sum())
+    card = {key: value for key, value in card.items() if key not in ADDED}
     card["projection"] = {"from": model.dim, "photos": photos, "descriptors": number, "kept": round(kept, 4)}
     save_checkpoint(output, smaller, card, card.get("settings", {}).get("half_weights", False))
     return kept

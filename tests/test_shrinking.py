@@ -111,3 +111,6 @@ def test_command_takes_a_model_of_the_box(folder: Path, tmp_path: Path, capsys: 
     main(["shrink", "hndesc-lite", str(tmp_path / "f.h5"), str(tmp_path / "s.safetensors"), "--dimensions", "48"])
     assert "48 dimensions, which keep" in capsys.readouterr().out
     assert hndesc.load(tmp_path / "s.safetensors").dim == 48
+    card = read_card(tmp_path / "s.safetensors")
+    assert card["settings"]["architecture"] == "lite_pyramid"
+    assert not {"scores", "about", "name", "trained_file"} & set(card)  # true of the model in the box alone

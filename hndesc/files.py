@@ -1,11 +1,12 @@
-"""Writing files so that a half-written one is never seen under its final name."""
+"""Writing files so that a half-written one is never seen under its final name, and no input is overwritten."""
 
 import errno
 import json
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,11 +42,84 @@ def tells_of_full_disk(error: BaseException | None) -> bool:
 
 
 @contextmanager
+def named_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Turn an OSError of the block, other than a full disk, into a HndescError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        if tells_of_full_disk(error):
+            raise
+        raise HndescError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+
+
+def check_parent(path: str | os.PathLike) -> None:
+    """Refuse a path that cannot be created: within a file, or within a folder without permission to write."""
+    parent = Path(path).parent
+    while not parent.exists() and parent != parent.parent:
+        parent = parent.parent
+    if not parent.is_dir():
+        raise HndescError(f"{path}: cannot be written, since {parent} is not a folder; choose another place")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise HndescError(f"{path}: no permission to write in {parent}; choose another place")
+
+
+def check_output_file(path: str | os.PathLike, inputs: Iterable[str | os.PathLike] = ()) -> Path:
+    """Refuse an output file that cannot be written or would destroy an input; long steps call this before the work.
+
+    Args:
+        path: of the output. A link is followed. A regular file is replaced; a folder, FIFO, socket or device is not.
+        inputs: files that the step reads.
+
+    Returns:
+        The file that is to be written: `path`, or what it links to.
+    """
+    with named_errors(path):
+        target = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
+        check_parent(target)
+        try:
+            found = os.stat(target)
+        except FileNotFoundError:
+            return target
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a FIFO, socket or device"
+        raise HndescError(f"{path}: {kind} is at the place of this output file; choose another name")
+    for source in inputs:
+        if os.path.exists(source) and os.path.samestat(found, os.stat(source)):
+            raise HndescError(f"{path}: writing it would destroy the input {source}; choose another output")
+    return target
+
+
+def check_output_files(paths: Iterable[str | os.PathLike | None], inputs: Iterable[str | os.PathLike] = ()) -> None:
+    """Check several output files as `check_output_file` does; two that are the same are refused, None is skipped."""
+    inputs, seen = list(inputs), {}
+    for path in filter(None, paths):
+        check_output_file(path, inputs)
+        other = seen.setdefault(os.path.realpath(path), path)
+        if other is not path:
+            raise HndescError(f"{path}: named for two outputs; give each a name of its own")
+
+
+def check_text_file(path: str | os.PathLike, beginning: str) -> None:
+    """Refuse to replace a text file that a step writes without being asked by name, unless it begins as ours does."""
+    target = check_output_file(path)
+    if not target.exists():
+        return
+    with named_errors(path), open(target, "rb") as stream:
+        if stream.read(len(beginning.encode())) != beginning.encode():
+            raise HndescError(f"{path}: exists and was not made by hndesc; move it away or choose another place")
+
+
+@contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary name beside `path` (same suffix) that becomes `path` when the block succeeds."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    """Yield a temporary name beside `path` (same suffix) that becomes `path` when the block succeeds.
+
+    Raises:
+        HndescError: before the block, where `path` cannot be written (see `check_output_file`).
+    """
+    path = check_output_file(path)
+    with named_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:

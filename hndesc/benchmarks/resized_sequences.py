@@ -1,7 +1,6 @@
 """Image sequences at one common size, as protocols want them that compare a fixed number of keypoints."""
 
 import os
-import shutil
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -13,8 +12,10 @@ from hndesc.benchmarks.sequence_layouts import TABLE, write_table
 from hndesc.benchmarks.sequences import Pair, Sequence, read_sequences
 from hndesc.errors import HndescError
 from hndesc.images import read_image, write_image
+from hndesc.owned_folders import check_output_folder, replace_folder
 from hndesc.processes import workers
 
+STEP = "resize_sequences"
 SIZE = (640, 480)
 MARK = "resized.txt"
 
@@ -37,23 +38,20 @@ def resize_sequences(
         threads: images resized at a time.
 
     Raises:
-        HndescError: incomplete sequences, an image that cannot be read; `output` is something else.
+        HndescError: incomplete sequences, an image that cannot be read; `output` overlaps with `root`, or this step
+            did not make it.
     """
     root, output = Path(root), Path(output)
-    if output.exists() and not (output / MARK).is_file():
-        raise HndescError(f"{output}: exists and holds no resized sequences; choose another place for them")
+    check_output_folder(output, STEP, [root])
     sequences = read_sequences(root, layout=layout)
     names = sorted({name for sequence in sequences for name in sequence.images})
     _check_names(names)
-    part = output.with_name(f"{output.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    with workers(partial(_resize, root, part, size), threads) as resize:
-        made = tqdm(resize(names), total=len(names), desc="images resized", disable=None)
-        factors = dict(zip(names, made, strict=True))
-    write_table(part, [_resized(sequence, factors) for sequence in sequences])
-    (part / MARK).write_text(f"{TABLE} and its images, {size[0]} x {size[1]} pixels each\n", encoding="utf-8")
-    shutil.rmtree(output, ignore_errors=True)
-    os.replace(part, output)
+    with replace_folder(output, STEP, [root]) as part:
+        with workers(partial(_resize, root, part, size), threads) as resize:
+            made = tqdm(resize(names), total=len(names), desc="images resized", disable=None)
+            factors = dict(zip(names, made, strict=True))
+        write_table(part, [_resized(sequence, factors) for sequence in sequences])
+        (part / MARK).write_text(f"{TABLE} and its images, {size[0]} x {size[1]} pixels each\n", encoding="utf-8")
 
 
 def resizing(factors: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hndesc.datasets.registry import RECEIPT, Entry, RemoteFile, find_entry, rea
 from hndesc.datasets.unpack import is_archive, merge, unpack
 from hndesc.errors import HndescError
 from hndesc.files import write_json
+from hndesc.owned_folders import replace_folder
 
 logger = logging.getLogger(__name__)
 
@@ -109,24 +111,19 @@ def _is_present(entry: Entry, place: Path) -> bool:
 
 def _unpack_all(entry: Entry, files: Sequence[Arrived], place: Path) -> None:
     """Make the dataset's folder from its files, under another name until it is verified."""
-    staging = place.with_name(f"{place.name}.part")
-    shutil.rmtree(staging, ignore_errors=True)
     bound = entry.unpacked or max(_LEAST_BOUND, 20 * sum(file.path.stat().st_size for file in files))
-    try:
-        for number, (file, arrived) in enumerate(zip(entry.files, files, strict=True)):
-            bound -= _place(file, arrived.path, staging, f"{staging}-{number}", bound)
+    with replace_folder(place, "get_dataset") as staging:
+        for file, arrived in zip(entry.files, files, strict=True):
+            bound -= _place(file, arrived.path, staging, bound)
         for source, target in entry.move.items():
             if (staging / source).is_dir():
                 merge(staging / source, staging / target)
         summary = verify_layout(staging, entry.layout)
         _write_receipt(entry, staging, summary, {file.path.name: file.sha256 for file in files})
-        os.replace(staging, place)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     logger.info("%s: %s", place, summary)
 
 
-def _place(file: RemoteFile, source: Path, staging: Path, own: str, bound: int) -> int:
+def _place(file: RemoteFile, source: Path, staging: Path, bound: int) -> int:
     """Unpack or copy one file; return the bytes that it takes."""
     target = staging / file.into
     if not is_archive(file.name):
@@ -134,14 +131,10 @@ def _place(file: RemoteFile, source: Path, staging: Path, own: str, bound: int) 
         shutil.copyfile(source, target / file.name)
         return source.stat().st_size
     # Each archive is unpacked apart from the others, so that only within one a repeated name is an error.
-    apart = Path(own)
-    shutil.rmtree(apart, ignore_errors=True)
-    try:
-        unpack(source, apart, bound, flatten=file.flatten, strip=file.strip)
-        taken = sum(path.stat().st_size for path in apart.rglob("*") if path.is_file())
-        merge(apart, target)
-    finally:
-        shutil.rmtree(apart, ignore_errors=True)
+    apart = Path(tempfile.mkdtemp(prefix=".", dir=staging))
+    unpack(source, apart, bound, flatten=file.flatten, strip=file.strip)
+    taken = sum(path.stat().st_size for path in apart.rglob("*") if path.is_file())
+    merge(apart, target)
     return taken
 
 

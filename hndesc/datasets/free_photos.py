@@ -7,7 +7,6 @@ made of, but for pages of text, those that show next to nothing, and those whose
 import logging
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from hndesc.datasets.demo.photographs import SOURCES, load
 from hndesc.errors import HndescError
 from hndesc.files import write_text
 from hndesc.images import read_image, resize_longest, write_image
+from hndesc.owned_folders import replace_folder
 
 logger = logging.getLogger(__name__)
 
@@ -41,18 +41,15 @@ def gather_free_photos(unpacked: str | os.PathLike, output: str | os.PathLike) -
         output: folder, replaced when all is done.
 
     Raises:
-        HndescError: a package or a photo in it is missing.
+        HndescError: a package or a photo in it is missing; `output` overlaps with `unpacked`, or this step did not
+            make it.
     """
-    output = Path(output)
-    part = output.with_name(f".{output.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
     rows = []
-    for name, image, author, licence in [*_of_debian(Path(unpacked)), *_of_python()]:
-        write_image(part / name, resize_longest(image, LONGEST)[0], quality=QUALITY)
-        rows.append(f"{name}\t{author}\t{licence}\n")
-    write_text(part / "manifest.tsv", "path\tauthor\tlicence\n" + "".join(rows))
-    shutil.rmtree(output, ignore_errors=True)
-    os.replace(part, output)
+    with replace_folder(output, "free_photos", [unpacked]) as part:
+        for name, image, author, licence in [*_of_debian(Path(unpacked)), *_of_python()]:
+            write_image(part / name, resize_longest(image, LONGEST)[0], quality=QUALITY)
+            rows.append(f"{name}\t{author}\t{licence}\n")
+        write_text(part / "manifest.tsv", "path\tauthor\tlicence\n" + "".join(rows))
     logger.info("%s: %d photos", output, len(rows))
 
 

@@ -7,7 +7,6 @@ homographies. All six images are resampled, the reference too, and no two share 
 import logging
 import os
 import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,10 +19,12 @@ from hndesc.datasets.views import GROWTH, hang, view_homography, warp, write_hom
 from hndesc.errors import HndescError
 from hndesc.geometry import warp_points
 from hndesc.images import find_images, image_size, read_image, resize_longest, write_image
+from hndesc.owned_folders import check_output_folder, replace_folder
 from hndesc.seeds import generator
 
 logger = logging.getLogger(__name__)
 
+STEP = "make_sequences"
 LONGEST = 1400  # larger photos are shrunk to this first
 IMAGE = 640  # longest side of the images
 LEAST = 400  # longest side of a reference that is made small because later images come closer
@@ -97,20 +98,19 @@ def make_sequences(
         seed: of all draws.
 
     Raises:
-        HndescError: fewer than two photos that are large enough, or one that cannot be read.
+        HndescError: fewer than two photos that are large enough, or one that cannot be read; `output` overlaps with
+            `photos`, or this step did not make it.
     """
     photos, output = Path(photos), Path(output)
+    check_output_folder(output, STEP, [photos])
     names = _large_enough(photos)
     names.sort(key=lambda name: generator(seed, name).random())
-    part = output.with_name(f".{output.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
     tasks = _plan("v", list(VIEWS), names, viewpoint) + _plan("i", list(CONDITIONS), names[::-1], illumination)
-    for folder, change, name, wall in tqdm(tasks, desc="sequences", unit="sequence", disable=None):
-        scene = _Scene(photos / name, photos / wall)
-        make = _make_viewpoint if folder.startswith("v_") else _make_illumination
-        make(part / folder, scene, change, generator(seed, f"sequences/{folder}"))
-    shutil.rmtree(output, ignore_errors=True)
-    os.replace(part, output)
+    with replace_folder(output, STEP, [photos]) as part:
+        for folder, change, name, wall in tqdm(tasks, desc="sequences", unit="sequence", disable=None):
+            scene = _Scene(photos / name, photos / wall)
+            make = _make_viewpoint if folder.startswith("v_") else _make_illumination
+            make(part / folder, scene, change, generator(seed, f"sequences/{folder}"))
     logger.info("%d sequences of %d photos in %s", len(tasks), len({task[2] for task in tasks}), output)
 
 

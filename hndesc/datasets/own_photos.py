@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,10 +11,12 @@ from tqdm import tqdm
 from hndesc.errors import HndescError, ImageError
 from hndesc.files import write_text
 from hndesc.images import find_images, read_image
+from hndesc.owned_folders import check_output_folder, replace_folder
 from hndesc.provenance import file_hash
 
 logger = logging.getLogger(__name__)
 
+STEP = "list_photos"
 TABLE = "images.tsv"
 LEFT_OUT = "left_out.tsv"
 
@@ -33,13 +34,11 @@ def list_own_photos(photos: str | os.PathLike, output: str | os.PathLike, *, thr
         threads: photos read at a time.
 
     Raises:
-        HndescError: no folder, no photo in it, none that can be read; `output` lies in `photos` or is something else.
+        HndescError: no folder, no photo in it, none that can be read; `output` overlaps with `photos`, or this step
+            did not make it.
     """
     photos, output = Path(photos), Path(output)
-    if output.resolve().is_relative_to(photos.resolve()):
-        raise HndescError(f"{output}: lies within the folder of photos {photos}; choose a place outside it")
-    if output.exists() and not (output / TABLE).is_file() and (not output.is_dir() or any(output.iterdir())):
-        raise HndescError(f"{output}: exists and is no list of photos; delete it or choose another place")
+    check_output_folder(output, STEP, [photos])
     names = find_images(photos)
     with ThreadPoolExecutor(threads) as pool:
         looks = pool.map(_look, [photos / name for name in names])
@@ -49,14 +48,11 @@ def list_own_photos(photos: str | os.PathLike, output: str | os.PathLike, *, thr
         raise HndescError(f"{photos}: none of its {len(names)} photos can be read ({left_out[0][1]}); replace them")
     for name, reason in left_out:
         logger.warning("%s is left out: %s", name, reason)
-    part = output.with_name(f"{output.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    for name, *_ in rows:
-        link_photo(photos / name, part / name, output / name)
-    _write_table(part / TABLE, ("path", "width", "height", "hash"), rows)
-    _write_table(part / LEFT_OUT, ("path", "reason"), left_out)
-    shutil.rmtree(output, ignore_errors=True)
-    os.replace(part, output)
+    with replace_folder(output, STEP, [photos]) as part:
+        for name, *_ in rows:
+            link_photo(photos / name, part / name, output / name)
+        _write_table(part / TABLE, ("path", "width", "height", "hash"), rows)
+        _write_table(part / LEFT_OUT, ("path", "reason"), left_out)
     logger.info("%d photos in %s, %d left out", len(rows), output, len(left_out))
 
 

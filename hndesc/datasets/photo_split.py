@@ -8,7 +8,6 @@ import hashlib
 import logging
 import os
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
@@ -19,13 +18,16 @@ from tqdm import tqdm
 
 from hndesc.datasets.own_photos import link_photo
 from hndesc.errors import HndescError, ImageError
-from hndesc.files import write_text
+from hndesc.files import check_text_file, write_text
 from hndesc.images import find_images, read_image, to_gray
+from hndesc.owned_folders import check_output_folder, replace_folder
 
 logger = logging.getLogger(__name__)
 
 SIDES = ("training", "validation", "test")
+STEP = "split_photos"
 FOLDERS = {"training": "training", "validation": "held_out/validation", "test": "held_out/test"}
+_HEADER = "path\tside\tshown\n"
 # What tells sizes and variants of one picture apart in the names of wallpapers.
 _SIZES = re.compile(
     r"\d{3,5}\s*[x*]\s*\d{3,5}|\b\d{1,2}[x:-]\d{1,2}\b|\b(wide|widescreen|standard|normal|portrait|large|dark|light)\b"
@@ -49,16 +51,20 @@ def split_photos(
 
     Args:
         photos: folders, each searched with all its sub-folders.
-        output: folder; what else is in it is left alone.
+        output: folder; what else is in it is left alone. The three folders must be apart from `photos`.
         share: of the photos that is held out, half of it for validation (choosing between models), half for the test.
         seed: of the split.
         train_on: shell patterns of the relative paths of photos that may be trained on; others on that side are used
             for nothing. The side of a photo does not depend on this.
 
     Raises:
-        HndescError: no photos, two with the same relative path, or a side without any.
+        HndescError: no photos, two with the same relative path, or a side without any; a folder or table that this
+            step did not make is in the place of one of its own.
     """
     output = Path(output)
+    for side in SIDES:
+        check_output_folder(output / FOLDERS[side], STEP, photos)
+    check_text_file(output / "split.tsv", _HEADER)
     sources = _list(photos)
     hashes = _picture_hashes(sources)
     names = sorted(hashes)
@@ -72,12 +78,14 @@ def split_photos(
                 f"none of {len(names)} photos is on the side '{side}' of the split; "
                 "give more photos, or another share, seed or train_on"
             )
-        _write_side(output / FOLDERS[side], {name: sources[name] for name in chosen})
+        with replace_folder(output / FOLDERS[side], STEP, photos) as part:
+            for name in chosen:
+                link_photo(sources[name], part / name, output / FOLDERS[side] / name)
         logger.info("%s: %d photos", output / FOLDERS[side], len(chosen))
     rows = [
         f"{name}\t{'unused' if name in unused else sides[name]}\t{g}\n" for name, g in zip(names, groups, strict=True)
     ]
-    write_text(output / "split.tsv", "path\tside\tshown\n" + "".join(rows))
+    write_text(output / "split.tsv", _HEADER + "".join(rows))
 
 
 def _list(folders: Sequence[str | os.PathLike]) -> dict[str, Path]:
@@ -152,12 +160,3 @@ def _unused(names: Sequence[str], groups: Sequence[str], sides: Mapping[str, str
         if left_out:
             unused.add(name)
     return unused
-
-
-def _write_side(folder: Path, sources: dict[str, Path]) -> None:
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    for name, path in sources.items():
-        link_photo(path, part / name, folder / name)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(part, folder)

@@ -7,14 +7,15 @@ hard setup stay empty.
 import logging
 import os
 import pickle
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from hndesc.errors import HndescError, ImageError
 from hndesc.files import write_text
 from hndesc.images import find_images, image_size, read_image, write_image
+from hndesc.owned_folders import check_output_folder, replace_folder
 
+STEP = "make_places"
 LEFT_OUT = "left_out.tsv"
 _JPEG = (".jpg", ".jpeg")
 logger = logging.getLogger(__name__)
@@ -31,24 +32,21 @@ def make_places(photos: str | os.PathLike, output: str | os.PathLike, *, queries
         queries: photos of each place, evenly picked, that are asked for; all if None.
 
     Raises:
-        HndescError: no folder, or no place with two photos that can be read; `output` is something else.
+        HndescError: no folder, or no place with two photos that can be read; `output` overlaps with `photos`, or
+            this step did not make it.
     """
     photos, output = Path(photos), Path(output)
-    if output.exists() and not (output / LEFT_OUT).is_file():
-        raise HndescError(f"{output}: exists and is no retrieval set of place folders; choose another place for it")
+    check_output_folder(output, STEP, [photos])
     sizes, broken = _sizes(photos)
     names = _names(list(sizes))
     truth = _ground_truth(sizes, names, queries)
     if not truth["qimlist"]:
         raise HndescError(f"{photos}: no place in it has two photos that can be read; they belong in place/photo.jpg")
-    part = output.with_name(f"{output.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    for path, name in names.items():
-        _put(photos / path, part / "jpg" / f"{name}.jpg")
-    (part / "gnd_places.pkl").write_bytes(pickle.dumps(truth, protocol=4))
-    write_text(part / LEFT_OUT, "".join(f"{line}\n" for line in ("photo\treason", *broken)))
-    shutil.rmtree(output, ignore_errors=True)
-    os.replace(part, output)
+    with replace_folder(output, STEP, [photos]) as part:
+        for path, name in names.items():
+            _put(photos / path, part / "jpg" / f"{name}.jpg")
+        (part / "gnd_places.pkl").write_bytes(pickle.dumps(truth, protocol=4))
+        write_text(part / LEFT_OUT, "".join(f"{line}\n" for line in ("photo\treason", *broken)))
 
 
 def _sizes(photos: Path) -> tuple[dict[str, tuple[int, int]], list[str]]:

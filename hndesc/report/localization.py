@@ -17,11 +17,13 @@ from hndesc.benchmarks.localization.pnp import observed
 from hndesc.benchmarks.localization.scene import Pose, Scene
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader
+from hndesc.owned_folders import check_output_folder, replace_folder
 from hndesc.photos import list_photos
 from hndesc.report.matches import Matches, draw_judged
 from hndesc.report.results import Result
 from hndesc.report.style import COLOURS, OUTLIER, figure
 
+STEP = "plot_localization"
 _BINS = 12
 _LEAST = 1e-6  # stands for an error of zero on a logarithmic axis
 
@@ -46,25 +48,29 @@ def plot_localization(
         matches: match file.
         map_folder: map.
         results: JSON results, one a descriptor.
-        output: folder of the pictures.
+        output: folder of the pictures, replaced.
         labels: name of each descriptor.
         pairs: another list of pairs than the dataset's own.
         count: queries of each condition whose matches are drawn: those in the middle by their number of inliers.
     """
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
+    inputs = [root, features, matches, map_folder, *results, pairs]
+    check_output_folder(output, STEP, inputs)
     scene, result = read_scene(Path(root), pairs), Result(results[0])
     queries = result.get("per_query")
     model = pycolmap.Reconstruction(Path(map_folder) / MODEL)
-    plot_model(scene, queries, np.array([point.xyz for point in model.points3D.values()]), output / "model.jpg")
     settings = result.get("settings")
     largest = settings.get("max_error") or settings["filter_max_reproj_error"]
-    with FeatureReader(features) as feature_reader, MatchReader(matches) as match_reader:
+    with (
+        replace_folder(output, STEP, inputs) as part,
+        FeatureReader(features) as feature_reader,
+        MatchReader(matches) as match_reader,
+    ):
+        plot_model(scene, queries, np.array([point.xyz for point in model.points3D.values()]), part / "model.jpg")
         for name in _typical(queries, count):
-            place = output / f"{name.replace('/', '_').rpartition('.')[0]}.jpg"
+            place = part / f"{name.replace('/', '_').rpartition('.')[0]}.jpg"
             _plot_query(scene, name, queries[name], feature_reader, match_reader, model, largest, place)
-    if scene.truth:
-        plot_errors(results, output / "errors.jpg", labels)
+        if scene.truth:
+            plot_errors(results, part / "errors.jpg", labels)
 
 
 def _typical(queries: Mapping[str, Mapping], count: int) -> list[str]:

@@ -6,7 +6,10 @@ from pathlib import Path, PurePosixPath
 
 from hndesc.benchmarks.sequences import read_sequences
 from hndesc.features import FeatureReader
+from hndesc.owned_folders import check_output_folder, replace_folder
 from hndesc.report.matches import plot_matches
+
+STEP = "plot_matches"
 
 
 def plot_sequences(
@@ -23,7 +26,7 @@ def plot_sequences(
     Args:
         root: folder of the sequences.
         features: feature files with descriptors, one a descriptor.
-        output: folder of the pictures, `<sequence>_<first image>-<second image>.jpg`.
+        output: folder of the pictures, replaced: `<sequence>_<first image>-<second image>.jpg`.
         labels: name of each descriptor.
         count: sequences of each class, viewpoint and illumination.
         number: of the pair, from 1; the last one of sequences that have fewer.
@@ -32,24 +35,26 @@ def plot_sequences(
     Returns:
         The pictures.
     """
-    root, output = Path(root), Path(output)
+    root, output, inputs = Path(root), Path(output), [root, *features]
+    check_output_folder(output, STEP, inputs)
     known = _known(features)
     shown = [(one, one.pairs[min(number, len(one.pairs)) - 1]) for one in read_sequences(root, layout=layout)]
     shown = [(one, pair) for one, pair in shown if {pair.first, pair.second} <= known]
     chosen = [entry for kind in ("i", "v", "") for entry in [each for each in shown if each[0].kind == kind][:count]]
     pictures = []
-    for sequence, pair in chosen:
-        names = pair.first, pair.second
-        stems = "-".join(PurePosixPath(name).stem for name in names)
-        pictures.append(output / f"{sequence.name.replace('/', '_')}_{stems}.jpg")
-        plot_matches(
-            (root / names[0], root / names[1]),
-            names,
-            [Path(path) for path in features],
-            pictures[-1],
-            labels,
-            pair.homography,
-        )
+    with replace_folder(output, STEP, inputs) as part:
+        for sequence, pair in chosen:
+            names = pair.first, pair.second
+            stems = "-".join(PurePosixPath(name).stem for name in names)
+            pictures.append(output / f"{sequence.name.replace('/', '_')}_{stems}.jpg")
+            plot_matches(
+                (root / names[0], root / names[1]),
+                names,
+                [Path(path) for path in features],
+                part / pictures[-1].name,
+                labels,
+                pair.homography,
+            )
     return pictures
 
 

@@ -2,8 +2,6 @@
 
 import json
 import logging
-import os
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,13 +14,15 @@ from tqdm import tqdm
 from hndesc.errors import HndescError, ImageError
 from hndesc.files import read_json, write_json
 from hndesc.images import find_images, read_image, resize_longest, write_image
+from hndesc.owned_folders import check_output_folder, clear_folder, finish_folder, open_part_folder, replace_folder
 from hndesc.stylization import needs_styles
 from hndesc.stylization.methods import Mixture, prepare
 from hndesc.stylization.styles import Styles
-from hndesc.stylization.tables import TABLE, Copy, Failure, gather, write_tables
+from hndesc.stylization.tables import Copy, Failure, gather, write_tables
 
 logger = logging.getLogger(__name__)
 
+STEP = "stylize_photos"
 _SETTINGS = "settings.json"
 
 
@@ -46,7 +46,7 @@ def stylize_photos(
     The copies lie in `output` under the photos' relative names with the suffix .jpg; photos that differ in nothing
     but their suffix keep it before the new one (a.png.jpg). Several copies a photo lie in folders 1, 2 and so on.
     `stylized.tsv` lists photo, copy, style, class and method; `failed.tsv` the photos that could not be read, and why.
-    Work goes on in `<output>.part`, and from there after an interruption when settings and inputs are the same.
+    The work is done in `.<output>.part`, and is resumed there when settings and inputs are the same.
 
     Args:
         photos: folder of photos.
@@ -64,14 +64,13 @@ def stylize_photos(
         **settings: of the method, such as `strength`: 0 leaves the photo, 1 is the full style.
 
     Raises:
-        HndescError: missing folders, settings out of range, no photo or no style that can be read.
+        HndescError: missing folders, settings out of range, no photo or no style that can be read; `output` overlaps
+            with an input, or this step did not make it.
     """
     photos, output = Path(photos), Path(output)
-    if output.resolve().is_relative_to(photos.resolve()):
-        raise HndescError(f"{output}: lies within the folder of photos {photos}; choose a place outside it")
+    check_output_folder(output, STEP, [photos, styles])
     if copies < 1:
         raise HndescError(f"{copies} stylized copies a photo; at least 1 is needed")
-    _check_output(output)
     wanted = styles is not None and needs_styles(method, methods)
     drawn = Styles(Path(styles), seed, classes) if wanted else None
     mixture = prepare(method, settings, methods, drawn, classes, seed)
@@ -79,7 +78,8 @@ def stylize_photos(
     chosen = names if part is None else _part(names, part)
     made_by = {"method": method, "methods": methods, "seed": seed, "classes": classes, "copies": copies, "part": part}
     made_by |= {"resize_max": resize_max, "quality": quality, "settings": settings}
-    folder = _open_part(output, made_by | {"inputs": _digest(photos, *([Path(styles)] if wanted else []))})
+    made_by |= {"inputs": _digest(photos, *([Path(styles)] if wanted else []))}
+    folder = _open_part(output, [photos, styles], made_by)
     work = _Work(photos, folder, mixture, copy_names(names), copies, resize_max, quality)
     with ThreadPoolExecutor(threads) as pool:
         jobs = pool.map(work.stylize, chosen)
@@ -88,7 +88,9 @@ def stylize_photos(
     failed = [row for outcome in outcomes for row in outcome if isinstance(row, Failure)]
     if not done and part is None:
         raise HndescError(f"{photos}: none of its {len(names)} photos can be read; replace them")
-    _finish(folder, output, done, failed)
+    write_tables(folder, done, failed)
+    finish_folder(folder, output, STEP, [photos, styles])
+    _report(output, done, failed)
 
 
 def gather_stylized(shards: Sequence[Path], output: Path) -> None:
@@ -101,19 +103,18 @@ def gather_stylized(shards: Sequence[Path], output: Path) -> None:
     Raises:
         HndescError: a shard without tables, two with the same photo, or no copy at all.
     """
-    output = Path(output)
-    _check_output(output)
-    folder = output.with_name(output.name + ".part")
-    shutil.rmtree(folder, ignore_errors=True)
     shards = [Path(shard) for shard in shards]
+    check_output_folder(output, STEP, shards)
     records = [read_json(shard / _SETTINGS) | {"part": None} for shard in shards]
     if any(record != records[0] for record in records):
         raise HndescError(f"{shards[0].parent}: the shards were made with different settings; stylize the photos again")
-    write_json(folder / _SETTINGS, records[0])
-    done, failed = gather(shards, folder)
-    if not done:
-        raise HndescError(f"{output}: none of the {len(failed)} photos can be read; replace them")
-    _finish(folder, output, done, failed)
+    with replace_folder(output, STEP, shards) as folder:
+        write_json(folder / _SETTINGS, records[0])
+        done, failed = gather(shards, folder)
+        if not done:
+            raise HndescError(f"{output}: none of the {len(failed)} photos can be read; replace them")
+        write_tables(folder, done, failed)
+    _report(output, done, failed)
 
 
 def copy_names(names: Sequence[str]) -> dict[str, str]:
@@ -170,29 +171,21 @@ def _part(names: Sequence[str], part: str) -> Sequence[str]:
     return names[int(number) - 1 :: int(parts)]
 
 
-def _check_output(output: Path) -> None:
-    if output.exists() and not (output / TABLE).exists() and (not output.is_dir() or any(output.iterdir())):
-        raise HndescError(f"{output}: exists and holds no stylized copies; delete it or choose another place")
-
-
-def _open_part(output: Path, settings: Mapping[str, object]) -> Path:
-    """Return `<output>.part`, emptied unless it was made with the same settings."""
-    part = output.with_name(output.name + ".part")
+def _open_part(output: Path, inputs: Sequence[Path | None], settings: Mapping[str, object]) -> Path:
+    """Return the folder in which `output` is filled, emptied unless it was made with the same settings."""
+    part = open_part_folder(output, STEP, inputs)
     record = part / _SETTINGS
     text = json.dumps(settings, indent=1, sort_keys=True)
     if record.exists() and record.read_text(encoding="utf-8") == text + "\n":
         for left in part.rglob(".*.jpg"):  # temporary names of copies that a kill cut short
             left.unlink()
         return part
-    shutil.rmtree(part, ignore_errors=True)
+    clear_folder(part)
     write_json(record, json.loads(text))
     return part
 
 
-def _finish(folder: Path, output: Path, done: Sequence[Copy], failed: Sequence[Failure]) -> None:
-    write_tables(folder, done, failed)
-    shutil.rmtree(output, ignore_errors=True)
-    os.replace(folder, output)
+def _report(output: Path, done: Sequence[Copy], failed: Sequence[Failure]) -> None:
     logger.info("%d stylized copies in %s, %d photos failed", len(done), output, len(failed))
 
 

@@ -2,9 +2,9 @@
 
 import logging
 import pickle
-import shutil
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,12 @@ class StateFolder:
             torch.save({"fingerprint": self.fingerprint, **state}, temporary)
 
     def remove(self, keep_logs: bool = False) -> None:
-        """Remove the state, and the logs unless they are to be kept."""
+        """Remove the state, and the logs unless they are to be kept; other files in the folder stay."""
         self.file.unlink(missing_ok=True)
-        if not keep_logs:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        if keep_logs:
+            return
+        for path in self.logs.glob("events.out.tfevents.*"):
+            path.unlink()
+        for folder in (self.logs, self.folder):
+            with suppress(OSError):  # absent, or not empty
+                folder.rmdir()

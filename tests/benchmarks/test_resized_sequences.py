@@ -77,7 +77,7 @@ def test_made_again_in_place_but_nothing_else_is_overwritten(sequences: Path, tm
     resize_sequences(sequences, tmp_path / "out", size=(32, 24), threads=2)
     assert image_size(tmp_path / "out" / "v_dots" / "3.png") == (32, 24)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "set"]
-    with pytest.raises(HndescError, match="set: exists and holds no resized sequences"):
+    with pytest.raises(HndescError, match="set: exists and was not made by resize_sequences"):
         resize_sequences(tmp_path / "out", sequences)
     assert (sequences / "v_dots" / "1.ppm").is_file()
 

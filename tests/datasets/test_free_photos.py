@@ -44,7 +44,7 @@ def test_gathers_photos_and_says_whose_they_are(unpacked: Path, tmp_path: Path) 
 
 def test_a_missing_package_is_named_with_the_cure(tmp_path: Path) -> None:
     with pytest.raises(HndescError, match=r"apt-get download lomiri-wallpapers-16\.04"):
-        gather_free_photos(tmp_path, tmp_path / "out")
+        gather_free_photos(tmp_path / "unpacked", tmp_path / "out")
 
 
 def test_a_missing_photo_leaves_nothing_half_done(unpacked: Path, tmp_path: Path) -> None:

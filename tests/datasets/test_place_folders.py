@@ -58,5 +58,5 @@ def test_folder_without_places_is_named(tmp_path):
 
 
 def test_other_folders_are_not_overwritten(folder):
-    with pytest.raises(HndescError, match="exists and is no retrieval set"):
+    with pytest.raises(HndescError, match="overlaps with the input"):
         make_places(folder / "photos", folder / "photos")

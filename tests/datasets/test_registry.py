@@ -20,6 +20,7 @@ from hndesc.datasets.download import Patience
 from hndesc.datasets.layouts import verify_layout
 from hndesc.datasets.registry import read_registry
 from hndesc.errors import HndescError
+from hndesc.owned_folders import mark_folder
 from tests.datasets.server import Server, serving
 from tests.datasets.tiny_archives import tarred, zipped
 
@@ -224,8 +225,8 @@ def test_a_folder_put_there_by_hand_is_verified(get, server: Server, tmp_path: P
 
 
 def test_what_an_interrupted_unpacking_left_is_replaced(get, tmp_path: Path) -> None:
-    (tmp_path / "data" / "seq.part").mkdir(parents=True)
-    (tmp_path / "data" / "seq.part" / "half").touch()
+    mark_folder(tmp_path / "data" / ".seq.part", "get_dataset")
+    (tmp_path / "data" / ".seq.part" / "half").touch()
     assert visible(get("seq")) == ["i_b", "v_a"]
 
 

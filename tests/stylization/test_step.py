@@ -66,7 +66,7 @@ def test_makes_a_copy_of_each_photo_under_its_name(photos: Path, styles: Path, t
     for row in rows:
         assert read_image(output / row["copy"]).shape == read_image(photos / row["photo"]).shape
     assert table(output / "failed.tsv") == []
-    assert not (tmp_path / "out.part").exists()
+    assert not (tmp_path / ".out.part").exists()
     night = [row for row in rows if row["class"] == "night" and row["photo"] != "dot.png"]
     assert night
     for row in night:
@@ -179,7 +179,7 @@ def test_goes_on_where_it_was_interrupted(photos: Path, styles: Path, tmp_path: 
     with pytest.raises(KeyboardInterrupt):
         stylize_photos(photos, styles, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    (tmp_path / "out.part" / ".a-x1y2.jpg").write_bytes(b"cut short")
+    (tmp_path / ".out.part" / ".a-x1y2.jpg").write_bytes(b"cut short")
     rest = use(Counter())
     stylize_photos(photos, styles, tmp_path / "out")
     assert rest.calls == 4
@@ -209,7 +209,7 @@ def test_replaces_its_own_output_and_no_other_folder(photos: Path, styles: Path,
     assert not (tmp_path / "out" / "a.jpg").exists()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    with pytest.raises(HndescError, match="mine: exists and holds no stylized copies"):
+    with pytest.raises(HndescError, match="mine: exists and was not made by stylize_photos"):
         stylize_photos(photos, styles, tmp_path / "mine")
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
 
@@ -298,11 +298,11 @@ def test_shards_make_what_one_run_makes(photos: Path, styles: Path, tmp_path: Pa
 def test_wrong_settings(photos: Path, styles: Path, tmp_path: Path, settings: dict, message: str) -> None:
     with pytest.raises(HndescError, match=message):
         stylize_photos(photos, styles, tmp_path / "out", **settings)
-    assert not (tmp_path / "out.part").exists()
+    assert not (tmp_path / ".out.part").exists()
 
 
 def test_wrong_places(photos: Path, styles: Path, tmp_path: Path) -> None:
-    with pytest.raises(HndescError, match="within the folder of photos"):
+    with pytest.raises(HndescError, match="overlaps with the input"):
         stylize_photos(photos, styles, photos / "out")
     with pytest.raises(HndescError, match="nowhere: no such folder"):
         stylize_photos(photos, tmp_path / "nowhere", tmp_path / "out")

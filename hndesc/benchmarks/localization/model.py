@@ -1,8 +1,6 @@
 """The map: a COLMAP database of features and verified matches, and the points triangulated with the known poses."""
 
 import logging
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -16,10 +14,12 @@ from hndesc.benchmarks.localization.scene import Scene
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader
 from hndesc.files import write_json
+from hndesc.owned_folders import check_output_folder, replace_folder
 
 logger = logging.getLogger(__name__)
 
 Settings = TypeVar("Settings")
+STEP = "build_map"
 DATABASE, MODEL, SUMMARY = "database.db", "model", "map.json"
 
 
@@ -82,13 +82,19 @@ def build_map(
         threads: of verification and bundle adjustment.
         **mapper: changes of `MapperSettings`.
     """
+    inputs = [root, features, matches, pairs]
+    check_output_folder(output, STEP, inputs)
     settings = make_settings(MapperSettings, mapper)
     scene = read_scene(root, pairs)
+    with replace_folder(output, STEP, inputs) as part:
+        _fill_map(part, scene, features, matches, settings, seed, threads)
+
+
+def _fill_map(
+    part: Path, scene: Scene, features: Path, matches: Path, settings: MapperSettings, seed: int, threads: int
+) -> None:
     ids = assign_ids(scene)
-    output = Path(output)
-    part = output.with_name(output.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    (part / MODEL).mkdir(parents=True)
+    (part / MODEL).mkdir()
     with FeatureReader(features) as feature_reader, MatchReader(matches) as match_reader:
         counts = write_database(part / DATABASE, scene, ids, feature_reader, match_reader)
         made_from = {"features": feature_reader.settings, "matches": match_reader.settings}
@@ -104,8 +110,6 @@ def build_map(
             **made_from,
         },
     )
-    shutil.rmtree(output, ignore_errors=True)
-    os.replace(part, output)
 
 
 def verify(database: Path, seed: int, threads: int) -> int:

@@ -6,13 +6,14 @@ from few photographs: figures on it compare with no published ones, of this meth
 
 import logging
 import os
-import shutil
 from pathlib import Path
 
-from hndesc.files import write_text
+from hndesc.files import check_text_file, write_text
+from hndesc.owned_folders import check_output_folder, replace_folder
 
 logger = logging.getLogger(__name__)
 
+STEP = "demo_data"
 PARTS = ("photos", "styles", "sequences", "retrieval", "scene")
 
 
@@ -21,10 +22,11 @@ def make_demo(output: str | os.PathLike, seed: int = 0) -> None:
 
     Writes below `output`: `photos/` (training photos), `styles/<class>/` (style photos), `sequences/` (layout of
     HPatches), `retrieval/` (layout of revisited Oxford), `scene/` (layout of Aachen Day-Night v1.1) and `README.txt`.
-    Each part appears when it is complete and replaces what stood there; anything else in `output` is left alone.
+    Each part appears when it is complete and replaces an earlier one; anything else in `output` is left alone.
 
     Raises:
-        HndescError: a bundled photograph is missing or broken.
+        HndescError: a bundled photograph is missing or broken, or a part is there that this
+            step did not make.
     """
     from hndesc.datasets.demo import photographs, retrieval, scene, sequences
 
@@ -37,11 +39,11 @@ def make_demo(output: str | os.PathLike, seed: int = 0) -> None:
         "scene": lambda folder: scene.make_scene(folder, seed),
     }
     for part in PARTS:
-        temporary = output / f".{part}.part"
-        shutil.rmtree(temporary, ignore_errors=True)
-        makers[part](temporary)
-        shutil.rmtree(output / part, ignore_errors=True)
-        os.replace(temporary, output / part)
+        check_output_folder(output / part, STEP)
+    check_text_file(output / "README.txt", README.partition("\n")[0])
+    for part in PARTS:
+        with replace_folder(output / part, STEP) as temporary:
+            makers[part](temporary)
         logger.info("made %s", output / part)
     write_text(output / "README.txt", readme())
 

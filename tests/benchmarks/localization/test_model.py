@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from hndesc.benchmarks.localization.colmap import pycolmap, to_pose
-from hndesc.benchmarks.localization.model import DATABASE, MODEL, SUMMARY, MapperSettings, build_map
+from hndesc.benchmarks.localization.model import DATABASE, MODEL, STEP, SUMMARY, MapperSettings, build_map
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader
+from hndesc.owned_folders import MARKER, mark_folder
 
 from .synthetic import Mapped, Synthetic, map_scene, write_features
 
@@ -79,13 +80,12 @@ def test_reprojection_error_is_that_of_the_noise(make, tmp_path: Path) -> None:
 
 def test_only_what_is_complete_is_seen_and_an_old_map_is_replaced(make, tmp_path: Path) -> None:
     scene = make()
-    (tmp_path / "map").mkdir()
-    (tmp_path / "map" / "old").touch()
-    (tmp_path / "map.part").mkdir()
-    (tmp_path / "map.part" / "cut").touch()
+    for name in ("map", ".map.part"):
+        mark_folder(tmp_path / name, STEP)
+        (tmp_path / name / "old").touch()
     map_scene(scene, tmp_path)
-    assert sorted(path.name for path in (tmp_path / "map").iterdir()) == [DATABASE, SUMMARY, MODEL]
-    assert not (tmp_path / "map.part").exists()
+    assert sorted(path.name for path in (tmp_path / "map").iterdir()) == [MARKER, DATABASE, SUMMARY, MODEL]
+    assert not (tmp_path / ".map.part").exists()
 
 
 def test_a_scene_that_cannot_be_triangulated_is_told(

@@ -9,6 +9,7 @@ import pytest
 
 from hndesc.datasets import demo as package
 from hndesc.datasets.demo import make_demo, photographs, retrieval, scene, sequences
+from hndesc.owned_folders import mark_folder
 
 AGAIN = """
 import sys, cv2
@@ -47,7 +48,7 @@ def quick(monkeypatch):
     """Replace the makers of the parts by ones that write a single file."""
 
     def maker(folder, seed=None):
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "new").write_text(str(seed))
 
     for module, name in (
@@ -61,21 +62,19 @@ def quick(monkeypatch):
 
 
 def test_older_parts_are_replaced_and_other_files_kept(quick, tmp_path):
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "old.jpg").touch()
-    (tmp_path / ".scene.part").mkdir()
-    (tmp_path / ".scene.part" / "half").touch()
+    for name in ("photos", ".scene.part"):
+        mark_folder(tmp_path / name, package.STEP)
+        (tmp_path / name / "old.jpg").touch()
     (tmp_path / "mine.txt").touch()
     make_demo(tmp_path, seed=5)
-    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["new"]
-    assert [path.name for path in (tmp_path / "scene").iterdir()] == ["new"]
+    assert [path.name for path in (tmp_path / "photos").glob("[!.]*")] == ["new"]
+    assert [path.name for path in (tmp_path / "scene").glob("[!.]*")] == ["new"]
     assert (tmp_path / "retrieval" / "new").read_text() == "5"
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*package.PARTS, "README.txt", "mine.txt"])
 
 
 def test_interrupted_part_is_not_seen(quick, monkeypatch, tmp_path):
     def interrupted(folder, seed):
-        folder.mkdir()
         (folder / "half").touch()
         raise KeyboardInterrupt
 

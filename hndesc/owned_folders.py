@@ -1,0 +1,206 @@
+"""Folders that steps make: one is replaced or removed only if a step made it, and never if an input would be lost.
+
+A marker in a folder names the step that made it and lists the files that the step left in it; files that were added
+later belong to the user.
+"""
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hndesc.errors import HndescError
+from hndesc.files import check_parent, check_space, named_errors, write_text
+
+logger = logging.getLogger(__name__)
+
+MARKER = ".made_by_hndesc.json"
+# What file managers, network file systems and Snakemake add to a folder.
+_ADDED = (".snakemake_timestamp", ".DS_Store", "Thumbs.db", "desktop.ini")
+_ADDED_BEGIN = (MARKER, f".{Path(MARKER).stem}-", ".nfs", "._")
+
+
+def check_output_folder(output: str | os.PathLike, step: str, inputs: Iterable[str | os.PathLike | None] = ()) -> Path:
+    """Refuse a folder that `step` must not make or replace; to be called before any work.
+
+    Args:
+        output: of the step. A link is followed. It may be absent, empty, or a folder that the same step made.
+        step: name of the step.
+        inputs: files and folders that the step reads, None for none. `output` must not be, contain or lie within any
+            of them, also by links.
+
+    Returns:
+        The folder without links on its path.
+    """
+    with named_errors(output):
+        target = Path(os.path.realpath(output))
+        for source in filter(None, inputs):
+            _check_apart(output, target, Path(source))
+        check_parent(target)
+        if not os.path.lexists(target):
+            return target
+        if not target.is_dir():
+            raise HndescError(f"{output}: not a folder, but {step} writes one there; choose another place")
+        _check_made(output, target, step)
+    return target
+
+
+@contextmanager
+def replace_folder(
+    output: str | os.PathLike, step: str, inputs: Iterable[str | os.PathLike | None] = ()
+) -> Iterator[Path]:
+    """Yield an empty folder beside `output` that becomes `output` when the block succeeds; arguments as above."""
+    inputs = list(inputs)
+    part = open_part_folder(output, step, inputs)
+    try:
+        clear_folder(part)
+        yield part
+        finish_folder(part, output, step, inputs)
+    except Exception:
+        check_space(part)
+        raise
+    finally:
+        if part.exists():
+            _remove(part)
+
+
+def open_part_folder(output: str | os.PathLike, step: str, inputs: Iterable[str | os.PathLike | None] = ()) -> Path:
+    """Return the folder beside `output` in which it is filled, with what an interrupted run left in it."""
+    inputs = list(inputs)
+    target = check_output_folder(output, step, inputs)
+    part = target.with_name(f".{target.name}.part")
+    check_output_folder(part, step, inputs)
+    with named_errors(output):
+        part.mkdir(parents=True, exist_ok=True)
+    _mark(part, {"step": step})
+    return part
+
+
+def clear_folder(part: Path) -> None:
+    """Remove everything from a folder of ours but its marker."""
+    with named_errors(part):
+        for entry in list(os.scandir(part)):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            elif entry.name != MARKER:
+                os.unlink(entry.path)
+
+
+def finish_folder(
+    part: Path, output: str | os.PathLike, step: str, inputs: Iterable[str | os.PathLike | None] = ()
+) -> None:
+    """Put a filled folder of `open_part_folder` in the place of `output`."""
+    target = check_output_folder(output, step, inputs)
+    _mark(part, {"step": step, "files": sorted(_files(part))})
+    with named_errors(output):
+        if not target.exists():
+            os.replace(part, target)
+            return
+        old = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        os.replace(target, old)
+        try:
+            os.replace(part, target)
+        except OSError:
+            os.replace(old, target)
+            raise
+    _remove(old)
+
+
+def mark_folder(folder: Path, step: str) -> None:
+    """Make a folder that a step fills bit by bit, if it is not there yet; one that is not ours is refused."""
+    check_output_folder(folder, step)
+    if read_marker(folder) is None:
+        with named_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        _mark(folder, {"step": step})
+
+
+def remove_folder(folder: str | os.PathLike, step: str) -> None:
+    """Remove a folder that `step` made, if it is there.
+
+    Raises:
+        HndescError: the step did not make it, or files were added to it.
+    """
+    target = check_output_folder(folder, step)
+    if target.exists():
+        _remove(target)
+
+
+def read_marker(folder: str | os.PathLike) -> dict | None:
+    """Return what the marker of a folder says, None where there is none."""
+    path = Path(folder, MARKER)
+    try:
+        marker = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    return marker if isinstance(marker, dict) and isinstance(marker.get("step"), str) else None
+
+
+def _mark(folder: Path, marker: dict) -> None:
+    write_text(folder / MARKER, json.dumps(marker, indent=0) + "\n")
+
+
+def _check_made(output: str | os.PathLike, target: Path, step: str) -> None:
+    if next(_files(target), None) is None and not any(entry.is_dir() for entry in os.scandir(target)):
+        return
+    marker = read_marker(target)
+    if marker is None:
+        raise HndescError(f"{output}: exists and was not made by {step}; move it away, or delete it if nobody needs it")
+    if marker["step"] != step:
+        raise HndescError(f"{output}: exists and was made by {marker['step']}, not by {step}; choose another place")
+    files = marker.get("files")
+    if isinstance(files, list):
+        added = set(_files(target)).difference(name for name in files if isinstance(name, str))
+        if added:
+            raise HndescError(
+                f"{output}: {len(added)} files were added since {step} made it, '{min(added)}' first; "
+                "move them elsewhere"
+            )
+
+
+def _check_apart(output: str | os.PathLike, target: Path, source: Path) -> None:
+    """Refuse an output that is, contains or lies within an input, or that a link in the input leads to."""
+    found = Path(os.path.realpath(source))
+    if _overlap(target, found):
+        raise HndescError(f"{output}: overlaps with the input {source}; choose an output apart from it")
+    if target.is_dir() and found.is_dir():
+        for link in _links(found):
+            if _overlap(target, Path(os.path.realpath(link))):
+                raise HndescError(f"{output}: the input {source} links to it ({link}); choose another output")
+
+
+def _overlap(first: Path, second: Path) -> bool:
+    return first.is_relative_to(second) or second.is_relative_to(first)
+
+
+def _links(folder: str | os.PathLike) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                yield entry.path
+            elif entry.is_dir(follow_symlinks=False):
+                yield from _links(entry.path)
+
+
+def _files(folder: str | os.PathLike, prefix: str = "") -> Iterator[str]:
+    """Yield the relative names of all files and links, without what systems add."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path, f"{prefix}{entry.name}/")
+            elif entry.name not in _ADDED and not entry.name.startswith(_ADDED_BEGIN):
+                yield prefix + entry.name
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder of ours, its marker last: what a kill leaves of it is still known as ours."""
+    try:
+        clear_folder(folder)
+        (folder / MARKER).unlink(missing_ok=True)
+        folder.rmdir()
+    except (OSError, HndescError) as error:
+        logger.warning("%s: cannot be removed (%s); delete it", folder, error)

@@ -40,8 +40,12 @@ def _is_photo(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.is_dir()
 
 
-def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Read a photo as RGB, uint8, H x W x 3: turned upright by its EXIF tag, any bit depth and colour space.
+def read_image(path: str | os.PathLike, upright: bool = True) -> np.ndarray:
+    """Read a photo as RGB, uint8, H x W x 3; any bit depth and color space.
+
+    Args:
+        path: of the photo.
+        upright: turn it as its EXIF tag says; False leaves it as the camera wrote it.
 
     Raises:
         ImageError: missing, truncated or undecodable file.
@@ -51,7 +55,8 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
             image.load()
             # Pillow gives deep PGM as 32-bit integers, stretched to 16 bits.
             sixteen_bit = image.mode.startswith("I;16") or image.format == "PPM"
-            ImageOps.exif_transpose(image, in_place=True)
+            if upright:
+                ImageOps.exif_transpose(image, in_place=True)
             return _to_rgb(image, sixteen_bit)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such image") from None

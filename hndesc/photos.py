@@ -24,15 +24,17 @@ class Photo:
         name: key in feature files, relative POSIX path.
         path: file on disk.
         box: (x1, y1, x2, y2) in pixels to cut out before anything else (queries of Oxford and Paris), or None.
+        upright: turn the photo by its EXIF tag. False for photos with a camera and a pose: COLMAP does not turn them.
     """
 
     name: str
     path: Path
     box: tuple[float, float, float, float] | None = None
+    upright: bool = True
 
     def read(self) -> np.ndarray:
         """Read the photo (RGB, uint8, H x W x 3), cut to its box; an ImageError names the file."""
-        image = read_image(self.path)
+        image = read_image(self.path, self.upright)
         return image if self.box is None else _cut(image, self.box, self.path)
 
 
@@ -73,8 +75,9 @@ def list_photos(
 
         sequences = read_sequences(root, leave_out, layout)
         return [Photo(name, root / name) for name in sorted({name for one in sequences for name in one.images})]
-    folders = posed_folders(root) if kind == "localization" else [root]
-    return [Photo(name, folder / name) for folder in folders for name in find_images(folder)]
+    posed = kind == "localization"
+    folders = posed_folders(root) if posed else [root]
+    return [Photo(name, folder / name, upright=not posed) for folder in folders for name in find_images(folder)]
 
 
 def select_photos(

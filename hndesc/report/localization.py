@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
-from hndesc.benchmarks.localization.colmap import pycolmap, to_camera, to_colmap
+from hndesc.benchmarks.localization.colmap import camera_keypoints, pycolmap, to_camera
 from hndesc.benchmarks.localization.datasets import read_scene
 from hndesc.benchmarks.localization.matches import MatchReader
 from hndesc.benchmarks.localization.model import MODEL
@@ -166,7 +166,8 @@ def _plot_query(
     """Draw a query's 2D-3D matches with the database image that most of its inliers are shared with."""
     pose = Pose.from_quaternion(query["pose"][:4], query["pose"][4:])
     camera = to_camera(scene.queries[name])
-    keypoints = features.read(name).keypoints
+    entry = features.read(name)
+    keypoints, in_camera = entry.keypoints, camera_keypoints(entry, scene.queries[name], name)
     found: dict[str, Matches] = {}
     for other in scene.retrieved()[name]:
         rows, image = matches.read(name, other), model.find_image_with_name(other)
@@ -175,7 +176,7 @@ def _plot_query(
         ids = observed(image)[rows[:, 1]]
         rows, ids = rows[ids >= 0], ids[ids >= 0]
         seen = np.array([model.points3D[point].xyz for point in ids]).reshape(-1, 3)
-        inliers = _errors(camera, pose, seen, keypoints[rows[:, 0]]) <= largest
+        inliers = _errors(camera, pose, seen, in_camera[rows[:, 0]]) <= largest
         found[other] = Matches(keypoints[rows[:, 0]], features.read(other).keypoints[rows[:, 1]], inliers)
     if not found:
         return
@@ -190,12 +191,12 @@ def _plot_query(
 
 
 def _errors(camera: "pycolmap.Camera", pose: Pose, points: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
-    """Return the reprojection error of K points in pixels, infinity behind the camera."""
+    """Return the distance of K projected points from keypoints (COLMAP's convention), infinity behind the camera."""
     inside = points @ pose.rotation.T + pose.translation
     errors = np.full(len(points), np.inf)
     ahead = inside[:, 2] > 0
     if ahead.any():
-        errors[ahead] = np.linalg.norm(camera.img_from_cam(inside[ahead]) - to_colmap(keypoints[ahead]), axis=1)
+        errors[ahead] = np.linalg.norm(camera.img_from_cam(inside[ahead]) - keypoints[ahead], axis=1)
     return errors
 
 

@@ -14,6 +14,8 @@ import numpy as np
 import pycolmap
 
 from hndesc.benchmarks.localization.scene import Intrinsics, Pose
+from hndesc.errors import HndescError
+from hndesc.features import Features
 
 pycolmap.logging.minloglevel = pycolmap.logging.Level.WARNING.value
 
@@ -42,6 +44,24 @@ def silenced() -> Iterator[None]:
 def to_colmap(keypoints: np.ndarray) -> np.ndarray:
     """Move N x 2 keypoints to COLMAP's convention, float64."""
     return np.asarray(keypoints, np.float64) + 0.5
+
+
+def camera_keypoints(features: Features, camera: Intrinsics, name: str) -> np.ndarray:
+    """Return the keypoints of image `name` in COLMAP's convention and in pixels of its camera, N x 2 float64.
+
+    Raises:
+        HndescError: the photo is no resized copy of what the camera took: its aspect ratio is another one.
+    """
+    width, height = features.image_size
+    if min(width, height) < 1:  # written by a program that does not tell
+        return to_colmap(features.keypoints)
+    # Both sides of a resized photo are rounded to whole pixels.
+    if abs(width * camera.height - height * camera.width) > max(camera.width, camera.height):
+        raise HndescError(
+            f"'{name}' has {width}x{height} pixels, but its camera {camera.width}x{camera.height}, which is another "
+            "aspect ratio; use the photo as the camera wrote it, neither turned nor cropped"
+        )
+    return to_colmap(features.keypoints) * [camera.width / width, camera.height / height]
 
 
 def to_camera(intrinsics: Intrinsics, camera_id: int = 1) -> pycolmap.Camera:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from hndesc.benchmarks.localization.colmap import opened, pycolmap, to_camera, to_colmap
+from hndesc.benchmarks.localization.colmap import camera_keypoints, opened, pycolmap, to_camera
 from hndesc.benchmarks.localization.matches import MatchReader
 from hndesc.benchmarks.localization.scene import Intrinsics, Scene
 from hndesc.errors import HndescError
@@ -81,11 +81,14 @@ def _write_keypoints(
             continue
         entry = features.read(name)
         size = cameras[name].width, cameras[name].height
-        if entry.image_size not in (size, (0, 0)):
-            counts["images_of_other_size"] += 1
-            logger.warning("'%s' has %dx%d pixels, but its camera %dx%d: is it turned?", name, *entry.image_size, *size)
-        database.write_keypoints(image_id, to_colmap(entry.keypoints).astype(np.float32))
+        counts["images_of_other_size"] += entry.image_size not in (size, (0, 0))
+        keypoints = camera_keypoints(entry, cameras[name], name)
+        database.write_keypoints(image_id, keypoints.astype(np.float32))
         counts["keypoints"] += len(entry)
+    if counts["images_of_other_size"]:
+        logger.info(
+            "%d photos are resized; their keypoints are scaled to their cameras", counts["images_of_other_size"]
+        )
     if counts["images_without_features"] == len(ids):
         raise HndescError(f"{features.path}: has features of no image of {scene.root}; was it made from another one?")
     return counts

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from hndesc.benchmarks.localization.colmap import pycolmap, to_camera, to_colmap, to_pose
+from hndesc.benchmarks.localization.colmap import camera_keypoints, pycolmap, to_camera, to_pose
 from hndesc.benchmarks.localization.matches import MatchReader
 from hndesc.benchmarks.localization.queries import Estimate, find_obstacle
 from hndesc.benchmarks.localization.scene import Scene
@@ -19,7 +19,7 @@ from hndesc.features import FeatureReader
 
 @dataclass(frozen=True)
 class PnpSettings:
-    """Largest reprojection error of an inlier in pixels, and fewest inliers of a pose."""
+    """Largest reprojection error of an inlier in pixels of the camera, and fewest inliers of a pose."""
 
     max_error: float = 12.0
     min_inliers: int = 12
@@ -42,7 +42,7 @@ def estimate_by_pnp(
             estimates[name] = Estimate(reason=reason)
             continue
         rows, ids = match_points(name, retrieved, matches, points)
-        keypoints = to_colmap(features.read(name).keypoints[rows])
+        keypoints = camera_keypoints(features.read(name), scene.queries[name], name)[rows]
         xyz = np.array([model.points3D[point].xyz for point in ids]).reshape(-1, 3)
         estimates[name] = solve(keypoints, xyz, to_camera(scene.queries[name]), settings, seed)
     return estimates

@@ -53,19 +53,21 @@ def test_database_holds_rigs_frames_keypoints_and_matches(mapped: Mapped) -> Non
         assert database.num_verified_image_pairs() == 63
 
 
-def test_photo_of_another_size_than_its_camera_is_told(
-    mapped: Mapped, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_resized_photos_are_scaled_to_their_cameras_and_counted(mapped: Mapped, tmp_path: Path) -> None:
     with FeatureReader(mapped.scene.features) as reader:
         entries = {name: reader.read(name) for name in reader.names()}
-    entries["db/2.jpg"] = replace(entries["db/2.jpg"], image_size=(480, 640))
+    small = entries["db/2.jpg"]
+    halved = ((small.keypoints + 0.5) / 2 - 0.5).astype(np.float32)
+    entries["db/2.jpg"] = replace(small, image_size=(320, 240), keypoints=halved)
     write_features(tmp_path / "features.h5", entries)
     scene = read_aachen(mapped.scene.root)
+    ids = assign_ids(scene)
     with FeatureReader(tmp_path / "features.h5") as features, MatchReader(mapped.matches) as matches:
-        counts = write_database(tmp_path / "a.db", scene, assign_ids(scene), features, matches)
+        counts = write_database(tmp_path / "a.db", scene, ids, features, matches)
     assert counts["images_of_other_size"] == 1
-    assert "'db/2.jpg' has 480x640 pixels, but its camera 640x480" in caplog.text
     assert counts["keypoints"] == 15 * 200 and counts["listed_pairs"] == counts["matched_pairs"] == 63
+    with opened(tmp_path / "a.db") as database:
+        assert np.allclose(database.read_keypoints(ids["db/2.jpg"][0]), small.keypoints + 0.5, atol=1e-3)
 
 
 def test_features_of_another_dataset_are_an_error(mapped: Mapped, tmp_path: Path) -> None:

@@ -128,6 +128,6 @@ def test_above_is_where_the_tops_of_the_photos_point() -> None:
 
 def test_reprojection_errors_are_in_pixels_and_infinite_behind_the_camera() -> None:
     points = np.array([[0.0, 0, 5], [1, 0, 5], [0, 0, -5]])
-    keypoints = np.array([[WIDTH / 2 - 0.5, HEIGHT / 2 - 0.5], [WIDTH / 2 + 103 - 0.5, HEIGHT / 2 + 3.5], [0, 0]])
+    keypoints = np.array([[WIDTH / 2, HEIGHT / 2], [WIDTH / 2 + 103, HEIGHT / 2 + 4], [0, 0]])  # COLMAP's convention
     errors = localization._errors(CAMERA, Pose(np.eye(3), np.zeros(3)), points, keypoints)
     assert np.allclose(errors, [0, 5, np.inf])

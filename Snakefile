@@ -13,6 +13,7 @@ report: "rules/report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/outputs.smk"
 include: "rules/resources.smk"
 include: "rules/runs.smk"
 include: "rules/entries.smk"
@@ -29,6 +30,10 @@ include: "rules/retrieval.smk"
 include: "rules/localization.smk"
 include: "rules/ablations.smk"
 include: "rules/report.smk"
+
+
+onstart:
+    refuse_foreign_outputs()
 
 
 rule all:

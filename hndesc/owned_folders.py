@@ -157,8 +157,7 @@ def _check_made(output: str | os.PathLike, target: Path, step: str) -> None:
         added = set(_files(target)).difference(name for name in files if isinstance(name, str))
         if added:
             raise HndescError(
-                f"{output}: {len(added)} files were added since {step} made it, '{min(added)}' first; "
-                "move them elsewhere"
+                f"{output}: files were added since {step} made it ('{min(added)}' first); move them elsewhere"
             )
 
 

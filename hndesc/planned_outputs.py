@@ -1,0 +1,47 @@
+"""What a workflow is about to delete: Snakemake removes the outputs of a job before the job runs."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hndesc.errors import HndescError
+from hndesc.files import check_output_file
+from hndesc.owned_folders import check_output_folder
+
+# Rules whose folders another rule may make as well; others are steps of their own.
+_STEPS = {"stylize_shard": "stylize_photos", "gather_stylized": "stylize_photos"}
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job that is going to run.
+
+    Attributes:
+        rule: its name, which is that of the step except for `_STEPS`.
+        folders, files: its outputs.
+        inputs: files and folders.
+    """
+
+    rule: str
+    folders: tuple[str, ...]
+    files: tuple[str, ...]
+    inputs: tuple[str, ...]
+
+
+def check_planned_outputs(jobs: Iterable[PlannedJob]) -> None:
+    """Refuse jobs whose outputs would take the place of what the workflow did not make, before anything is removed.
+
+    Raises:
+        HndescError: an output folder that its step must not replace, an output file that cannot be written, or a link
+            in the place of an output.
+    """
+    for job in jobs:
+        for path in (*job.folders, *job.files):
+            if os.path.islink(path):
+                raise HndescError(
+                    f"{path}: a link, which Snakemake would remove; link the folder above it, or move the link away"
+                )
+        for path in job.folders:
+            check_output_folder(path, _STEPS.get(job.rule, job.rule), job.inputs)
+        for path in job.files:
+            check_output_file(path)

@@ -4,7 +4,9 @@ Radenovic et al., Revisiting Oxford and Paris: Large-Scale Image Retrieval Bench
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -73,6 +75,20 @@ def dataset_photos(root: str | os.PathLike) -> list[Photo]:
     return database + [Photo(f"query/{query.name}", folder / f"{query.name}.jpg", query.box) for query in truth.queries]
 
 
+def as_array(values: Any) -> np.ndarray:
+    """Return numbers of a pickle, in an array or in (nested) lists, as an array; of anything else, one without axes."""
+    if isinstance(values, np.ndarray):
+        return np.asarray(values)
+    rows = values if isinstance(values, list | tuple) else [None]
+    # Of texts or arrays numpy would make as many copies as they are long or shared.
+    if all(
+        isinstance(value, int | float) or (isinstance(value, list | tuple) and as_array(value).ndim) for value in rows
+    ):
+        with suppress(ValueError):  # rows of unequal lengths
+            return np.asarray(values)
+    return np.empty((), object)
+
+
 def _find(place: Path) -> Path:
     if not place.is_dir():
         return place
@@ -88,32 +104,31 @@ def _names(values: Any, place: str) -> list[str]:
         raise HndescError(f"{place} is not a list of photo names")
     for name in values:
         # Names become paths: none may lead out of the dataset's folder.
-        if not isinstance(name, str) or not name or name.startswith("/") or ".." in PurePosixPath(name).parts:
+        if not isinstance(name, str) or not name.isprintable() or not name or name.startswith("/"):
+            raise HndescError(f"{place} has {name!r:.80}, which is no photo name")
+        if ".." in PurePosixPath(name).parts:
             raise HndescError(f"{place} has {name!r:.80}, which is no photo name")
     if len(set(values)) != len(values):
-        twice = next(name for name in values if list(values).count(name) > 1)
-        raise HndescError(f"{place} names '{twice}' twice")
+        twice = Counter(values).most_common(1)[0][0]
+        raise HndescError(f"{place} names '{twice:.80}' twice")
     return list(values)
 
 
 def _query(name: str, entry: Any, size: int, place: str) -> Query:
     if not isinstance(entry, Mapping) or not {"bbx", *LABELS} <= entry.keys():
         raise HndescError(f"{place} ('{name}') needs the keys bbx, easy, hard, junk")
-    try:
-        box = tuple(float(value) for value in entry["bbx"])
-    except (TypeError, ValueError):
-        box = ()
-    if len(box) != 4 or not np.isfinite(box).all():
+    box = as_array(entry["bbx"])
+    if box.shape != (4,) or box.dtype.kind not in "iuf" or not np.isfinite(box).all():
         raise HndescError(f"{place} ('{name}'): bbx must be four numbers x1, y1, x2, y2")
     labels = {label: _indices(entry[label], size, f"{place} ('{name}'): {label}") for label in LABELS}
     together = np.concatenate(list(labels.values()))
     if len(np.unique(together)) != len(together):
         raise HndescError(f"{place} ('{name}'): a database photo is listed twice under {', '.join(LABELS)}")
-    return Query(name, box, **labels)
+    return Query(name, tuple(box.astype(float).tolist()), **labels)
 
 
-def _indices(values: Sequence | np.ndarray, size: int, place: str) -> np.ndarray:
-    indices = np.asarray(values)
+def _indices(values: Any, size: int, place: str) -> np.ndarray:
+    indices = as_array(values)
     if indices.size == 0:
         return np.zeros(0, np.int64)
     if indices.ndim != 1 or indices.dtype.kind not in "iu":

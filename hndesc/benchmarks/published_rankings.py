@@ -9,6 +9,7 @@ import numpy as np
 import scipy.io
 from scipy.io.matlab import MatReadError
 
+from hndesc.benchmarks.ground_truth import as_array
 from hndesc.benchmarks.shortlist import Shortlist, write_shortlist
 from hndesc.benchmarks.tokyo247_views import view_name
 from hndesc.datasets.unpickle import load_pickle
@@ -52,11 +53,13 @@ def _read_pickle(path: Path) -> Iterator[tuple[str, Sequence[str]]]:
     if not isinstance(data, Mapping) or not set(KEYS) <= data.keys():
         raise HndescError(f"{path}: not a published ranking (a dictionary of {', '.join(KEYS)})")
     images, queries = (_texts(data[key], f"{path}: {key}") for key in KEYS[:2])
-    ranks = np.asarray(data["ranks"])
+    ranks = as_array(data["ranks"])
     if ranks.ndim != 2 or ranks.dtype.kind not in "iuf" or ranks.shape[1] != len(queries):
         raise HndescError(f"{path}: 'ranks' must have a column of indices for each of {len(queries)} queries")
     if ranks.size and not (ranks.min() >= 0 and ranks.max() < len(images)):
         raise HndescError(f"{path}: 'ranks' has indices of photos that 'db_images' does not list")
+    if ranks.dtype.kind == "f" and (ranks % 1).any():
+        raise HndescError(f"{path}: 'ranks' has numbers that are no indices")
     for query, column in zip(queries, ranks.astype(np.int64).T, strict=True):
         yield query, [images[index] for index in column]
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hndesc.datasets import unpickle
+from hndesc.datasets import pickle_scan
 from hndesc.datasets.unpickle import load_pickle
 from hndesc.errors import HndescError
 
@@ -274,15 +274,11 @@ def test_cut_short_and_malformed_pickles(load, data):
         load(data)
 
 
-def test_memo_index_costs_nothing(load):
-    assert load(b"K\x05r\xff\xff\xff\xffj\xff\xff\xff\xff.") == 5
-
-
 def test_number_of_operations_is_bounded(load, monkeypatch):
-    monkeypatch.setattr(unpickle, "MAX_OPCODES", 100)
-    assert load(b"(" + b"N" * 97 + b"l.") == [None] * 97
+    monkeypatch.setattr(pickle_scan, "MAX_OPCODES", 100)
+    assert load(b"(" + b"U\0" * 97 + b"l.") == [""] * 97
     with pytest.raises(HndescError, match="more than 100 operations"):
-        load(b"(" + b"N" * 98 + b"l.")
+        load(b"(" + b"U\0" * 98 + b"l.")
 
 
 def test_nested_tuples_are_not_hashed(load):
@@ -291,16 +287,6 @@ def test_nested_tuples_are_not_hashed(load):
     for data in (b"}" + nested + b"K\x01s.", b"\x8f(" + nested + b"\x90."):
         with pytest.raises(HndescError, match="refused"):
             load(data)
-
-
-def test_deep_and_cyclic_containers_do_not_exhaust_the_stack(load):
-    value = load(b"]q\x00h\x00a.")
-    assert value[0] is value
-    depth = 100_000
-    value = load(b")" + b"\x85" * depth + b".")
-    for _ in range(depth):
-        (value,) = value
-    assert value == ()
 
 
 def test_missing_file_is_named(tmp_path):

@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 .PHONY: all test setup clean
 
 all: setup
-	$(BIN)/snakemake --cores $(CORES) all
+	$(BIN)/python -m snakemake --cores $(CORES) all
 
 test: setup
 	$(BIN)/python -m pytest

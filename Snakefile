@@ -32,6 +32,10 @@ include: "rules/ablations.smk"
 include: "rules/report.smk"
 
 
+if workflow.is_main_process:
+    check_config_paths()
+
+
 onstart:
     refuse_foreign_outputs()
 

@@ -2,6 +2,7 @@
 import os
 import re
 import sys
+from functools import cache
 
 import jsonschema
 import yaml
@@ -15,8 +16,13 @@ os.environ.update(
     )
 )
 
+if os.pathsep in workflow.basedir:
+    raise WorkflowError(
+        f"the checkout lies in '{workflow.basedir}', and Python's search path cannot hold a '{os.pathsep}'; move it"
+    )
+
 from hndesc.benchmarks.sequences import LARGE_SCENES
-from hndesc.datasets.registry import RECEIPT, read_registry
+from hndesc.datasets.registry import read_registry
 from hndesc.descriptors import class_file, descriptor_module, is_class
 from hndesc.errors import HndescError
 from hndesc.global_descriptors import GLOBAL_DESCRIPTORS
@@ -25,6 +31,8 @@ from hndesc.models import MODELS
 from hndesc.peers import OWN_DETECTORS, WEIGHTS
 from hndesc.provenance import file_hash, fingerprint
 from hndesc.stylization import METHODS
+from hndesc.workflow.content import folders_fingerprint
+from hndesc.workflow.paths import check_classes, check_paths, named_paths
 
 
 def check_config():
@@ -68,8 +76,6 @@ check_config()
 
 DEMO = "data/demo"
 SPLIT = config.get("split", {})
-# Folders within data that rules make.
-MADE = tuple(f"data/{name}/" for name in ("demo", SPLIT.get("name")) if name)
 TRAINING = "training"  # the photos to train on, beside the benchmarks' image sets
 PHOTOS = f"results/photos/{TRAINING}"  # links to those of them that can be used
 # What the registry has, by its path in the data folder.
@@ -134,32 +140,52 @@ def registered(folder):
     return "|".join(names) or "(?!)"
 
 
-def folder(path, key):
-    """A dataset's folder: made by a rule (demo, split) or fetched by one if registered, else it must be there."""
-    path = os.path.normpath(path)
-    if path.startswith(MADE):
-        return path
-    if path in REGISTERED:
-        if os.path.exists(path) and not os.path.exists(os.path.join(path, RECEIPT)):
-            raise WorkflowError(
-                f"config key {key}: '{path}' was not fetched by hndesc; to verify it: hndesc datasets get {REGISTERED[path]}"
-            )
-        return path
-    if not os.path.isdir(path):
-        whole = [name for of, name in REGISTERED.items() if path.startswith(f"{of}/")]
-        cure = (
-            f"get the dataset first: hndesc datasets get {whole[0]}"
-            if whole
-            else "correct it or put the data there"
+@cache
+def makers(path):
+    """Names of the rules that make or fetch a file or folder."""
+    return {rule.name for rule in workflow.rules if rule.is_producer(path)}
+
+
+def check_config_paths():
+    """Refuse a configuration that names what neither exists nor is made, whatever an older run has left."""
+    try:
+        check_paths(named_paths(config, MODEL_FILES), REGISTERED, makers)
+        check_classes(config["descriptors"])
+    except HndescError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def content(*folders):
+    """A params function: a fingerprint of what lies below users' folders, which input functions return.
+
+    It takes wildcards alone, since Snakemake compares no params that are made from input. A folder that a rule makes is
+    covered by its own time, but for a dataset that is fetched: once it is there, no rule makes it any more. Only the
+    main process compares and records; jobs need not read the folders again.
+    """
+
+    def fingerprint_of(wildcards):
+        if not workflow.is_main_process:
+            return ""
+        found = [folder(wildcards) for folder in folders]
+        paths = [
+            path for one in found for path in ([one] if isinstance(one, str) else one)
+        ]
+        return folders_fingerprint(
+            path for path in paths if makers(path) <= {"get_dataset"}
         )
-        raise WorkflowError(f"config key {key}: there is no folder '{path}'; {cure}")
-    return path
+
+    return fingerprint_of
+
+
+def photos_folder(wildcards):
+    """The folder of training photos as the user has it."""
+    return os.path.normpath(config["photos"])
 
 
 def dataset_folder(wildcards):
     """The dataset of a benchmark as it came."""
     name = wildcards.get("images") or wildcards.benchmark
-    return folder(BENCHMARKS[name]["dataset"], f"benchmarks ({name}): dataset")
+    return os.path.normpath(BENCHMARKS[name]["dataset"])
 
 
 def images_folder(wildcards):

@@ -72,7 +72,7 @@ rule get_weights:
 
 rule list_photos:
     input:
-        photos=lambda wildcards: folder(config["photos"], "photos"),
+        photos=photos_folder,
     output:
         photos=directory(PHOTOS),
     log:
@@ -86,6 +86,7 @@ rule list_photos:
         mem_mb=more(2000),
         runtime=more(240),
     params:
+        content=content(photos_folder),
         code=fingerprint("hndesc.datasets.own_photos"),
     script:
         "../workflow_scripts/list_photos.py"

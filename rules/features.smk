@@ -29,6 +29,7 @@ rule describe_keypoints:
         descriptor=described_by,
         settings=descriptor_settings,
         precision=precision,
+        content=content(images_folder, distractors),
         code=descriptor_code,
     script:
         "../workflow_scripts/describe_keypoints.py"

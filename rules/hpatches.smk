@@ -20,6 +20,7 @@ rule resize_sequences:
         runtime=more(60),
     params:
         layout=lambda wildcards: BENCHMARKS[wildcards.benchmark].get("layout"),
+        content=content(dataset_folder),
         code=fingerprint("hndesc.benchmarks.resized_sequences"),
     script:
         "../workflow_scripts/resize_sequences.py"
@@ -48,6 +49,7 @@ rule score_hpatches:
         runtime=more(60),
     params:
         settings=hpatches_settings,
+        content=content(images_folder),
         code=fingerprint("hndesc.benchmarks.hpatches.step"),
     script:
         "../workflow_scripts/score_hpatches.py"

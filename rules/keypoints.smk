@@ -24,6 +24,7 @@ rule detect_keypoints:
         photos=photo_selection,
         detector=detected_by,
         settings=detector_settings,
+        content=content(images_folder, distractors),
         code=detector_code,
     script:
         "../workflow_scripts/detect_keypoints.py"

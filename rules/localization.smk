@@ -4,7 +4,10 @@
 rule list_pairs:
     input:
         images=images_folder,
-        lists=lambda wildcards: pair_settings(wildcards).get("lists", []),
+        lists=lambda wildcards: [
+            os.path.normpath(path)
+            for path in pair_settings(wildcards).get("lists", [])
+        ],
     output:
         pairs="results/localization/{benchmark}/pairs.txt",
     log:
@@ -26,6 +29,7 @@ rule list_pairs:
             if key != "lists"
         },
         descriptor=config["neighbours"]["descriptor"],
+        content=content(images_folder),
         code=fingerprint(
             "hndesc.benchmarks.localization.pairs",
             GLOBAL_DESCRIPTORS.module(config["neighbours"]["descriptor"]),
@@ -55,6 +59,7 @@ rule match_pairs:
         runtime=more(240),
     params:
         part=lambda wildcards: wildcards.get("part"),
+        content=content(images_folder),
         code=fingerprint("hndesc.benchmarks.localization.matches"),
     script:
         "../workflow_scripts/match_pairs.py"
@@ -120,6 +125,7 @@ rule build_map:
     params:
         settings=lambda wildcards: benchmark_settings(wildcards).get("map", {}),
         seed=config["seed"],
+        content=content(images_folder),
         code=fingerprint("hndesc.benchmarks.localization.model"),
     script:
         "../workflow_scripts/build_map.py"
@@ -155,6 +161,7 @@ rule score_localization:
         }
         | benchmark_settings(wildcards).get("registration", {}),
         seed=config["seed"],
+        content=content(images_folder),
         code=fingerprint("hndesc.benchmarks.localization.localize"),
     script:
         "../workflow_scripts/score_localization.py"
@@ -192,6 +199,7 @@ rule plot_localization:
         runtime=more(30),
     params:
         labels=DESCRIPTORS,
+        content=content(images_folder),
         code=fingerprint("hndesc.report.localization"),
     script:
         "../workflow_scripts/plot_localization.py"

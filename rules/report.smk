@@ -120,6 +120,7 @@ rule plot_matches:
     params:
         labels=DESCRIPTORS,
         layout=sequence_layout,
+        content=content(images_folder),
         code=fingerprint("hndesc.report.sequences"),
     script:
         "../workflow_scripts/plot_matches.py"
@@ -209,6 +210,11 @@ rule plot_stylization:
         mem_mb=more(2000),
         runtime=more(10),
     params:
+        content=content(
+            lambda wildcards: styles_folder(
+                config["stylization"]["method"], config["stylization"].get("methods")
+            )
+        ),
         code=fingerprint("hndesc.report.sheets"),
     script:
         "../workflow_scripts/plot_stylization.py"

@@ -3,10 +3,7 @@
 
 rule make_places:
     input:
-        photos=lambda wildcards: folder(
-            entry_of(wildcards)["dataset"],
-            f"benchmarks ({wildcards.benchmark}): dataset",
-        ),
+        photos=dataset_folder,
     output:
         places=directory("results/places/{benchmark}"),
     log:
@@ -20,6 +17,7 @@ rule make_places:
         mem_mb=more(1000),
         runtime=more(60),
     params:
+        content=content(dataset_folder),
         code=fingerprint("hndesc.datasets.place_folders"),
     script:
         "../workflow_scripts/make_places.py"
@@ -69,6 +67,7 @@ rule describe_globally:
     params:
         photos=photo_selection,
         settings=shortlist_settings,
+        content=content(images_folder, distractors),
         code=shortlist_code,
     script:
         "../workflow_scripts/describe_globally.py"
@@ -98,6 +97,7 @@ rule make_shortlist:
     params:
         kind=lambda wildcards: entry_of(wildcards)["kind"],
         settings=shortlist_settings,
+        content=content(images_folder, distractors),
         code=shortlist_code,
     script:
         "../workflow_scripts/make_shortlist.py"
@@ -109,7 +109,9 @@ ruleorder: import_shortlist > make_shortlist
 rule import_shortlist:
     input:
         images=images_folder,
-        ranking=lambda wildcards: entry_of(wildcards)["shortlist"]["ranking"],
+        ranking=lambda wildcards: os.path.normpath(
+            entry_of(wildcards)["shortlist"]["ranking"]
+        ),
     output:
         shortlist="results/shortlists/{benchmark}.h5",
     log:
@@ -126,6 +128,7 @@ rule import_shortlist:
         runtime=more(30),
     params:
         kind=lambda wildcards: entry_of(wildcards)["kind"],
+        content=content(images_folder),
         code=fingerprint("hndesc.benchmarks.published_rankings"),
     script:
         "../workflow_scripts/import_shortlist.py"
@@ -182,6 +185,7 @@ rule score_retrieval:
     params:
         kind=lambda wildcards: entry_of(wildcards)["kind"],
         settings=benchmark_settings,
+        content=content(images_folder),
         code=fingerprint("hndesc.benchmarks.revisitop", "hndesc.benchmarks.tokyo247"),
     script:
         "../workflow_scripts/score_retrieval.py"

@@ -79,14 +79,18 @@ def stylization(wildcards):
 
 def styles_folder(method, methods=None):
     """The folder of style photographs, if a method takes its light from one."""
-    return folder(config["styles"], "styles") if needs_styles(method, methods) else []
+    return os.path.normpath(config["styles"]) if needs_styles(method, methods) else []
 
 
 def stylization_weights(wildcards):
     """The folders of weights of those methods that need some."""
     settings = STYLIZATIONS[wildcards.stylization]
     sections = [settings, *settings.get("methods", {}).values()]
-    return [section["weights"] for section in sections if "weights" in (section or {})]
+    return [
+        os.path.normpath(section["weights"])
+        for section in sections
+        if "weights" in (section or {})
+    ]
 
 
 def stylization_shards(wildcards):
@@ -124,7 +128,7 @@ def run_neighbours(wildcards):
 def backbone_weights(wildcards):
     """The file that training starts from, if the config names one."""
     weights = run_settings(wildcards).get("weights")
-    return [] if weights in (None, "imagenet", "random") else weights
+    return [] if weights in (None, "imagenet", "random") else os.path.normpath(weights)
 
 
 def ablation_benchmarks():

@@ -60,7 +60,7 @@ def distractors(wildcards):
     entry = entry_of(wildcards)
     if "distractors" not in entry:
         return []
-    return folder(entry["distractors"], f"benchmarks ({entry['name']}): distractors")
+    return os.path.normpath(entry["distractors"])
 
 
 def put_forward(wildcards):
@@ -108,7 +108,7 @@ def shortlist_code(wildcards):
 def shortlist_weights(wildcards):
     """The file of the global descriptor's weights: a file, or a checkpoint of this run by its name."""
     weights = entry_of(wildcards).get("shortlist", {}).get("weights")
-    return MODEL_FILES.get(weights, weights or [])
+    return MODEL_FILES.get(weights, os.path.normpath(weights) if weights else [])
 
 
 def whitening(wildcards):

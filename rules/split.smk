@@ -13,9 +13,13 @@ SPLIT_PHOTOS = (
 )
 
 
+def split_folders(wildcards):
+    return [os.path.normpath(path) for path in SPLIT_PHOTOS]
+
+
 rule split_photos:
     input:
-        photos=lambda wildcards: [folder(path, "split.photos") for path in SPLIT_PHOTOS],
+        photos=split_folders,
     output:
         training=directory("data/{split}/training"),
         validation=directory("data/{split}/held_out/validation"),
@@ -37,6 +41,7 @@ rule split_photos:
         settings={
             key: SPLIT[key] for key in ("share", "seed", "train_on") if key in SPLIT
         },
+        content=content(split_folders),
         code=fingerprint("hndesc.datasets.photo_split"),
     script:
         "../workflow_scripts/split_photos.py"

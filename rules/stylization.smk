@@ -26,6 +26,10 @@ rule stylize_photos:
         },
         part=lambda wildcards: wildcards.get("part"),
         seed=config["seed"],
+        content=content(
+            lambda wildcards: styles_folder(*stylization(wildcards)),
+            stylization_weights,
+        ),
         code=lambda wildcards: fingerprint(
             "hndesc.stylization.step",
             *map(METHODS.module, methods_of(*stylization(wildcards))),

@@ -78,6 +78,7 @@ def make_checkout(folder: Path) -> Checkout:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The whole chain on the tiny configuration, run once; tests that change anything work on a copy."""
-    checkout = make_checkout(tmp_path_factory.mktemp("finished") / "hndesc")
+    # A path that nothing may split or take for quotes.
+    checkout = make_checkout(tmp_path_factory.mktemp("finished") / "my 'own' \"hndesc\" $HOME é")
     checkout.run("all")
     return checkout

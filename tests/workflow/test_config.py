@@ -1,6 +1,7 @@
 """A wrong configuration is one clear line before anything runs."""
 
 import re
+import shutil
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import get_type_hints
@@ -80,6 +81,21 @@ def test_wrong_key_or_value_is_named(checkout: Checkout, tmp_path: Path, config:
     assert done.returncode != 0
     assert re.search(message, done.stdout), done.stdout[-2000:]
     assert not checkout.path("data").exists()
+
+
+def test_what_an_older_run_left_hides_no_missing_file(checkout: Checkout, tmp_path: Path) -> None:
+    for name in ("hpatches.txt", "scores/hpatches/x.txt", "features/hpatches/x.h5", "summary.txt"):
+        path = checkout.path("results") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("descriptors: [{name: x, features: 'no/{benchmark}.h5'}]\n")
+    message = "config key descriptors (x): features: there is no file 'no/hpatches.h5'; correct the path"
+    for target in ("results/hpatches.txt", "results/summary.txt"):
+        for arguments in ((target,), (target, "--dry-run")):
+            done = checkout.run(*arguments, configfile=overlay, check=False)
+            assert done.returncode != 0 and message in done.stdout, done.stdout[-2000:]
+    shutil.rmtree(checkout.path("results"))
 
 
 def test_schema_knows_every_training_setting_and_no_other() -> None:

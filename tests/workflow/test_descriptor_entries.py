@@ -1,6 +1,7 @@
 """Entries of the config's descriptors: keypoints of their own, own classes, existing features, and mistakes."""
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -83,6 +84,19 @@ def test_every_form_of_entry_is_scored(checkout: Checkout, tmp_path: Path) -> No
     checkout.edit("own_descriptor.py", "+ 1 for", "+ 2 for")
     jobs = checkout.jobs("results/scores/blobs/mine.json", configfile=changed)
     assert (jobs["describe_keypoints"], jobs["score_hpatches"]) == (1, 1)  # an edited class is another descriptor
+
+
+def test_what_lies_below_a_dataset_is_a_trigger(checkout: Checkout, tmp_path: Path) -> None:
+    changed = overlay(tmp_path / "sift.yaml", ["sift"])
+    checkout.run("results/blobs.txt", configfile=changed)
+    assert checkout.jobs("results/blobs.txt", configfile=changed) == {}
+    truth = checkout.path("sequences/v_blobs/H_1_3")
+    truth.write_text(truth.read_text().replace("2.000", "9.000"))
+    os.utime(truth, ns=(0, 1))  # as by `cp -p` of an old file
+    jobs = checkout.jobs("results/blobs.txt", configfile=changed)
+    assert {"detect_keypoints", "describe_keypoints", "score_hpatches", "publish"} <= jobs.keys()
+    checkout.run("results/blobs.txt", configfile=changed)
+    assert checkout.jobs("results/blobs.txt", configfile=changed) == {}
 
 
 @pytest.mark.parametrize(

@@ -86,10 +86,12 @@ def match(
 ) -> None:
     """Draw the matches of two photos: inliers of a homography green, outliers red."""
     from hndesc import extraction
+    from hndesc.files import check_output_file
     from hndesc.images import read_image
     from hndesc.photos import Photo
     from hndesc.report.matches import plot_matches
 
+    check_output_file(output, [first, second])
     for path in (first, second):
         read_image(path)  # a broken photo ends here, before any work
     photos = [Photo("A/" + first.name, first), Photo("B/" + second.name, second)]

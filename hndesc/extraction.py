@@ -18,6 +18,7 @@ from hndesc import __version__
 from hndesc.descriptors import Descriptor, load_descriptor
 from hndesc.errors import HndescError, ImageError
 from hndesc.features import FeatureReader, Features, FeatureWriter
+from hndesc.files import check_output_file
 from hndesc.images import resize_longest, scale_points
 from hndesc.keypoints import Detector, load_detector
 from hndesc.photos import Photo
@@ -51,6 +52,7 @@ def detect_keypoints(
     Raises:
         HndescError: bad settings or weights, or no photo could be read.
     """
+    _check_output(output, photos, weights)
     finder = load_detector(detector, weights, max_keypoints=max_keypoints, **detector_settings)
     settings = _settings(finder.settings, resize_max)
     _process(photos, output, settings, lambda photo, image: _detect(finder, image, resize_max))
@@ -81,6 +83,7 @@ def describe_keypoints(
     """
     if precision not in PRECISIONS:
         raise HndescError(f"unknown precision '{precision}'; choose one of: {', '.join(PRECISIONS)}")
+    _check_output(output, photos, keypoints, descriptor, descriptor_settings.get("weights"))
     describer = load_descriptor(descriptor, **descriptor_settings)
     with FeatureReader(keypoints) as reader:
         stored = reader.settings
@@ -123,6 +126,7 @@ def extract(
         detector: see `detect_keypoints`, as for the arguments that follow it.
         descriptor_weights: file of the descriptor's weights, if it wants one; its own detector has the same.
     """
+    _check_output(output, photos, descriptor, weights, descriptor_weights)
     if weights is None and detector == descriptor:
         weights = descriptor_weights
     finder = load_detector(detector, weights, max_keypoints=max_keypoints, **detector_settings)
@@ -133,6 +137,10 @@ def extract(
         return _describe(describer, image, _detect(finder, image, resize_max), resize_max)
 
     _process(photos, output, settings, both)
+
+
+def _check_output(output: str | Path, photos: Sequence[Photo], *inputs: object) -> None:
+    check_output_file(output, [*filter(None, inputs), *(photo.path for photo in photos)])
 
 
 def _settings(detector: dict | None, resize_max: int | None, descriptor: dict | None = None) -> dict:

@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from hndesc.errors import HndescError
-from hndesc.files import atomic_path, check_space
+from hndesc.files import atomic_path, check_output_file, check_space
 from hndesc.hdf5 import BROKEN, Reader, gather, open_bounded, open_part, part_of
 from hndesc.provenance import file_hash
 
@@ -178,7 +178,7 @@ class FeatureWriter:
     """
 
     def __init__(self, path: str | os.PathLike, settings: Mapping) -> None:
-        self.path = Path(path)
+        self.path = check_output_file(path)
         self._file = open_part(self.path, settings=json.dumps(settings, sort_keys=True))
 
     def __enter__(self) -> Self:
@@ -237,6 +237,7 @@ def import_features(source: str | os.PathLike, output: str | os.PathLike) -> Non
     Raises:
         HndescError: a file that cannot be read, has no entries, or entries that are no described keypoints.
     """
+    check_output_file(output, [source])
     with FeatureReader(source) as reader:
         names = reader.names()
         if not names:

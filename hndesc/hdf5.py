@@ -9,12 +9,13 @@ from typing import ClassVar, Self
 import h5py
 
 from hndesc.errors import HndescError
-from hndesc.files import atomic_path, check_space
+from hndesc.files import atomic_path, check_output_file, check_space
 
 # What h5py raises on a file that was cut short.
 BROKEN = (OSError, KeyError, RuntimeError)
 # Bytes on disk of what HDF5 keeps of a file's groups and headers; ten times that in memory.
 _KEPT = 2**20
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def open_bounded(path: str | os.PathLike, mode: str) -> h5py.File:
@@ -89,8 +90,12 @@ def open_part(path: Path, **attributes: str) -> h5py.File:
 
     One that an interrupted run left is gone on with when its attributes are the same and every entry can be opened;
     else it is begun anew.
+
+    Raises:
+        HndescError: `path` cannot be written, or no run of ours can have left what has the name of its part file.
     """
-    part = part_of(path)
+    part = part_of(check_output_file(path))
+    check_own_hdf5(part, attributes)
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
         file = open_bounded(part, "r+")
@@ -104,6 +109,27 @@ def open_part(path: Path, **attributes: str) -> h5py.File:
     file = open_bounded(part, "w")
     file.attrs.update(attributes)
     return file
+
+
+def check_own_hdf5(path: Path, attributes: Iterable[str] = ("settings",)) -> None:
+    """Refuse a file that no run of ours can have left; to be called before a file of a derived name is replaced.
+
+    Args:
+        path: an HDF5 file, whole or cut short, if it exists at all.
+        attributes: that a file of ours with any content has.
+    """
+    check_output_file(path)
+    if not os.path.lexists(path):
+        return
+    with open(path, "rb") as stream:
+        ours = not path.is_symlink() and stream.read(len(_SIGNATURE)) in (b"", _SIGNATURE)
+    try:
+        with h5py.File(path, "r") as file:
+            ours = ours and (len(file) == 0 or all(name in file.attrs for name in attributes))
+    except BROKEN:
+        pass  # cut short by a kill
+    if not ours:
+        raise HndescError(f"{path}: exists and was not made by hndesc; move it away or choose another output")
 
 
 def gather(
@@ -123,6 +149,8 @@ def gather(
     Raises:
         HndescError: shards that differ in their attributes, have an entry in common, or are broken.
     """
+    paths = list(paths)
+    check_output_file(output, paths)
     with atomic_path(output) as temporary, open_bounded(temporary, "w") as target:
         for number, path in enumerate(paths):
             with open_hdf5(path, what) as source:

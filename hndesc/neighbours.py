@@ -9,7 +9,7 @@ import numpy as np
 from hndesc.benchmarks.shortlist import Shortlist, write_shortlist
 from hndesc.errors import HndescError
 from hndesc.global_descriptors import whitening
-from hndesc.global_descriptors.store import RESIZE_MAX, describe_globally, read_global, stored_names
+from hndesc.global_descriptors.store import RESIZE_MAX, describe_globally, read_global, scratch_of, stored_names
 from hndesc.global_descriptors.whitening import read_whitening, write_whitening
 from hndesc.neighbour_lists import write_neighbours
 from hndesc.photos import Photo, list_photos
@@ -112,7 +112,7 @@ def make_shortlist(
     photos = list_photos(root, kind, distractors)
     names = [photo.name for photo in photos]
     database, queries = ([name for name in names if name.startswith(prefix)] for prefix in ("db/", "query/"))
-    own = Path(output).with_name(Path(output).name + ".descriptors")
+    own = scratch_of(output)
     if not described:
         describe_globally(photos, own, descriptor, resize_max, weights)
     stores = {Path(path): stored_names(path) for path in described or [own]}
@@ -121,7 +121,8 @@ def make_shortlist(
         transform, settings = _whitening(learned, stores)
         similarity, failed = _similarities(stores, queries, database, transform)
     finally:
-        own.unlink(missing_ok=True)
+        if not described:
+            own.unlink(missing_ok=True)
     if all(name in failed for name in database):
         raise HndescError(f"{root}: no photo of the database can be read, '{names[0]}' first; see the warnings")
     ranks = np.full(similarity.shape, -1, np.int32)
@@ -240,7 +241,7 @@ def _describe(
     weights: str | os.PathLike | None = None,
 ) -> tuple[list[str], np.ndarray, dict[str, str], dict]:
     # The descriptors stand beside the output only while they are needed; a killed run finds them again.
-    store = output.with_name(output.name + ".descriptors")
+    store = scratch_of(output)
     names = [photo.name for photo in photos]
     describe_globally(photos, store, descriptor, resize_max, weights)
     try:

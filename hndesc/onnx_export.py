@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from hndesc.errors import HndescError
-from hndesc.files import atomic_path
+from hndesc.files import atomic_path, check_output_file
 from hndesc.models.backbone import Backbone
 from hndesc.models.checkpoint import load_checkpoint
 from hndesc.models.sampling import IMAGENET_MEAN, IMAGENET_STD, sample_map
@@ -52,6 +52,7 @@ def export_onnx(checkpoint: str | Path, output: str | Path) -> None:
     output = Path(output)
     if output.suffix != ".onnx":
         raise HndescError(f"{output}: an ONNX file must be named *.onnx")
+    check_output_file(output, [checkpoint])
     for package in ("onnx", "onnxscript"):
         if importlib.util.find_spec(package) is None:
             raise HndescError(f"the export needs the package {package}; install it: pip install 'hndesc[onnx]'")

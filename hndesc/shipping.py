@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from hndesc.errors import HndescError
-from hndesc.files import read_json, write_text
-from hndesc.models.checkpoint import load_checkpoint, read_card, save_checkpoint
+from hndesc.files import check_output_file, read_json, write_text
+from hndesc.models.checkpoint import check_checkpoint, load_checkpoint, read_card, save_checkpoint
 from hndesc.provenance import file_hash
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,9 @@ def ship_model(
     Raises:
         HndescError: an incomplete file about the model, results of another kind, or none of this checkpoint.
     """
+    inputs = [checkpoint, about, *scores]
+    check_checkpoint(Path(folder) / f"{name}.safetensors", inputs)
+    check_output_file(Path(pages) / f"{name}.md", inputs)
     model, card = load_checkpoint(checkpoint)
     card |= {"name": name, "about": _read_about(Path(about)), "trained_file": file_hash(checkpoint)}
     card["parameters"] = sum(values.numel() for values in model.parameters())

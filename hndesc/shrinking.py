@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader
-from hndesc.models.checkpoint import load_checkpoint, save_checkpoint
+from hndesc.models.checkpoint import check_checkpoint, load_checkpoint, save_checkpoint
 from hndesc.models.projected import Projected
 from hndesc.provenance import file_hash
 from hndesc.shipping import ADDED
@@ -33,6 +33,7 @@ def shrink_model(checkpoint: str | Path, features: str | Path, output: str | Pat
         HndescError: dimensions that are no fewer than the model's, a model that is projected already, features of
             another model, or fewer descriptors than dimensions.
     """
+    check_checkpoint(output, [checkpoint, Path(checkpoint).with_suffix(".json"), features])
     model, card = load_checkpoint(checkpoint)
     if isinstance(model, Projected):
         raise HndescError(

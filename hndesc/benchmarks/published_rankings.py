@@ -14,6 +14,7 @@ from hndesc.benchmarks.shortlist import Shortlist, write_shortlist
 from hndesc.benchmarks.tokyo247_views import view_name
 from hndesc.datasets.unpickle import load_pickle
 from hndesc.errors import HndescError
+from hndesc.files import check_output_file
 from hndesc.photos import list_photos
 from hndesc.provenance import file_hash
 
@@ -38,6 +39,7 @@ def import_shortlist(
         HndescError: no such file, another structure, or photos of another dataset.
     """
     ranking = Path(ranking)
+    check_output_file(output, [ranking])
     names = [photo.name.partition("/") for photo in list_photos(root, kind)]
     database, queries = ([name for prefix, _, name in names if prefix == side] for side in ("db", "query"))
     if not ranking.is_file():

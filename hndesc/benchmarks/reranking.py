@@ -14,6 +14,7 @@ from hndesc.benchmarks.inlier_counts import read_counts, write_counts
 from hndesc.benchmarks.shortlist import Shortlist, candidates, read_shortlist
 from hndesc.errors import HndescError
 from hndesc.features import Features
+from hndesc.files import check_output_file
 from hndesc.matching import estimate_homography, match_features
 from hndesc.parts import block_of
 from hndesc.photos import DISTRACTORS
@@ -112,6 +113,7 @@ def count_shortlist(
         output: file of inlier counts.
         part: "i-of-n": a stretch of the queries; None for all. It may have none.
     """
+    check_output_file(output, [features, shortlist])
     whole = read_shortlist(shortlist)
     rows = block_of(range(len(whole.queries)), part)
     mine = replace(whole, queries=[whole.queries[row] for row in rows], ranks=whole.ranks[list(rows)])

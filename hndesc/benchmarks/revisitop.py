@@ -10,6 +10,7 @@ from hndesc.benchmarks.average_precision import CUTS, SETUPS, score_rankings
 from hndesc.benchmarks.common import write_result
 from hndesc.benchmarks.ground_truth import read_ground_truth
 from hndesc.benchmarks.reranking import rerank_shortlist
+from hndesc.files import check_output_files
 
 PROTOCOL = f"revisited Oxford/Paris; {reranking.PROTOCOL}"
 
@@ -42,6 +43,7 @@ def score_retrieval(
     Raises:
         HndescError: files of another dataset, broken files.
     """
+    check_output_files([output, json_output], [features, shortlist])
     truth = read_ground_truth(root)
     queries = [query.name for query in truth.queries]
     reranked = rerank_shortlist(features, shortlist, truth.database, queries, **settings)

@@ -11,6 +11,7 @@ from hndesc.benchmarks import reranking
 from hndesc.benchmarks.common import write_result
 from hndesc.benchmarks.reranking import rerank_shortlist
 from hndesc.benchmarks.tokyo247_views import Views, read_views
+from hndesc.files import check_output_files
 
 CUTS = (1, 5, 10, 20)
 PROTOCOL = f"Tokyo 24/7, recall over all queries, every view of a panorama counts; {reranking.PROTOCOL}"
@@ -44,6 +45,7 @@ def score_tokyo247(
     Raises:
         HndescError: files of another dataset, broken files.
     """
+    check_output_files([output, json_output], [features, shortlist])
     views = read_views(root)
     reranked = rerank_shortlist(features, shortlist, views.database, views.queries, **settings)
     before, after = (first_hits(ranks, views) for ranks in (reranked.before, reranked.after))

@@ -14,9 +14,9 @@ import numpy as np
 from tqdm import tqdm
 
 from hndesc.errors import HndescError, ImageError
-from hndesc.files import check_space
+from hndesc.files import check_output_file, check_space
 from hndesc.global_descriptors import GlobalDescriptor, load_global_descriptor
-from hndesc.hdf5 import open_hdf5, open_part, part_of
+from hndesc.hdf5 import check_own_hdf5, open_hdf5, open_part, part_of
 from hndesc.images import resize_longest
 from hndesc.photos import Photo
 
@@ -43,7 +43,7 @@ def describe_globally(
     Raises:
         HndescError: unknown descriptor, or no photo that can be read.
     """
-    output = Path(output)
+    output = check_output_file(output, [photo.path for photo in photos])
     model = load_global_descriptor(descriptor, weights)
     settings = json.dumps({**model.settings, "resize_max": resize_max}, sort_keys=True)
     with open_part(output, settings=settings) as file:
@@ -54,6 +54,18 @@ def describe_globally(
         if not any(f"{photo.name}/global_descriptor" in file for photo in photos):
             raise HndescError(f"none of {len(photos)} photos can be read, '{photos[0].path}' first; see the warnings")
     os.replace(part_of(output), output)
+
+
+def scratch_of(output: str | os.PathLike) -> Path:
+    """Return where descriptors are stored while `output`, which is made from them, is worked on.
+
+    Raises:
+        HndescError: `output` cannot be written, or another file has the name of that store.
+    """
+    output = check_output_file(output)
+    store = output.with_name(output.name + ".descriptors")
+    check_own_hdf5(store)
+    return store
 
 
 def stored_names(path: str | os.PathLike) -> list[str]:

@@ -5,7 +5,8 @@ Nothing is ever unpickled: a checkpoint from a stranger cannot run code.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from hndesc import __version__
 from hndesc.errors import HndescError
-from hndesc.files import atomic_path, write_json
+from hndesc.files import atomic_path, check_output_file, read_json, write_json
 from hndesc.models import MODELS, build_model
 from hndesc.models.backbone import Backbone
 from hndesc.models.projected import PROJECTION, Projected, unprojected
@@ -36,8 +37,7 @@ def save_checkpoint(path: str | Path, model: Backbone, card: Mapping[str, Any], 
         half: write the weights of convolutions in float16; they are float32 again when read.
     """
     path = Path(path)
-    if path.suffix != ".safetensors":
-        raise HndescError(f"{path}: a checkpoint must be named *.safetensors")
+    check_checkpoint(path)
     own = {"architecture": model.name, "dim": model.dim, "stride": model.stride, "version": __version__}
     card = _finite(own | dict(card) | own)
     tensors = {name: values.detach().cpu().contiguous() for name, values in model.state_dict().items()}
@@ -46,6 +46,21 @@ def save_checkpoint(path: str | Path, model: Backbone, card: Mapping[str, Any], 
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, {_KEY: json.dumps(card, allow_nan=False)})
     write_json(path.with_suffix(".json"), card)
+
+
+def check_checkpoint(path: str | Path, inputs: Iterable[str | Path] = ()) -> None:
+    """Refuse a checkpoint to write that has another suffix, would destroy an input, or whose card is another's file."""
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise HndescError(f"{path}: a checkpoint must be named *.safetensors")
+    check_output_file(path, inputs)
+    beside = path.with_suffix(".json")
+    check_output_file(beside, inputs)
+    if beside.exists():
+        with suppress(HndescError):
+            if "architecture" in read_json(beside):
+                return
+        raise HndescError(f"{beside}: exists and is no card of a checkpoint; move it away or rename {path.name}")
 
 
 def load_checkpoint(path: str | Path) -> tuple[Backbone, dict[str, Any]]:

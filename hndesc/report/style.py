@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import matplotlib
 from matplotlib.figure import Figure
 
-from hndesc.files import atomic_path
+from hndesc.files import atomic_path, check_output_file
 
 # Okabe and Ito's colours, told apart with any kind of colour vision; grey for their yellow, which is faint on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
@@ -62,6 +62,7 @@ def line_looks(kinds: Sequence[Hashable]) -> list[dict[str, str]]:
 @contextmanager
 def figure(output: str | os.PathLike, width: float, height: float) -> Iterator[Figure]:
     """Yield a figure of `width` x `height` inches that is written to `output` (PNG, JPEG or SVG) on success."""
+    check_output_file(output)
     with matplotlib.rc_context(_LOOK):
         drawing = Figure(figsize=(width, height), layout="constrained")
         yield drawing

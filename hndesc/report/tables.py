@@ -8,7 +8,7 @@ from html import escape
 from itertools import groupby
 from pathlib import Path
 
-from hndesc.files import write_text
+from hndesc.files import check_output_files, write_text
 from hndesc.report.comparison import Table, gather
 
 TextColumn = tuple[str, list[str]]  # heading and cells
@@ -41,6 +41,7 @@ def write_tables(
     Raises:
         HndescError: no result, one named twice, or a figure that is missing in one.
     """
+    check_output_files([html, table, summary], results)
     tables = gather(results, benchmarks, descriptors, difference)
     write_text(html, _html(tables, note))
     write_text(table, _csv(tables))

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from hndesc.errors import HndescError
+from hndesc.files import check_output_files
 from hndesc.models import MODELS, build_model
-from hndesc.models.checkpoint import save_checkpoint
+from hndesc.models.checkpoint import check_checkpoint, save_checkpoint
 from hndesc.provenance import versions
 from hndesc.training.data import VALIDATION, Batch, PairBatches
 from hndesc.training.photos import TrainingPhotos, held_out
@@ -54,6 +55,9 @@ def train(
         HndescError: wrong settings, unusable data, or a loss that is not finite.
     """
     chosen = training_settings(settings)
+    for path in (output, initial):
+        check_checkpoint(path, [keypoints])
+    check_output_files([output, initial, history, record], filter(None, [keypoints, neighbours]))
     MODELS.module(chosen.architecture)  # an unknown name is told before the data is read
     if chosen.stylized_probability == 0:
         stylized = None

@@ -14,9 +14,10 @@ from hndesc.benchmarks.hpatches.figures import describe_sequences, failures, sum
 from hndesc.benchmarks.hpatches.pairs import PairScore, failed_pair, keep_strongest, score_pair
 from hndesc.benchmarks.hpatches.protocols import Protocol, find_protocol
 from hndesc.benchmarks.hpatches.text import format_result, sequence_table, summary_table
+from hndesc.benchmarks.sequence_layouts import TABLE
 from hndesc.errors import HndescError
 from hndesc.features import Features
-from hndesc.files import write_text
+from hndesc.files import check_output_files, write_text
 from hndesc.images import image_size
 from hndesc.matching import ESTIMATORS
 from hndesc.processes import workers
@@ -77,6 +78,8 @@ def score_hpatches(
     }
     sequences, left_out = _sequences(root, layout, large_scenes)
     names = [image for sequence in sequences for image in sequence.images]
+    inputs = [features, Path(root, TABLE), *Path(root).glob("*/H*"), *(Path(root, image) for image in names)]
+    check_output_files([output, json_output, table, sequence_output], inputs)
     with (
         DescribedImages(features, names) as reader,
         workers(_Judge(Path(root), reader, rules, estimators, ransac).score, threads) as score,

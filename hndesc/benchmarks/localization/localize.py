@@ -18,7 +18,7 @@ from hndesc.benchmarks.localization.scene import Scene
 from hndesc.benchmarks.localization.score import THRESHOLDS, mean_camera_distance, pose_errors, score
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader
-from hndesc.files import read_json
+from hndesc.files import check_output_files, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ def localize_queries(
     Returns:
         What the JSON holds.
     """
+    check_output_files([output, json_output], filter(None, [features, matches, pairs]))
     chosen = _settings(method, settings)
     scene = read_scene(root, pairs)
     summary = read_json(Path(map_folder) / SUMMARY)

@@ -20,7 +20,7 @@ from hndesc.benchmarks.common import DescribedImages, named_pair
 from hndesc.benchmarks.localization.datasets import read_scene
 from hndesc.errors import HndescError
 from hndesc.features import Features
-from hndesc.files import check_space
+from hndesc.files import check_output_file, check_space
 from hndesc.hdf5 import BROKEN, Reader, gather, open_part, part_of
 from hndesc.matching import match_features
 from hndesc.parts import block_of
@@ -56,6 +56,7 @@ def match_pairs(
         part: "i-of-n" for one stretch of n of the list, None for all of it; `gather_matches` puts them together.
         threads: pairs matched at a time, each by a process (`hndesc.processes`).
     """
+    check_output_file(output, [features] if pairs is None else [features, pairs])
     scene = read_scene(root, pairs)
     with DescribedImages(features, ()) as reader:
         names = dict.fromkeys(name for pair in scene.pairs for name in pair)
@@ -132,7 +133,7 @@ class MatchWriter:
     """
 
     def __init__(self, path: Path, settings: Mapping, missing: Mapping[str, str], source: str = "") -> None:
-        self.path = Path(path)
+        self.path = check_output_file(path)
         self._file = open_part(self.path, settings=json.dumps(settings, sort_keys=True), source=source)
         self._file.attrs["missing"] = json.dumps(dict(missing))
 

@@ -15,9 +15,9 @@ from hndesc.benchmarks.localization.aachen import find_pairs, read_pairs
 from hndesc.benchmarks.localization.datasets import find_layout
 from hndesc.benchmarks.localization.scene import Pose, Scene
 from hndesc.errors import HndescError
-from hndesc.files import write_text
+from hndesc.files import check_output_file, write_text
 from hndesc.geometry import camera_center
-from hndesc.global_descriptors.store import RESIZE_MAX, describe_globally, read_global
+from hndesc.global_descriptors.store import RESIZE_MAX, describe_globally, read_global, scratch_of
 from hndesc.neighbours import rank
 from hndesc.photos import list_photos
 
@@ -50,6 +50,7 @@ def list_pairs(
         resize_max: longest side that photos are shrunk to for it, pixels.
     """
     own = find_pairs(root)
+    check_output_file(output, [*lists, own] if own else lists)
     sources = [Path(path) for path in lists] or ([own] if own else [])
     # As they are: who reads the list counts what is unknown or repeated in it.
     pairs = [pair for path in sources for pair in read_pairs(path)]
@@ -132,7 +133,7 @@ def pair_queries(
         raise HndescError(f"{scene.root}: no photo of any database image")
     if not queries:
         return []
-    store = output.with_name(output.name + ".descriptors")
+    store = scratch_of(output)
     names = [*database, *queries]
     describe_globally([photos[name] for name in names], store, descriptor, resize_max)
     try:

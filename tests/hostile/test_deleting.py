@@ -1,0 +1,298 @@
+"""What is not ours is neither replaced nor removed: every step that writes a folder, in every such situation."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hndesc.benchmarks.localization import model
+from hndesc.benchmarks.localization.model import build_map
+from hndesc.benchmarks.resized_sequences import resize_sequences
+from hndesc.datasets import demo, homography_sequences, own_photos, photo_split, place_folders
+from hndesc.datasets.demo import make_demo
+from hndesc.datasets.free_photos import gather_free_photos
+from hndesc.datasets.homography_sequences import make_sequences
+from hndesc.datasets.own_photos import list_own_photos
+from hndesc.datasets.photo_split import split_photos
+from hndesc.datasets.place_folders import make_places
+from hndesc.errors import HndescError
+from hndesc.images import write_image
+from hndesc.owned_folders import MARKER, check_output_folder, mark_folder, read_marker, replace_folder
+from hndesc.report.localization import plot_localization
+from hndesc.report.sequences import plot_sequences
+from hndesc.stylization.step import gather_stylized, stylize_photos
+
+from .guard import refusal
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that makes `folder` of `source`; `folder` is called `name`."""
+
+    marker: str
+    run: Callable[[Path, Path], object]
+    name: str = "out"
+
+
+STEPS = {
+    "split training": Step(photo_split.STEP, lambda source, folder: split_photos([source], folder.parent), "training"),
+    "split test": Step(photo_split.STEP, lambda source, folder: split_photos([source], folder.parents[1]), "test"),
+    "list_photos": Step(own_photos.STEP, list_own_photos),
+    "places": Step(place_folders.STEP, make_places),
+    "sequences": Step(homography_sequences.STEP, make_sequences),
+    "resized": Step("resize_sequences", resize_sequences),
+    "free photos": Step("free_photos", gather_free_photos),
+    "stylize": Step("stylize_photos", lambda source, folder: stylize_photos(source, source, folder)),
+    "stylize by": Step("stylize_photos", lambda source, folder: stylize_photos(Path("no"), source, folder)),
+    "gather": Step("stylize_photos", lambda source, folder: gather_stylized([source], folder)),
+    "map": Step(model.STEP, lambda source, folder: build_map(source, source, source, folder)),
+    "pictures": Step("plot_matches", lambda source, folder: plot_sequences(source, [], folder, [])),
+    "localization": Step("plot_localization", lambda source, folder: plot_localization(*[source] * 4, [], folder, [])),
+}
+DEMO = Step(demo.STEP, lambda source, folder: make_demo(folder.parent), "photos")
+
+
+def place(base: Path, step: Step) -> Path:
+    """Return where the step's folder goes; its parent is made."""
+    folder = base / "held_out" / step.name if step.name == "test" else base / step.name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def filled(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "letter.txt").write_text("dear")
+    write_image(folder / "photo.png", np.zeros((4, 4, 3), np.uint8))
+    return folder
+
+
+def foreign(base: Path, step: Step) -> tuple[Path, Path]:
+    return filled(base / "in"), filled(place(base / "work", step))
+
+
+def foreign_link(base: Path, step: Step) -> tuple[Path, Path]:
+    folder = place(base / "work", step)
+    folder.symlink_to(filled(base / "album"))
+    return filled(base / "in"), folder
+
+
+def marker_is_no_marker(base: Path, step: Step) -> tuple[Path, Path]:
+    source, folder = foreign(base, step)
+    (folder / MARKER).write_text("[1")
+    return source, folder
+
+
+def of_another_step(base: Path, step: Step) -> tuple[Path, Path]:
+    source, folder = foreign(base, step)
+    (folder / MARKER).write_text('{"step": "another"}')
+    return source, folder
+
+
+def files_added(base: Path, step: Step) -> tuple[Path, Path]:
+    folder = place(base / "work", step)
+    with replace_folder(folder, step.marker) as part:
+        (part / "ours.txt").touch()
+    return filled(base / "in"), filled(folder)
+
+
+def foreign_part(base: Path, step: Step) -> tuple[Path, Path]:
+    folder = place(base / "work", step)
+    filled(folder.with_name(f".{folder.name}.part"))
+    return filled(base / "in"), folder
+
+
+def file(base: Path, step: Step) -> tuple[Path, Path]:
+    folder = place(base / "work", step)
+    folder.write_text("a file")
+    return filled(base / "in"), folder
+
+
+def parent_is_a_file(base: Path, step: Step) -> tuple[Path, Path]:
+    folder = place(base / "work", step)
+    folder.parent.rmdir()
+    folder.parent.write_text("a file")
+    return filled(base / "in"), folder
+
+
+def equal(base: Path, step: Step) -> tuple[Path, Path]:
+    folder = filled(place(base / "work", step))
+    return folder, folder
+
+
+def equal_and_ours(base: Path, step: Step) -> tuple[Path, Path]:
+    folder = place(base / "work", step)
+    mark_folder(folder, step.marker)
+    return filled(folder), folder
+
+
+def within_input(base: Path, step: Step) -> tuple[Path, Path]:
+    return filled(base / "in"), place(base / "in" / "deep", step)
+
+
+def around_input(base: Path, step: Step) -> tuple[Path, Path]:
+    folder = place(base / "work", step)
+    mark_folder(folder, step.marker)
+    return filled(folder / "in"), folder
+
+
+def link_to_input(base: Path, step: Step) -> tuple[Path, Path]:
+    folder = place(base / "work", step)
+    mark_folder(base / "in", step.marker)
+    folder.symlink_to(filled(base / "in"))
+    return base / "in", folder
+
+
+def parent_links_into_input(base: Path, step: Step) -> tuple[Path, Path]:
+    filled(base / "in" / "deep")
+    (base / "work").symlink_to(base / "in" / "deep")
+    return base / "in", place(base / "work", step)
+
+
+def input_links_to_it(base: Path, step: Step) -> tuple[Path, Path]:
+    around_input(base, step)
+    (base / "in").symlink_to(place(base / "work", step) / "in")
+    return base / "in", place(base / "work", step)
+
+
+def link_in_the_input(base: Path, step: Step) -> tuple[Path, Path]:
+    source, folder = around_input(base, step)
+    filled(base / "album")
+    (base / "album" / "deep").mkdir()
+    (base / "album" / "deep" / "photo.png").symlink_to(source / "photo.png")
+    return base / "album", folder
+
+
+FOREIGN = [
+    foreign,
+    foreign_link,
+    marker_is_no_marker,
+    of_another_step,
+    files_added,
+    foreign_part,
+    file,
+    parent_is_a_file,
+]
+OVERLAPPING = [
+    equal,
+    equal_and_ours,
+    within_input,
+    around_input,
+    link_to_input,
+    parent_links_into_input,
+    input_links_to_it,
+    link_in_the_input,
+]
+
+
+def tree(base: Path) -> dict[str, object]:
+    """Return all paths with their contents, links as what they say."""
+    found = {}
+    for path in sorted(base.rglob("*")):
+        content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        found[str(path.relative_to(base))] = content
+    return found
+
+
+def check_spared(step: Step, situation: Callable, base: Path) -> None:
+    source, folder = situation(base, step)
+    before = tree(base)
+    with pytest.raises(HndescError) as refused:
+        step.run(source, folder)
+    assert tree(base) == before
+    message = str(refused.value)
+    assert "\n" not in message and folder.name in message
+    assert situation not in OVERLAPPING or str(source) in message or situation is equal
+
+
+# The part folder is looked at when the work begins, which a step without usable input never does.
+EARLY = [situation for situation in [*FOREIGN, *OVERLAPPING] if situation is not foreign_part]
+
+
+@pytest.mark.parametrize("situation", EARLY, ids=lambda situation: situation.__name__)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_spares_what_is_not_its_own(step: str, situation: Callable, tmp_path: Path) -> None:
+    check_spared(STEPS[step], situation, tmp_path)
+
+
+@pytest.mark.parametrize("situation", FOREIGN, ids=lambda situation: situation.__name__)
+def test_the_demo_spares_what_is_not_its_own(situation: Callable, tmp_path: Path) -> None:
+    check_spared(DEMO, situation, tmp_path)
+
+
+@pytest.mark.parametrize("situation", [*FOREIGN, *OVERLAPPING], ids=lambda situation: situation.__name__)
+def test_the_mechanism_itself(situation: Callable, tmp_path: Path) -> None:
+    def run(source: Path, folder: Path) -> None:
+        with replace_folder(folder, "some_step", [source]):
+            raise AssertionError("begun")
+
+    check_spared(Step("some_step", run), situation, tmp_path)
+
+
+@pytest.mark.parametrize("way", ["direct", "link"])
+def test_a_fifo_is_refused_at_once(way: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to(tmp_path / "fifo")
+    path = tmp_path / ("fifo" if way == "direct" else "link")
+    assert "not a folder" in refusal(check_output_folder, path, "some_step")
+
+
+@pytest.mark.parametrize("name", ["split.tsv", "README.txt"])
+def test_a_file_beside_is_not_replaced(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("mine")
+    write_image(tmp_path / "in" / "photo.png", np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(HndescError, match=f"{name}: exists and was not made by hndesc"):
+        make_demo(tmp_path) if name == "README.txt" else split_photos([tmp_path / "in"], tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for number in range(3):
+        write_image(tmp_path / "in" / f"{number}.png", np.full((4, 4, 3), number, np.uint8))
+    return tmp_path / "in"
+
+
+@pytest.mark.parametrize("state", ["absent", "empty", "ours", "interrupted", "link", "dangling link", "file manager"])
+def test_what_is_ours_is_replaced(state: str, photos: Path, tmp_path: Path) -> None:
+    output, real = tmp_path / "out", tmp_path / ("far" if "link" in state else "out")
+    if state == "empty":
+        output.mkdir()
+    if "link" in state:
+        output.symlink_to(real)
+    if state in ("ours", "link", "file manager"):
+        list_own_photos(photos, real)
+    if state == "file manager":
+        for name in (".DS_Store", "Thumbs.db", ".snakemake_timestamp"):
+            (real / name).touch()
+    if state == "interrupted":
+        mark_folder(tmp_path / ".out.part", own_photos.STEP)
+        (tmp_path / ".out.part" / "cut").touch()
+    (photos / "2.png").unlink()
+    list_own_photos(photos, output)
+    assert output.is_symlink() == ("link" in state)
+    assert sorted(path.name for path in real.glob("*.png")) == ["0.png", "1.png"]
+    assert all(path.resolve().parent == photos for path in output.glob("*.png"))
+    assert read_marker(output)["step"] == own_photos.STEP
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "out", real.name}
+
+
+def test_a_failed_step_leaves_the_folder_before_and_nothing_else(tmp_path: Path) -> None:
+    for content in ("old", "new"):
+        try:
+            with replace_folder(tmp_path / "out", "some_step") as part:
+                (part / "file").write_text(content)
+                if content == "new":
+                    raise RuntimeError
+        except RuntimeError:
+            pass
+    assert (tmp_path / "out" / "file").read_text() == "old"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_what_comes_while_a_step_works_is_spared(tmp_path: Path) -> None:
+    with pytest.raises(HndescError, match="was not made by"), replace_folder(tmp_path / "out", "some_step"):
+        filled(tmp_path / "out")
+    assert (tmp_path / "out" / "letter.txt").read_text() == "dear"

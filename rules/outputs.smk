@@ -3,7 +3,7 @@ import atexit
 
 from snakemake.io import is_flagged
 
-from hndesc.planned_outputs import PlannedJob, check_planned_outputs
+from hndesc.workflow.outputs import PlannedJob, check_planned_outputs
 
 
 def planned_jobs():

@@ -125,3 +125,7 @@ def ranked_by_others():
         if "ranking" in entry.get("shortlist", {})
     ]
     return "|".join(names) or "(?!)"
+
+
+def split_folders(wildcards):
+    return [os.path.normpath(path) for path in SPLIT_PHOTOS]

@@ -13,10 +13,6 @@ SPLIT_PHOTOS = (
 )
 
 
-def split_folders(wildcards):
-    return [os.path.normpath(path) for path in SPLIT_PHOTOS]
-
-
 rule split_photos:
     input:
         photos=split_folders,

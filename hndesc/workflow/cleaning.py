@@ -1,0 +1,134 @@
+"""`make clean`: names what the workflow made and removes it; what users put beside it stays.
+
+Snakemake's records say which files and folders the workflow made. A folder is removed only if its marker agrees
+(`hndesc.owned_folders`). Trained models and fetched data stay unless everything is to go. Needs no other package.
+"""
+
+import argparse
+import json
+import os
+import shutil
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator
+from pathlib import Path
+
+from hndesc.errors import HndescError
+from hndesc.files import check_text_file
+from hndesc.owned_folders import MARKER, check_output_folder, read_marker, remove_folder
+
+# Rules whose outputs take days to make again, or a network.
+_PRECIOUS = ("train", "get_dataset", "get_weights")
+# What a rule writes beside its outputs, and how that begins.
+_BESIDE = {"demo_data": ("README.txt", "Demo data of hndesc"), "split_photos": ("split.tsv", "path\tside\tshown")}
+_RECORDS = Path(".snakemake", "metadata")
+
+
+def find_made(root: Path, everything: bool = False) -> tuple[dict[Path, Path | None], list[str]]:
+    """Find what is to be removed.
+
+    Args:
+        root: the checkout.
+        everything: trained models, fetched data and the environment of `make setup`, too.
+
+    Returns:
+        Files and folders, each with Snakemake's record of it, if it has one; and a line for each that is spared.
+    """
+    made: dict[Path, Path | None] = {}
+    spared: list[str] = []
+    for record, path, rule, logs in _records(root):
+        if rule in _PRECIOUS and not everything:
+            if path.exists():
+                spared.append(f"{path.relative_to(root)}: made by {rule}; make distclean removes it")
+            continue
+        for found in [path, *logs, *_beside(path, rule)]:
+            try:
+                if _is_ours(found):
+                    made[found] = record if found == path else made.get(found)
+            except HndescError as error:
+                spared.append(str(error))
+    for folder in ("results", "data"):
+        # Folders that an interrupted step filled.
+        for marker in sorted((root / folder).rglob(f".*.part/{MARKER}")):
+            made[marker.parent] = None
+    if everything:
+        made |= {root / name: None for name in (".snakemake", ".venv") if _is_environment(root / name)}
+    return made, sorted(set(spared))
+
+
+def remove_made(root: Path, made: dict[Path, Path | None]) -> None:
+    """Remove what `find_made` found, and the folders that are empty then."""
+    for path, record in made.items():
+        if (marker := read_marker(path)) is not None:
+            remove_folder(path, marker["step"])
+        elif path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+        if record is not None:
+            record.unlink(missing_ok=True)
+        parent = path.parent
+        while parent != root and not any(parent.iterdir()):
+            parent.rmdir()
+            parent = parent.parent
+
+
+def _records(root: Path) -> Iterator[tuple[Path, Path, str, list[Path]]]:
+    """Yield each record of Snakemake, the output that it is of, the rule, and the rule's log and timing."""
+    for record in sorted(root.joinpath(_RECORDS).rglob("*")):
+        if not record.is_file():
+            continue
+        parts = record.relative_to(root / _RECORDS).parts
+        try:
+            name = urlsafe_b64decode("".join(part.removeprefix("@") for part in parts)).decode()
+            content = json.loads(record.read_text(encoding="utf-8"))
+            rule, logs = content["rule"], content.get("log") or []
+        except (ValueError, KeyError, TypeError):
+            continue  # of another version
+        names = [name, *logs, *(log.replace("/logs/", "/timings/").removesuffix(".log") + ".tsv" for log in logs)]
+        if not any(os.path.isabs(each) or ".." in Path(each).parts for each in names):
+            path, *others = (root / each for each in names)
+            yield record, path, rule, others
+
+
+def _beside(path: Path, rule: str) -> list[Path]:
+    name, beginning = _BESIDE.get(rule, ("", ""))
+    beside = path.parent / name
+    if not name or not beside.is_file():
+        return []
+    check_text_file(beside, beginning)
+    return [beside]
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether there is something of ours to remove; a folder that is not ours is a HndescError."""
+    if path.is_symlink() or not path.exists():
+        return False
+    if path.is_dir():
+        marker = read_marker(path)
+        check_output_folder(path, marker["step"] if marker else "the workflow")
+    return True
+
+
+def _is_environment(path: Path) -> bool:
+    return not path.is_symlink() and (path / ("metadata" if path.name == ".snakemake" else ".made_by_make")).exists()
+
+
+def main() -> None:
+    """Name what is removed and what is spared, and remove it."""
+    parser = argparse.ArgumentParser(description="Remove what the workflow made in this folder.")
+    parser.add_argument("--all", action="store_true", help="trained models, fetched data and .venv, too")
+    parser.add_argument("--dry-run", action="store_true", help="only name it")
+    options = parser.parse_args()
+    root = Path.cwd()
+    made, spared = find_made(root, options.all)
+    verb = "would remove" if options.dry_run else "removes"
+    for path in made:
+        print(f"{verb}: {path.relative_to(root)}")
+    for line in spared:
+        print(f"spares: {line}")
+    if not options.dry_run:
+        remove_made(root, made)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""`make clean` removes what the workflow made, and nothing else."""
+
+import json
+import os
+import subprocess
+import sys
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+import pytest
+
+from hndesc.owned_folders import replace_folder
+from hndesc.workflow.cleaning import find_made, remove_made
+
+from .conftest import ROOT
+
+
+class Project:
+    """A folder with outputs that Snakemake has records of."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def file(self, name: str, rule: str | None = None) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+        if rule:
+            self.record(name, rule)
+
+    def folder(self, name: str, rule: str) -> None:
+        with replace_folder(self.root / name, rule) as part:
+            (part / "file").touch()
+        self.record(name, rule)
+
+    def record(self, name: str, rule: str) -> None:
+        record = self.root / ".snakemake" / "metadata" / urlsafe_b64encode(name.encode()).decode()
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(json.dumps({"rule": rule, "log": [f"results/logs/{rule}.log"]}))
+
+    def clean(self, everything: bool = False) -> tuple[set[str], list[str]]:
+        """Return the files that are left, without records, and the lines about what is spared."""
+        made, spared = find_made(self.root, everything)
+        remove_made(self.root, made)
+        left = [path.relative_to(self.root) for path in self.root.rglob("*") if not path.is_dir() or path.is_symlink()]
+        return {str(path) for path in left if path.parts[0] != ".snakemake"}, spared
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = Project(tmp_path)
+    made.file("results/scores.txt", "score")
+    made.file("results/logs/score.log")
+    made.file("results/timings/score.tsv")
+    made.folder("data/demo/photos", "demo_data")
+    made.file("data/demo/README.txt")
+    (tmp_path / "data/demo/README.txt").write_text("Demo data of hndesc\n")
+    made.file("results/training/model.safetensors", "train")
+    made.folder("data/set", "get_dataset")
+    return made
+
+
+MODELS = {"results/training/model.safetensors"}
+FETCHED = {"data/set/file", "data/set/.made_by_hndesc.json"}
+
+
+def test_what_the_workflow_made_is_removed_but_models_and_fetched_data(project: Project) -> None:
+    left, spared = project.clean()
+    assert left == MODELS | FETCHED
+    assert len(spared) == 2 and all("make distclean removes it" in line for line in spared)
+    assert not (project.root / "data" / "demo").exists()
+
+
+def test_everything(project: Project) -> None:
+    assert project.clean(everything=True) == (set(), [])
+    assert list(project.root.iterdir()) == []
+
+
+def test_what_users_put_there_stays(project: Project) -> None:
+    names = ["results/mine.txt", "data/demo/mine.jpg", "data/mine/a.jpg", "data/demo/photos/added.jpg", ".venv/bin/x"]
+    for name in names:
+        project.file(name)
+    project.record("../outside.txt", "score")
+    project.record(str(project.root / "results" / "mine.txt"), "score")
+    project.record("data/mine", "split_photos")
+    left, spared = project.clean(everything=True)
+    kept = {"data/demo/photos/file", "data/demo/photos/.made_by_hndesc.json"}
+    assert left == {*names, *kept}
+    assert [line for line in spared if "added.jpg" in line] and [line for line in spared if "data/mine" in line]
+
+
+def test_links_stay_and_are_not_followed(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+    far = tmp_path_factory.mktemp("far")
+    (far / "precious").touch()
+    (project.root / "results" / "linked").symlink_to(far)
+    project.record("results/linked", "build_map")
+    assert "results/linked" in project.clean(everything=True)[0]
+    assert (far / "precious").exists()
+
+
+@pytest.mark.parametrize("option", [[], ["--dry-run"]])
+def test_the_command_names_what_it_removes(option: list[str], project: Project) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hndesc.workflow.cleaning", *option],
+        cwd=project.root,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ("would remove: " if option else "removes: ") + "results/scores.txt" in done.stdout.splitlines()
+    assert (project.root / "results" / "scores.txt").exists() == bool(option)

@@ -1,9 +1,9 @@
-"""Mutual nearest neighbours among descriptors: searched among whole numbers, decided in single precision.
+"""Mutual nearest neighbours among descriptors: screened by approximate products, decided by exact ones.
 
-Where the processor multiplies 8-bit numbers quickly, descriptors a, b are rounded to multiples of a step: a = p + r,
-b = q + t with small rests r, t. The product p q is exact in whole numbers and tells a b up to |r| |b| + |p| |t|
-(Cauchy-Schwarz). So only the few entries of a row whose p q comes that close to a known product a b can be its
-greatest; those are multiplied in single precision. The pairs are the same as those of all products in single precision.
+Products of all descriptors a, b are computed in blocks, in a quick arithmetic: 8-bit whole numbers where the processor
+has instructions for them, else single precision. They differ from the exact a b by a known bound (`hndesc.screening`).
+So only the few entries of a row that come that close to its greatest product can be the greatest; those are computed
+anew. The arithmetic, the processor and the library of linear algebra change nothing but the time.
 """
 
 from dataclasses import dataclass
@@ -12,25 +12,33 @@ from functools import cache
 import numpy as np
 
 from hndesc.errors import HndescError
+from hndesc.screening import LANES, Candidates, Side, block_products, entry_products, row_candidates, slack, threshold
 
-# Rows and entries of one block of products at most: 4 MB, which stay in the processor's cache while they are searched.
+# Rows and columns of a tile, whose candidates are compared before the next tile is begun.
+_TILE = 4096
+# Rows of one block of products: 4 MB, which stay in the processor's cache while they are searched.
 _ROWS = 256
-_BLOCK = 2**20
+# Greatest products of groups of rows that are kept, one for each group and column: 64 MB.
+_TOPS = 2**24
 # Fewer multiplications than these are done sooner in single precision.
 _FEW = 300_000_000
-# Candidates of a block from which on rounding tells too little: many nearly equal descriptors.
+# Candidates of a block from which on an approximation tells too little: many nearly equal descriptors.
 _CROWD = 32 * _ROWS
-# Columns l, l + _LANES, l + 2 _LANES, ... of a row are first searched as one.
-_LANES = 512
 # Instructions whose whole-number products are exact and quick; older ones may saturate.
 _INSTRUCTIONS = ("avx512_vnni", "avx_vnni", "amx_int8")
+# Largest values, or their reciprocals, whose products are sound in single precision.
+_USUAL = 1e9
 
 
 def mutual_nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pair the descriptors that are each other's nearest neighbours by dot product (a tie goes to the lowest index).
+    """Pair the descriptors that are each other's nearest neighbours by dot product.
 
-    Memory is bounded: products stand in blocks of rows. Products that differ by less than the rounding of single
-    precision count as equal or not as the processor has it.
+    Of equal products, the one of the lowest index counts as the greatest. Products are compared in double precision:
+    those of equal descriptors are equal, those of whole numbers are exact, and others are ordered correctly where they
+    differ by more than 2e-16 D times the greatest norms. This holds for every processor, number of threads and library
+    of linear algebra.
+
+    Memory is bounded: at most 200 MB, and three copies of either side in single precision.
 
     Args:
         a: N x D, any length; float16 and float32 are taken as they are.
@@ -38,14 +46,41 @@ def mutual_nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     Returns:
         K x 2 int64, rows (index in a, index in b) sorted by the first; empty when either side is.
+
+    Raises:
+        HndescError: sides of different dimensions, or values that are not finite.
     """
     if len(a) == 0 or len(b) == 0:
         return np.empty((0, 2), np.int64)
+    if a.ndim != 2 or b.ndim != 2 or 0 in (a.shape[1], b.shape[1]):
+        raise HndescError(f"descriptors of shapes {a.shape} and {b.shape} cannot be matched; N x D is wanted")
     if a.shape[1] != b.shape[1]:
         raise HndescError(f"descriptors of {a.shape[1]} and {b.shape[1]} dimensions cannot be matched with each other")
     a, b = (np.ascontiguousarray(side, dtype=np.float32) for side in (a, b))
-    pairs = _by_whole_numbers(a, b) if a.size * len(b) >= _FEW and _multiplies_bytes() else None
-    return _by_all_products(a, b) if pairs is None else pairs
+    arithmetic = _arithmetic(a, b)
+    pairs = None if arithmetic == "float64" else _search(a, b, arithmetic)
+    if pairs is not None:
+        return pairs
+    # Of equal descriptors, none but the first can be in a pair.
+    rows, columns = _distinct(a), _distinct(b)
+    a, b = a[rows], b[columns]
+    pairs = None if arithmetic == "float64" else _search(a, b, "float32")
+    pairs = _search(a, b, "float64") if pairs is None else pairs
+    return np.stack([rows[pairs[:, 0]], columns[pairs[:, 1]]], axis=1)
+
+
+def _arithmetic(a: np.ndarray, b: np.ndarray) -> str:
+    """Return which products to screen with."""
+    extents = [_extent(side) for side in (a, b)]
+    if not np.isfinite(extents).all():
+        raise HndescError("descriptors with values that are not finite cannot be matched; describe the photos again")
+    if not all(extent < _USUAL for extent in extents):
+        return "float64"
+    usual = all(extent > 1 / _USUAL for extent in extents)
+    # torch multiplies columns of length one wrongly.
+    if usual and a.shape[1] > 1 and a.size * len(b) >= _FEW and _multiplies_bytes():
+        return "int8"
+    return "float32" if usual else "float64"
 
 
 @cache
@@ -59,44 +94,16 @@ def _multiplies_bytes() -> bool:
     return bool((torch._int_mm(largest, largest.T) == 64 * 127 * 127).all())
 
 
-def _by_all_products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pair by one product in single precision; each block of rows is searched both ways while it is in the cache."""
-    columns = np.ascontiguousarray(b.T)
-    to_b = np.empty(len(a), np.int64)
-    to_a = np.full(len(b), -1)
-    best = np.full(len(b), -np.inf, np.float32)
-    rows = _rows(len(b))
-    buffer = np.empty((min(rows, len(a)), len(b)), np.float32)
-    for start in range(0, len(a), rows):
-        block = a[start : start + rows]
-        similarity = np.matmul(block, columns, out=buffer[: len(block)])
-        nearest = similarity.argmax(axis=1)
-        to_b[start : start + rows] = nearest
-        highest = similarity.max(axis=0)
-        better = highest > best
-        best[better] = highest[better]
-        to_a[better] = -1
-        # A column's nearest row matters only where that row prefers the column too; few columns are searched for it.
-        own = similarity[np.arange(len(block)), nearest]
-        preferred = nearest[better[nearest] & (own == highest[nearest])]
-        to_a[preferred] = start + (similarity.take(preferred, axis=1) == highest[preferred]).argmax(axis=0)
-    mutual = np.flatnonzero(to_a[to_b] == np.arange(len(a)))
-    return np.stack([mutual, to_b[mutual]], axis=1)
-
-
-def _by_whole_numbers(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
-    """Pair with few products in single precision; None where rounding to whole numbers tells too little."""
-    # torch multiplies columns of length one wrongly; zeros, infinity and what is not a number cannot be rounded.
-    if a.shape[1] == 1 or not all(1e-9 < _extent(side) < 1e9 for side in (a, b)):
-        return None
-    first, second = _Rounded.of(a), _Rounded.of(b)
-    forth = _forth(first, second)
+def _search(a: np.ndarray, b: np.ndarray, arithmetic: str) -> np.ndarray | None:
+    """Return the pairs; None where the approximation leaves too many candidates (double precision never does)."""
+    first, second = Side.of(a, arithmetic), Side.of(b, arithmetic)
+    crowd = None if arithmetic == "float64" else _CROWD
+    forth = _forth(first, second, crowd)
     if forth is None:
         return None
     # The way back is spared the columns of which a greater product than with this row is known.
-    rows = np.flatnonzero(forth.product >= forth.known[forth.index])
-    columns = forth.index[rows]
-    back = _back(first, second.take(columns), forth.product[rows], forth.rows, forth.tops[:, columns])
+    rows = np.flatnonzero(forth.product + first.margin(second) >= forth.known[forth.index])
+    back = _back(first, second, forth, rows, crowd)
     if back is None:
         return None
     rows = rows[back == rows]
@@ -104,163 +111,101 @@ def _by_whole_numbers(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
 
 
 @dataclass(frozen=True)
-class _Rounded:
-    """Descriptors and their multiples of a step: `exact` N x D, about `step` x `codes`; the norms of the rests."""
-
-    exact: np.ndarray
-    codes: np.ndarray
-    step: float
-    rest: np.ndarray
-    longest: float
-
-    @classmethod
-    def of(cls, exact: np.ndarray) -> "_Rounded":
-        step = np.float32(_extent(exact) / 127)
-        rounded = np.rint(exact * (1 / step))
-        codes = rounded.astype(np.int8)
-        rounded *= step
-        rounded -= exact
-        return cls(exact, codes, float(step), _norms(rounded), float(_norms(exact).max()))
-
-    def take(self, rows: np.ndarray) -> "_Rounded":
-        return _Rounded(self.exact[rows], self.codes[rows], self.step, self.rest[rows], self.longest)
-
-
-@dataclass(frozen=True)
 class _Nearest:
-    """For each row its nearest column and their product; what was learned of the columns on the way.
+    """For each row its nearest column and about their product; what was learned of the columns on the way.
 
     Attributes:
         index: N.
         product: N.
         known: for each column, the greatest product that was computed.
-        rows: of a block.
-        tops: blocks x M, for each block and column the greatest whole-number product.
+        group: rows of a group.
+        tops: groups x M, for each group of rows and each column the greatest approximate product.
     """
 
     index: np.ndarray
     product: np.ndarray
     known: np.ndarray
-    rows: int
+    group: int
     tops: np.ndarray
 
 
-def _forth(a: _Rounded, b: _Rounded) -> _Nearest | None:
+def _forth(a: Side, b: Side, crowd: int | None) -> _Nearest | None:
     """Find the nearest b of each a; None where too many candidates remain."""
-    import torch
+    n, m = len(a.exact), len(b.exact)
+    group = _ROWS * -(-n * m // (_ROWS * _TOPS))
+    lowest = np.iinfo(np.int32).min if a.whole else -np.inf
+    tops = np.full((-(-n // group), m), lowest, a.products)
+    known = np.full(m, -np.inf, a.decided)
+    index, product = np.empty(n, np.int64), np.empty(n, a.decided)
+    for top in range(0, n, _TILE):
+        tile = a.take(slice(top, top + _TILE))
+        found = Candidates(len(tile.exact), a.margin(b), a.decided)
+        for left in range(0, m, _TILE):
+            columns = slice(left, left + _TILE)
+            part, best, far = b.take(columns), found.best.copy(), slack(tile, b.take(columns))
+            multiply = block_products(part, _ROWS, LANES)
+            for start in range(0, len(tile.exact), _ROWS):
+                rows = slice(start, start + _ROWS)
+                entries = multiply(tile.codes[rows])
+                highest = tops[(top + start) // group, columns]
+                np.maximum(highest, entries[:, : len(highest)].max(axis=0), out=highest)
+                new = row_candidates(tile.take(rows), part, entries, best[rows], far[rows], crowd)
+                if new is None:
+                    return None
+                i, j, products = new
+                np.maximum.at(known[columns], j, products)
+                found.add(i + start, j + left, products)
+        index[top : top + _TILE], product[top : top + _TILE] = found.nearest(tile.exact, b.exact), found.best
+    return _Nearest(index, product, known, group, tops)
 
-    width = -(-len(b.exact) // _LANES) * _LANES
-    columns = torch.zeros(width, b.codes.shape[1], dtype=torch.int8)
-    columns[: len(b.codes)] = torch.from_numpy(b.codes)
-    rows = _rows(width)
-    buffer = torch.empty(min(rows, len(a.exact)), width, dtype=torch.int32)
-    slack, step = _slack(a, b), a.step * b.step
-    found, tops = [], []
-    for start in range(0, len(a.exact), rows):
-        part = slice(start, min(start + rows, len(a.exact)))
-        block = buffer[: part.stop - start]
-        torch._int_mm(torch.from_numpy(a.codes[part]), columns.T, out=block)
-        entries = block.numpy()
-        tops.append(entries.max(axis=0))
-        highest = entries.reshape(len(entries), -1, _LANES).max(axis=1)
-        low = _promising(a.exact[part], b.exact, entries, highest)
-        candidates = _candidates(entries, highest, np.floor((low - slack[part]) / step).astype(np.int32))
-        if candidates is None:
-            return None
-        found.append((candidates[0] + start, candidates[1]))
-    i, j = (np.concatenate(side) for side in zip(*found, strict=True))
-    i, j = i[j < len(b.exact)], j[j < len(b.exact)]
-    products = _products(a.exact, i, b.exact, j)
-    known = np.full(len(b.exact), -np.inf, np.float32)
-    np.maximum.at(known, j, products)
-    return _Nearest(*_greatest(i, j, products, len(a.exact)), known, rows, np.stack(tops))
 
-
-def _back(a: _Rounded, b: _Rounded, reached: np.ndarray, rows: int, tops: np.ndarray) -> np.ndarray | None:
-    """Find the nearest a of each b, in the blocks of rows that can hold it; None where too many candidates remain.
+def _back(a: Side, b: Side, forth: _Nearest, rows: np.ndarray, crowd: int | None) -> np.ndarray | None:
+    """Find the nearest a of the nearest b of some rows, in the groups that can hold it; None for too many candidates.
 
     Args:
         a: N rows.
         b: M columns.
-        reached: a product that occurs in each column.
-        rows: of a block.
-        tops: of the columns, see `_Nearest`.
+        forth: what was found for each row.
+        rows: some rows of `a`, whose columns are searched.
+        crowd: most candidates of a block.
     """
-    import torch
-
-    least = np.floor((reached - _slack(b, a)) / (a.step * b.step)).astype(np.int32)
-    found = []
-    for start, top in zip(range(0, len(a.exact), rows), tops, strict=True):
-        columns = np.flatnonzero(top >= least)
-        if len(columns) == 0:
-            continue
-        codes = torch.from_numpy(a.codes[start : start + rows]), torch.from_numpy(b.codes[columns])
-        i, j = np.nonzero(torch._int_mm(codes[0], codes[1].T).numpy() >= least[columns])
-        if len(i) > _CROWD:
-            return None
-        found.append((i + start, columns[j]))
-    i, j = (np.concatenate(side) for side in zip(*found, strict=True))
-    return _greatest(j, i, _products(a.exact, i, b.exact, j), len(b.exact))[0]
+    index = np.empty(len(rows), np.int64)
+    for start in range(0, len(rows), _TILE):
+        chosen = rows[start : start + _TILE]
+        columns = forth.index[chosen]
+        part = b.take(columns)
+        least = threshold(forth.product[chosen] - slack(part, a), a, part)
+        found = Candidates(len(columns), a.margin(b), a.decided)
+        for group, tops in enumerate(forth.tops):
+            few = np.flatnonzero(tops[columns] >= least)
+            if len(few) and not _search_group(a, part, forth.group * group, forth.group, few, least[few], found, crowd):
+                return None
+        index[start : start + _TILE] = found.nearest(part.exact, a.exact)
+    return index
 
 
-def _greatest(i: np.ndarray, j: np.ndarray, products: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each i below `count` the j of its greatest product, the first of several, and that product."""
-    greatest = np.full(count, -np.inf, np.float32)
-    np.maximum.at(greatest, i, products)
-    reach = products == greatest[i]
-    index = np.full(count, np.iinfo(np.int64).max)
-    np.minimum.at(index, i[reach], j[reach])
-    return index, greatest
-
-
-def _promising(a: np.ndarray, b: np.ndarray, entries: np.ndarray, highest: np.ndarray) -> np.ndarray:
-    """Return each row's product in single precision with the column whose whole-number product is greatest."""
-    rows, lane = np.arange(len(a)), highest.argmax(axis=1)
-    column = lane + _LANES * _behind(entries, rows, lane).argmax(axis=1)
-    return _products(a, rows, b, np.minimum(column, len(b) - 1))
-
-
-def _candidates(entries: np.ndarray, highest: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return rows and columns of the entries that reach their row's `least`, by row; None for too many."""
-    hits = np.flatnonzero(highest >= least[:, None])
-    if len(hits) > _CROWD:
-        return None
-    rows, lane = np.divmod(hits, _LANES)
-    hit, depth = np.nonzero(_behind(entries, rows, lane) >= least[rows, None])
-    return None if len(hit) > _CROWD else (rows[hit], lane[hit] + _LANES * depth)
-
-
-def _behind(entries: np.ndarray, rows: np.ndarray, lane: np.ndarray) -> np.ndarray:
-    """Return the entries that are searched as one, for some rows and lanes."""
-    width = entries.shape[1]
-    return entries.ravel().take((rows * width + lane)[:, None] + np.arange(0, width, _LANES))
-
-
-def _slack(a: _Rounded, b: _Rounded) -> np.ndarray:
-    """Return by how much, for each row, a product may differ from the whole-number one."""
-    # Single precision: the sums over D, the norms and the rests themselves are rounded, too.
-    rounding = 4 * (a.exact.shape[1] + 8) * float(np.finfo(np.float32).eps) * a.longest * b.longest
-    return a.rest.astype(np.float64) * b.longest + (a.longest + a.rest.max()) * float(b.rest.max()) + rounding
-
-
-def _products(a: np.ndarray, i: np.ndarray, b: np.ndarray, j: np.ndarray) -> np.ndarray:
-    """Return the dot products of a[i] and b[j]; pieces stay in the cache."""
-    piece = max(1, 100_000 // a.shape[1])
-    products = np.empty(len(i), np.float32)
-    for start in range(0, len(i), piece):
-        part = slice(start, start + piece)
-        np.einsum("kd,kd->k", a[i[part]], b[j[part]], out=products[part])
-    return products
+def _search_group(
+    a: Side, b: Side, first: int, count: int, few: np.ndarray, least: np.ndarray, found: Candidates, crowd: int | None
+) -> bool:
+    """Add the rows of a group that may be nearest to a few columns; return whether they are not too many."""
+    columns = b.take(few)
+    multiply = block_products(columns, _ROWS)
+    last = min(first + count, len(a.exact))
+    for start in range(first, last, _ROWS):
+        rows = a.take(slice(start, min(start + _ROWS, last)))
+        entries = multiply(rows.codes)[:, : len(few)]
+        i, j = np.nonzero(entries >= least)
+        if crowd is not None and len(i) > crowd:
+            return False
+        found.add(few[j], i + start, entry_products(rows, i, columns, j, entries))
+    return True
 
 
 def _extent(values: np.ndarray) -> float:
     return float(max(values.max(), -values.min()))
 
 
-def _norms(rows: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.einsum("kd,kd->k", rows, rows))
-
-
-def _rows(columns: int) -> int:
-    """Return how many rows a block of products has."""
-    return max(1, min(_ROWS, _BLOCK // columns))
+def _distinct(values: np.ndarray) -> np.ndarray:
+    """Return the first of each kind of equal rows, ascending."""
+    rows = np.ascontiguousarray(values + np.float32(0)).view(np.dtype((np.void, values.shape[1] * 4))).reshape(-1)
+    return np.sort(np.unique(rows, return_index=True)[1])

@@ -1,5 +1,12 @@
 """Mutual nearest neighbours against brute force, and the quick way among whole numbers against all products."""
 
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hndesc import nearest
+from hndesc import nearest, screening
 from hndesc.errors import HndescError
 from hndesc.nearest import mutual_nearest
+from tests import ties
+from tests.conftest import ROOT
+from tests.hostile.guard import outcome
 
 
 def brute_force(a: np.ndarray, b: np.ndarray) -> list[list[int]]:
@@ -47,7 +57,7 @@ def no_fallback(patch: pytest.MonkeyPatch) -> None:
     def missed(*_: object) -> None:
         raise AssertionError("the quick way gave up")
 
-    patch.setattr(nearest, "_by_all_products", missed)
+    patch.setattr(nearest, "_distinct", missed)
 
 
 # Small whole numbers: products are exact, and ties are frequent.
@@ -64,7 +74,8 @@ def test_equals_brute_force_with_ties(kind, data, dim, rows, lanes):
     with pytest.MonkeyPatch.context() as patch:
         force(patch, kind)
         patch.setattr(nearest, "_ROWS", rows)
-        patch.setattr(nearest, "_LANES", lanes)
+        for module in (nearest, screening):
+            patch.setattr(module, "LANES", lanes)
         patch.setattr(nearest, "_CROWD", 10**6)
         if kind == "whole numbers" and dim > 1 and a.any() and b.any():
             no_fallback(patch)
@@ -127,7 +138,8 @@ def test_the_quick_way_is_exact_on_duplicates_and_nearly_equal_descriptors(
         a, b = np.abs(a), np.abs(b) * (1 if sign == "positive" else -1)
     with pytest.MonkeyPatch.context() as patch:
         force(patch, "whole numbers")
-        patch.setattr(nearest, "_LANES", lanes)
+        for module in (nearest, screening):
+            patch.setattr(module, "LANES", lanes)
         patch.setattr(nearest, "_ROWS", 32)
         patch.setattr(nearest, "_CROWD", 10**6)
         if dim > 1 and a.any() and b.any():
@@ -144,34 +156,81 @@ def test_the_quick_way_decides_what_whole_numbers_cannot_tell_apart(monkeypatch)
     a = b[order]
     force(monkeypatch, "whole numbers")
     no_fallback(monkeypatch)
-    assert len(np.unique(nearest._Rounded.of(b).codes, axis=0)) < 320
+    assert len(np.unique(screening.Side.of(b, "int8").codes, axis=0)) < 320
     a, b = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (a, b))
     matches = mutual_nearest(a, b)
     np.testing.assert_array_equal(matches[:, 1], order[matches[:, 0]])
     assert len(matches) == 320
 
 
-def test_a_crowd_of_nearly_equal_descriptors_is_left_to_single_precision(monkeypatch):
-    a = unit(1, 32, 0) + 1e-5 * unit(600, 32, 1)
-    force(monkeypatch, "whole numbers")
-    assert nearest._by_whole_numbers(a, a) is None
-    check(a, a, mutual_nearest(a, a))
+@pytest.mark.parametrize("arithmetic", ["int8", "float32"])
+def test_a_crowd_of_nearly_equal_descriptors_is_decided_in_double_precision(monkeypatch, way, arithmetic):
+    a = unit(1, 32, 0) + np.float32(1e-5 if arithmetic == "int8" else 1e-7) * unit(600, 32, 1)
+    assert nearest._search(a, a, arithmetic) is None
+    similarity = a.astype(np.float64) @ a.astype(np.float64).T
+    forth, back = similarity.argmax(axis=1), similarity.argmax(axis=0)
+    assert mutual_nearest(a, a).tolist() == [[i, forth[i]] for i in range(600) if back[forth[i]] == i]
 
 
-@pytest.mark.parametrize("value", [0, np.nan, np.inf])
-def test_what_cannot_be_rounded_is_left_to_single_precision(monkeypatch, value):
-    force(monkeypatch, "whole numbers")
-    a, b = unit(8, 4, 0), np.full((5, 4), value, np.float32)
-    assert nearest._by_whole_numbers(a, b) is None
-    with np.errstate(invalid="ignore"):
-        assert mutual_nearest(a, b).shape[1] == 2
+@pytest.mark.parametrize("count", [1, 300, 5000])
+def test_any_number_of_equal_descriptors_gives_one_pair(way, count):
+    a = np.repeat(unit(1, 32, 0), count, axis=0)
+    assert mutual_nearest(a, a[:200]).tolist() == [[0, 0]]
+    assert mutual_nearest(0 * a, -0.0 * a[:200]).tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("first", [True, False])
+def test_what_is_not_finite_is_refused(way, value, first):
+    good, bad = unit(8, 4, 0), unit(5, 4, 1)
+    bad[3, 2] = value
+    with pytest.raises(HndescError, match="not finite"):
+        mutual_nearest(*((bad, good) if first else (good, bad)))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e30])
+def test_lengths_do_not_matter(way, scale):
+    a, b = unit(300, 8, 0), unit(400, 8, 1)
+    assert mutual_nearest(a, b * np.float32(scale)).tolist() == mutual_nearest(a, b).tolist()
+
+
+@pytest.mark.parametrize(("tile", "tops"), [(64, 2**24), (64, 1000), (256, 1)])
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1), sizes=st.tuples(st.integers(1, 200), st.integers(1, 200)))
+def test_tiles_change_nothing(tile, tops, seed, sizes):
+    a, b = (
+        np.random.default_rng(seed + k).integers(-3, 4, (size, 4)).astype(np.float32) for k, size in enumerate(sizes)
+    )
+    for kind in ("single precision", "whole numbers"):
+        with pytest.MonkeyPatch.context() as patch:
+            force(patch, kind)
+            patch.setattr(nearest, "_TILE", tile)
+            patch.setattr(nearest, "_ROWS", 32)
+            patch.setattr(nearest, "_TOPS", tops)
+            patch.setattr(nearest, "_CROWD", 10**6)
+            assert mutual_nearest(a, b).tolist() == brute_force(a, b)
+
+
+def match_large() -> int:
+    """Match 8,000 with 100,000 descriptors."""
+    rng = np.random.default_rng(0)
+    b = rng.normal(size=(100_000, 32)).astype(np.float32)
+    b /= np.linalg.norm(b, axis=1, keepdims=True)
+    order = rng.permutation(100_000)[:8_000]
+    pairs = mutual_nearest(b[order], b)
+    return int((order[pairs[:, 0]] == pairs[:, 1]).sum())
+
+
+def test_memory_is_bounded():
+    # All products take 3.2 GB.
+    assert outcome(match_large, seconds=60, megabytes=200) == 8_000
 
 
 def test_a_processor_without_the_instructions_multiplies_in_single_precision(monkeypatch):
     monkeypatch.setattr(nearest, "_FEW", 0)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "aarch64"})
     monkeypatch.setattr(nearest, "_multiplies_bytes", nearest._multiplies_bytes.__wrapped__)
-    monkeypatch.setattr(nearest, "_by_whole_numbers", lambda *_: pytest.fail("whole numbers were tried"))
+    monkeypatch.setattr(torch, "_int_mm", lambda *_, **__: pytest.fail("whole numbers were tried"))
     a = unit(50, 8, 0)
     np.testing.assert_array_equal(mutual_nearest(a, a)[:, 1], np.arange(50))
 
@@ -190,7 +249,7 @@ def test_real_sizes_take_the_quick_way_and_both_ways_agree(monkeypatch):
     a = np.abs(unit(2100, 128, 0)) / 3 + unit(2100, 128, 1)
     b = np.concatenate([a[rng.permutation(2100)[:900]] + 0.4 * unit(900, 128, 2), np.abs(unit(1300, 128, 3))])
     a, b = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (a, b.astype(np.float32)))
-    expected = nearest._by_all_products(a, b)
+    expected = nearest._search(a, b, "float32")
     assert len(expected) > 700
     if nearest._multiplies_bytes():
         no_fallback(monkeypatch)
@@ -221,6 +280,21 @@ def test_of_equal_rows_the_first_is_matched(way, copy):
     assert mutual_nearest(a, a).tolist() == expected
 
 
+@pytest.mark.parametrize(
+    ("processor", "threads"), [("Prescott", 1), ("Nehalem", 2), ("Haswell", 2), ("Zen", 2), ("SkylakeX", 2)]
+)
+def test_ties_are_the_same_with_every_linear_algebra(processor: str, threads: int) -> None:
+    environment = os.environ | {"OPENBLAS_CORETYPE": processor, "OPENBLAS_NUM_THREADS": str(threads)}
+    command = [sys.executable, "-m", "tests.ties"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
+    if done.returncode == -signal.SIGILL:
+        pytest.skip(f"this processor lacks the instructions of {processor}")
+    with contextlib.redirect_stdout(io.StringIO()) as expected:
+        ties.main()
+    assert done.stdout == expected.getvalue(), done.stderr
+    assert done.stdout.startswith("0 ")
+
+
 def test_a_row_that_ties_but_prefers_another_column_keeps_the_pair_from_a_later_row(way):
     a = np.array([[1, 1], [0, 1]], np.float32)
     assert mutual_nearest(a, np.eye(2, dtype=np.float32)).tolist() == brute_force(a, np.eye(2)) == [[0, 0]]
@@ -249,6 +323,11 @@ def test_nothing_to_match(n, m):
 def test_half_precision_and_transposed_input(way):
     a = unit(50, 8, 0)
     np.testing.assert_array_equal(mutual_nearest(a.astype(np.float16), np.asfortranarray(a))[:, 1], np.arange(50))
+
+
+def test_descriptors_without_a_dimension_are_an_error():
+    with pytest.raises(HndescError, match="N x D"):
+        mutual_nearest(np.empty((3, 0)), np.empty((2, 0)))
 
 
 def test_other_dimensions_are_an_error():

@@ -150,8 +150,13 @@ def write_json(path: str | os.PathLike, data: Mapping | list) -> None:
 def read_json(path: str | os.PathLike) -> dict:
     """Read a JSON file; a missing or broken one is an error that names it."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        data = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise HndescError(f"{path}: no such file; the step that makes it has not run") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise HndescError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
         raise HndescError(f"{path}: not valid JSON ({error}); delete it and make it again") from None
+    if not isinstance(data, dict):
+        raise HndescError(f"{path}: not a JSON object; delete it and make it again")
+    return data

@@ -6,6 +6,7 @@ Mikolajczyk et al., A comparison of affine region detectors, IJCV 2005.
 
 import csv
 import io
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -16,6 +17,7 @@ import numpy as np
 from hndesc.benchmarks.sequences import Pair, Sequence, read_homography
 from hndesc.errors import HndescError
 from hndesc.files import write_text
+from hndesc.lists import text_lines
 
 SUFFIXES = (".ppm", ".pgm", ".png", ".jpg")
 IMAGES = 6
@@ -64,21 +66,22 @@ def _folder_name(root: Path, image: str) -> str:
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:
+    # Quoted cells may hold commas, but no line break: no file has one in its name.
+    reader = csv.DictReader((line for _, line in text_lines(path)), skipinitialspace=True, restval="")
     try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True, restval="")
-            if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
-                raise HndescError(
-                    f"{path}: no column '{missing[0]}'; its first line names {', '.join(COLUMNS)} and, if you like, "
-                    f"{', '.join(OPTIONAL)}"
-                )
-            rows = [{name: (row.get(name) or "").strip() for name in (*COLUMNS, *OPTIONAL)} for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
+        if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
+            raise HndescError(
+                f"{path}: no column '{missing[0]}'; its first line names {', '.join(COLUMNS)} and, if you like, "
+                f"{', '.join(OPTIONAL)}"
+            )
+        rows = [{name: (row.get(name) or "").strip() for name in (*COLUMNS, *OPTIONAL)} for row in reader]
+    except csv.Error as error:
         raise HndescError(f"{path}: not a table of pairs ({error})") from None
     for line, row in enumerate(rows, start=2):
         if not all(row[name] for name in COLUMNS) or row["class"] not in ("", "v", "i"):
             raise HndescError(
-                f"{path}: pair {line - 1} needs image1, image2 and homography, and a class v, i or none; it has {row}"
+                f"{path}: pair {line - 1} needs image1, image2 and homography, and a class v, i or none; "
+                f"it has {row!s:.300}"
             )
     if not rows:
         raise HndescError(f"{path}: no pair in it")
@@ -93,7 +96,7 @@ def _read_pairs(path: Path, name: str, rows: list[dict[str, str]]) -> Sequence:
     for row in rows:
         for image in (row["image1"], row["image2"]):
             place = PurePosixPath(image)
-            if place.is_absolute() or ".." in place.parts or not (path.parent / place).is_file():
+            if place.is_absolute() or ".." in place.parts or not os.path.isfile(path.parent / place):
                 raise HndescError(f"{path}: no image '{image}' below its folder")
         images = (PurePosixPath(row[key]).as_posix() for key in ("image1", "image2"))
         pairs.append(Pair(*images, read_homography(path.parent / row["homography"])))

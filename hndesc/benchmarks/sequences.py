@@ -3,11 +3,13 @@
 import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from hndesc.errors import HndescError
+from hndesc.lists import numbers, read_lines, split
 
 # Left out since D2-Net's evaluation (CVPR 2019): images too large for some of the methods compared there.
 LARGE_SCENES = (
@@ -104,12 +106,13 @@ def _find(root: str | os.PathLike, layout: str | None) -> list[tuple[str, Callab
 
 def read_homography(path: str | os.PathLike) -> np.ndarray:
     """Read an invertible 3 x 3 matrix from a text file; anything else is a HndescError that names the file."""
-    try:
-        homography = np.loadtxt(path, dtype=np.float64, ndmin=2)
-    except FileNotFoundError:
-        raise HndescError(f"{path}: no such file; each image pair needs its homography") from None
-    except (OSError, ValueError) as error:
-        raise HndescError(f"{path}: not a 3 x 3 matrix of numbers ({error})") from None
-    if homography.shape != (3, 3) or not np.isfinite(homography).all() or np.linalg.det(homography) == 0:
+    if not os.path.lexists(path):
+        raise HndescError(f"{path}: no such file; each image pair needs its homography")
+    rows = [numbers(split(line), place) for place, line in islice(read_lines(path), 4)]
+    if [len(row) for row in rows] != [3, 3, 3]:
+        raise HndescError(f"{path}: not a 3 x 3 matrix of numbers")
+    homography = np.array(rows)
+    # Whatever its scale: a determinant of tiny or huge numbers is 0 or infinite.
+    if not homography.any() or np.linalg.matrix_rank(homography / np.abs(homography).max()) < 3:
         raise HndescError(f"{path}: not an invertible 3 x 3 matrix of numbers")
     return homography

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from hndesc.errors import HndescError
+from hndesc.lists import text_lines
 from hndesc.photos import Photo
 
 LISTS = {"database": "tokyo247_imageNames_index.txt", "queries": "tokyo247_imageNames_query.txt"}
@@ -80,10 +81,7 @@ def view_name(path: str, key: str) -> str:
 
 
 def _read_list(path: Path, key: str) -> list[str]:
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError):
-        raise HndescError(f"{path}: no such list of the photos of Tokyo 24/7, or no text") from None
+    lines = [line.strip() for _, line in text_lines(path) if line.strip()]
     for line in lines:
         # Names become paths: none may lead out of the dataset's folder.
         if not line or line.startswith("/") or ".." in PurePosixPath(line).parts:

@@ -3,14 +3,13 @@
 They stand in a table that people can commit: name, bytes, sha256 and the address that the file came from.
 """
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
 from hndesc.errors import HndescError
-from hndesc.files import write_text
+from hndesc.lists import read_table, write_table
 
 COLUMNS = ("name", "size", "sha256", "address")
 
@@ -35,14 +34,10 @@ class Checksums:
                     raise HndescError(f"{self.path}: records another checksum of {name} than {sha256}")
                 return
             rows[name] = str(size), sha256, address
-            lines = ["\t".join((name, *rows[name])) for name in sorted(rows)]
-            write_text(self.path, "\n".join(["\t".join(COLUMNS), *lines]) + "\n")
+            write_table(self.path, COLUMNS, ((name, *rows[name]) for name in sorted(rows)))
 
     def _read(self) -> dict[str, tuple[str, str, str]]:
         if not self.path.is_file():
             return {}
-        with open(self.path, encoding="utf-8", newline="") as stream:
-            rows = list(csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
-        if not rows or tuple(rows[0]) != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
-            raise HndescError(f"{self.path}: not a table of checksums ({', '.join(COLUMNS)}); mend it or delete it")
-        return {name: (size, digest, address) for name, size, digest, address in rows[1:]}
+        rows = read_table(self.path, COLUMNS, "mend it or delete it")
+        return {name: (size, digest, address) for name, size, digest, address in rows}

@@ -2,15 +2,15 @@
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tqdm import tqdm
 
 from hndesc.errors import HndescError, ImageError
-from hndesc.files import write_text
 from hndesc.images import find_images, read_image
+from hndesc.lists import one_line, write_table
 from hndesc.owned_folders import check_output_folder, replace_folder
 from hndesc.provenance import file_hash
 
@@ -51,8 +51,8 @@ def list_own_photos(photos: str | os.PathLike, output: str | os.PathLike, *, thr
     with replace_folder(output, STEP, [photos]) as part:
         for name, *_ in rows:
             link_photo(photos / name, part / name, output / name)
-        _write_table(part / TABLE, ("path", "width", "height", "hash"), rows)
-        _write_table(part / LEFT_OUT, ("path", "reason"), left_out)
+        write_table(part / TABLE, ("path", "width", "height", "hash"), rows)
+        write_table(part / LEFT_OUT, ("path", "reason"), (map(one_line, row) for row in left_out))
     logger.info("%d photos in %s, %d left out", len(rows), output, len(left_out))
 
 
@@ -96,8 +96,3 @@ def link_photo(source: Path, link: Path, final: Path) -> None:
     link.parent.mkdir(parents=True, exist_ok=True)
     found = source.resolve()
     link.symlink_to(found if source.is_absolute() else os.path.relpath(found, final.parent.resolve()))
-
-
-def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    lines = ("\t".join(" ".join(str(cell).splitlines()).replace("\t", " ") for cell in row) for row in rows)
-    write_text(path, "\n".join(["\t".join(header), *lines]) + "\n")

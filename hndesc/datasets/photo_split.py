@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from hndesc.datasets.own_photos import link_photo
 from hndesc.errors import HndescError, ImageError
-from hndesc.files import check_text_file, write_text
+from hndesc.files import check_text_file
 from hndesc.images import find_images, read_image, to_gray
+from hndesc.lists import check_cell, write_table
 from hndesc.owned_folders import check_output_folder, replace_folder
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 SIDES = ("training", "validation", "test")
 STEP = "split_photos"
 FOLDERS = {"training": "training", "validation": "held_out/validation", "test": "held_out/test"}
-_HEADER = "path\tside\tshown\n"
+_COLUMNS = ("path", "side", "shown")
 # What tells sizes and variants of one picture apart in the names of wallpapers.
 _SIZES = re.compile(
     r"\d{3,5}\s*[x*]\s*\d{3,5}|\b\d{1,2}[x:-]\d{1,2}\b|\b(wide|widescreen|standard|normal|portrait|large|dark|light)\b"
@@ -64,8 +65,10 @@ def split_photos(
     output = Path(output)
     for side in SIDES:
         check_output_folder(output / FOLDERS[side], STEP, photos)
-    check_text_file(output / "split.tsv", _HEADER)
+    check_text_file(output / "split.tsv", "\t".join(_COLUMNS) + "\n")
     sources = _list(photos)
+    for name in sources:
+        check_cell(name, output / "split.tsv")
     hashes = _picture_hashes(sources)
     names = sorted(hashes)
     groups = _groups(names, np.stack([hashes[name] for name in names]))
@@ -82,10 +85,8 @@ def split_photos(
             for name in chosen:
                 link_photo(sources[name], part / name, output / FOLDERS[side] / name)
         logger.info("%s: %d photos", output / FOLDERS[side], len(chosen))
-    rows = [
-        f"{name}\t{'unused' if name in unused else sides[name]}\t{g}\n" for name, g in zip(names, groups, strict=True)
-    ]
-    write_text(output / "split.tsv", _HEADER + "".join(rows))
+    named = ["unused" if name in unused else sides[name] for name in names]
+    write_table(output / "split.tsv", _COLUMNS, zip(names, named, groups, strict=True))
 
 
 def _list(folders: Sequence[str | os.PathLike]) -> dict[str, Path]:

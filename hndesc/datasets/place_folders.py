@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from hndesc.errors import HndescError, ImageError
-from hndesc.files import write_text
 from hndesc.images import find_images, image_size, read_image, write_image
+from hndesc.lists import one_line, write_table
 from hndesc.owned_folders import check_output_folder, replace_folder
 
 STEP = "make_places"
@@ -46,18 +46,18 @@ def make_places(photos: str | os.PathLike, output: str | os.PathLike, *, queries
         for path, name in names.items():
             _put(photos / path, part / "jpg" / f"{name}.jpg")
         (part / "gnd_places.pkl").write_bytes(pickle.dumps(truth, protocol=4))
-        write_text(part / LEFT_OUT, "".join(f"{line}\n" for line in ("photo\treason", *broken)))
+        write_table(part / LEFT_OUT, ("photo", "reason"), broken)
 
 
-def _sizes(photos: Path) -> tuple[dict[str, tuple[int, int]], list[str]]:
-    """Return (width, height) of each photo, and a line for each that cannot be read."""
+def _sizes(photos: Path) -> tuple[dict[str, tuple[int, int]], list[tuple[str, str]]]:
+    """Return (width, height) of each photo, and the name and reason of each that cannot be read."""
     sizes, broken = {}, []
     for path in find_images(photos):
         try:
             sizes[path] = image_size(photos / path)
         except ImageError as error:
             logger.warning("%s is left out: %s", path, error)
-            broken.append(f"{path}\t{error}")
+            broken.append((one_line(path), one_line(error)))
     return sizes, broken
 
 

@@ -9,6 +9,7 @@ from hndesc.errors import HndescError
 from hndesc.files import read_json
 from hndesc.images import read_image, resize_longest
 from hndesc.report.style import figure
+from hndesc.stylization.tables import Copy, read_copies
 
 _COLUMNS = ("photo", "style", "copy")
 _LONGEST = 480  # pixels of a picture in the sheet
@@ -27,7 +28,7 @@ def plot_stylization(
         measures: what `hndesc.stylization.measures.measure_stylization` wrote, to stand below; None for nothing.
         count: photos to show, spread over the classes of styles; fewer where there are fewer.
     """
-    chosen = choose_rows(_read_table(Path(stylized) / "stylized.tsv"), count)
+    chosen = choose_rows(_read_table(Path(stylized)), count)
     folders = {"photo": Path(photos), "style": None if styles is None else Path(styles), "copy": Path(stylized)}
     rows = -(-len(chosen) // 2)
     lines = [] if measures is None else measure_lines(read_json(measures))
@@ -76,14 +77,8 @@ def _halving(position: int, total: int) -> int:
     return turned.index(position)
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise HndescError(f"{path}: no such file; stylize the photos first") from None
-    if missing := [name for name in ("photo", "copy", "style", "class", "method") if name not in table]:
-        raise HndescError(f"{path}: no column '{missing[0]}'; stylize the photos again")
-    return table
+def _read_table(folder: Path) -> pd.DataFrame:
+    return pd.DataFrame(read_copies(folder), columns=Copy._fields).rename(columns={"group": "class"})
 
 
 def _caption(kind: str, entry: dict[str, str]) -> str:

@@ -1,6 +1,5 @@
 """The tables of a folder of stylized copies: what was made of what, and what could not be read."""
 
-import csv
 import os
 import shutil
 from collections.abc import Iterable, Sequence
@@ -8,10 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hndesc.errors import HndescError
-from hndesc.files import write_text
+from hndesc.lists import one_line, read_table, write_table
 
 TABLE = "stylized.tsv"
 FAILED = "failed.tsv"
+_COPIES = ("photo", "copy", "style", "class", "method")
+_FAILURES = ("photo", "reason")
+_CURE = "stylize the photos again"
 
 
 class Copy(NamedTuple):
@@ -33,8 +35,8 @@ class Failure(NamedTuple):
 
 def write_tables(folder: Path, copies: Iterable[Copy], failures: Iterable[Failure]) -> None:
     """Write both tables into `folder`."""
-    _write(folder / TABLE, ("photo", "copy", "style", "class", "method"), copies)
-    _write(folder / FAILED, ("photo", "reason"), failures)
+    write_table(folder / TABLE, _COPIES, copies)
+    write_table(folder / FAILED, _FAILURES, ((failure.photo, one_line(failure.reason)) for failure in failures))
 
 
 def read_tables(folder: Path) -> tuple[list[Copy], list[Failure]]:
@@ -43,7 +45,12 @@ def read_tables(folder: Path) -> tuple[list[Copy], list[Failure]]:
     Raises:
         HndescError: there is none.
     """
-    return [Copy(*row) for row in _read(folder / TABLE, 5)], [Failure(*row) for row in _read(folder / FAILED, 2)]
+    return read_copies(folder), [Failure(*row) for row in read_table(folder / FAILED, _FAILURES, _CURE)]
+
+
+def read_copies(folder: Path) -> list[Copy]:
+    """Read what was made of what; a HndescError where a folder has no such table."""
+    return [Copy(*row) for row in read_table(folder / TABLE, _COPIES, _CURE)]
 
 
 def gather(shards: Sequence[Path], output: Path) -> tuple[list[Copy], list[Failure]]:
@@ -74,19 +81,3 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:  # another disk, or one that knows no links
         shutil.copyfile(source, target)
-
-
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    lines = ("\t".join(str(cell).replace("\t", " ").replace("\n", " ") for cell in row) for row in rows)
-    write_text(path, "\n".join(["\t".join(header), *lines]) + "\n")
-
-
-def _read(path: Path, columns: int) -> list[list[str]]:
-    try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            rows = list(csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
-    except FileNotFoundError:
-        raise HndescError(f"{path}: no such file; stylize the photos first") from None
-    if any(len(row) != columns for row in rows):
-        raise HndescError(f"{path}: not a table of {columns} columns; stylize the photos again")
-    return rows

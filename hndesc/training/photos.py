@@ -1,6 +1,5 @@
 """What training learns from: photos, their keypoints, stylised copies and neighbours, checked at the start."""
 
-import csv
 import hashlib
 import logging
 from collections import OrderedDict
@@ -14,6 +13,7 @@ from hndesc.features import FeatureReader, Features
 from hndesc.images import find_images, read_image
 from hndesc.neighbour_lists import read_neighbours
 from hndesc.provenance import file_hash
+from hndesc.stylization.tables import TABLE, read_copies
 
 logger = logging.getLogger(__name__)
 
@@ -82,12 +82,10 @@ class TrainingPhotos:
 
     def _copies(self, folder: Path) -> dict[str, tuple[Path, ...]]:
         """Return each photo's stylised copies, one or more."""
-        table = folder / "stylized.tsv"
         listed: dict[str, tuple[Path, ...]] = {}
-        if table.is_file():
-            with open(table, encoding="utf-8", newline="") as stream:
-                for row in csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE):
-                    listed[row["photo"]] = (*listed.get(row["photo"], ()), folder / row["copy"])
+        if (folder / TABLE).is_file():
+            for row in read_copies(folder):
+                listed[row.photo] = (*listed.get(row.photo, ()), folder / row.copy)
         else:
             listed = {name: (folder / PurePosixPath(name).with_suffix(".jpg"),) for name in self.names}
         for name in self.names:

@@ -132,7 +132,7 @@ def test_empty_and_binary_tables_and_mixed_classes_are_named(pairs: Path) -> Non
     with pytest.raises(HndescError, match=r"pairs\.csv: no pair in it"):
         read_sequences(table(pairs))
     (pairs / "pairs.csv").write_bytes(b"\xff\xfe\x00image1")
-    with pytest.raises(HndescError, match=r"pairs\.csv: not a table of pairs"):
+    with pytest.raises(HndescError, match=r"pairs\.csv: not a text file"):
         read_sequences(pairs)
     table(pairs, "a/1.png,a/2.png,1.txt,v", "a/1.png,b.png,1.txt,i", head="image1,image2,homography,class")
     with pytest.raises(HndescError, match="pairs of sequence 'a' are of different classes"):

@@ -51,10 +51,9 @@ def test_missing_homography_is_named(make, tmp_path):
 @pytest.mark.parametrize(
     "text", ["1 0 0\n0 1 0\n", "a b c\n", "1 0 0\n0 1 0\n0 0 nan\n", "0 0 0\n0 1 0\n0 0 1\n", "\x00"]
 )
-@pytest.mark.filterwarnings("ignore:loadtxt")
 def test_malformed_homography_is_named(make, tmp_path, text):
     (make("v_b") / "H_1_6").write_text(text)
-    with pytest.raises(HndescError, match=r"v_b/H_1_6: not an? .*3 x 3 matrix"):
+    with pytest.raises(HndescError, match=r"v_b/H_1_6(:\d)?: (not an? .*3 x 3 matrix|.* is not|not a line of text)"):
         read_sequences(tmp_path)
 
 

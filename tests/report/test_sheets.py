@@ -100,6 +100,6 @@ def test_errors(folders: tuple, tmp_path: Path) -> None:
     with pytest.raises(HndescError, match=r"p0\.jpg: no such image"):
         plot_stylization(photos, styles, stylized, output, count=9)
     (stylized / "stylized.tsv").write_text("photo\tcopy\n")
-    with pytest.raises(HndescError, match="no column 'style'"):
+    with pytest.raises(HndescError, match=r"stylized.tsv: not a table of the columns photo, copy, style"):
         plot_stylization(photos, styles, stylized, output)
     assert not output.exists()

@@ -6,21 +6,27 @@ it, `queries/*_time_queries_with_intrinsics.txt`, and where present `image_pairs
 """
 
 import logging
-import sqlite3
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import closing
 from pathlib import Path
 
-from hndesc.benchmarks.localization.poses import numbers, read_lines, read_poses
-from hndesc.benchmarks.localization.scene import Intrinsics, Pose, Scene, UnknownModelError
+from hndesc.benchmarks.localization.cameras import CAMERA_MODELS, Intrinsics, UnknownModelError, read_camera
+from hndesc.benchmarks.localization.image_ids import read_ids
+from hndesc.benchmarks.localization.poses import quaternion_and_position, read_poses
+from hndesc.benchmarks.localization.scene import Pose, Scene
 from hndesc.errors import HndescError
+from hndesc.lists import read_lines, split, split_name, split_pair, whole
 
 logger = logging.getLogger(__name__)
 
 PAIRS = "image_pairs_to_match_v1_1.txt"
 _LIST_END = "_time_queries_with_intrinsics.txt"
+_TRUTH = "ground_truth.txt"
+_INTRINSICS = "name MODEL width height parameters…"
+_CAMERA = re.compile(rf"(.*[^ \t])[ \t]+({'|'.join(CAMERA_MODELS)})[ \t]+(.*)")
+_NVM_CAMERA = "name f qw qx qy qz cx cy cz distortion 0"
 
 
 def read_aachen(root: Path, pairs: Path | None = None) -> Scene:
@@ -71,6 +77,7 @@ def _posed_cameras(
     without_pose = sorted(cameras.keys() - poses.keys())
     without_camera = sorted(poses.keys() - cameras.keys())
     posed = {name: camera for name, camera in cameras.items() if camera is not None and name in poses}
+    check_models(cameras, intrinsics)
     if not posed:
         example = f" ('{next(iter(poses), '')}' there, '{next(iter(cameras), '')}' here)"
         raise HndescError(f"{nvm}: names no image that has a camera in {intrinsics}{example}; are they of one dataset?")
@@ -82,7 +89,7 @@ def _posed_cameras(
 
 def read_queries(root: Path, problems: Counter[str]) -> tuple[dict[str, Intrinsics | None], dict[str, str]]:
     """Read all lists of queries below `queries`: cameras, None where the model is unknown, and conditions."""
-    lists = sorted((root / "queries").glob(f"*{_LIST_END}"))
+    lists = query_lists(root)
     queries: dict[str, Intrinsics | None] = {}
     conditions: dict[str, str] = {}
     for path in lists:
@@ -93,23 +100,47 @@ def read_queries(root: Path, problems: Counter[str]) -> tuple[dict[str, Intrinsi
         _count(problems, "queries of unknown camera model", [n for n, c in cameras.items() if c is None], path)
         queries |= cameras
         conditions |= dict.fromkeys(cameras, path.name.removesuffix(_LIST_END))
+    name_unread(root)
     if not queries:
         raise HndescError(f"{root / 'queries'}: no query in any file *{_LIST_END} there")
+    check_models(queries, root / "queries")
     return queries, conditions
+
+
+def check_models(cameras: Mapping[str | int, Intrinsics | None], place: Path) -> None:
+    """Raise an UnknownModelError if no image has a camera that COLMAP knows."""
+    if cameras and not any(cameras.values()):
+        known = ", ".join(CAMERA_MODELS)
+        raise UnknownModelError(f"{place}: every image has an unknown camera model; known ones: {known}")
+
+
+def query_lists(root: Path) -> list[Path]:
+    """Return the lists of queries of a dataset."""
+    return sorted((root / "queries").glob(f"*{_LIST_END}"))
+
+
+def name_unread(root: Path) -> None:
+    """Warn about files among the lists of queries that nothing reads: a list whose name is misspelled is one."""
+    folder, read = root / "queries", {*query_lists(root), root / "queries" / _TRUTH}
+    unread = sorted(path.name for path in folder.glob("[!.]*") if path.is_file() and path not in read)
+    if unread:
+        logger.warning("%s: not read: %s; lists of queries are named *%s", folder, _first(unread), _LIST_END)
 
 
 def read_truth(root: Path) -> dict[str, Pose]:
     """Read the true poses of the queries; empty where the dataset has none."""
-    path = root / "queries" / "ground_truth.txt"
+    path = root / "queries" / _TRUTH
     return read_poses(path) if path.is_file() else {}
 
 
 def _count(problems: Counter[str], kind: str, names: list[str], place: Path) -> None:
     if names:
         problems[kind] += len(names)
-        logger.warning(
-            "%s: %d %s, left out: %s%s", place, len(names), kind, ", ".join(names[:5]), " …" * (len(names) > 5)
-        )
+        logger.warning("%s: %d %s, left out: %s", place, len(names), kind, _first(names))
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:5]) + " …" * (len(names) > 5)
 
 
 def read_intrinsics(path: Path) -> dict[str, Intrinsics | None]:
@@ -122,19 +153,21 @@ def read_intrinsics(path: Path) -> dict[str, Intrinsics | None]:
         HndescError: a malformed line or a name that is listed twice.
     """
     cameras: dict[str, Intrinsics | None] = {}
-    for place, fields in read_lines(path):
-        if len(fields) < 5:
-            raise HndescError(f"{place}: expected 'name MODEL width height parameters…', found {len(fields)} fields")
-        if fields[0] in cameras:
-            raise HndescError(f"{place}: '{fields[0]}' is listed twice")
-        width, height, *params = numbers(fields[2:], place)
-        try:
-            cameras[fields[0]] = Intrinsics(fields[1], int(width), int(height), tuple(params))
-        except UnknownModelError:
-            cameras[fields[0]] = None
-        except HndescError as error:
-            raise HndescError(f"{place}: {error}") from None
+    for place, line in read_lines(path):
+        name, model, fields = _split_camera(line, place)
+        if name in cameras:
+            raise HndescError(f"{place}: '{name}' is listed twice")
+        cameras[name] = read_camera(model, fields, place)
     return cameras
+
+
+def _split_camera(line: str, place: str) -> tuple[str, str, list[str]]:
+    """Return name, model, and the fields after them; the name may hold blanks where the model is a known one."""
+    found = _CAMERA.fullmatch(line) or re.fullmatch(r"([^ \t]+)[ \t]+([^ \t]+)[ \t]+(.*)", line)
+    fields = split(found[3]) if found else []
+    if len(fields) < 2:
+        raise HndescError(f"{place}: expected '{_INTRINSICS}', found {len(split(line))} fields")
+    return found[1], found[2], fields
 
 
 def read_nvm(path: Path) -> dict[str, Pose]:
@@ -151,46 +184,40 @@ def read_tracks(root: Path) -> Iterator[list[str]]:
     path = _find(Path(root), "aachen_v_1_1.nvm")
     lines = read_lines(path)
     names = list(_nvm_cameras(lines, path))
-    _, count = next(lines, ("", ["0"]))
-    for _ in range(int(count[0]) if len(count) == 1 and count[0].isdigit() else 0):
+    place, count = next(lines, (str(path), "0"))
+    for _ in range(whole(count, place)):
         # x y z r g b, the number of observations, and for each: image, keypoint, x, y.
-        place, fields = next(lines, (str(path), []))
+        place, line = next(lines, (str(path), ""))
+        fields = split(line)
         images = fields[7::4]
         if len(fields) < 7 or fields[6] != str(len(images)) or len(fields) != 7 + 4 * len(images):
             raise HndescError(f"{place}: expected a point with its observations; the file is cut short or malformed")
         try:
-            yield [names[int(image)] for image in images]
-        except (ValueError, IndexError):
+            yield [names[whole(image, place)] for image in images]
+        except IndexError:
             raise HndescError(f"{place}: a point is seen by an image that the file does not have") from None
 
 
-def _nvm_cameras(lines: Iterator[tuple[str, list[str]]], path: Path) -> dict[str, Pose]:
-    place, header = next(lines, (f"{path}:1", []))
-    if not header or not header[0].startswith("NVM_V3"):
+def _nvm_cameras(lines: Iterator[tuple[str, str]], path: Path) -> dict[str, Pose]:
+    place, header = next(lines, (f"{path}:1", ""))
+    if not header.startswith("NVM_V3"):
         raise HndescError(f"{place}: an NVM file starts with NVM_V3")
-    place, count = next(lines, (f"{path}:2", []))
-    if len(count) != 1 or not count[0].isdigit():
-        raise HndescError(f"{place}: expected the number of cameras")
+    place, line = next(lines, (f"{path}:2", ""))
+    count = whole(line, f"{place}: number of cameras")
     poses: dict[str, Pose] = {}
-    for _ in range(int(count[0])):
-        place, fields = next(lines, (str(path), []))
-        if len(fields) != 11:
-            raise HndescError(
-                f"{place}: expected camera {len(poses) + 1} of {count[0]} in 11 fields, found {len(fields)}"
-            )
-        values = numbers(fields[2:9], place)
-        if not any(values[:4]):
-            raise HndescError(f"{place}: the quaternion of '{fields[0]}' is zero")
-        poses[fields[0]] = Pose.from_center(values[:4], values[4:])
+    for number in range(1, count + 1):
+        place, line = next(lines, (str(path), ""))
+        name, fields = split_name(line, 10, f"{place}: camera {number} of {count}", _NVM_CAMERA)
+        if name in poses:
+            raise HndescError(f"{place}: '{name}' is listed twice")
+        poses[name] = Pose.from_center(*quaternion_and_position(fields[1:8], place))
     return poses
 
 
 def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
     """Read a list of image pairs, `name name`; a malformed line is a HndescError."""
-    for place, fields in read_lines(path):
-        if len(fields) != 2:
-            raise HndescError(f"{place}: expected two image names, found {len(fields)} fields")
-        yield fields[0], fields[1]
+    for place, line in read_lines(path):
+        yield split_pair(line, place)
 
 
 def listed_pairs(
@@ -226,14 +253,3 @@ def known_pairs(path: Path, known: AbstractSet[str], problems: Counter[str]) -> 
     if not pairs:
         raise HndescError(f"{path}: no pair of two known images in it; is it the list of this dataset?")
     return list(pairs.values())
-
-
-def read_ids(path: Path) -> dict[str, tuple[int, int]]:
-    """Read (image id, camera id) of each image from a COLMAP database of any version, without changing the file."""
-    try:
-        # Immutable: the file may lie on a read-only place, where SQLite could not make its lock files.
-        with closing(sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
-            rows = connection.execute("SELECT name, image_id, camera_id FROM images ORDER BY image_id")
-            return {name: (image, camera) for name, image, camera in rows}
-    except sqlite3.Error as error:
-        raise HndescError(f"{path}: not a COLMAP database ({error})") from None

@@ -1,4 +1,4 @@
-"""The border to COLMAP: the one import of pycolmap, and conversions.
+"""The border to COLMAP: conversions, and databases.
 
 Inside the package the centre of the top-left pixel is at (0, 0), in COLMAP at (0.5, 0.5): `to_colmap` adds the half,
 here and nowhere else.
@@ -8,16 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Imported before pycolmap on purpose: with pycolmap's own copy of zlib loaded first, OpenCV cannot write PNG files.
-import cv2  # noqa: F401
 import numpy as np
-import pycolmap
 
-from hndesc.benchmarks.localization.scene import Intrinsics, Pose
+from hndesc.benchmarks.localization.cameras import Intrinsics, pycolmap
+from hndesc.benchmarks.localization.scene import Pose
 from hndesc.errors import HndescError
 from hndesc.features import Features
-
-pycolmap.logging.minloglevel = pycolmap.logging.Level.WARNING.value
 
 
 @contextmanager

@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from hndesc.benchmarks.localization.aachen import listed_pairs
+from hndesc.benchmarks.localization.cameras import read_camera
 from hndesc.benchmarks.localization.posed import hold_out
-from hndesc.benchmarks.localization.poses import numbers
-from hndesc.benchmarks.localization.scene import Intrinsics, Pose, Scene, UnknownModelError
+from hndesc.benchmarks.localization.poses import quaternion_and_position
+from hndesc.benchmarks.localization.scene import Intrinsics, Pose, Scene
 from hndesc.errors import HndescError
+from hndesc.lists import read_lines
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +107,8 @@ def read_images(root: Path) -> tuple[dict[str, Intrinsics | None], dict[str, Pos
     for place, (time, device, name) in sorted(_rows(root / _RECORDS, 3), key=lambda row: row[1][2]):
         if device not in sensors:
             raise HndescError(f"{place}: '{name}' was taken by sensor '{device}', which is no camera of sensors.txt")
+        if name in cameras:
+            raise HndescError(f"{place}: '{name}' is listed twice")
         cameras[name] = sensors[device]
         pose = _device_pose(time, device, trajectories, rigs)
         if pose is not None:
@@ -119,13 +123,9 @@ def _read_sensors(path: Path) -> dict[str, Intrinsics | None]:
             continue
         if len(fields) < 3:
             raise HndescError(f"{place}: expected model, width, height and parameters of the camera")
-        width, height, *params = numbers(fields[1:], place)
-        try:
-            sensors[device] = Intrinsics(fields[0], int(width), int(height), tuple(params))
-        except UnknownModelError:
-            sensors[device] = None
-        except HndescError as error:
-            raise HndescError(f"{place}: {error}") from None
+        if device in sensors:
+            raise HndescError(f"{place}: sensor '{device}' is listed twice")
+        sensors[device] = read_camera(fields[0], fields[1:], place)
     return sensors
 
 
@@ -134,21 +134,30 @@ def _read_poses(path: Path, keys: int) -> dict[tuple[str, ...], Pose]:
     poses: dict[tuple[str, ...], Pose] = {}
     for place, fields in _rows(path, keys + 7) if path.is_file() else ():
         if all(fields[keys:]):
-            values = numbers(fields[keys:], place)
-            if not any(values[:4]):
-                raise HndescError(f"{place}: the quaternion is zero")
-            poses[tuple(fields[:keys])] = Pose.from_quaternion(values[:4], values[4:])
+            if tuple(fields[:keys]) in poses:
+                raise HndescError(f"{place}: a second pose of {', '.join(fields[:keys])}")
+            poses[tuple(fields[:keys])] = Pose.from_quaternion(*quaternion_and_position(fields[keys:], place))
     return poses
 
 
 def _device_pose(
-    time: str, device: str, trajectories: Mapping[tuple[str, ...], Pose], rigs: Mapping[tuple[str, ...], Pose]
+    time: str,
+    device: str,
+    trajectories: Mapping[tuple[str, ...], Pose],
+    rigs: Mapping[tuple[str, ...], Pose],
+    carried: tuple[str, ...] = (),
 ) -> Pose | None:
-    """Return the pose of a device at a time: its own, or that of the rig that carries it with its place in the rig."""
+    """Return the pose of a device at a time: its own, or that of the rig that carries it with its place in the rig.
+
+    `carried` are devices that it carries itself: a rig that is one of them would be asked for ever.
+    """
     if (time, device) in trajectories:
         return trajectories[time, device]
+    carried = (*carried, device)
     for (rig, sensor), in_rig in rigs.items():
-        of_rig = _device_pose(time, rig, trajectories, rigs) if sensor == device and rig != device else None
+        if sensor != device or rig in carried:
+            continue
+        of_rig = _device_pose(time, rig, trajectories, rigs, carried)
         if of_rig is not None:
             translation = in_rig.rotation @ of_rig.translation + in_rig.translation
             return Pose(np.asarray(in_rig.rotation @ of_rig.rotation), translation)
@@ -157,14 +166,8 @@ def _device_pose(
 
 def _rows(path: Path, count: int, or_more: bool = False) -> Iterator[tuple[str, list[str]]]:
     """Yield ("file:line", fields) of a file of comma-separated rows; names in them may hold blanks."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise HndescError(f"{path}: cannot be read ({error})") from None
-    for number, line in enumerate(text.splitlines(), 1):
+    for place, line in read_lines(path):
         fields = [field.strip() for field in line.split(",")]
-        if not line.strip() or line.startswith("#"):
-            continue
         if len(fields) != count and not (or_more and len(fields) > count):
-            raise HndescError(f"{path}:{number}: expected {count} fields, found {len(fields)}")
-        yield f"{path}:{number}", fields
+            raise HndescError(f"{place}: expected {count} fields, found {len(fields)}")
+        yield place, fields

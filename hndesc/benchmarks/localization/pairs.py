@@ -15,9 +15,10 @@ from hndesc.benchmarks.localization.aachen import find_pairs, read_pairs
 from hndesc.benchmarks.localization.datasets import find_layout
 from hndesc.benchmarks.localization.scene import Pose, Scene
 from hndesc.errors import HndescError
-from hndesc.files import check_output_file, write_text
+from hndesc.files import check_output_file
 from hndesc.geometry import camera_center
 from hndesc.global_descriptors.store import RESIZE_MAX, describe_globally, read_global, scratch_of
+from hndesc.lists import write_pairs
 from hndesc.neighbours import rank
 from hndesc.photos import list_photos
 
@@ -66,7 +67,7 @@ def list_pairs(
     if queries:
         logger.info("%s: %d queries are in no list; pairing them by '%s'", root, len(queries), descriptor)
         pairs += pair_queries(scene, queries, Path(output), retrieved, descriptor, resize_max)
-    write_text(output, "".join(f"{first} {second}\n" for first, second in pairs))
+    write_pairs(output, pairs)
 
 
 def pair_database(scene: Scene, tracks: Iterable[Sequence[str]], count: int) -> list[tuple[str, str]]:

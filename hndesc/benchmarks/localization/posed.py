@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from hndesc.benchmarks.localization.aachen import listed_pairs
-from hndesc.benchmarks.localization.poses import numbers, read_lines
+from hndesc.benchmarks.localization.cameras import read_camera
+from hndesc.benchmarks.localization.poses import check_position
 from hndesc.benchmarks.localization.scene import Intrinsics, Pose, Scene
 from hndesc.errors import HndescError
+from hndesc.lists import numbers, read_lines, split, split_name
 
 CAMERAS = "cameras.tsv"
 COLUMNS = ["name", "width", "height", "fx", "fy", "cx", "cy"]
@@ -66,24 +68,20 @@ def hold_out(
 def read_cameras(path: Path) -> tuple[dict[str, Intrinsics], dict[str, Pose]]:
     """Read `cameras.tsv`: intrinsics in COLMAP's convention, and poses."""
     lines = read_lines(path)
-    place, header = next(lines, (f"{path}:1", []))
-    if header != COLUMNS:
+    place, header = next(lines, (f"{path}:1", ""))
+    if split(header) != COLUMNS:
         raise HndescError(f"{place}: expected the columns {' '.join(COLUMNS)}")
     cameras: dict[str, Intrinsics] = {}
     poses: dict[str, Pose] = {}
-    for place, fields in lines:
-        if len(fields) != len(COLUMNS):
-            raise HndescError(f"{place}: expected {len(COLUMNS)} fields, found {len(fields)}")
-        name, values = fields[0], numbers(fields[1:], place)
+    for place, line in lines:
+        name, fields = split_name(line, len(COLUMNS) - 1, place, " ".join(COLUMNS))
         if name in cameras:
             raise HndescError(f"{place}: '{name}' is listed twice")
-        width, height, fx, fy, cx, cy = values[:6]
-        try:
-            # COLMAP has the centre of the top-left pixel at (0.5, 0.5).
-            cameras[name] = Intrinsics("PINHOLE", int(width), int(height), (fx, fy, cx + 0.5, cy + 0.5))
-        except HndescError as error:
-            raise HndescError(f"{place}: {error}") from None
-        poses[name] = Pose(_rotation(values[6:15], place), np.array(values[15:]))
+        fx, fy, cx, cy, *pose = numbers(fields[2:], place)
+        # COLMAP has the center of the top-left pixel at (0.5, 0.5).
+        params = (repr(value) for value in (fx, fy, cx + 0.5, cy + 0.5))
+        cameras[name] = read_camera("PINHOLE", [*fields[:2], *params], place)
+        poses[name] = Pose(_rotation(pose[:9], place), np.array(check_position(pose[9:], place)))
     return cameras, poses
 
 

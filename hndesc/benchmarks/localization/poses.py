@@ -1,54 +1,50 @@
-"""Text files of poses, `name qw qx qy qz tx ty tz` (world to camera), and reading of numbers from text."""
+"""Text files of poses, `name qw qx qy qz tx ty tz` (world to camera)."""
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from hndesc.benchmarks.localization.scene import Pose
 from hndesc.errors import HndescError
+from hndesc.lists import numbers, read_lines, split_name
 
 logger = logging.getLogger(__name__)
 
-
-def read_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield ("file:line", fields) of each line of a text file that is neither empty nor a comment (#)."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            for number, line in enumerate(stream, 1):
-                fields = line.split()
-                if fields and not fields[0].startswith("#"):
-                    yield f"{path}:{number}", fields
-    except FileNotFoundError:
-        raise HndescError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise HndescError(f"{path}: not a text file ({error})") from None
-
-
-def numbers(fields: list[str], place: str) -> list[float]:
-    """Return `fields` as finite numbers; a HndescError names `place` otherwise."""
-    try:
-        values = [float(field) for field in fields]
-    except ValueError as error:
-        raise HndescError(f"{place}: {error}") from None
-    if not np.isfinite(values).all():
-        raise HndescError(f"{place}: a number is not finite")
-    return values
+_SHORTEST = 1e-3
+_FARTHEST = 1e9
 
 
 def read_poses(path: Path) -> dict[str, Pose]:
-    """Read a text file of poses; a malformed line is a HndescError that names it."""
+    """Read a text file of poses; a malformed line or a name that is listed twice is a HndescError that names it."""
     poses: dict[str, Pose] = {}
-    for place, fields in read_lines(path):
-        if len(fields) != 8:
-            raise HndescError(f"{place}: expected 'name qw qx qy qz tx ty tz', found {len(fields)} fields")
-        values = numbers(fields[1:], place)
-        if not any(values[:4]):
-            raise HndescError(f"{place}: the quaternion of '{fields[0]}' is zero")
-        poses[fields[0]] = Pose.from_quaternion(values[:4], values[4:])
+    for place, line in read_lines(path):
+        name, fields = split_name(line, 7, place, "name qw qx qy qz tx ty tz")
+        if name in poses:
+            raise HndescError(f"{place}: '{name}' is listed twice")
+        poses[name] = Pose.from_quaternion(*quaternion_and_position(fields, place))
     return poses
+
+
+def quaternion_and_position(fields: Sequence[str], place: str) -> tuple[list[float], list[float]]:
+    """Return the four and the three numbers of a pose; a HndescError names `place` where they cannot be one.
+
+    The quaternion may have another length than 1, as written digits leave it, but not that of something else.
+    """
+    values = numbers(fields, place)
+    length = np.linalg.norm(values[:4])
+    if not _SHORTEST <= length <= 1 / _SHORTEST:
+        raise HndescError(f"{place}: a quaternion of length {length:.3g}, which is no rotation")
+    return values[:4], check_position(values[4:], place)
+
+
+def check_position(values: list[float], place: str) -> list[float]:
+    """Return a position or translation if distances can be told from it, else raise a HndescError."""
+    if max(map(abs, values)) > _FARTHEST:
+        raise HndescError(f"{place}: a position of {max(values, key=abs):.3g} units")
+    return values
 
 
 def format_poses(poses: Mapping[str, Pose]) -> str:
@@ -56,7 +52,8 @@ def format_poses(poses: Mapping[str, Pose]) -> str:
     lines = []
     for name, pose in poses.items():
         values = [*pose.quaternion(), *pose.translation]
-        lines.append(" ".join([_file_name(name), *(repr(float(value)) for value in values)]))
+        after_name = "\t" if " " in _file_name(name) else " "
+        lines.append(_file_name(name) + after_name + " ".join(repr(float(value)) for value in values))
     count = Counter(map(_file_name, poses))
     for name in (name for name in count if count[name] > 1):
         logger.warning("%d queries have the file name '%s': a file of poses cannot tell them apart", count[name], name)

@@ -7,46 +7,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from hndesc.errors import HndescError
-
-# COLMAP's camera models and how many parameters each has.
-CAMERA_MODELS = {
-    "SIMPLE_PINHOLE": 3,
-    "PINHOLE": 4,
-    "SIMPLE_RADIAL": 4,
-    "RADIAL": 5,
-    "OPENCV": 8,
-    "FULL_OPENCV": 12,
-    "SIMPLE_RADIAL_FISHEYE": 4,
-    "RADIAL_FISHEYE": 5,
-    "OPENCV_FISHEYE": 8,
-    "FOV": 5,
-    "THIN_PRISM_FISHEYE": 12,
-}
-
-
-@dataclass(frozen=True)
-class Intrinsics:
-    """A camera as COLMAP describes it: its `params` put the centre of the top-left pixel at (0.5, 0.5)."""
-
-    model: str
-    width: int
-    height: int
-    params: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        if self.model not in CAMERA_MODELS:
-            known = ", ".join(CAMERA_MODELS)
-            raise UnknownModelError(f"unknown camera model '{self.model}'; known ones: {known}")
-        if len(self.params) != CAMERA_MODELS[self.model]:
-            expected = CAMERA_MODELS[self.model]
-            raise HndescError(f"{self.model} has {expected} parameters, not {len(self.params)}")
-        if self.width < 1 or self.height < 1 or not np.isfinite(self.params).all():
-            raise HndescError(f"impossible camera: {self.width}x{self.height}, parameters {self.params}")
-
-
-class UnknownModelError(HndescError):
-    """A camera model that COLMAP does not have; a single image with one is left out instead of stopping a run."""
+from hndesc.benchmarks.localization.cameras import Intrinsics
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,18 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from hndesc.benchmarks.localization.aachen import listed_pairs, read_queries, read_truth
-from hndesc.benchmarks.localization.colmap import pycolmap, to_pose
+from hndesc.benchmarks.localization.aachen import (
+    check_models,
+    listed_pairs,
+    name_unread,
+    query_lists,
+    read_queries,
+    read_truth,
+)
+from hndesc.benchmarks.localization.cameras import Intrinsics
+from hndesc.benchmarks.localization.colmap_files import read_cameras, read_images, read_tracks
 from hndesc.benchmarks.localization.posed import hold_out
-from hndesc.benchmarks.localization.scene import Intrinsics, Pose, Scene, UnknownModelError
+from hndesc.benchmarks.localization.scene import Pose, Scene
 from hndesc.errors import HndescError
 
 logger = logging.getLogger(__name__)
@@ -42,8 +50,9 @@ def read_model(root: Path, pairs: Path | None = None) -> Scene:
     """
     root = Path(root)
     problems: Counter[str] = Counter()
-    cameras, poses = _posed_images(_load(root), problems)
-    if not any((root / "queries").glob("*_time_queries_with_intrinsics.txt")):
+    cameras, poses = _posed_images(find_model(root), problems)
+    if not query_lists(root):
+        name_unread(root)
         return hold_out(root, cameras, poses, pairs, problems=problems)
     queries, conditions = read_queries(root, problems)
     database = {name: camera for name, camera in cameras.items() if name not in queries}
@@ -62,37 +71,25 @@ def read_model(root: Path, pairs: Path | None = None) -> Scene:
 
 
 def read_model_tracks(root: Path) -> Iterator[list[str]]:
-    """Yield, for each point of the model, the names of the images that see it."""
-    model = _load(Path(root))
-    names = {image_id: image.name for image_id, image in model.images.items()}
-    for point in model.points3D.values():
-        yield [names[element.image_id] for element in point.track.elements]
-
-
-def _load(root: Path) -> "pycolmap.Reconstruction":
+    """Return, for each point of the model, the names of the images that see it."""
     folder = find_model(root)
-    try:
-        return pycolmap.Reconstruction(folder)
-    except (RuntimeError, ValueError, IndexError) as error:
-        raise HndescError(f"{folder}: not a complete COLMAP model ({error})") from None
+    return read_tracks(folder, read_images(folder))
 
 
-def _posed_images(
-    model: "pycolmap.Reconstruction", problems: Counter[str]
-) -> tuple[dict[str, Intrinsics], dict[str, Pose]]:
-    """Return camera and pose of the images that have both, by name; the others are counted."""
+def _posed_images(folder: Path, problems: Counter[str]) -> tuple[dict[str, Intrinsics], dict[str, Pose]]:
+    """Return camera and pose of the images whose camera model COLMAP knows, by name; the others are counted."""
+    known = read_cameras(folder)
     cameras: dict[str, Intrinsics] = {}
     poses: dict[str, Pose] = {}
-    for image in sorted(model.images.values(), key=lambda image: image.name):
-        camera = model.cameras[image.camera_id]
-        if not image.has_pose:
-            problems["database images without pose"] += 1
-            continue
-        try:
-            cameras[image.name] = Intrinsics(camera.model_name, camera.width, camera.height, tuple(camera.params))
-        except UnknownModelError as error:
+    for number, image in sorted(read_images(folder).items(), key=lambda item: item[1].name):
+        if image.camera not in known:
+            raise HndescError(f"{folder}: image {number} '{image.name}' has camera {image.camera}, which is not there")
+        camera = known[image.camera]
+        if camera is None:
             problems["database images of unknown camera model"] += 1
-            logger.warning("'%s' is left out: %s", image.name, error)
             continue
-        poses[image.name] = to_pose(image.cam_from_world())
+        cameras[image.name], poses[image.name] = camera, image.pose
+    check_models(known, folder)
+    if problems:
+        logger.warning("%s: images of unknown camera model are left out: %s", folder, dict(problems))
     return cameras, poses

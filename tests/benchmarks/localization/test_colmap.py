@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hndesc.benchmarks.localization.aachen import read_aachen
+from hndesc.benchmarks.localization.cameras import CAMERA_MODELS, Intrinsics
 from hndesc.benchmarks.localization.colmap import pycolmap, silenced, to_camera, to_colmap, to_pose, to_rigid
-from hndesc.benchmarks.localization.scene import CAMERA_MODELS, Intrinsics
 from hndesc.features import FeatureReader
 
 from .synthetic import Synthetic
@@ -19,7 +19,7 @@ def test_first_pixel_has_its_centre_at_one_half() -> None:
 
 @pytest.mark.parametrize("model", CAMERA_MODELS)
 def test_every_camera_model_is_colmaps(model: str) -> None:
-    camera = to_camera(Intrinsics(model, 640, 480, tuple(np.arange(1.0, 1 + CAMERA_MODELS[model]))), 7)
+    camera = to_camera(Intrinsics(model, 640, 480, tuple(np.arange(1.0, 1 + CAMERA_MODELS[model].count))), 7)
     assert camera.verify_params() and camera.model_name == model and camera.camera_id == 7
     assert camera.has_prior_focal_length
 
@@ -63,4 +63,4 @@ def test_opencv_still_writes_png_after_the_import(tmp_path: Path) -> None:
 def test_nothing_else_imports_pycolmap() -> None:
     package = Path(sys.modules["hndesc"].__file__).parent
     importers = [path.name for path in package.rglob("*.py") if "\nimport pycolmap" in path.read_text()]
-    assert importers == ["colmap.py"]
+    assert importers == ["cameras.py"]

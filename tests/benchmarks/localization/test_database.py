@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hndesc.benchmarks.localization.aachen import PAIRS, known_pairs, read_aachen, read_ids
+from hndesc.benchmarks.localization.aachen import PAIRS, known_pairs, read_aachen
+from hndesc.benchmarks.localization.cameras import Intrinsics
 from hndesc.benchmarks.localization.colmap import opened
 from hndesc.benchmarks.localization.database import assign_ids, write_database
+from hndesc.benchmarks.localization.image_ids import read_ids
 from hndesc.benchmarks.localization.matches import MatchReader
 from hndesc.benchmarks.localization.model import DATABASE
-from hndesc.benchmarks.localization.scene import Intrinsics, Pose, Scene
+from hndesc.benchmarks.localization.scene import Pose, Scene
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader, Features
 

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from hndesc.benchmarks.localization.scene import Intrinsics, Pose, Scene, UnknownModelError
+from hndesc.benchmarks.localization.cameras import Intrinsics, UnknownModelError
+from hndesc.benchmarks.localization.scene import Pose, Scene
 from hndesc.errors import HndescError
 
 

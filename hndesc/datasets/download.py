@@ -10,17 +10,20 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
-import urllib3
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from hndesc.datasets.answers import check_kind, content_range, number, read_arrived, told_of
 from hndesc.datasets.checksums import Checksums
+from hndesc.datasets.connection import Passing, Patience, Unusable, Watch, opened
+from hndesc.datasets.contents import check_content
 from hndesc.datasets.registry import RemoteFile
 from hndesc.errors import HndescError
 from hndesc.files import write_json
@@ -35,37 +38,12 @@ _GIGABYTE = 1e9
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long to try.
-
-    Attributes:
-        tries: attempts an address before the next one; one that brought a megabyte is not counted.
-        backoff: seconds before the second attempt; doubled each time, at most a minute.
-        timeout: seconds without a byte, or at less than `slowest`, that end an attempt.
-        slowest: bytes a second.
-    """
-
-    tries: int = 5
-    backoff: float = 1.0
-    timeout: float = 60.0
-    slowest: float = 1000.0
-
-
-@dataclass(frozen=True)
 class Arrived:
     """A file that is there, whole; `address` is where it came from, empty if it was there already."""
 
     path: Path
     sha256: str
     address: str = ""
-
-
-class _Passing(Exception):
-    """What another attempt may cure."""
-
-
-class _Unusable(Exception):
-    """Why an address does not give the file."""
 
 
 @contextmanager
@@ -120,7 +98,7 @@ def download(
         for address in addresses:
             try:
                 return _Download(address, file, target, expected, source, patience or Patience()).run()
-            except _Unusable as error:
+            except Unusable as error:
                 logger.warning("%s: %s", address, error)
                 reasons.append(f"{address}: {error}")
     advice = by_hand or "fetch it by hand"
@@ -134,6 +112,11 @@ def _check_present(target: Path, file: RemoteFile, expected: str | None, source:
         raise HndescError(f"{target}: has {size} bytes instead of {file.size}; delete it and run again")
     if expected is not None and not digest.startswith(expected):
         raise HndescError(f"{target}: its sha256 {digest} is not the one {source}; delete it and run again")
+    if expected is None:
+        try:
+            check_content(target, file.name)
+        except HndescError as error:
+            raise HndescError(f"{target}: is {error}; delete it and run again") from None
     return Arrived(target, digest)
 
 
@@ -149,17 +132,18 @@ class _Download:
         self.record = target.with_name(target.name + ".part.json")
 
     def run(self) -> Arrived:
-        """Return the file when it is whole, or raise _Unusable."""
-        failures = 0
+        """Return the file when it is whole, or raise Unusable."""
+        failures, most = 0, self._held()
         while True:
-            before = self._held()
             try:
                 resumed = self._transfer()
                 return self._accept(resumed)
-            except _Passing as error:
-                failures = 1 if self._held() - before >= CHUNK else failures + 1
+            except Passing as error:
+                # What is fetched once more after it was discarded is no progress: that could go on for ever.
+                failures = 1 if self._held() - most >= CHUNK else failures + 1
+                most = max(most, self._held())
                 if failures >= self.patience.tries:
-                    raise _Unusable(f"{error} ({failures} attempts)") from None
+                    raise Unusable(f"{error} ({failures} attempts)") from None
                 delay = min(60.0, self.patience.backoff * 2 ** (failures - 1))
                 logger.info("%s: %s; again in %g s", self.address, error, delay)
                 time.sleep(delay)
@@ -173,27 +157,20 @@ class _Download:
 
     def _transfer(self) -> bool:
         """Fetch what is missing; return whether an earlier attempt's bytes are part of it."""
-        start, validator = self._resumable()
+        start, record = self._resumable()
         headers = {"Accept-Encoding": "identity", "User-Agent": "hndesc"}
         if start:
             headers["Range"] = f"bytes={start}-"
-            headers |= {"If-Range": validator} if validator else {}
-        timeout = self.patience.timeout
-        try:
-            with requests.get(self.address, headers=headers, stream=True, timeout=(timeout, timeout)) as response:
-                start, total = self._agree(response, start)
-                if total is not None and start == total:
-                    return True
+            headers |= {"If-Range": record["validator"]} if record else {}
+        with opened(self.address, headers, self.patience) as (response, watch):
+            start, total = self._agree(response, start, record)
+            if start != total:
                 self._check_room(start, total)
-                self._write(response, start, total)
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.TooManyRedirects) as error:
-            raise _Unusable(_short(error)) from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise _Passing(_short(error)) from None
+                self._write(response, start, total, watch)
         return start > 0
 
-    def _resumable(self) -> tuple[int, str | None]:
-        """Return how many bytes need not be fetched again, and what must still hold of the file at the address.
+    def _resumable(self) -> tuple[int, dict[str, Any]]:
+        """Return how many bytes need not be fetched again, and what was told of the file that they are of.
 
         Without a checksum nothing would notice that the two ends are of different files, unless the server vouches
         for it.
@@ -202,37 +179,50 @@ class _Download:
             record = json.loads(self.record.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             record = {}
-        validator = record.get("validator") if record.get("address") == self.address else None
-        return (self._held(), validator) if self.expected or validator else (0, None)
+        if not isinstance(record, dict) or record.get("address") != self.address:
+            record = {}
+        validator = record.get("validator")
+        vouched = isinstance(validator, str) and validator.isprintable() and bool(validator)
+        if not vouched:
+            record = {}
+        return (self._held(), record) if self.expected or vouched else (0, {})
 
-    def _agree(self, response: requests.Response, start: int) -> tuple[int, int | None]:
+    def _agree(self, response: requests.Response, start: int, record: Mapping[str, Any]) -> tuple[int, int | None]:
         """Return from which byte on the answer gives the file, and the file's length."""
         status = response.status_code
-        if status == 206:
-            first, total = _content_range(response)
-            if first != start:
+        if status in (206, 416):
+            first, total = content_range(response)
+            self._check_same(response, total, record if start else {})
+            if status == 416 and start and start == total:
+                return start, total
+            if status == 416 or first != start:
                 self._discard()
-                raise _Passing("the server answered with another part of the file")
+                raise Passing("the server answered with another part of the file")
         elif status == 200:
-            start, total = 0, _number(response.headers.get("Content-Length"))
-        elif status == 416:
-            if start and start == _content_range(response)[1]:
-                return start, start
-            self._discard()
-            raise _Passing("the server does not have the rest of what was begun")
+            start, total = 0, number(response.headers.get("Content-Length"))
         elif status in _PASSING_STATUS or status >= 500:
-            raise _Passing(f"HTTP status {status}")
+            raise Passing(f"HTTP status {status}")
         else:
-            raise _Unusable(f"HTTP status {status}")
-        if response.headers.get("Content-Type", "").lower().startswith("text/html"):
-            raise _Unusable("sent a web page instead of the file (sign-in, consent or quota?)")
+            raise Unusable(f"HTTP status {status}")
+        check_kind(response, self.file.name, known=self.expected is not None)
         if total is None and "chunked" not in response.headers.get("Transfer-Encoding", "").lower():
             total = self.file.size
             if total is None:
-                raise _Unusable("does not tell the file's length, so that a cut could not be noticed")
+                raise Unusable("does not tell the file's length, so that a cut could not be noticed")
+        if total == 0:
+            raise Unusable("offers an empty file")
         if self.file.size is not None and total not in (None, self.file.size):
-            raise _Unusable(f"offers {total} bytes instead of {self.file.size}")
+            raise Unusable(f"offers {total} bytes instead of {self.file.size}")
         return start, self.file.size if total is None else total
+
+    def _check_same(self, response: requests.Response, total: int | None, record: Mapping[str, Any]) -> None:
+        """Make sure that the rest is of the file that was begun: servers may ignore If-Range."""
+        now = told_of(response, total)
+        # With a checksum only the length counts: the servers behind one address may tag the same file differently.
+        keys = ("total",) if self.expected or response.status_code == 416 else ("total", "etag", "modified")
+        if any(record.get(key) not in (None, now[key]) for key in keys):
+            self._discard()
+            raise Passing("the file at the address has changed since it was begun")
 
     def _check_room(self, start: int, total: int | None) -> None:
         free = shutil.disk_usage(self.target.parent).free
@@ -242,79 +232,63 @@ class _Download:
                 "are free; make room and run again"
             )
 
-    def _write(self, response: requests.Response, start: int, total: int | None) -> None:
-        headers = response.headers
-        etag = headers.get("ETag", "")
-        validator = headers.get("Last-Modified") if not etag or etag.startswith("W/") else etag
+    def _write(self, response: requests.Response, start: int, total: int | None, watch: Watch) -> None:
+        told = told_of(response, total)
+        validator = told["modified"] if not told["etag"] or told["etag"].startswith("W/") else told["etag"]
         try:
-            write_json(self.record, {"address": self.address, "validator": validator})
+            write_json(self.record, {"address": self.address, "validator": validator, **told})
             with (
                 open(self.part, "ab" if start else "wb") as stream,
                 tqdm(desc=self.file.name, total=total, initial=start, unit="B", unit_scale=True, disable=None) as bar,
             ):
-                self._copy(response, stream.write, start, total, bar.update)
+                for chunk in self._chunks(response, start, total, watch):
+                    stream.write(chunk)
+                    bar.update(len(chunk))
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
-            if isinstance(error, requests.RequestException) or error.errno not in _FULL:
-                raise
+            if error.errno not in _FULL:
+                raise HndescError(f"{self.part}: cannot be written ({error.strerror or error})") from None
             raise HndescError(
                 f"{self.part}: the disk is full ({error.strerror}); make room and run again: it goes on from here"
             ) from None
 
-    def _copy(
-        self,
-        response: requests.Response,
-        write: Callable[[bytes], int],
-        held: int,
-        total: int | None,
-        advance: Callable[[int], object],
-    ) -> None:
-        since, gained = time.monotonic(), 0
-        while chunk := response.raw.read1(CHUNK, decode_content=False):
+    def _chunks(self, response: requests.Response, held: int, total: int | None, watch: Watch) -> Iterator[bytes]:
+        room = shutil.disk_usage(self.target.parent).free * 9 // 10
+        while chunk := read_arrived(response, CHUNK):
+            watch.gain(len(chunk))
             if held == 0 and chunk.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
-                raise _Unusable("sent a web page instead of the file (sign-in, consent or quota?)")
-            held, gained = held + len(chunk), gained + len(chunk)
+                raise Unusable("sent a web page instead of the file (sign-in, consent or quota?)")
+            held += len(chunk)
             if total is not None and held > total:
                 self._discard()
-                raise _Unusable(f"sends more than the {total} bytes of the file")
-            write(chunk)
-            advance(len(chunk))
-            if (elapsed := time.monotonic() - since) >= self.patience.timeout:
-                if gained < self.patience.slowest * elapsed:
-                    raise _Passing(f"slower than {self.patience.slowest:g} bytes a second")
-                since, gained = time.monotonic(), 0
+                raise Unusable(f"sends more than the {total} bytes of the file")
+            if total is None and held > room:
+                self._discard()
+                raise HndescError(
+                    f"{self.target}: {self.address} announces no length and has sent {held} bytes already; "
+                    "make room and run again, or give the file's size in the registry"
+                )
+            yield chunk
+        if watch.slow:
+            raise Passing(f"slower than {self.patience.slowest:g} bytes a second")
         if total is not None and held < total:
-            raise _Passing(f"the connection was cut at {held} of {total} bytes")
+            raise Passing(f"the connection was cut at {held} of {total} bytes")
 
     def _accept(self, resumed: bool) -> Arrived:
         digest = file_hash(self.part)
         if self.expected is not None and not digest.startswith(self.expected):
             self._discard()
             if resumed:  # the two ends may be of different files
-                raise _Passing(f"what was put together has sha256 {digest}, not the one {self.source}")
-            raise _Unusable(f"sent a file of sha256 {digest}, not the one {self.source}")
+                raise Passing(f"what was put together has sha256 {digest}, not the one {self.source}")
+            raise Unusable(f"sent a file of sha256 {digest}, not the one {self.source}")
+        if self.expected is None:
+            try:
+                check_content(self.part, self.file.name)
+            except HndescError as error:
+                self._discard()
+                raise Unusable(f"sent {error}; if the file is right, give its sha256 in the registry") from None
         os.replace(self.part, self.target)
         self.record.unlink(missing_ok=True)
         logger.info("%s arrived from %s", self.target, self.address)
         return Arrived(self.target, digest, self.address)
-
-
-def _content_range(response: requests.Response) -> tuple[int | None, int | None]:
-    """Return the first byte and the total of a header like `bytes 5-9/10` or `bytes */10`."""
-    part, _, total = response.headers.get("Content-Range", "").removeprefix("bytes").strip().partition("/")
-    return _number(part.partition("-")[0]), _number(total)
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.strip().isdecimal() else None
-
-
-def _short(error: Exception) -> str:
-    """Say in a few words what a network library wraps in many."""
-    cause: BaseException = error
-    while (inner := getattr(cause, "reason", None) or (cause.args[0] if cause.args else None)) is not None:
-        if not isinstance(inner, BaseException):
-            break
-        cause = inner
-    return " ".join((str(cause) or type(cause).__name__).split())[:200]

@@ -10,15 +10,27 @@ from hndesc.models.sampling import normalize_images, sample_descriptors
 from hndesc.training.data import Batch
 from hndesc.training.distributed import Team
 from hndesc.training.losses import ALONE, Anchors, Lone, Loss, descriptor_loss
+from hndesc.training.ring import ring_offsets, sample_rings
 from hndesc.training.settings import LossSettings
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def describe(
-    model: nn.Module, batch: Batch, device: torch.device, precision: str = "float32"
+    model: nn.Module,
+    batch: Batch,
+    device: torch.device,
+    precision: str = "float32",
+    offsets: Tensor | None = None,
 ) -> tuple[Anchors, tuple[Tensor, Tensor] | None]:
     """Run the crops of a batch through a network and read the descriptors at their keypoints.
+
+    Args:
+        model: the network.
+        batch: what it describes.
+        device: where.
+        precision: "float32" or "bfloat16".
+        offsets: 2B x N x R x 2, places around the keypoints that are read, too (`ring_offsets`); None: none.
 
     Returns:
         The anchors, and the descriptors (H x D) and photos (H) of similar photos' keypoints where the batch has any.
@@ -33,7 +45,9 @@ def describe(
     photos = batch.photos.to(device)
     place, _ = valid[:pairs].nonzero(as_tuple=True)
     first, second = sampled[:pairs][valid[:pairs]], sampled[pairs : 2 * pairs][valid[:pairs]]
-    anchors = Anchors(first, second, batch.first + place, photos[place], _lone(dense, batch, photos))
+    both = slice(2 * pairs)
+    rings = None if offsets is None else sample_rings(dense[both], points[both], offsets, valid[both], images.shape[-1])
+    anchors = Anchors(first, second, batch.first + place, photos[place], _lone(dense, batch, photos), rings)
     if len(batch.similar) == 0:
         return anchors, None
     rest = valid[2 * pairs :]
@@ -68,9 +82,23 @@ def batch_loss(
     seed: int,
     team: Team = ALONE,
 ) -> Loss:
-    """Return the loss of a batch, or of this process's part of it; `seed` draws the `random` negatives."""
-    anchors, similar = describe(model, batch, device, precision)
-    return descriptor_loss(anchors, settings, similar, torch.Generator().manual_seed(seed), team)
+    """Return the loss of a batch, or of this process's part of it; `seed` draws the `random` and `ring` negatives."""
+    return _describe_and_compare(model, batch, settings, device, precision, seed, team)[1]
+
+
+def _describe_and_compare(
+    model: nn.Module,
+    batch: Batch,
+    settings: LossSettings,
+    device: torch.device,
+    precision: str,
+    seed: int,
+    team: Team = ALONE,
+) -> tuple[Anchors, Loss]:
+    generator = torch.Generator().manual_seed(seed)
+    offsets = ring_offsets(settings.ring, batch, team.size, generator)
+    anchors, similar = describe(model, batch, device, precision, offsets)
+    return anchors, descriptor_loss(anchors, settings, similar, generator, team)
 
 
 def matching_accuracy(anchors: Anchors) -> tuple[int, int]:
@@ -91,8 +119,7 @@ def validate(
     model.eval()
     total = count = right = compared = 0.0
     for number, batch in enumerate(batches):
-        anchors, similar = describe(model, batch, device, precision)
-        loss = descriptor_loss(anchors, settings, similar, torch.Generator().manual_seed(seed + number))
+        anchors, loss = _describe_and_compare(model, batch, settings, device, precision, seed + number)
         hits, keypoints = matching_accuracy(anchors)
         total, count = total + loss.mean * loss.count, count + loss.count
         right, compared = right + hits, compared + keypoints

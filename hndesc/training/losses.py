@@ -8,8 +8,10 @@ The average precision of a keypoint's one positive among its negatives is made d
 into overlapping triangular bins (He et al., Local Descriptors Optimized for Average Precision, CVPR 2018; Revaud et
 al., R2D2, NeurIPS 2019). The contrastive loss is the cross-entropy of finding the positive by softmax (van den Oord et
 al., Representation Learning with Contrastive Predictive Coding, 2018), both ways, as mutual neighbours are found.
+Places around the positive can join its negatives (`hndesc.training.ring`).
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +20,7 @@ from torch import Tensor
 
 from hndesc.training.distributed import Team
 from hndesc.training.negatives import Candidates, allowed, drawn, hardest
+from hndesc.training.ring import Ring
 from hndesc.training.settings import LossSettings
 
 # Squared distances below this have no gradient: that of their root would be without bound.
@@ -49,6 +52,7 @@ class Anchors:
         pair: M, index of the pair.
         photo: M, index of the photo; two pairs may share it.
         lone: those that only a first crop has and those that only a second one has, or None.
+        rings: what lies around the keypoints in the first crops and in the second ones, or None.
     """
 
     anchor: Tensor
@@ -56,17 +60,19 @@ class Anchors:
     pair: Tensor
     photo: Tensor
     lone: tuple[Lone, Lone] | None = None
+    rings: tuple[Ring, Ring] | None = None
 
     def usable(self) -> "Anchors":
         """Leave out the pairs with fewer than two keypoints."""
         pairs, counts = self.pair.unique(return_inverse=True, return_counts=True)[1:]
         keep = counts[pairs] >= 2
-        return Anchors(self.anchor[keep], self.positive[keep], self.pair[keep], self.photo[keep], self.lone)
+        rings = self.rings and tuple(Ring(*(values[keep] for values in ring)) for ring in self.rings)
+        return Anchors(self.anchor[keep], self.positive[keep], self.pair[keep], self.photo[keep], self.lone, rings)
 
     def turned(self) -> "Anchors":
         """Let the second crops ask for the first."""
-        lone = None if self.lone is None else self.lone[::-1]
-        return Anchors(self.positive, self.anchor, self.pair, self.photo, lone)
+        lone, rings = (both and both[::-1] for both in (self.lone, self.rings))
+        return Anchors(self.positive, self.anchor, self.pair, self.photo, lone, rings)
 
 
 @dataclass(frozen=True)
@@ -124,8 +130,12 @@ def _one_way(
     if settings.negatives == "in_batch_global" and similar is not None:
         candidates = candidates.extended(*(team.gather(values) for values in similar))
     mask = allowed(settings.negatives, candidates, anchors.pair, anchors.photo, rows)
-    compared = mask.any(dim=1)
     similarity = anchors.anchor @ candidates.descriptors.T
+    if anchors.rings is not None:
+        around = anchors.rings[1]
+        similarity = torch.cat([similarity, _weighed(anchors.anchor, around, settings)], dim=1)
+        mask = torch.cat([mask, around.inside], dim=1)
+    compared = mask.any(dim=1)
     positive = (anchors.anchor * anchors.positive).sum(dim=1)
     chance = None
     if settings.negatives == "random":
@@ -135,6 +145,12 @@ def _one_way(
     # All similarities hang on the loss, so that every process takes part in every sum on the way back.
     value = (losses.sum() + 0.0 * similarity.sum()) / max(count, 1)
     return Loss(value, float(team.total(value.detach())), count)
+
+
+def _weighed(anchor: Tensor, around: Ring, settings: LossSettings) -> Tensor:
+    """Return M x R similarities, raised by as much as multiplies their terms of the softmax by the ring's weight."""
+    similarity = torch.einsum("md,mrd->mr", anchor, around.descriptors)
+    return similarity + settings.temperature * math.log(settings.ring.weight)
 
 
 def _candidates(anchors: Anchors, team: Team) -> tuple[Candidates, Tensor]:

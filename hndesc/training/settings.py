@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hndesc.errors import HndescError
 from hndesc.training.checks import Checker
 
 NEGATIVES = ("in_pair", "in_batch", "all", "random", "in_batch_global")
@@ -85,6 +86,22 @@ class ColorSettings:
 
 
 @dataclass(frozen=True)
+class RingSettings:
+    """Negatives of the contrastive loss that are read around a keypoint's own place in the other crop.
+
+    Attributes:
+        number: negatives a keypoint; 0: none.
+        radius, radius_max: smallest and largest distance from the place, pixels of the crop; drawn log-uniformly.
+        weight: of each in the softmax, where the other negatives have 1.
+    """
+
+    number: int = 0
+    radius: float = 2.5
+    radius_max: float = 10.0
+    weight: float = 3.0
+
+
+@dataclass(frozen=True)
 class LossSettings:
     """What is minimised.
 
@@ -98,6 +115,7 @@ class LossSettings:
         temperature: similarities are divided by it in the contrastive loss.
         false_matches: weight of the expected number of false mutual matches, a keypoint (any loss).
         match_temperature: similarities are divided by it for that expectation.
+        ring: see its class ("contrastive" only).
     """
 
     kind: str = "ap"
@@ -108,6 +126,7 @@ class LossSettings:
     temperature: float = 0.07
     false_matches: float = 0.0
     match_temperature: float = 0.03
+    ring: RingSettings = field(default_factory=RingSettings)
 
     @property
     def is_average_precision(self) -> bool:
@@ -235,6 +254,10 @@ _BOUNDS = (
         "loss.temperature": (0.001, None),
         "loss.false_matches": (0, None),
         "loss.match_temperature": (0.001, None),
+        "loss.ring.number": (0, 1000),
+        "loss.ring.radius": (0.1, None),
+        "loss.ring.radius_max": (0.1, 1000),
+        "loss.ring.weight": (0.001, 1000),
         "scheduler.every": (1, None),
         "scheduler.factor": (0, 1),
         "scheduler.warmup": (0, None),
@@ -266,9 +289,18 @@ def training_settings(values: Mapping[str, Any]) -> TrainingSettings:
     """Return the settings of a config's `training` section; what it leaves out keeps its default.
 
     Raises:
-        HndescError: an unknown key, a value of the wrong type or out of bounds; the message names the key.
+        HndescError: an unknown key, a value of the wrong type or out of bounds, or ones that do not go together; the
+            message names the key.
     """
-    return Checker(_CHOICES, _BOUNDS).section(TrainingSettings, values)
+    settings = Checker(_CHOICES, _BOUNDS).section(TrainingSettings, values)
+    ring = settings.loss.ring
+    if ring.number and settings.loss.kind != "contrastive":
+        raise HndescError(f"training setting 'loss.ring.number' needs loss.kind contrastive, not {settings.loss.kind}")
+    if ring.radius > ring.radius_max:
+        raise HndescError(
+            f"training setting 'loss.ring.radius' is {ring.radius}; it must be at most radius_max, {ring.radius_max}"
+        )
+    return settings
 
 
 def fingerprint(settings: TrainingSettings, data: Mapping[str, Any]) -> str:

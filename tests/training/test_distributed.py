@@ -14,7 +14,7 @@ from hndesc.neighbour_lists import write_neighbours
 from hndesc.training.distributed import SharedBatchNorm, Team, share_batch_norms
 
 SCRIPT = Path(__file__).with_name("train_shared.py")
-NEGATIVES = ("in_batch", "in_pair", "all", "random", "in_batch_global", "all with lone keypoints")
+NEGATIVES = ("in_batch", "in_pair", "all", "random", "in_batch_global", "all with lone keypoints", "all with rings")
 
 
 def command(processes: int, *arguments: str) -> list[str]:

@@ -31,6 +31,15 @@ def test_what_is_left_out_keeps_its_default():
         ({"scheduler": {"kind": "plateau"}}, "scheduler.kind"),
         ({"precision": "float16"}, "precision"),
         ({"loss": "ap"}, "loss"),
+        ({"loss": {"ring": {"number": -1}}}, "loss.ring.number"),
+        ({"loss": {"ring": {"number": 10**6}}}, "loss.ring.number"),
+        ({"loss": {"ring": {"radius": 0}}}, "loss.ring.radius"),
+        ({"loss": {"ring": {"radius_max": float("inf")}}}, "loss.ring.radius_max"),
+        ({"loss": {"ring": {"radius": 20}}}, "loss.ring.radius"),
+        ({"loss": {"ring": {"weight": 0}}}, "loss.ring.weight"),
+        ({"loss": {"ring": {"weight": float("nan")}}}, "loss.ring.weight"),
+        ({"loss": {"kind": "ap", "ring": {"number": 4}}}, "loss.ring.number"),
+        ({"loss": {"kind": "triplet", "ring": {"number": 4}}}, "loss.ring.number"),
     ],
 )
 def test_an_error_names_the_key(values, key):

@@ -30,6 +30,8 @@ def train(photos: TrainingPhotos, folder: Path, negatives: str) -> dict:
     initial = {name: value.clone() for name, value in model.state_dict().items()}
     lone = negatives.endswith("with lone keypoints")
     loss = {"negatives": negatives.split()[0], "k": 5, "false_matches": 1.0 * lone}
+    if negatives.endswith("with rings"):
+        loss |= {"kind": "contrastive", "ring": {"number": 3}}
     settings = training_settings(
         {"steps": 5, "batch_size": 4, "crop_size": 48, "max_keypoints": 30, "learning_rate": 1e-3, "workers": 0}
         | {"log_every": 1, "loss": loss, "validation": {"every": 3}, "device": "cpu", "pair": {"lone": 0.2 * lone}}

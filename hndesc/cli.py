@@ -4,14 +4,17 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hndesc import __version__
+from hndesc.errors import HndescError, printable
 from hndesc.keypoints import DETECTORS
 from hndesc.logs import step
 from hndesc.model_commands import add_model_commands
 from hndesc.weights import DEFAULT
+
+_DETECTOR = "sift"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,7 +34,7 @@ def extract(
     images: Path,
     output: Path,
     model: str,
-    detector: str,
+    detector: str | None,
     detector_weights: Path | None,
     weights: Path | None,
     keypoints: Path | None,
@@ -42,11 +45,22 @@ def extract(
     from hndesc import extraction
     from hndesc.photos import list_photos
 
+    if keypoints is not None:
+        _refuse_beside_keypoints(
+            {"--detector": detector, "--detector-weights": detector_weights, "--max-keypoints": max_keypoints}
+        )
     photos = list_photos(images)
     if keypoints is not None:
         extraction.describe_keypoints(photos, keypoints, output, model, resize_max, weights=weights)
     else:
+        detector = detector or _DETECTOR
         extraction.extract(photos, output, model, detector, detector_weights, max_keypoints, resize_max, weights)
+
+
+def _refuse_beside_keypoints(options: Mapping[str, object]) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise HndescError(f"{', '.join(given)} beside --keypoints: nothing is detected then; leave out one of both")
 
 
 def score_hpatches(
@@ -78,7 +92,7 @@ def match(
     second: Path,
     output: Path,
     model: str,
-    detector: str,
+    detector: str | None,
     detector_weights: Path | None,
     weights: Path | None,
     max_keypoints: int | None,
@@ -86,15 +100,16 @@ def match(
 ) -> None:
     """Draw the matches of two photos: inliers of a homography green, outliers red."""
     from hndesc import extraction
-    from hndesc.files import check_output_file
     from hndesc.images import read_image
     from hndesc.photos import Photo
     from hndesc.report.matches import plot_matches
+    from hndesc.report.style import check_picture
 
-    check_output_file(output, [first, second])
+    check_picture(output, [first, second])
+    detector = detector or _DETECTOR
     for path in (first, second):
         read_image(path)  # a broken photo ends here, before any work
-    photos = [Photo("A/" + first.name, first), Photo("B/" + second.name, second)]
+    photos = [Photo(f"A/{printable(first.name)}", first), Photo(f"B/{printable(second.name)}", second)]
     with tempfile.TemporaryDirectory() as folder:
         features = Path(folder) / "features.h5"
         extraction.extract(photos, features, model, detector, detector_weights, max_keypoints, resize_max, weights)
@@ -234,7 +249,7 @@ def _add_features(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--weights", metavar="FILE", type=Path, help="published weights of the descriptor")
     detectors = ", ".join(sorted(DETECTORS.places))
-    parser.add_argument("--detector", metavar="NAME", default="sift", help=f"one of {detectors} (default: %(default)s)")
+    parser.add_argument("--detector", metavar="NAME", help=f"one of {detectors} (default: {_DETECTOR})")
     parser.add_argument("--detector-weights", metavar="FILE", type=Path, help="published weights of the detector")
     parser.add_argument("--max-keypoints", metavar="N", type=_positive, help="the strongest N an image (default: all)")
     parser.add_argument("--resize-max", metavar="N", type=_positive, help="longest side in pixels (default: as it is)")

@@ -1,5 +1,7 @@
 """The error that a user is meant to read."""
 
+import os
+
 
 class HndescError(Exception):
     """Bad input or settings: the message names the file or key and the cure, in one sentence or two."""
@@ -7,3 +9,8 @@ class HndescError(Exception):
 
 class ImageError(HndescError):
     """A photo that cannot be read; benchmarks may count it as a failure instead of stopping."""
+
+
+def printable(name: str | os.PathLike) -> str:
+    """Return a name for a message: on one line, and as escapes what no terminal shows (line breaks, bad UTF-8)."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in os.fspath(name))

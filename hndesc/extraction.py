@@ -190,6 +190,7 @@ def _process(
         raise HndescError(f"{output}: no photos to work on")
     known = failed or {}
     reasons: list[str] = []
+    empty = 0
     with FeatureWriter(output, settings) as writer:
         writer.keep_only(photo.name for photo in photos)
         waiting = [photo for photo in photos if photo.name not in writer]
@@ -198,14 +199,18 @@ def _process(
             try:
                 if photo.name in known:
                     raise ImageError(known[photo.name])
-                writer.write(photo.name, work(photo, reading.result()))
+                features = work(photo, reading.result())
+                writer.write(photo.name, features)
+                if len(features) == 0:
+                    empty += 1
+                    logger.warning("no keypoint in '%s'", photo.name)
             except ImageError as error:
                 reasons.append(str(error))
                 logger.warning("skipped '%s': %s", photo.name, error)
                 writer.fail(photo.name, str(error))
         if len(reasons) == len(photos):
             raise HndescError(f"{output}: none of {len(photos)} photos could be read; the first: {reasons[0]}")
-    logger.info("%s: %d photos, %d skipped", output, len(photos), len(reasons))
+    logger.info("%s: %d photos, %d skipped, %d without a keypoint", output, len(photos), len(reasons), empty)
 
 
 def _read_ahead(photos: Iterator[Photo]) -> Iterator[tuple[Photo, Future]]:

@@ -4,22 +4,27 @@ import os
 from pathlib import Path
 
 import numpy as np
+import torch
+from PIL import Image
 
 from hndesc.descriptors import load_descriptor
 from hndesc.errors import HndescError
 from hndesc.features import Features
 from hndesc.images import read_image
 from hndesc.keypoints import Detector, load_detector
+from hndesc.pixel_values import array_to_rgb, to_rgb
 from hndesc.weights import DEFAULT, shipped_models
 
-Photo = str | os.PathLike | np.ndarray
+Photo = str | os.PathLike | np.ndarray | torch.Tensor | Image.Image
 
 
 class Model:
     """A model that describes photos.
 
-    Photos are files, or arrays as `imageio` or Pillow give them: H x W x 3 (RGB) or H x W, uint8. Keypoints are (x, y)
-    in pixels; the centre of the top-left pixel is (0, 0).
+    A photo is a file; an image of Pillow, which is not turned by its EXIF tag; an array, H x W x 3 (RGB), H x W x 4
+    (RGB and alpha, on white) or H x W: uint8, uint16 or floating-point values from 0 to 1; or a tensor of torch of
+    these kinds, whose channels may be its first dimension, too. Keypoints are (x, y) in pixels; the center of the
+    top-left pixel is (0, 0).
 
     Attributes:
         name: of the model.
@@ -36,7 +41,7 @@ class Model:
         """Return the descriptors of given keypoints.
 
         Args:
-            photo: file or array.
+            photo: file, array, tensor or image of Pillow.
             keypoints: N x 2.
 
         Returns:
@@ -46,7 +51,10 @@ class Model:
             HndescError: a photo or keypoints of another form.
         """
         image = _image(photo)
-        points = np.asarray(keypoints, np.float32)
+        try:
+            points = np.asarray(_to_numpy(keypoints), np.float32)
+        except (TypeError, ValueError) as error:
+            raise HndescError(f"keypoints are no numbers ({error}); N x 2 of them (x, y) are wanted") from None
         if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
             raise HndescError(f"keypoints of shape {points.shape}; N x 2 finite numbers (x, y) are wanted")
         height, width = image.shape[:2]
@@ -56,7 +64,7 @@ class Model:
         """Detect keypoints and describe them.
 
         Args:
-            photo: file or array.
+            photo: file, array, tensor or image of Pillow.
 
         Returns:
             Keypoints, N x 2 float32, and their descriptors, N x dim float32; the strongest keypoint first.
@@ -104,8 +112,40 @@ def find_model(model: str | os.PathLike) -> Path:
 
 
 def _image(photo: Photo) -> np.ndarray:
-    if not isinstance(photo, np.ndarray):
+    """Return a photo as RGB, uint8, H x W x 3."""
+    if isinstance(photo, str | os.PathLike):
         return read_image(photo)
-    if photo.dtype != np.uint8 or photo.ndim not in (2, 3) or photo.shape[2:] not in ((), (3,)):
-        raise HndescError(f"a photo of {photo.dtype}, shape {photo.shape}; uint8, H x W x 3 (RGB) or H x W is wanted")
-    return photo if photo.ndim == 3 else np.repeat(photo[..., None], 3, axis=2)
+    if isinstance(photo, np.ndarray):
+        return array_to_rgb(photo)
+    if isinstance(photo, torch.Tensor):
+        return array_to_rgb(_channels_last(_to_numpy(photo)))
+    if not isinstance(photo, Image.Image):
+        raise HndescError(
+            f"a photo of type {type(photo).__name__}; one file, array, tensor or image of Pillow is wanted"
+        )
+    try:
+        return to_rgb(photo)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise HndescError(f"a photo of Pillow's mode {photo.mode} cannot be read as RGB ({error})") from None
+
+
+def _to_numpy(values: object) -> object:
+    """Return a tensor as an array; anything else as it is."""
+    if not isinstance(values, torch.Tensor):
+        return values
+    try:
+        return (values.float() if values.dtype == torch.bfloat16 else values).numpy(force=True)
+    except (TypeError, RuntimeError) as error:  # sparse, nested, quantized, ...
+        raise HndescError(f"a tensor that cannot be read as an array ({error}); give a dense one of numbers") from None
+
+
+def _channels_last(array: np.ndarray) -> np.ndarray:
+    """Return C x H x W as H x W x C; both are usual for tensors."""
+    counts = (1, 3, 4)
+    if array.ndim != 3 or array.shape[0] not in counts:
+        return array
+    if array.shape[2] in counts:
+        raise HndescError(
+            f"a photo of shape {array.shape} may be C x H x W or H x W x C; give it as an array H x W x C"
+        )
+    return array.transpose(1, 2, 0)

@@ -93,6 +93,17 @@ def test_match_draws_a_picture(sequences: Path, tmp_path: Path) -> None:
     assert cv2.imread(str(picture)).shape[1] > 400
 
 
+@pytest.mark.parametrize("names", [("my photo (1).png", "Köln 駅 $x$.PNG"), ("\udce9.png", "a\nb.png")])
+def test_match_takes_photos_of_any_name(tmp_path: Path, names: tuple[str, str]) -> None:
+    for name in names:
+        write_image(tmp_path / "a.png", texture(0))
+        (tmp_path / "a.png").rename(tmp_path / name)
+    done = hndesc(
+        "match", *(tmp_path / name for name in names), "--output", tmp_path / "m.JPG", "--max-keypoints", "50"
+    )
+    assert done.returncode == 0 and (tmp_path / "m.JPG").stat().st_size > 10_000, done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -101,6 +112,12 @@ def test_match_draws_a_picture(sequences: Path, tmp_path: Path) -> None:
         (["extract", "{photos}", "f.h5", "--detector", "orb"], "unknown detector 'orb'; choose one of: aliked"),
         (["extract", "{photos}", "f.h5", "--detector", "superpoint"], "--detector-weights"),
         (["match", "{photos}/v_same/1.ppm", "{none}.jpg", "--output", "m.png"], "none.jpg: no such image"),
+        (["match", "{none}.jpg", "{none}.jpg", "--output", "m.xyz"], "m.xyz: no file name of a picture"),
+        (["match", "{none}.jpg", "{none}.jpg", "--output", "m"], "m: no file name of a picture"),
+        (["match", "{none}.jpg", "{none}.jpg", "--output", "{photos}"], "no file name of a picture"),
+        (["extract", "{photos}", "--keypoints", "{none}", "--max-keypoints", "5", "f.h5"], "--max-keypoints beside"),
+        (["extract", "{photos}", "--keypoints", "{none}", "--detector", "sift", "f.h5"], "--detector beside"),
+        (["extract", "{photos}", "--keypoints", "{none}", "--detector-weights", "w", "f.h5"], "-weights beside"),
         (["score", "hpatches", "{photos}", "{none}.h5", "--output", "s.txt"], "none.h5: no such feature file"),
     ],
 )

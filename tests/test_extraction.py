@@ -177,10 +177,13 @@ def test_box_is_cut_before_anything_else(photos, tmp_path):
 @pytest.mark.parametrize(
     "image", [np.zeros((1, 1, 3), np.uint8), np.full((40, 50, 3), 9, np.uint8), np.zeros((40, 50), np.uint8)]
 )
-def test_photo_without_keypoints_is_an_empty_entry(tmp_path, image):
+def test_photo_without_keypoints_is_an_empty_entry_and_a_warning(tmp_path, image, caplog):
+    caplog.set_level(logging.INFO)
     write_image(tmp_path / "photos" / "a.png", image)
     photos = list_photos(tmp_path / "photos")
     detect_keypoints(photos, tmp_path / "k.h5", resize_max=32)
+    assert "no keypoint in 'a.png'" in caplog.text
+    assert caplog.messages[-1].endswith("k.h5: 1 photos, 0 skipped, 1 without a keypoint")
     describe_keypoints(photos, tmp_path / "k.h5", tmp_path / "f.h5", "sift")
     with FeatureReader(tmp_path / "f.h5") as reader:
         features = reader.read("a.png")

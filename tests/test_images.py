@@ -1,12 +1,20 @@
 """Reading photos of every kind, broken ones, resizing and the pixel-centre convention."""
 
+import errno
+import os
+import struct
+import tempfile
+import zlib
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from hndesc.errors import HndescError, ImageError
-from hndesc.images import find_images, read_image, resize_longest, scale_points, to_gray, write_image
+from hndesc.images import find_images, image_size, read_image, resize_longest, scale_points, to_gray, write_image
 
 RNG = np.random.default_rng(0)
 DEEP = RNG.integers(0, 65536, (6, 9), dtype=np.uint16)
@@ -50,10 +58,22 @@ def test_16_bit_gray_is_scaled_by_its_full_range(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff", ".pgm"])
-def test_dark_16_bit_gray_stays_dark(tmp_path, suffix):
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+def test_16_bit_files_that_use_fewer_bits_are_scaled_by_those(tmp_path, suffix, bits):
     path = str(tmp_path / f"a{suffix}")
-    cv2.imwrite(path, np.full((4, 4), 200, np.uint16))
-    assert read_image(path).max() == 1
+    cv2.imwrite(path, DEEP >> (16 - bits))
+    expected = np.round((DEEP >> (16 - bits)) * (255 / (2**bits - 1)))
+    np.testing.assert_array_equal(read_image(path)[..., 1], expected)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff", ".ppm"])
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_16_bit_color_that_uses_fewer_bits_keeps_all_of_them(tmp_path, suffix, bits):
+    deep = RNG.integers(0, 2**bits, (6, 9, 3), dtype=np.uint16)
+    deep[0, 0] = 0, 1, 2**bits - 1
+    path = str(tmp_path / f"a{suffix}")
+    cv2.imwrite(path, deep)
+    np.testing.assert_array_equal(read_image(path), np.round(deep[..., ::-1] * (255 / (2**bits - 1))))
 
 
 def test_big_endian_16_bit_tiff(tmp_path):
@@ -218,3 +238,170 @@ def test_points_move_with_the_resized_image(longest):
 def test_scale_points_keeps_the_image_corners():
     corners = np.array([[-0.5, -0.5], [99.5, 49.5]])
     np.testing.assert_allclose(scale_points(corners, np.array([0.5, 2.0])), [[-0.5, -0.5], [49.5, 99.5]])
+
+
+@pytest.mark.parametrize("orientation", range(1, 10))
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
+def test_size_is_that_of_the_photo_upright_or_not(tmp_path, suffix, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(smooth(16, 24)).save(path, exif=exif)
+    for upright in (True, False):
+        assert image_size(path, upright) == read_image(path, upright).shape[1::-1]
+    assert image_size(path) == ((16, 24) if orientation in (5, 6, 7, 8) else (24, 16))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_tiff_as_the_camera_wrote_it(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(smooth(16, 24)).save(tmp_path / "a.tif", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", upright=False), smooth(16, 24))
+
+
+RAMP = np.linspace(0, 1, 2500, dtype=np.float32).reshape(50, 50)
+
+
+@pytest.mark.parametrize(
+    ("values", "darkest", "brightest"),
+    [
+        (RAMP, 0, 255),
+        (RAMP * 0.5, 0, 128),
+        (RAMP * 10, 0, 255),
+        (RAMP * 200 + 50, 0, 255),
+        (RAMP * 2000 - 1000, 0, 255),
+        (RAMP * 1e38, 0, 255),
+        ((RAMP * 4000 - 1000).astype(np.int32), 0, 255),
+        ((RAMP * 100_000).astype(np.int32), 0, 255),
+        ((RAMP * 255).astype(np.int32), 0, 255),
+        ((RAMP * 4095).astype(np.int32), 0, 255),
+        (np.full((50, 50), 7, np.float32), 0, 0),
+    ],
+)
+def test_32_bit_values_are_scaled_by_what_is_in_them(tmp_path, values, darkest, brightest):
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    read = read_image(tmp_path / "a.tif")
+    assert (read.min(), read.max()) == (darkest, brightest)
+    assert (np.diff(read[..., 0].ravel().astype(int)) >= 0).all()
+
+
+@pytest.mark.parametrize("outlier", [np.inf, -np.inf, np.nan, 3e38, -3e38, 1e6])
+@pytest.mark.parametrize("values", [RAMP, RAMP * 10, RAMP * 500 - 250], ids=["unit", "meters", "signed"])
+def test_one_value_does_not_make_the_others_black(tmp_path, caplog, values, outlier):
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    expected = read_image(tmp_path / "a.tif")
+    spoiled = values.copy()
+    spoiled[20, 20] = outlier
+    Image.fromarray(spoiled).save(tmp_path / "b.tif")
+    read = read_image(tmp_path / "b.tif")
+    assert "b.tif" in caplog.text
+    assert np.median(np.abs(read.astype(int) - expected)) <= 3
+    if not np.isnan(outlier):
+        assert read[20, 20, 0] == (255 if outlier > 0 else 0)
+
+
+def test_no_finite_value_is_refused(tmp_path):
+    Image.fromarray(np.full((4, 4), np.nan, np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(ImageError, match=r"a\.tif: none of its values is finite"):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("read", [read_image, image_size])
+def test_no_permission_is_not_called_broken(tmp_path, monkeypatch, read):
+    write_image(tmp_path / "a.png", smooth())
+
+    def refuse(path, flags):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(ImageError, match=r"a\.png: no permission to read it"):
+        read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("place", ["a.png", "folder/b.png"])
+def test_another_user_has_no_permission(place):
+    """Files of mode 000, and in a folder of mode 000, as someone who is not root meets them."""
+    with tempfile.TemporaryDirectory() as folder:  # others may not enter tmp_path
+        root = Path(folder)
+        write_image(root / "a.png", smooth())
+        write_image(root / "folder" / "b.png", smooth())
+        root.chmod(0o755)
+        (root / "a.png").chmod(0)
+        (root / "folder").chmod(0)
+        said = said_to_another_user(root / place)
+        (root / "folder").chmod(0o755)
+    assert said.startswith("ImageError") and "no permission to read it" in said
+
+
+def said_to_another_user(path: Path) -> str:
+    receiver, sender = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.getuid() == 0:
+                os.setuid(65534)
+            read_image(path)
+        except BaseException as error:
+            os.write(sender, f"{type(error).__name__}: {error}".encode())
+        finally:
+            os._exit(0)
+    os.close(sender)
+    os.waitpid(child, 0)
+    with os.fdopen(receiver) as said:
+        return said.read()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EMFILE])
+def test_an_error_of_the_disk_is_not_called_broken(tmp_path, monkeypatch, number):
+    write_image(tmp_path / "a.png", smooth())
+
+    def refuse(path, flags):
+        raise OSError(number, os.strerror(number), path)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(ImageError, match=r"a\.png: cannot be read \(" + os.strerror(number)):
+        read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("a\nb"),
+        NotImplementedError(),
+        struct.error("x"),
+        EOFError(),
+        zlib.error("x"),
+        KeyError("x"),
+        RecursionError(),
+    ],
+    ids=repr,
+)
+def test_whatever_a_decoder_raises_is_an_error_of_this_photo(tmp_path, monkeypatch, error):
+    write_image(tmp_path / "a.png", smooth())
+
+    def fail(self):
+        raise error
+
+    monkeypatch.setattr(PngImageFile, "load", fail)
+    with pytest.raises(ImageError, match=r"a\.png: broken or truncated") as caught:
+        read_image(tmp_path / "a.png")
+    assert "\n" not in str(caught.value)
+
+
+def test_too_little_memory_is_said(tmp_path, monkeypatch):
+    write_image(tmp_path / "a.png", smooth())
+
+    def fail(self):
+        raise MemoryError
+
+    monkeypatch.setattr(PngImageFile, "load", fail)
+    with pytest.raises(ImageError, match=r"a\.png: not enough memory"):
+        read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", ["a\nb.png", "\udce9.png", "\x1b[31m.png", "nul\0.png"])
+def test_any_name_is_one_printable_line(tmp_path, name):
+    with pytest.raises(ImageError) as caught:
+        read_image(tmp_path / name)
+    assert str(caught.value).isprintable() and str(caught.value).encode()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import hndesc
 import hndesc.weights
@@ -71,16 +72,99 @@ def test_a_file_is_as_good_as_a_name(image: np.ndarray, box: Path) -> None:
     assert np.array_equal(by_file.describe(image, KEYPOINTS), by_name.describe(image, KEYPOINTS))
 
 
-@pytest.mark.parametrize("keypoints", [[1.0, 2.0], [[1.0, 2.0, 3.0]], [[np.nan, 1.0]]])
+@pytest.mark.parametrize("keypoints", [[1.0, 2.0], [[1.0, 2.0, 3.0]], [[np.nan, 1.0]], [[1], [1, 2]], "xy"])
 def test_wrong_keypoints(image: np.ndarray, keypoints: list) -> None:
     with pytest.raises(HndescError, match="N x 2"):
         hndesc.load("hndesc-tiny").describe(image, keypoints)
 
 
-@pytest.mark.parametrize("photo", [np.zeros((20, 20, 4), np.uint8), np.zeros((20, 20, 3)), np.zeros(20, np.uint8)])
-def test_wrong_arrays(photo: np.ndarray) -> None:
-    with pytest.raises(HndescError, match="uint8, H x W x 3"):
+def forms(image: np.ndarray) -> dict[str, object]:
+    """Return the same photo in all forms."""
+    opaque = np.concatenate([image, np.full((*image.shape[:2], 1), 255, np.uint8)], axis=2)
+    tensor = torch.from_numpy(image)
+    return {
+        "image of Pillow": Image.fromarray(image),
+        "RGBA image of Pillow": Image.fromarray(opaque),
+        "float64": image / 255,
+        "float32": (image / 255).astype(np.float32),
+        "float that overshoots": (image / 255 - 0.5) * 1.000001 + 0.5,
+        "uint16": image.astype(np.uint16) * 257,
+        "RGBA": opaque,
+        "read-only": np.frombuffer(image.tobytes(), np.uint8).reshape(image.shape),
+        "strides": np.ascontiguousarray(image[:, ::-1, ::-1])[:, ::-1, ::-1],
+        "Fortran order": np.asfortranarray(image),
+        "C x H x W": tensor.permute(2, 0, 1),
+        "H x W x C": tensor,
+        "float C x H x W": tensor.permute(2, 0, 1).float() / 255,
+        "with a gradient": (tensor.float() / 255).requires_grad_(),
+    }
+
+
+@pytest.mark.parametrize("form", list(forms(np.zeros((2, 2, 3), np.uint8))))
+def test_every_form_of_a_photo(image: np.ndarray, form: str) -> None:
+    model = hndesc.load("hndesc-tiny")
+    assert np.array_equal(model.describe(forms(image)[form], KEYPOINTS), model.describe(image, KEYPOINTS))
+
+
+@pytest.mark.parametrize("form", ["H x W", "H x W x 1", "bool image of Pillow", "tensor H x W", "tensor 1 x H x W"])
+def test_every_form_of_a_gray_photo(image: np.ndarray, form: str) -> None:
+    gray = np.where(image[..., 0] > 99, 255, 0).astype(np.uint8)
+    photo = {
+        "H x W": gray,
+        "H x W x 1": gray[..., None],
+        "bool image of Pillow": Image.fromarray(gray > 99),
+        "tensor H x W": torch.from_numpy(gray),
+        "tensor 1 x H x W": torch.from_numpy(gray)[None],
+    }[form]
+    model = hndesc.load("hndesc-tiny")
+    expected = model.describe(np.repeat(gray[..., None], 3, axis=2), KEYPOINTS)
+    assert np.array_equal(model.describe(photo, KEYPOINTS), expected)
+
+
+def test_transparent_pixels_are_white(image: np.ndarray) -> None:
+    clear = np.concatenate([image, np.zeros((*image.shape[:2], 1), np.uint8)], axis=2)
+    model = hndesc.load("hndesc-tiny")
+    assert np.array_equal(model.describe(clear, KEYPOINTS), model.describe(np.full_like(image, 255), KEYPOINTS))
+
+
+@pytest.mark.parametrize(
+    "photo",
+    [
+        np.zeros((20, 20, 2), np.uint8),
+        np.zeros((3, 20, 20), np.uint8),
+        np.zeros((1, 20, 20, 3), np.uint8),
+        np.zeros(20, np.uint8),
+        np.zeros((0, 20, 3), np.uint8),
+        np.zeros((20, 20, 3), np.int64),
+        np.zeros((20, 20, 3), bool),
+        np.zeros((20, 20, 3), complex),
+        np.zeros((20, 20), object),
+        np.full((20, 20, 3), 255.0),
+        np.full((20, 20, 3), -0.5),
+        np.full((20, 20, 3), np.nan),
+        np.full((20, 20, 3), np.inf, np.float16),
+        torch.zeros(1, 3, 20, 20),
+        torch.zeros(3, 20, 3),
+        torch.zeros(3, 20, 20, dtype=torch.int64),
+        torch.zeros(3, 20, 20).to_sparse(),
+        [[1, 2], [3, 4]],
+        ["a.png", "b.png"],
+        b"a.png",
+        None,
+        7,
+        io.BytesIO(b"x"),
+    ],
+    ids=lambda photo: f"{type(photo).__name__} {getattr(photo, 'dtype', '')} {getattr(photo, 'shape', '')}",
+)
+def test_wrong_photos(photo: object) -> None:
+    with pytest.raises(HndescError, match=r"a photo of|a tensor that"):
         hndesc.load("hndesc-tiny").extract(photo)
+
+
+@pytest.mark.parametrize("keypoints", [torch.tensor(KEYPOINTS), torch.tensor(KEYPOINTS).requires_grad_()])
+def test_keypoints_may_be_a_tensor(image: np.ndarray, keypoints: torch.Tensor) -> None:
+    model = hndesc.load("hndesc-tiny")
+    assert np.array_equal(model.describe(image, keypoints), model.describe(image, KEYPOINTS))
 
 
 def test_unknown_model() -> None:

@@ -17,4 +17,4 @@ class AlikedDescriptor(PublishedDescriptor):
     def sample(self, image: np.ndarray, points: Tensor) -> Tensor:
         """Return the descriptors of N x 2 pixels of an RGB uint8 H x W x 3 image, N x 128."""
         dense = aliked_maps(self.network, image)[0]
-        return self.network.desc_head(dense, [relative(points, image.shape[:2])])[0][0]
+        return self.network.desc_head(dense, [relative(points, dense.shape[-2:])])[0][0]

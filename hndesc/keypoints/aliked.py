@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from kornia.feature import ALIKED
@@ -16,6 +17,7 @@ from hndesc.tiling import announce
 # Deformable convolutions may look anywhere: no tiles. The bytes are measured.
 _BYTES_PER_PIXEL = 1700
 _ALL = 2**31 - 1
+_SMALLEST = 32  # pixels; the descriptor's places around a keypoint leave a smaller image
 
 
 def load_aliked(
@@ -28,8 +30,14 @@ def load_aliked(
 
 @torch.inference_mode()
 def aliked_maps(network: ALIKED, image: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Return features (1 x 128 x H x W) and scores (1 x 1 x H x W in [0, 1]) of an RGB uint8 H x W x 3 image."""
+    """Return features (1 x 128 x H x W) and scores (1 x 1 x H x W in [0, 1]) of an RGB uint8 H x W x 3 image.
+
+    Maps of an image below 32 pixels have 32, by repeating its last row and column.
+    """
     announce("aliked", image.shape[:2], _BYTES_PER_PIXEL)
+    bottom, right = (max(0, _SMALLEST - side) for side in image.shape[:2])
+    if bottom or right:
+        image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
     return network.extract_dense_map(image_tensor(image, network))
 
 
@@ -56,6 +64,6 @@ class AlikedDetector(PublishedDetector):
     def find(self, image: np.ndarray) -> Features:
         """Find the keypoints of an RGB uint8 H x W x 3 image."""
         height, width = image.shape[:2]
-        points, scores, _ = self.network.dkd(aliked_maps(self.network, image)[1])
+        points, scores, _ = self.network.dkd(aliked_maps(self.network, image)[1][..., :height, :width])
         keypoints = ((points[0] + 1) / 2 * points[0].new_tensor([width - 1, height - 1])).cpu().numpy()
         return Features(keypoints.astype(np.float32), (width, height), scores[0].cpu().numpy())

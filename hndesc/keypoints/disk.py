@@ -30,7 +30,10 @@ def disk_maps(network: DISK, image: np.ndarray) -> tuple[Tensor, Tensor]:
     """Return scores (1 x 1 x H x W logits) and descriptors (1 x 128 x H x W) of an RGB uint8 H x W x 3 image."""
     height, width = image.shape[:2]
     announce("disk", (height, width), _BYTES_PER_PIXEL)
-    padded = functional.pad(image_tensor(image, network), (0, -width % _MULTIPLE, 0, -height % _MULTIPLE))
+    right, bottom = -width % _MULTIPLE, -height % _MULTIPLE
+    if max(height, width) <= _MULTIPLE:  # the network normalizes its coarsest map, which needs more than one cell
+        right += _MULTIPLE
+    padded = functional.pad(image_tensor(image, network), (0, right, 0, bottom))
     scores, descriptors = network.heatmap_and_dense_descriptors(padded)
     return scores[..., :height, :width], descriptors[..., :height, :width]
 

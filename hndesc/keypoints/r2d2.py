@@ -57,7 +57,7 @@ def load_r2d2(weights: str | Path | None) -> tuple[R2d2Network, dict]:
 def resize(image: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """Resize an image by about `scale`, without smoothing, as published; return it and its exact (x, y) factors."""
     height, width = image.shape[:2]
-    size = round(width * scale), round(height * scale)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
     resized = image if size == (width, height) else cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
     return resized, np.array(size) / (width, height)
 

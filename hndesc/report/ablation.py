@@ -14,7 +14,7 @@ from hndesc.files import write_text
 from hndesc.report.comparison import Figure, main_figures
 from hndesc.report.curves import read_history
 from hndesc.report.results import Result
-from hndesc.report.style import COLOURS, MARKERS, figure
+from hndesc.report.style import COLOURS, MARKERS, check_picture, figure
 
 _SHOWN = (
     ("MMA@1", ("mma", "1", "avg")),
@@ -89,6 +89,7 @@ def write_ablation(
     Raises:
         HndescError: no result, one of another kind, or variants of a benchmark with unequal numbers of results.
     """
+    check_picture(picture)
     grouped = _group(results, benchmarks, names)
     minutes = _minutes(histories)
     write_text(text, _text(grouped, minutes, differences, note))

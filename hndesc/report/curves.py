@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from hndesc.errors import HndescError
 from hndesc.report.origins import describer
 from hndesc.report.results import Result
-from hndesc.report.style import COLOURS, MARKERS, figure, line_looks
+from hndesc.report.style import COLOURS, MARKERS, check_picture, figure, line_looks
 
 _THRESHOLDS = np.arange(1, 11)
 _PANELS = (("all", "All pairs"), ("v", "Viewpoint"), ("i", "Illumination"))
@@ -31,6 +31,7 @@ def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), 
         labels: name of each result's descriptor; the file's stem if left out.
         title: of the figure; benchmark and protocol if left out.
     """
+    check_picture(output)
     if not results:
         raise HndescError(f"{output}: no results to draw curves of")
     labels = labels or [Path(path).stem for path in results]
@@ -77,6 +78,7 @@ def plot_training(history: Path, output: Path) -> None:
         history: CSV that training wrote.
         output: PNG or SVG.
     """
+    check_picture(output)
     table = read_history(Path(history))
     with figure(output, 10.5, 3.4) as drawing:
         loss, accuracy, rate = drawing.subplots(1, 3)

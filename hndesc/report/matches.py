@@ -14,9 +14,10 @@ from hndesc.features import FeatureReader, Features
 from hndesc.geometry import warp_points
 from hndesc.images import read_image, scale_points
 from hndesc.matching import estimate_homography, match_features
-from hndesc.report.style import INLIER, OUTLIER, figure
+from hndesc.report.style import INLIER, OUTLIER, check_picture, figure
 
 _HEIGHT = 480  # pixels of each photo in the picture
+_WIDEST = 20 * _HEIGHT  # a wider one, a strip, is squeezed
 _GAP = 12
 _WIDTH = 11.0  # inches of the picture
 
@@ -57,6 +58,7 @@ def plot_matches(
         threshold: largest distance of a correct match, pixels of the second photo.
         most_lines: draw at most so many matches a row, picked evenly at random; the title counts all.
     """
+    check_picture(output)
     rows = []
     for path, label in zip(features, labels or [Path(path).stem for path in features], strict=True):
         with FeatureReader(path) as reader:
@@ -116,12 +118,12 @@ def draw_judged(
     canvas, factors, shift = _side_by_side(*photos)
     row_height = _WIDTH * canvas.shape[0] / canvas.shape[1] + 0.35
     with figure(output, _WIDTH, len(found) * row_height + 0.45) as drawing:
-        drawing.suptitle(heading)
+        drawing.suptitle(heading, parse_math=False)  # a name may hold a "$"
         panels = drawing.subplots(len(found), squeeze=False)[:, 0]
         for axes, title, matches in zip(panels, titles, found, strict=True):
             axes.imshow(canvas)
             axes.set_axis_off()
-            axes.set_title(title)
+            axes.set_title(title, parse_math=False)
             ends = scale_points(matches.first, factors[0]), scale_points(matches.second, factors[1]) + shift
             shown = _pick(len(matches.first), most_lines)
             _draw_lines(axes, np.stack(ends, axis=1)[shown], matches.correct[shown])
@@ -181,6 +183,6 @@ def _side_by_side(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, li
 
 def _to_height(photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     height, width = photo.shape[:2]
-    size = (max(1, round(width * _HEIGHT / height)), _HEIGHT)
+    size = (min(max(1, round(width * _HEIGHT / height)), _WIDEST), _HEIGHT)
     way = cv2.INTER_AREA if height > _HEIGHT else cv2.INTER_CUBIC
     return cv2.resize(photo, size, interpolation=way), np.array([size[0] / width, size[1] / height])

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from hndesc.errors import HndescError
 from hndesc.files import read_json
 from hndesc.images import read_image, resize_longest
-from hndesc.report.style import figure
+from hndesc.report.style import check_picture, figure
 from hndesc.stylization.tables import Copy, read_copies
 
 _COLUMNS = ("photo", "style", "copy")
@@ -28,6 +28,7 @@ def plot_stylization(
         measures: what `hndesc.stylization.measures.measure_stylization` wrote, to stand below; None for nothing.
         count: photos to show, spread over the classes of styles; fewer where there are fewer.
     """
+    check_picture(output)
     chosen = choose_rows(_read_table(Path(stylized)), count)
     folders = {"photo": Path(photos), "style": None if styles is None else Path(styles), "copy": Path(stylized)}
     rows = -(-len(chosen) // 2)

@@ -2,12 +2,14 @@
 
 import os
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
 
+from hndesc.errors import HndescError, printable
 from hndesc.files import atomic_path, check_output_file
 
 # Okabe and Ito's colours, told apart with any kind of colour vision; grey for their yellow, which is faint on white.
@@ -32,12 +34,27 @@ _LOOK = {
     "svg.hashsalt": "hndesc",
 }
 
+# Thin colored lines need their colors at full resolution.
+_JPEG = {"pil_kwargs": {"quality": 90, "subsampling": 0}}
 _FORMATS = {
+    ".png": {},
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
     # No date in the file: the same input gives the same bytes.
     ".svg": {"metadata": {"Date": None}},
-    # Thin coloured lines need their colours at full resolution.
-    ".jpg": {"pil_kwargs": {"quality": 90, "subsampling": 0}},
+    ".pdf": {"metadata": {"CreationDate": None}},
 }
+
+
+def check_picture(output: str | os.PathLike, inputs: Iterable[str | os.PathLike] = ()) -> None:
+    """Make sure, before the work, that a figure can be written; arguments as for `check_output_file`.
+
+    Raises:
+        HndescError: a suffix of no format of figures, or no place for a file.
+    """
+    if Path(output).suffix.lower() not in _FORMATS:
+        raise HndescError(f"{printable(output)}: no file name of a picture; let it end in {', '.join(_FORMATS)}")
+    check_output_file(output, inputs)
 
 
 def line_looks(kinds: Sequence[Hashable]) -> list[dict[str, str]]:
@@ -61,10 +78,11 @@ def line_looks(kinds: Sequence[Hashable]) -> list[dict[str, str]]:
 
 @contextmanager
 def figure(output: str | os.PathLike, width: float, height: float) -> Iterator[Figure]:
-    """Yield a figure of `width` x `height` inches that is written to `output` (PNG, JPEG or SVG) on success."""
-    check_output_file(output)
+    """Yield a figure of `width` x `height` inches that is written to `output` (PNG, JPEG, SVG or PDF) on success."""
+    check_picture(output)
     with matplotlib.rc_context(_LOOK):
         drawing = Figure(figsize=(width, height), layout="constrained")
         yield drawing
+        suffix = Path(output).suffix.lower()
         with atomic_path(output) as temporary:
-            drawing.savefig(temporary, dpi=150, **_FORMATS.get(temporary.suffix, {}))
+            drawing.savefig(temporary, format=suffix[1:], dpi=150, **_FORMATS[suffix])

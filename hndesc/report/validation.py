@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from hndesc.errors import HndescError
-from hndesc.report.style import COLOURS, INLIER, OUTLIER, figure
+from hndesc.report.style import COLOURS, INLIER, OUTLIER, check_picture, figure
 
 _NETWORKS = (("untrained", "before training"), ("trained", "after training"))
 _LINES = 60  # drawn a pair
@@ -23,6 +23,8 @@ def plot_validation(record: Path, matches: Path, similarities: Path) -> None:
         matches: PNG or SVG: a row a pair; green where the nearest descriptor is the keypoint's own, else red.
         similarities: PNG or SVG: each keypoint's similarity to its own match and to the most similar other keypoint.
     """
+    for picture in (matches, similarities):
+        check_picture(picture)
     arrays = _read(Path(record))
     _draw_matches(arrays, matches)
     _draw_similarities(arrays, similarities)

@@ -1,0 +1,159 @@
+"""Listing the photos below a folder, and what is left out there."""
+
+import heapq
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from hndesc.errors import HndescError, printable
+
+logger = logging.getLogger(__name__)
+
+# fmt: off
+SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".ppm", ".pgm", ".pbm", ".pnm", ".bmp", ".tif", ".tiff",
+    ".webp", ".gif", ".jp2", ".j2k", ".jpx", ".avif",
+})
+# Photos of other formats: they are left out, and named.
+_NOT_READ = frozenset({
+    ".heic", ".heif", ".hif", ".jxl", ".jxr", ".psd", ".xcf", ".exr", ".hdr", ".tga", ".qoi", ".pcx", ".eps",
+    ".svg", ".dng", ".raw", ".arw", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".orf", ".raf", ".rw2", ".pef", ".srw",
+    ".sr2", ".rwl", ".3fr", ".iiq", ".x3f", ".erf", ".kdc", ".mrw",
+})
+# fmt: on
+_NAMED = 3
+
+
+def find_images(folder: str | os.PathLike) -> list[str]:
+    """Return the relative POSIX paths of all photos below `folder`, sorted.
+
+    Links to folders are followed; a folder that several lead to is listed once, by its own path if it lies below
+    `folder`. Hidden files and folders (`.name`) are left out. What looks like a photo and cannot be listed is counted
+    and named in one warning: other formats, names that are not UTF-8, anything but a regular file, and folders that
+    cannot be read.
+
+    Raises:
+        HndescError: the folder is missing, cannot be read or holds no photo.
+    """
+    folder = Path(folder)
+    listing = _Listing(folder)
+    skipped = listing.describe_skipped()
+    if not listing.names:
+        reason = f"; {skipped}" if skipped else ""
+        raise HndescError(
+            f"{printable(folder)}: no image in it or below it (looked for {', '.join(sorted(SUFFIXES))}){reason}"
+        )
+    if skipped:
+        _warn_once(f"{printable(folder)}: {skipped}")
+    return sorted(listing.names)
+
+
+@cache
+def _warn_once(message: str) -> None:
+    logger.warning("%s", message)
+
+
+class _Listing:
+    """The photos below a folder (`names`), and what is skipped there."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.names: list[str] = []
+        self.skipped: list[str] = []
+        self._links: list[str] = []  # to folders, a heap: followed after all real folders, in the order of their names
+        self._seen: set[tuple[int, int]] = set()
+        self._above: set[tuple[int, int]] = set()
+        self._list("")
+        self._above.update(_identity(path) for path in Path(os.path.realpath(root)).parents)
+        while self._links:
+            self._list(heapq.heappop(self._links))
+
+    def describe_skipped(self) -> str:
+        """Return one line on what is skipped; nothing is the empty string."""
+        if not self.skipped:
+            return ""
+        first = sorted(self.skipped)[:_NAMED]
+        more = f" and {len(self.skipped) - len(first)} more" if len(self.skipped) > len(first) else ""
+        noun = "file or folder" if len(self.skipped) == 1 else "files or folders"
+        return f"skipped {len(self.skipped)} {noun}: {', '.join(first)}{more}"
+
+    def _skip(self, name: str, reason: str) -> None:
+        self.skipped.append(f"{printable(name).rstrip('/')} ({reason})")
+
+    def _list(self, start: str) -> None:
+        """List a folder (a relative path that ends with "/", or nothing) and all real folders below it."""
+        waiting = [start]
+        while waiting:
+            prefix = waiting.pop()
+            try:
+                identity = _identity(self.root / prefix)
+                if identity in self._above:
+                    self._skip(prefix, "a link to a folder above")
+                elif identity not in self._seen:
+                    self._seen.add(identity)
+                    with os.scandir(self.root / prefix) as entries:
+                        waiting.extend(self._sort(entries, prefix))
+            except OSError as error:
+                if not prefix:
+                    raise HndescError(_unlisted(self.root, error)) from None
+                self._skip(prefix, _cause(error))
+
+    def _sort(self, entries: Iterator[os.DirEntry], prefix: str) -> Iterator[str]:
+        """Sort the entries of a folder into photos, links and what is skipped; yield real sub-folders."""
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            name = prefix + entry.name
+            suffix = os.path.splitext(entry.name)[1].lower()
+            folder, link = entry.is_dir(follow_symlinks=False), entry.is_symlink()
+            if not (folder or link or suffix in SUFFIXES):
+                if suffix in _NOT_READ:
+                    self._skip(name, "a format that is not read")
+            elif not _is_utf8(entry.name):
+                self._skip(name, "its name is not UTF-8")
+            elif folder:
+                yield f"{name}/"
+            elif entry.is_file(follow_symlinks=False):
+                self.names.append(name)
+            else:
+                self._sort_other(entry, name, suffix)
+
+    def _sort_other(self, entry: os.DirEntry, name: str, suffix: str) -> None:
+        try:
+            mode = entry.stat().st_mode
+        except OSError:
+            mode = stat.S_IFREG  # a link that leads nowhere is a photo that cannot be read, and reported as such
+        if stat.S_ISDIR(mode):
+            heapq.heappush(self._links, f"{name}/")
+        elif suffix in SUFFIXES and stat.S_ISREG(mode):
+            self.names.append(name)
+        elif suffix in SUFFIXES:
+            self._skip(name, "not a regular file")
+        elif suffix in _NOT_READ:
+            self._skip(name, "a format that is not read")
+
+
+def _identity(folder: str | os.PathLike) -> tuple[int, int]:
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes that are not UTF-8 are lone surrogates in Python
+        return False
+    return True
+
+
+def _cause(error: OSError) -> str:
+    return "no permission" if isinstance(error, PermissionError) else str(error.strerror).lower()
+
+
+def _unlisted(folder: Path, error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return f"{printable(folder)}: no permission to list this folder of images; change its mode"
+    return f"{printable(folder)}: no such folder of images"

@@ -1,0 +1,131 @@
+"""Pixels of any kind as 8-bit RGB.
+
+What a type says of its range holds: 8 bits keep their values, and floating-point values that lie within 0 and 1 are
+scaled by 255. Others are scaled image by image, by what is in them:
+
+- integers of 0 or more by the fewest of 8, 10, 12, 14 and 16 bits that hold the largest value (cameras store 10 to 14
+  bits in 16), larger ones by the largest;
+- all others by their range, from the lowest finite value to the highest; where a few outliers span nearly all of it,
+  by the range of the values without the lowest and the highest percent, with a warning.
+
+Values that are not finite become black (NaN, minus infinity) or white (infinity), with a warning; an image without any
+finite value is refused. Transparent pixels lie on white.
+"""
+
+import logging
+import os
+
+import numpy as np
+from PIL import Image
+
+from hndesc.errors import HndescError, ImageError, printable
+
+logger = logging.getLogger(__name__)
+
+_BITS = (8, 10, 12, 14, 16)
+_OUTLIERS = 16  # the whole range is so many times that of nearly all values
+_SLACK = 1e-3  # resampling overshoots 0 and 1 by little
+_OPAQUE = {"La": "LA", "RGBa": "RGBA"}
+
+
+def to_rgb(image: Image.Image, name: str | os.PathLike = "image") -> np.ndarray:
+    """Return an image of Pillow as RGB, uint8, H x W x 3.
+
+    Args:
+        image: of any mode.
+        name: of the image, for messages.
+
+    Raises:
+        ImageError: no finite value.
+    """
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image)
+        # Pillow gives deep PGM as 32-bit integers.
+        values = values.astype(np.uint16) if image.format == "PPM" and image.mode == "I" else values
+        return gray_to_rgb(to_8_bit(values, name))
+    if image.mode in _OPAQUE:
+        image = image.convert(_OPAQUE[image.mode])
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        backdrop = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(backdrop, image)
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def gray_to_rgb(gray: np.ndarray) -> np.ndarray:
+    """Return H x W values as three equal channels, H x W x 3."""
+    return np.repeat(gray[..., None], 3, axis=2)
+
+
+def to_8_bit(values: np.ndarray, name: str | os.PathLike = "image") -> np.ndarray:
+    """Scale an array of numbers to 8 bits as the module says; same shape, uint8.
+
+    Raises:
+        ImageError: no finite value.
+    """
+    if values.size == 0:
+        raise ImageError(f"{printable(name)}: no pixels")
+    if values.dtype.kind == "f":
+        return _floats_to_8_bit(values.astype(np.float64), name)
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high >= 2 ** _BITS[-1]:
+        return _range_to_8_bit(values.astype(np.float64), min(0.0, low), name)
+    top = next(2**bits - 1 for bits in _BITS if high < 2**bits)
+    return np.round(np.arange(high + 1) * (255.0 / top)).astype(np.uint8)[values]
+
+
+def _floats_to_8_bit(values: np.ndarray, name: str | os.PathLike) -> np.ndarray:
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise ImageError(f"{printable(name)}: none of its values is finite; replace or remove it")
+    low, high = (values.min(where=finite, initial=np.inf), values.max(where=finite, initial=-np.inf))
+    if low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    if not finite.all():
+        logger.warning("%s: %d of %d values are not finite", printable(name), (~finite).sum(), values.size)
+        values = np.nan_to_num(values, nan=low, neginf=low, posinf=high)
+    return np.round(values * 255.0).astype(np.uint8) if (low, high) == (0, 1) else _range_to_8_bit(values, low, name)
+
+
+def _range_to_8_bit(values: np.ndarray, low: float, name: str | os.PathLike) -> np.ndarray:
+    """Scale finite values from `low` to the highest, or those of them that are no outliers."""
+    high = values.max()
+    inner = np.percentile(values, (1, 99))
+    if 0 < inner[1] - inner[0] < (high - low) / _OUTLIERS:
+        logger.warning(
+            "%s: values from %g to %g, but nearly all within %g and %g, to which they are clipped",
+            *(printable(name), low, high, *inner),
+        )
+        low, high = inner
+    # In halves: the difference of two huge values would overflow.
+    scaled = (np.clip(values, low, high) / 2 - low / 2) / max(high / 2 - low / 2, np.finfo(np.float64).tiny)
+    return np.round(scaled * 255.0).astype(np.uint8)
+
+
+def array_to_rgb(array: np.ndarray) -> np.ndarray:
+    """Return an array that holds an image as RGB, uint8, H x W x 3.
+
+    Args:
+        array: H x W, H x W x 1 (gray), H x W x 3 (RGB) or H x W x 4 (RGB and alpha): uint8, uint16, or floating-point
+            values from 0 to 1.
+
+    Raises:
+        HndescError: an array of another kind; there is no telling what it means.
+    """
+    form = f"a photo of {array.dtype}, shape {array.shape}"
+    wanted = "H x W x 3 (RGB), H x W x 4 or H x W, uint8, uint16 or float from 0 to 1, is wanted"
+    kind = array.dtype.kind == "f" or array.dtype in (np.uint8, np.uint16)
+    if not kind or array.ndim not in (2, 3) or array.shape[2:] not in ((), (1,), (3,), (4,)) or not array.size:
+        raise HndescError(f"{form}; {wanted}")
+    if array.dtype.kind == "f":
+        low, high = array.min(), array.max()
+        if not (low >= -_SLACK and high <= 1 + _SLACK):  # NaN is neither
+            raise HndescError(f"{form}, with values from {low:g} to {high:g}; {wanted}")
+        array = np.round(np.clip(array, 0, 1).astype(np.float64) * 255).astype(np.uint8)
+    elif array.dtype == np.uint16:
+        array = to_8_bit(array)
+    if array.ndim == 2 or array.shape[2] == 1:
+        return gray_to_rgb(array.reshape(array.shape[:2]))
+    if array.shape[2] == 4:
+        return to_rgb(Image.fromarray(np.ascontiguousarray(array)))
+    return np.ascontiguousarray(array)

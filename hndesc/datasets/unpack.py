@@ -8,36 +8,56 @@ import errno
 import os
 import shutil
 import stat
+import struct
 import tarfile
+import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Self
 
 from tqdm import tqdm
 
+from hndesc.datasets.tar_stream import TarStream, open_tar
 from hndesc.errors import HndescError
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-MAX_FILES = 10_000_000
-MAX_TAIL = 1000
+MAX_FILES = 2_000_000
+MAX_DEPTH = 64
+MAX_DIRECTORY = 100_000_000  # bytes of a zip archive's list of files, which is read as a whole
 _CHUNK = 1 << 20
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, LZMAError, EOFError, OSError, RuntimeError)
-_BROKEN += (NotImplementedError, ValueError, OverflowError)
+_BROKEN += (NotImplementedError, ValueError, OverflowError, MemoryError, struct.error, KeyError, IndexError)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True)
 class _Member:
-    """One plain file of an archive."""
+    """One file or folder of an archive; `kind` says what else it is, which is refused."""
 
     name: str
     size: int
-    source: zipfile.ZipInfo | tarfile.TarInfo
+    is_folder: bool
+    kind: str
+    open: Callable[[], IO[bytes] | "_TarData"]
+
+
+@dataclass(frozen=True)
+class _TarData:
+    """The data of a member, as a file that is read once."""
+
+    read: Callable[[int], bytes]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The archive is read on."""
 
 
 def is_archive(name: str) -> bool:
@@ -68,44 +88,53 @@ def unpack(
     """
     archive, folder = Path(archive), Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    written, seen = 0, set()
     try:
-        _check_room(archive, folder)
-        with _open(archive) as (members, read):
-            for member in tqdm(members, desc=archive.name, unit="file", disable=None):
-                relative = _destination(archive, member.name, flatten, strip)
-                if relative is None:
-                    continue
-                if relative in seen:
-                    raise HndescError(f"{archive}: two of its files would be {relative}; it is not unpacked")
-                seen.add(relative)
-                written += member.size
-                if written > max_bytes or len(seen) > MAX_FILES:
-                    raise HndescError(
-                        f"{archive}: unpacks to more than {max_bytes:,} bytes; if that is right for this dataset, "
-                        "raise 'unpacked' of its entry in the registry"
-                    )
-                with read(member) as stream:
-                    _write(stream, folder / relative, member.size)
+        free = shutil.disk_usage(folder).free
+        with _open(archive, free) as members:
+            count = _unpack_members(archive, folder, members, max_bytes, free, flatten, strip)
     except HndescError:
         raise
     except _BROKEN as error:
         if isinstance(error, OSError) and error.errno in _FULL:
             raise HndescError(f"{folder}: the disk is full ({error.strerror}); make room and run again") from None
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise HndescError(f"{archive}: a broken archive ({reason}); delete it and run again") from None
-    if not seen:
+    if not count:
         raise HndescError(f"{archive}: there is no file in it; delete it and run again")
-    return len(seen)
+    return count
 
 
-def _check_room(archive: Path, folder: Path) -> None:
-    """Refuse to begin what cannot end; a tar archive tells of its contents only that they are hardly less than it."""
-    needed = archive.stat().st_size // 2
-    if archive.name.lower().endswith(".zip"):
-        with zipfile.ZipFile(archive) as opened:
-            needed = sum(info.file_size for info in opened.infolist())
-    free = shutil.disk_usage(folder).free
+def _unpack_members(
+    archive: Path, folder: Path, members: Iterator[_Member], max_bytes: int, free: int, flatten: bool, strip: int
+) -> int:
+    passed = written = 0
+    seen: set[str] = set()
+    for number, member in enumerate(tqdm(members, desc=archive.name, unit="file", disable=None)):
+        if member.kind:
+            raise HndescError(f"{archive}: {_shown(member.name)} is {member.kind}; it is not unpacked")
+        passed += member.size
+        if passed > max_bytes or number >= MAX_FILES:
+            what = f"{max_bytes:,} bytes" if passed > max_bytes else f"{MAX_FILES:,} files"
+            raise HndescError(
+                f"{archive}: unpacks to more than {what}; if that is right for this dataset, "
+                "raise 'unpacked' of its entry in the registry"
+            )
+        _check_room(archive, passed, free)
+        relative = None if member.is_folder else _destination(archive, member.name, flatten, strip)
+        if relative is None:
+            continue
+        # Names that differ in case only are one file on some file systems.
+        key = unicodedata.normalize("NFC", relative.as_posix()).casefold()
+        if key in seen and os.path.lexists(folder / relative):
+            raise HndescError(f"{archive}: two of its files would be {relative}; it is not unpacked")
+        seen.add(key)
+        with member.open() as stream:
+            _write(stream, folder / relative, member.size)
+        written += 1
+    return written
+
+
+def _check_room(archive: Path, needed: int, free: int) -> None:
     if needed > free:
         raise HndescError(
             f"{archive}: needs {needed / 1e9:.3g} GB unpacked but {free / 1e9:.3g} GB are free; make room and run again"
@@ -113,53 +142,75 @@ def _check_room(archive: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _open(archive: Path) -> Iterator[tuple[Iterator[_Member], object]]:
+def _open(archive: Path, free: int) -> Iterator[Iterator[_Member]]:
     if archive.name.lower().endswith(".zip"):
+        _check_directory(archive)
         with zipfile.ZipFile(archive) as opened:
-            yield _zip_members(archive, opened), lambda member: opened.open(member.source)
+            _check_room(archive, sum(info.file_size for info in opened.infolist()), free)
+            yield _zip_members(archive, opened)
     else:
-        # Copied member by member in one pass: seeking back would decompress a large archive twice.
-        with tarfile.open(archive, "r:*") as opened:
-            yield _tar_members(archive, opened), lambda member: opened.extractfile(member.source)
+        _check_room(archive, archive.stat().st_size // 2, free)  # no more is known beforehand
+        with open_tar(archive) as stream:
+            yield _tar_members(archive, stream)
+
+
+def _check_directory(archive: Path) -> None:
+    """Refuse a zip archive whose list of files alone would fill the memory."""
+    with open(archive, "rb") as stream:
+        stream.seek(max(0, archive.stat().st_size - 2**17))
+        end = stream.read()
+    sizes = [0]
+    if (place := end.rfind(b"PK\x05\x06")) >= 0:
+        sizes += struct.unpack_from("<I", end, place + 12)
+    if (place := end.rfind(b"PK\x06\x06")) >= 0:
+        sizes += struct.unpack_from("<Q", end, place + 40)
+    if max(size for size in sizes if size != 2**32 - 1) > MAX_DIRECTORY:
+        raise HndescError(f"{archive}: its list of files has more than {MAX_DIRECTORY:,} bytes; it is not unpacked")
 
 
 def _zip_members(archive: Path, opened: zipfile.ZipFile) -> Iterator[_Member]:
-    for info in opened.infolist():
-        kind = stat.S_IFMT(info.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise HndescError(f"{archive}: '{info.filename:.200}' is a link or device; it is not unpacked")
-        if info.flag_bits & 1:
-            raise HndescError(f"{archive}: '{info.filename:.200}' is encrypted; it is not unpacked")
+    listed = opened.infolist()
+    if sum(info.compress_size for info in listed) > archive.stat().st_size:
+        raise HndescError(f"{archive}: its files overlap; it is not unpacked")
+    for info in listed:
+        kind = "" if stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR) else "a link or device"
+        kind = "encrypted" if info.flag_bits & 1 else kind
         _check_name(archive, info.orig_filename)
-        if not info.is_dir():
-            yield _Member(info.filename, info.file_size, info)
+        yield _Member(info.filename, info.file_size, info.is_dir(), kind, partial(opened.open, info))
 
 
-def _tar_members(archive: Path, opened: tarfile.TarFile) -> Iterator[_Member]:
-    for info in opened:
-        if not (info.isreg() or info.isdir()):
-            raise HndescError(f"{archive}: '{info.name:.200}' is a link or device; it is not unpacked")
-        _check_name(archive, info.name)
-        opened.members = []  # tarfile would keep every header
-        if info.isreg():
-            yield _Member(info.name, info.size, info)
-    # The checksum of a compressed stream stands at its end, behind that of the tar archive.
-    for _ in range(MAX_TAIL):
-        if not opened.fileobj.read(_CHUNK):
-            break
+def _tar_members(archive: Path, stream: TarStream) -> Iterator[_Member]:
+    for info in stream.members():
+        kind = "" if info.isreg() or info.isdir() else "a link or device"
+        kind = "a file with holes" if info.issparse() else kind
+        # Bytes that are no UTF-8 would make file names that cannot be shown or listed.
+        name = info.name.encode("utf-8", "surrogateescape")
+        try:
+            name = name.decode("utf-8")
+        except UnicodeDecodeError:
+            name = name.decode("latin-1")
+        _check_name(archive, name)
+        yield _Member(name, info.size, info.isdir(), kind, partial(_TarData, stream.data))
 
 
 def _check_name(archive: Path, name: str) -> None:
-    outside = name.startswith(("/", "\\")) or ".." in PurePosixPath(name.replace("\\", "/")).parts
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    outside = name.startswith(("/", "\\")) or ".." in parts
     if outside or "\\" in name or "\0" in name or (len(name) > 1 and name[1] == ":") or not name:
-        raise HndescError(f"{archive}: the path {name[:200]!r} leads out of it; it is not unpacked")
+        raise HndescError(f"{archive}: the path {_shown(name)} leads out of it; it is not unpacked")
+    if len(parts) > MAX_DEPTH:
+        raise HndescError(f"{archive}: {_shown(name)} lies more than {MAX_DEPTH} folders deep; it is not unpacked")
+
+
+def _shown(name: str) -> str:
+    return ascii(name[:200])
 
 
 def _destination(archive: Path, name: str, flatten: bool, strip: int) -> Path | None:
     """Return where a file goes, relative to the folder; None if it stands above what is kept."""
     parts = PurePosixPath(name).parts
     if not parts:
-        raise HndescError(f"{archive}: the path {name[:200]!r} names no file; it is not unpacked")
+        raise HndescError(f"{archive}: the path {_shown(name)} names no file; it is not unpacked")
     kept = parts[-1:] if flatten else parts[strip:]
     return Path(*kept) if kept else None
 

@@ -6,9 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hndesc.errors import HndescError
+from hndesc.report.equal_yield import equal_yield
 from hndesc.report.origins import origin
 from hndesc.report.results import Result
 
+_RANKING = (
+    ("correct_matches", "Correct matches a pair", 1),
+    ("near_misses", "Near misses, 3 to 10 px", 3),
+    ("average_precision", "Average precision", 3),
+    ("recall", "Recall", 3),
+)
 ESTIMATORS = {"ransac": "RANSAC", "magsac": "MAGSAC++", "poselib": "PoseLib"}
 
 
@@ -94,6 +101,8 @@ def _table(benchmark: str, results: Mapping[str, Result], difference: tuple[str,
         if result.kind != first.kind:
             raise HndescError(f"{result.path}: a {result.kind} result among {first.kind} results of {benchmark}")
     rows = {name: [figure.read(result) for figure in figures] for name, result in results.items()}
+    if first.kind == "hpatches":
+        _add_equal_yield(figures, rows, equal_yield(results))
     table = Table(benchmark, str(first.get("protocol")), figures, rows)
     origins = {name: origin(result.get("features")) for name, result in results.items()}
     table.remarks += [f"{name}: {text}." for name, text in origins.items() if text]
@@ -107,6 +116,18 @@ def _table(benchmark: str, results: Mapping[str, Result], difference: tuple[str,
         values = [a - b for a, b in zip(rows[one], rows[other], strict=True)]
         table.difference = f"{one} \N{MINUS SIGN} {other}", values
     return table
+
+
+def _add_equal_yield(
+    figures: list[Figure], rows: Mapping[str, list[float]], known: Mapping[str, Mapping[str, float]]
+) -> None:
+    """Add columns that no result holds, since they depend on all of them; a descriptor that lacks them has none."""
+    classes = [kind for kind in ("v", "i", "avg") if any(not math.isnan(means[kind]) for means in known.values())]
+    for kind in [*classes, "all"] if known else []:
+        figure = Figure("MMA@3 px at equal yield", kind, (), block="yield")
+        figures.append(figure)
+        for name, values in rows.items():
+            values.append(round(known[name][kind], figure.digits) if name in known else math.nan)
 
 
 def _failures(result: Result) -> int:
@@ -153,6 +174,10 @@ def _hpatches_figures(result: Result) -> list[Figure]:
     if "matching_score" in known:
         place = ("figures", "matching_score")
         figures += [Figure("Matching score@3 px", kind, (*place, kind), block="score") for kind in [*classes, "all"]]
+    for key, title, digits in _RANKING:
+        if key in known:
+            look = {"digits": digits, "lower": key == "near_misses", "block": "ranking"}
+            figures += [Figure(title, kind, ("figures", key, kind), **look) for kind in [*classes, "all"]]
     return figures
 
 

@@ -31,6 +31,14 @@ class Result:
             value = value[key]
         return value
 
+    def has(self, *keys: str) -> bool:
+        """Tell whether there is a value at a chain of keys."""
+        try:
+            self.get(*keys)
+        except HndescError:
+            return False
+        return True
+
     def number(self, *keys: str) -> float:
         """Return the figure at a chain of keys; NaN where the benchmark wrote null (nothing to average)."""
         value = self.get(*keys)

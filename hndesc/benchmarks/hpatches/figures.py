@@ -8,6 +8,7 @@ import numpy as np
 from hndesc.benchmarks.hpatches.measures import area_under_accuracy
 from hndesc.benchmarks.hpatches.pairs import PairScore
 from hndesc.benchmarks.hpatches.protocols import AREA_THRESHOLDS, MATCHING_THRESHOLDS, Protocol
+from hndesc.benchmarks.hpatches.ranking import average_precision, pack
 
 CLASSES = ("v", "i")
 Means = dict[str, float]
@@ -21,7 +22,8 @@ def summarize(pairs: Iterable[PairScore], protocol: Protocol) -> dict[str, dict]
         {"mma": {threshold: means with avg}, "homography_accuracy": {threshold: means}, "homography_auc" (see
         `area_under_accuracy`): {threshold: means}, "estimators": {name: the last two} (what stands outside is the
         first one's), "matching_score": means where the protocol has it, "features": means of the keypoints an image,
-        "matches": means of the matches a pair}.
+        "matches", "correct_matches": means of the matches a pair and of those within 3 pixels, "near_misses",
+        "average_precision", "recall" (see `hndesc.benchmarks.hpatches.ranking`): means}.
     """
     pairs = list(pairs)
     groups = {kind: [pair for pair in pairs if pair.kind == kind] for kind in CLASSES} | {"all": pairs}
@@ -49,6 +51,10 @@ def summarize(pairs: Iterable[PairScore], protocol: Protocol) -> dict[str, dict]
         figures["matching_score"] = mean(lambda pair: pair.matching_score)
     figures["features"] = mean(lambda pair: sum(pair.features) / 2)
     figures["matches"] = mean(lambda pair: pair.matches)
+    figures["correct_matches"] = mean(lambda pair: int(pair.correct.sum()))
+    figures["near_misses"] = mean(lambda pair: pair.near_misses)
+    figures["average_precision"] = mean(lambda pair: average_precision(pair.correct, pair.correspondences))
+    figures["recall"] = mean(lambda pair: pair.correct.sum() / max(pair.correspondences, 1))
     return figures
 
 
@@ -77,6 +83,10 @@ def _describe(pairs: list[PairScore], protocol: Protocol) -> dict:
         "pairs": [[pair.first, pair.second] for pair in pairs],
         "features": [list(pair.features) for pair in pairs],
         "matches": [pair.matches for pair in pairs],
+        "correct_matches": [int(pair.correct.sum()) for pair in pairs],
+        "near_misses": [pair.near_misses for pair in pairs],
+        "correspondences": [pair.correspondences for pair in pairs],
+        "correct_in_order": [pack(pair.correct) for pair in pairs],
         "mma": np.mean([pair.accuracy for pair in pairs], axis=0).tolist(),
         "homography_accuracy": {name: homography_accuracy(pairs, name, protocol).tolist() for name in estimators},
         "homography_auc": {name: homography_auc(pairs, name).tolist() for name in estimators},

@@ -7,6 +7,20 @@ import numpy as np
 from hndesc.geometry import warp_points
 
 
+def matching_errors(p1: np.ndarray, p2: np.ndarray, homography: np.ndarray) -> np.ndarray:
+    """Return how far each match is from where the true homography puts it.
+
+    Args:
+        p1: K x 2 pixels of the first image.
+        p2: K x 2 pixels of the second image.
+        homography: 3 x 3, first to second.
+
+    Returns:
+        K pixels of the second image; NaN for a point sent to infinity.
+    """
+    return np.linalg.norm(warp_points(homography, p1) - p2, axis=1)
+
+
 def matching_accuracy(
     p1: np.ndarray, p2: np.ndarray, homography: np.ndarray, thresholds: Sequence[float]
 ) -> np.ndarray:
@@ -23,7 +37,7 @@ def matching_accuracy(
     """
     if len(p1) == 0:
         return np.zeros(len(thresholds))
-    errors = np.linalg.norm(warp_points(homography, p1) - p2, axis=1)
+    errors = matching_errors(p1, p2, homography)
     return (errors[:, None] <= np.asarray(thresholds)).mean(axis=0)
 
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hndesc.benchmarks.hpatches.measures import matching_accuracy, matching_score, visible
+from hndesc.benchmarks.hpatches.measures import matching_accuracy, matching_errors, matching_score, visible
 from hndesc.benchmarks.hpatches.protocols import MATCHING_THRESHOLDS, Protocol
+from hndesc.benchmarks.hpatches.ranking import CORRECT, correspondences, near_misses
 from hndesc.benchmarks.sequences import Pair
 from hndesc.features import Features
 from hndesc.geometry import corner_error
 from hndesc.matching import estimate_homography, match_features
+from hndesc.ratios import match_ratios
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class PairScore:
         accuracy: share of them within each of MATCHING_THRESHOLDS; zeros without matches.
         matching_score: None where the protocol has none.
         failure: why the pair could not be matched at all, or None.
+        correct: whether each match is correct, those first that are most clearly the nearest.
+        near_misses: see `hndesc.benchmarks.hpatches.ranking`, as for `correspondences`.
+        correspondences: number of matches that can be correct.
     """
 
     sequence: str
@@ -52,6 +57,9 @@ class PairScore:
     accuracy: np.ndarray = field(default_factory=lambda: np.zeros(len(MATCHING_THRESHOLDS)))
     matching_score: float | None = None
     failure: str | None = None
+    correct: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    near_misses: float = 0.0
+    correspondences: int = 0
 
 
 def score_pair(
@@ -81,6 +89,8 @@ def score_pair(
         other = second.take(visible(second.keypoints, np.linalg.inv(homography), first.image_size))
     matches = match_features(one, other)
     p1, p2 = one.keypoints[matches[:, 0]], other.keypoints[matches[:, 1]]
+    errors = matching_errors(p1, p2, homography)
+    order = np.argsort(match_ratios(one.descriptors, other.descriptors, matches), kind="stable")
     estimates = {}
     for estimator in estimators:
         estimate, inliers = estimate_homography(p1, p2, estimator=estimator, **ransac)
@@ -91,6 +101,9 @@ def score_pair(
         "features": (len(first), len(second)),
         "matches": len(matches),
         "accuracy": matching_accuracy(p1, p2, homography, MATCHING_THRESHOLDS),
+        "correct": errors[order] <= CORRECT,
+        "near_misses": near_misses(errors),
+        "correspondences": correspondences(one.keypoints, other.keypoints, homography),
     }
     if protocol.matching_score:
         keypoints, codes = (first.keypoints, second.keypoints), (first.descriptors, second.descriptors)

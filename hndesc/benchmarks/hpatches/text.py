@@ -11,6 +11,7 @@ from hndesc.benchmarks.hpatches.protocols import AREA_THRESHOLDS, MATCHING_THRES
 
 PUBLISHED_ESTIMATOR = "ransac"
 _COUNTS = ("features", "matches")
+_FURTHER = ("matching_score", *_COUNTS, "correct_matches", "near_misses", "average_precision", "recall")
 
 
 def format_result(figures: Mapping) -> str:
@@ -44,11 +45,11 @@ def summary_table(record: Mapping) -> str:
     for estimator, own in figures["estimators"].items():
         for figure, thresholds in own.items():
             rows += [(figure, estimator, threshold, means) for threshold, means in thresholds.items()]
-    rows += [(figure, "", "", figures[figure]) for figure in ("matching_score", *_COUNTS) if figure in figures]
+    rows += [(figure, "", "", figures[figure]) for figure in _FURTHER if figure in figures]
     kinds = ("v", "i", "avg", "all")
     lines = [("benchmark", "protocol", "figure", "estimator", "threshold", *kinds)]
     for figure, estimator, threshold, means in rows:
-        digits = 1 if figure in _COUNTS else 6
+        digits = 1 if figure in (*_COUNTS, "correct_matches") else 6
         values = [_number(means.get(kind), digits) for kind in kinds]
         lines.append((record["benchmark"], record["settings"]["protocol"], figure, estimator, threshold, *values))
     return _csv(lines)

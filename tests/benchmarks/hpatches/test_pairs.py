@@ -89,3 +89,29 @@ def test_no_shared_keypoint_is_a_wrong_homography():
 def test_unknown_protocol():
     with pytest.raises(HndescError, match="unknown protocol 'vga'; choose one of: full, 480x640"):
         find_protocol("vga")
+
+
+def test_matches_stand_in_order_of_their_ratio_and_near_misses_are_counted():
+    # Keypoint 1 looks nearly like keypoint 0, so that both are least clearly the nearest; they and the last one miss.
+    codes = CODES.copy()
+    codes[1] = 0.99 * codes[0] + np.sqrt(1 - 0.99**2) * codes[1]
+    codes /= np.linalg.norm(codes, axis=1, keepdims=True)
+    noisy = codes + np.random.default_rng(1).normal(0, 0.01, codes.shape).astype(np.float32)
+    noisy /= np.linalg.norm(noisy, axis=1, keepdims=True)
+    second = POINTS.copy()
+    second[[0, 1]] += [0.0, 5.0]
+    second[-1] += [0.0, 30.0]
+    found = score(make_features(codes=codes), make_features(second, noisy), np.eye(3))
+    count = len(POINTS)
+    assert (found["matches"], found["correct"].sum()) == (count, count - 3)
+    assert found["correct"].mean() == pytest.approx(found["accuracy"][2])
+    assert found["near_misses"] == pytest.approx(2 / count)
+    assert found["correspondences"] == count - 3
+    # The last keypoint's place in the order is anywhere; the two that look alike come last.
+    assert found["correct"][-2:].tolist() == [False, False]
+
+
+def test_a_pair_without_keypoints_has_nothing_in_order():
+    nothing = make_features(POINTS[:0], CODES[:0])
+    found = score(nothing, make_features(), np.eye(3))
+    assert (found["correct"].tolist(), found["near_misses"], found["correspondences"]) == ([], 0, 0)

@@ -70,7 +70,7 @@ def record(name):
 
 def test_summary_has_a_line_for_each_figure_and_estimator():
     rows = list(csv.DictReader(io.StringIO(summary_table(record("480x640")))))
-    assert len(rows) == 10 + 2 * (3 + 3) + 1 + 2
+    assert len(rows) == 10 + 2 * (3 + 3) + 1 + 2 + 4
     assert all((row["benchmark"], row["protocol"]) == ("mine", "480x640") for row in rows)
     found = {(row["figure"], row["estimator"], row["threshold"]): row for row in rows}
     assert found["mma", "", "3"] | {"v": "0.500000", "i": "", "avg": "", "all": "0.500000"} == found["mma", "", "3"]
@@ -79,6 +79,7 @@ def test_summary_has_a_line_for_each_figure_and_estimator():
     assert found["homography_auc", "ransac", "5"]["all"] == "0.600000"
     assert found["matching_score", "", ""]["v"] == "0.250000"
     assert (found["features", "", ""]["v"], found["matches", "", ""]["v"]) == ("30.0", "10.0")
+    assert (found["correct_matches", "", ""]["v"], found["near_misses", "", ""]["v"]) == ("0.0", "0.000000")
 
 
 def test_sequences_have_a_line_each():

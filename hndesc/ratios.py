@@ -1,0 +1,42 @@
+"""How clearly a match is the nearest: the ratio of the distances to the two nearest descriptors."""
+
+import numpy as np
+
+_BLOCK = 2**20  # products held at a time
+
+
+def match_ratios(a: np.ndarray, b: np.ndarray, matches: np.ndarray) -> np.ndarray:
+    """Return each match's ratio of distances, nearest to second nearest, the larger of both directions.
+
+    Args:
+        a: N x D, unit length.
+        b: M x D, unit length.
+        matches: K x 2, rows of `a` and `b` that are mutual nearest neighbors.
+
+    Returns:
+        K float32 between 0 (there is no second descriptor) and 1 (the second is as near).
+    """
+    a, b = (np.asarray(side, np.float32) for side in (a, b))
+    rows, columns = matches[:, 0], matches[:, 1]
+    return np.maximum(_one_way(a[rows], b, columns), _one_way(b[columns], a, rows))
+
+
+def _one_way(queries: np.ndarray, others: np.ndarray, nearest: np.ndarray) -> np.ndarray:
+    """Return the ratios of K queries whose nearest rows of `others` are known."""
+    ratios = np.empty(len(queries), np.float32)
+    step = max(1, _BLOCK // max(1, len(others)))
+    buffer = np.empty((min(step, len(queries)), len(others)), np.float32)
+    for start in range(0, len(queries), step):
+        part = slice(start, start + step)
+        block = queries[part]
+        similarity = np.matmul(block, others.T, out=buffer[: len(block)])
+        own = np.arange(len(similarity)), nearest[part]
+        first = _distance(similarity[own])
+        similarity[own] = -np.inf
+        second = _distance(similarity.max(axis=1))
+        ratios[part] = np.divide(first, second, out=np.ones_like(first), where=second > first)
+    return ratios
+
+
+def _distance(similarity: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.maximum(2 - 2 * similarity, 0))

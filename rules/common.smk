@@ -4,7 +4,6 @@ import re
 import sys
 from functools import cache
 
-import jsonschema
 import yaml
 from snakemake.exceptions import WorkflowError
 
@@ -31,51 +30,36 @@ from hndesc.models import MODELS
 from hndesc.peers import OWN_DETECTORS, WEIGHTS
 from hndesc.provenance import file_hash, fingerprint
 from hndesc.stylization import METHODS
+from hndesc.workflow.config import read_config
 from hndesc.workflow.content import folders_fingerprint
 from hndesc.workflow.paths import check_classes, check_paths, named_paths
 
 
-def check_config():
-    """Refuse an unknown key or a wrong value before anything runs, in one line that names the key."""
-    with open(
-        os.path.join(workflow.basedir, "config", "schema.yaml"), encoding="utf-8"
-    ) as stream:
-        schema = yaml.safe_load(stream)
-    error = jsonschema.exceptions.best_match(
-        jsonschema.Draft202012Validator(schema).iter_errors(config)
-    )
-    if error is not None:
-        key = error.json_path.removeprefix("$").removeprefix(".")
-        known = (
-            f"; known keys: {', '.join(error.schema['properties'])}"
-            if "properties" in error.schema
-            else ""
-        )
-        raise WorkflowError(f"config key {key or 'at the top'}: {error.message}{known}")
-
-
 def registered_paths():
     try:
-        entries = read_registry(config.get("datasets", {}).get("registry"))
+        entries = read_registry(CONFIG.get("datasets", {}).get("registry"))
     except HndescError as error:
         raise WorkflowError(f"config key datasets.registry: {error}") from None
     return {f"data/{entry.place}": name for name, entry in entries.items()}
 
 
-def complete_config():
-    """Take from config/ablations.yaml what the configuration's own section `ablation` leaves out."""
+def settings_of(config):
+    """Read the configuration; what its own section `ablation` leaves out is taken from config/ablations.yaml."""
     path = os.path.join(workflow.basedir, "config", "ablations.yaml")
     with open(path, encoding="utf-8") as stream:
-        default = yaml.safe_load(stream)["ablation"]
-    own = config.get("ablation", {})
-    config["ablation"] = default | own if isinstance(own, dict) else own
+        ablation = yaml.safe_load(stream)["ablation"]
+    try:
+        read = read_config(config, ablation)
+    except HndescError as error:
+        raise WorkflowError(str(error)) from None
+    # As it was written, without the defaults: they change no result that is there.
+    return read, read.model_dump(exclude_unset=True)
 
 
-complete_config()
-check_config()
+SETTINGS, CONFIG = settings_of(config)
 
 DEMO = "data/demo"
-SPLIT = config.get("split", {})
+SPLIT = CONFIG.get("split") or {}
 TRAINING = "training"  # the photos to train on, beside the benchmarks' image sets
 PHOTOS = f"results/photos/{TRAINING}"  # links to those of them that can be used
 # What the registry has, by its path in the data folder.
@@ -91,29 +75,22 @@ IMAGE_DEFAULTS = {
 RESIZED_KEYPOINTS = 1000
 RESIZED = [
     entry["name"]
-    for entry in config["benchmarks"]
+    for entry in CONFIG["benchmarks"]
     if entry.get("protocol") == "480x640"
 ]
 
 NOTE = (
     "Demo: a small network trained for minutes and judged on data made from the photographs that Python packages "
     "bundle. Its numbers compare with no published ones."
-    if config["photos"].startswith(f"{DEMO}/")
-    and any(entry["dataset"].startswith(f"{DEMO}/") for entry in config["benchmarks"])
+    if CONFIG["photos"].startswith(f"{DEMO}/")
+    and any(entry["dataset"].startswith(f"{DEMO}/") for entry in CONFIG["benchmarks"])
     else ""
 )
-BENCHMARKS = {entry["name"]: entry for entry in config["benchmarks"]}
+BENCHMARKS = {entry["name"]: entry for entry in CONFIG["benchmarks"]}
 DESCRIPTORS = [
     entry if isinstance(entry, str) else entry["name"]
-    for entry in config["descriptors"]
+    for entry in CONFIG["descriptors"]
 ]
-
-if len(BENCHMARKS) < len(config["benchmarks"]):
-    raise WorkflowError("config key benchmarks: two entries have the same name")
-if TRAINING in BENCHMARKS:
-    raise WorkflowError(
-        f"config key benchmarks: the name '{TRAINING}' is taken by the training photos"
-    )
 
 
 def of_kind(*kinds):
@@ -149,8 +126,8 @@ def makers(path):
 def check_config_paths():
     """Refuse a configuration that names what neither exists nor is made, whatever an older run has left."""
     try:
-        check_paths(named_paths(config, MODEL_FILES), REGISTERED, makers)
-        check_classes(config["descriptors"])
+        check_paths(named_paths(SETTINGS, MODEL_FILES), REGISTERED, makers)
+        check_classes(SETTINGS)
     except HndescError as error:
         raise WorkflowError(str(error)) from None
 
@@ -179,7 +156,7 @@ def content(*folders):
 
 def photos_folder(wildcards):
     """The folder of training photos as the user has it."""
-    return os.path.normpath(config["photos"])
+    return os.path.normpath(CONFIG["photos"])
 
 
 def dataset_folder(wildcards):
@@ -249,6 +226,6 @@ def figures(wildcards):
             "results/figures/training_matches.png",
             "results/figures/training_similarities.png",
         ]
-        if config["training"]["stylized_probability"] > 0:
+        if CONFIG["training"]["stylized_probability"] > 0:
             pieces.append("results/figures/stylization.png")
     return pieces

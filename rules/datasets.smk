@@ -43,7 +43,7 @@ rule get_dataset:
         mem_mb=more(1000),
         runtime=more(2880),
     params:
-        settings=config.get("datasets", {}),
+        settings=CONFIG.get("datasets", {}),
     script:
         "../workflow_scripts/get_dataset.py"
 
@@ -65,7 +65,7 @@ rule get_weights:
         mem_mb=more(500),
         runtime=more(240),
     params:
-        settings=config.get("datasets", {}),
+        settings=CONFIG.get("datasets", {}),
     script:
         "../workflow_scripts/get_dataset.py"
 

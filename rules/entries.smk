@@ -5,7 +5,7 @@ from hndesc.weights import shipped_models
 SHIPPED = shipped_models()
 ENTRIES = {
     name: {"name": name} if isinstance(entry, str) else entry
-    for name, entry in zip(DESCRIPTORS, config["descriptors"])
+    for name, entry in zip(DESCRIPTORS, CONFIG["descriptors"])
 }
 if len(ENTRIES) < len(DESCRIPTORS):
     raise WorkflowError("config key descriptors: two entries have the same name")
@@ -39,7 +39,7 @@ def keypoints_of(entry):
     """The settings of an entry's keypoints, in the form of the section keypoints."""
     chosen = entry.get("keypoints", "shared")
     if chosen == "shared":
-        settings = config["keypoints"]
+        settings = CONFIG["keypoints"]
     elif chosen == "own":
         kind = kind_of(entry)
         if kind not in OWN_DETECTORS:
@@ -57,7 +57,7 @@ def keypoints_of(entry):
 
 def keypoint_sets():
     """Sets of keypoints, each made once: what is added to the name of a file -> settings."""
-    sets = {"": config["keypoints"]}
+    sets = {"": CONFIG["keypoints"]}
     for name, entry in ENTRIES.items():
         if "features" in entry:
             continue

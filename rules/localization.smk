@@ -28,11 +28,11 @@ rule list_pairs:
             for key, value in pair_settings(wildcards).items()
             if key != "lists"
         },
-        descriptor=config["neighbours"]["descriptor"],
+        descriptor=CONFIG["neighbours"]["descriptor"],
         content=content(images_folder),
         code=fingerprint(
             "hndesc.benchmarks.localization.pairs",
-            GLOBAL_DESCRIPTORS.module(config["neighbours"]["descriptor"]),
+            GLOBAL_DESCRIPTORS.module(CONFIG["neighbours"]["descriptor"]),
         ),
     script:
         "../workflow_scripts/list_pairs.py"
@@ -124,7 +124,7 @@ rule build_map:
         runtime=more(240),
     params:
         settings=lambda wildcards: benchmark_settings(wildcards).get("map", {}),
-        seed=config["seed"],
+        seed=CONFIG["seed"],
         content=content(images_folder),
         code=fingerprint("hndesc.benchmarks.localization.model"),
     script:
@@ -160,7 +160,7 @@ rule score_localization:
             if key == "thresholds"
         }
         | benchmark_settings(wildcards).get("registration", {}),
-        seed=config["seed"],
+        seed=CONFIG["seed"],
         content=content(images_folder),
         code=fingerprint("hndesc.benchmarks.localization.localize"),
     script:

@@ -17,10 +17,10 @@ rule find_neighbours:
         mem_mb=more(4000),
         runtime=more(120),
     params:
-        settings=config["neighbours"],
+        settings=CONFIG["neighbours"],
         code=fingerprint(
             "hndesc.neighbours",
-            GLOBAL_DESCRIPTORS.module(config["neighbours"]["descriptor"]),
+            GLOBAL_DESCRIPTORS.module(CONFIG["neighbours"]["descriptor"]),
         ),
     script:
         "../workflow_scripts/find_neighbours.py"

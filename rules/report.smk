@@ -188,10 +188,10 @@ rule plot_stylization:
     input:
         photos=PHOTOS,
         styles=styles_folder(
-            config["stylization"]["method"], config["stylization"].get("methods")
+            CONFIG["stylization"]["method"], CONFIG["stylization"].get("methods")
         ),
-        stylized=f"results/stylized/{stylization_name(config['stylization'])}",
-        measures=f"results/tables/stylization/{stylization_name(config['stylization'])}.json",
+        stylized=f"results/stylized/{stylization_name(CONFIG['stylization'])}",
+        measures=f"results/tables/stylization/{stylization_name(CONFIG['stylization'])}.json",
     output:
         picture=report(
             "results/figures/stylization.png",
@@ -212,7 +212,7 @@ rule plot_stylization:
     params:
         content=content(
             lambda wildcards: styles_folder(
-                config["stylization"]["method"], config["stylization"].get("methods")
+                CONFIG["stylization"]["method"], CONFIG["stylization"].get("methods")
             )
         ),
         code=fingerprint("hndesc.report.sheets"),

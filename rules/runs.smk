@@ -27,20 +27,20 @@ def stylization_name(settings):
     return f"{settings['method']}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-BASE = {key: config[key] for key in ("training", "stylization", "seed")}
+BASE = {key: CONFIG[key] for key in ("training", "stylization", "seed")}
 # What is trained: the folder below results -> its sections of the config.
 RUNS = {TRAINING: BASE}
-ABLATION = config["ablation"]
+ABLATION = CONFIG["ablation"]
 # The variants: (name, seed) -> the folder below results; one that is the configured training is not trained twice.
 VARIANTS = {}
 
 for name, overrides in ABLATION["runs"].items():
     if overrides is None:  # an overlay took it out
         continue
-    for seed in ABLATION.get("seeds", [config["seed"]]):
+    for seed in ABLATION.get("seeds", [CONFIG["seed"]]):
         run = {
-            "training": overlaid(config["training"], overrides.get("training", {})),
-            "stylization": overrides.get("stylization", config["stylization"]),
+            "training": overlaid(CONFIG["training"], overrides.get("training", {})),
+            "stylization": overrides.get("stylization", CONFIG["stylization"]),
             "seed": seed,
         }
         place = TRAINING if run == BASE else f"ablation/{name}/seed{seed}"
@@ -79,7 +79,7 @@ def stylization(wildcards):
 
 def styles_folder(method, methods=None):
     """The folder of style photographs, if a method takes its light from one."""
-    return os.path.normpath(config["styles"]) if needs_styles(method, methods) else []
+    return os.path.normpath(CONFIG["styles"]) if needs_styles(method, methods) else []
 
 
 def stylization_weights(wildcards):
@@ -174,11 +174,11 @@ def announce_training():
     if jobs:
         from hndesc.training.estimate import expect_training
 
-        known = read_registry(config.get("datasets", {}).get("registry"))
-        entry = known.get(REGISTERED.get(os.path.normpath(config["photos"])))
+        known = read_registry(CONFIG.get("datasets", {}).get("registry"))
+        entry = known.get(REGISTERED.get(os.path.normpath(CONFIG["photos"])))
         print(
             expect_training(
-                config["photos"],
+                CONFIG["photos"],
                 entry.title if entry else "",
                 [run_settings(job.wildcards) for job in jobs],
                 [Path("results", run) for run in RUNS],

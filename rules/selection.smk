@@ -88,11 +88,11 @@ def shards_of(pattern):
 
 def shortlist_settings(wildcards):
     """What ranks the database: the entry's own settings, over those for neighbours."""
-    settings = {"descriptor": config["neighbours"]["descriptor"]}
+    settings = {"descriptor": CONFIG["neighbours"]["descriptor"]}
     settings |= {
-        key: config["neighbours"][key]
+        key: CONFIG["neighbours"][key]
         for key in ("resize_max",)
-        if key in config["neighbours"]
+        if key in CONFIG["neighbours"]
     }
     own = entry_of(wildcards).get("shortlist", {})
     return settings | {

@@ -25,7 +25,7 @@ rule stylize_photos:
             if key != "shards"
         },
         part=lambda wildcards: wildcards.get("part"),
-        seed=config["seed"],
+        seed=CONFIG["seed"],
         content=content(
             lambda wildcards: styles_folder(*stylization(wildcards)),
             stylization_weights,

@@ -45,7 +45,8 @@ def train_together(
         HndescError: what a process raised.
         RuntimeError: an unexpected error of a process, with its traceback.
     """
-    processes = divide(processes, arguments.get("batch_size", TrainingSettings.batch_size))
+    default = TrainingSettings.model_fields["batch_size"].default
+    processes = divide(processes, arguments.get("batch_size", default))
     if processes == 1:
         return train(**arguments)
     with tempfile.TemporaryDirectory(prefix="hndesc-training-") as folder:

@@ -5,7 +5,6 @@ rotated. Both quadrilaterals of a pair lie wholly inside the photo, at a place d
 photo too small for them both are shrunk by one factor, as though the photo had been enlarged until they fit.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,13 +41,13 @@ def eased(settings: PairSettings, hardness: float) -> PairSettings:
     def factor(value: float) -> float:
         return 1 + hardness * (value - 1)
 
-    return dataclasses.replace(
-        settings,
-        zoom=factor(settings.zoom),
-        zoom_max=factor(settings.zoom_max),
-        rotation=hardness * settings.rotation,
-        perspective=factor(settings.perspective),
-    )
+    easier = {
+        "zoom": factor(settings.zoom),
+        "zoom_max": factor(settings.zoom_max),
+        "rotation": hardness * settings.rotation,
+        "perspective": factor(settings.perspective),
+    }
+    return settings.model_copy(update=easier)
 
 
 def random_quadrilateral(generator: np.random.Generator, crop_size: int, settings: PairSettings) -> np.ndarray:

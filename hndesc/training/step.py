@@ -1,6 +1,5 @@
 """The step that trains a model."""
 
-import dataclasses
 import logging
 from pathlib import Path
 from typing import Any
@@ -65,7 +64,7 @@ def train(
     summary = data.summary()
     training, validation = _split(data, chosen)
     model = build_model(chosen.architecture, chosen.weights, chosen.seed)
-    card = {"settings": dataclasses.asdict(chosen), "data": summary, "seed": chosen.seed, "versions": versions()}
+    card = {"settings": chosen.model_dump(), "data": summary, "seed": chosen.seed, "versions": versions()}
     folder = StateFolder(state, fingerprint(chosen, summary))
     trainer = Trainer(model, training, validation, chosen, folder)
     if trainer.team.first:

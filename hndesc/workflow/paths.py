@@ -4,17 +4,17 @@ Snakemake alone is no guard: where a target of an older run exists, it takes a m
 """
 
 import os
+import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hndesc.datasets.registry import RECEIPT
 from hndesc.descriptors import class_file, is_class
 from hndesc.errors import HndescError
-from hndesc.peers import WEIGHTS
-
-FILE, FOLDER = "file", "folder"
-_STARTS = (None, "imagenet", "random")  # of a training, other than a file
+from hndesc.runtime.settings import PathOf, Settings
+from hndesc.workflow.config import Config
+from hndesc.workflow.config.descriptors import DescriptorSettings
 
 
 @dataclass(frozen=True)
@@ -24,82 +24,66 @@ class NamedPath:
     Attributes:
         key: where it is named, as in messages.
         path: as it is written there.
-        kind: FILE or FOLDER.
+        kind: "file" or "folder".
         published: name of the published file that is fetched where the key is left out.
+        for_each: whether "{benchmark}" in it stands for each benchmark's name.
     """
 
     key: str
     path: str
     kind: str
     published: str | None = None
+    for_each: bool = False
 
 
-def named_paths(config: Mapping[str, Any], checkpoints: Iterable[str] = ()) -> list[NamedPath]:
-    """List the paths that a configuration, which the schema has passed, names.
+def named_paths(config: Config, checkpoints: Iterable[str] = ()) -> list[NamedPath]:
+    """List the paths that a configuration names.
 
     Args:
         config: the whole configuration.
         checkpoints: names that stand for a checkpoint of this run where weights are asked for.
     """
-    found = [NamedPath(key, config[key], FOLDER) for key in ("photos", "styles")]
-    photos = config.get("split", {}).get("photos", [])
-    found += [NamedPath("split.photos", path, FOLDER) for path in ([photos] if isinstance(photos, str) else photos)]
-    found += _keypoints("keypoints.weights", config["keypoints"])
-    found += _stylization("stylization", config["stylization"])
-    found += _training("training", config["training"])
-    for name, run in config["ablation"]["runs"].items():
-        found += _training(f"ablation.runs.{name}.training", (run or {}).get("training", {}))
-        found += _stylization(f"ablation.runs.{name}.stylization", (run or {}).get("stylization", {}))
-    for entry in config["descriptors"]:
-        if not isinstance(entry, str):
-            found += _descriptor(entry, [benchmark["name"] for benchmark in config["benchmarks"]])
-    for entry in config["benchmarks"]:
-        found += _benchmark(entry, set(checkpoints))
-    return found
+    known, benchmarks = set(checkpoints), [entry.name for entry in config.benchmarks]
+    found = []
+    for one in _walk("", config):
+        paths = [one.path.replace("{benchmark}", name) for name in benchmarks] if one.for_each else [one.path]
+        found += [replace(one, path=path) for path in dict.fromkeys(paths)]
+    return [one for one in found if not (one.key.endswith("weights") and one.path in known)]
 
 
-def _keypoints(key: str, section: Any) -> Iterator[NamedPath]:
-    if isinstance(section, Mapping) and section.get("weights") is not None:
-        yield NamedPath(key, section["weights"], FILE, WEIGHTS.get(section["detector"]))
+def _walk(key: str, section: Settings) -> Iterator[NamedPath]:
+    """Yield the paths of a section and of those in it, by the marks of its fields."""
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        place = f"{key}: {name}" if key.endswith(")") else f"{key}.{name}" if key else name
+        mark = _mark(field.annotation, field.metadata)
+        for inner, one in _items(place, value):
+            if isinstance(one, Settings):
+                yield from _walk(inner, one)
+            elif isinstance(one, str) and mark is not None and _is_path(one, mark):
+                yield NamedPath(place, one, mark.kind, getattr(section, "published", None), mark.for_each)
 
 
-def _stylization(key: str, section: Mapping[str, Any]) -> Iterator[NamedPath]:
-    methods = {f".methods.{name}": values or {} for name, values in section.get("methods", {}).items()}
-    for place, values in ({"": section} | methods).items():
-        if "weights" in values:
-            yield NamedPath(f"{key}{place}.weights", values["weights"], FOLDER)
+def _items(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a value holds, each with its key: items of a list by their names, sections of a mapping by theirs."""
+    if isinstance(value, list):
+        for one in value:
+            yield (f"{key} ({one.name})" if hasattr(one, "name") else key), one
+    elif isinstance(value, Mapping):
+        for name, one in value.items():
+            yield f"{key}.{name}", one
+    else:
+        yield key, value
 
 
-def _training(key: str, section: Mapping[str, Any]) -> Iterator[NamedPath]:
-    if section.get("weights") not in _STARTS:
-        yield NamedPath(f"{key}.weights", section["weights"], FILE)
+def _mark(annotation: Any, metadata: Iterable[Any] = ()) -> PathOf | None:
+    """Return the mark of a path in an annotation, of its alternatives or items, too."""
+    inner = [_mark(argument, getattr(argument, "__metadata__", ())) for argument in typing.get_args(annotation)]
+    return next((mark for mark in (*metadata, *inner) if isinstance(mark, PathOf)), None)
 
 
-def _descriptor(entry: Mapping[str, Any], benchmarks: list[str]) -> Iterator[NamedPath]:
-    key = f"descriptors ({entry['name']})"
-    kind = entry.get("descriptor", entry["name"])
-    if "features" in entry:
-        for path in dict.fromkeys(entry["features"].replace("{benchmark}", name) for name in benchmarks):
-            yield NamedPath(f"{key}: features", path, FILE)
-        return
-    if kind.endswith(".safetensors"):
-        yield NamedPath(f"{key}: descriptor", kind, FILE)
-    if "weights" in entry:
-        yield NamedPath(f"{key}: weights", entry["weights"], FILE, WEIGHTS.get(kind))
-    yield from _keypoints(f"{key}: keypoints.weights", entry.get("keypoints"))
-
-
-def _benchmark(entry: Mapping[str, Any], checkpoints: set[str]) -> Iterator[NamedPath]:
-    key = f"benchmarks ({entry['name']})"
-    for name in ("dataset", "distractors"):
-        if name in entry:
-            yield NamedPath(f"{key}: {name}", entry[name], FOLDER)
-    shortlist = entry.get("shortlist", {})
-    for name in ("ranking", "weights"):
-        if name in shortlist and shortlist[name] not in checkpoints:
-            yield NamedPath(f"{key}: shortlist.{name}", shortlist[name], FILE)
-    for path in entry.get("settings", {}).get("pairs", {}).get("lists", []):
-        yield NamedPath(f"{key}: settings.pairs.lists", path, FILE)
+def _is_path(value: str, mark: PathOf) -> bool:
+    return value not in mark.other and value.endswith(mark.suffix)
 
 
 def check_paths(named: Iterable[NamedPath], registered: Mapping[str, str], is_made: Callable[[str], object]) -> None:
@@ -124,11 +108,11 @@ def check_paths(named: Iterable[NamedPath], registered: Mapping[str, str], is_ma
 
 
 def _check_existing(one: NamedPath, path: str, registered: Mapping[str, str]) -> None:
-    if os.path.isdir(path) != (one.kind == FOLDER):
+    if os.path.isdir(path) != (one.kind == "folder"):
         raise HndescError(f"config key {one.key}: '{one.path}' is no {one.kind}; name a {one.kind}")
     if not os.access(path, os.R_OK):
         raise HndescError(f"config key {one.key}: no permission to read '{one.path}'; ask its owner for it")
-    if one.kind == FOLDER and path in registered and not os.path.exists(os.path.join(path, RECEIPT)):
+    if one.kind == "folder" and path in registered and not os.path.exists(os.path.join(path, RECEIPT)):
         raise HndescError(
             f"config key {one.key}: '{one.path}' was not fetched by hndesc; to verify it: hndesc datasets get "
             f"{registered[path]}"
@@ -154,16 +138,15 @@ def _parents(path: str) -> Iterator[str]:
         path = parent
 
 
-def check_classes(descriptors: Iterable[str | Mapping[str, Any]]) -> None:
+def check_classes(config: Config) -> None:
     """Make sure that the modules of users' own descriptor classes are found.
 
     Raises:
         HndescError: one line that names the entry.
     """
-    for entry in descriptors:
-        kind = entry if isinstance(entry, str) else entry.get("descriptor", entry["name"])
-        if is_class(kind):
+    for entry in config.descriptors:
+        if isinstance(entry, DescriptorSettings) and is_class(entry.kind):
             try:
-                class_file(kind)
+                class_file(entry.kind)
             except HndescError as error:
-                raise HndescError(f"config key descriptors ({entry['name']}): {error}") from None
+                raise HndescError(f"config key descriptors ({entry.name}): {error}") from None

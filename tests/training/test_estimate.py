@@ -1,7 +1,6 @@
 """What a dry run tells of photos and hours."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ SMALL = {"architecture": "lite", "steps": 100, "batch_size": 10, "crop_size": 10
 
 def finish(folder: Path, seconds: float, **changes) -> Path:
     """Write what a finished training leaves."""
-    settings = asdict(training_settings(SMALL | changes))
+    settings = training_settings(SMALL | changes).model_dump()
     folder.mkdir(parents=True)
     (folder / "model.json").write_text(json.dumps({"settings": settings}))
     (folder / "history.csv").write_text(f"step,loss,seconds\n0,,0\n50,1,{seconds / 2}\n100,1,{seconds}\n")

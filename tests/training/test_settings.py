@@ -47,6 +47,38 @@ def test_an_error_names_the_key(values, key):
         training_settings(values)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"stepz": 3},
+            "training setting 'stepz' is unknown; did you mean 'steps'?; known here: architecture, weights, ",
+        ),
+        ({"loss": {"negative": "all"}}, "'loss.negative' is unknown; did you mean 'negatives'?; known here: kind, neg"),
+        (
+            {"loss": {"negatives": "in_bach"}},
+            "'loss.negatives' is 'in_bach'; did you mean 'in_batch'?; choose one of: ",
+        ),
+        ({"steps": 0}, "'steps' must be greater than or equal to 1, not 0"),
+        ({"scheduler": {"factor": 1.5}}, "'scheduler.factor' must be less than or equal to 1, not 1.5"),
+        ({"steps": "many"}, "'steps' must be a valid integer, not 'many'"),
+        ({"loss": "ap"}, "'loss' must be a section of settings, not 'ap'"),
+        ({1: 2}, "'1' is unknown; known here: architecture"),
+    ],
+)
+def test_an_error_is_one_line_that_says_what_is_known(values, message):
+    with pytest.raises(HndescError) as wrong:
+        training_settings(values)
+    assert message in str(wrong.value) and "\n" not in str(wrong.value)
+
+
+def test_a_section_is_taken_as_it_is():
+    settings = training_settings({"steps": 7})
+    assert training_settings(settings) == settings
+    with pytest.raises(ValueError, match="frozen"):
+        settings.steps = 8
+
+
 def test_numbers_as_yaml_reads_them():
     settings = training_settings({"learning_rate": "1e-4", "pair": {"rotation": 10}, "gradient_clip": 1})
     assert settings.learning_rate == 1e-4

@@ -6,18 +6,22 @@ from pathlib import Path
 import pytest
 
 from hndesc.errors import HndescError
+from hndesc.workflow.config import Config, read_config
 from hndesc.workflow.paths import check_classes, check_paths, named_paths
 
 BASE = {
+    "seed": 0,
     "photos": "photos",
     "styles": "photos",
     "keypoints": {"detector": "sift"},
     "stylization": {"method": "local"},
+    "neighbours": {},
     "training": {"weights": "imagenet"},
     "ablation": {"runs": {"base": {}, "gone": None}},
     "descriptors": ["sift"],
     "benchmarks": [],
 }
+LOCALIZATION = {"name": "b", "kind": "localization", "dataset": "photos"}
 SET = {"name": "b", "kind": "retrieval", "dataset": "photos"}
 POINTS = {"detector": "disk", "weights": "no/such"}
 WCT2 = {"method": "wct2", "weights": "no/such"}
@@ -35,13 +39,16 @@ CASES: dict[str, tuple[dict, str]] = {
     "ablation.runs.r.training.weights": ({"ablation": {"runs": {"r": {"training": {"weights": "no/such"}}}}}, "file"),
     "ablation.runs.r.stylization.weights": ({"ablation": {"runs": {"r": {"stylization": WCT2}}}}, "folder"),
     "descriptors (d): weights": ({"descriptors": [{"name": "d", "descriptor": "disk", "weights": "no/such"}]}, "file"),
-    "descriptors (d): keypoints.weights": ({"descriptors": [{"name": "d", "keypoints": POINTS}]}, "file"),
+    "descriptors (d): keypoints.weights": (
+        {"descriptors": [{"name": "d", "descriptor": "disk", "keypoints": POINTS}]},
+        "file",
+    ),
     "benchmarks (b): dataset": ({"benchmarks": [SET | {"dataset": "no/such"}]}, "folder"),
     "benchmarks (b): distractors": ({"benchmarks": [SET | {"distractors": "no/such"}]}, "folder"),
     "benchmarks (b): shortlist.ranking": ({"benchmarks": [SET | {"shortlist": {"ranking": "no/such"}}]}, "file"),
     "benchmarks (b): shortlist.weights": ({"benchmarks": [SET | {"shortlist": {"weights": "no/such"}}]}, "file"),
     "benchmarks (b): settings.pairs.lists": (
-        {"benchmarks": [SET | {"settings": {"pairs": {"lists": ["photos/1.png", "no/such"]}}}]},
+        {"benchmarks": [LOCALIZATION | {"settings": {"pairs": {"lists": ["photos/1.png", "no/such"]}}}]},
         "file",
     ),
 }
@@ -55,8 +62,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def config(changes: Mapping) -> Config:
+    return read_config(BASE | dict(changes), {})
+
+
 def check(changes: Mapping, made: tuple[str, ...] = (), registered: Mapping[str, str] | None = None) -> None:
-    check_paths(named_paths(BASE | dict(changes), ["trained"]), registered or {}, lambda path: path in made)
+    check_paths(named_paths(config(changes), ["trained"]), registered or {}, lambda path: path in made)
 
 
 @pytest.mark.parametrize(("key", "changes", "kind"), [(key, *case) for key, case in CASES.items()], ids=CASES)
@@ -101,6 +112,6 @@ def test_cures() -> None:
 
 
 def test_an_own_class_whose_module_is_missing() -> None:
-    check_classes(["sift", {"name": "x", "descriptor": "json:JSONDecoder"}])
+    check_classes(config({"descriptors": ["sift", {"name": "x", "descriptor": "json:JSONDecoder"}]}))
     with pytest.raises(HndescError, match=r"descriptors \(x\): descriptor 'nowhere:X': Python finds no module"):
-        check_classes([{"name": "x", "descriptor": "nowhere:X"}])
+        check_classes(config({"descriptors": [{"name": "x", "descriptor": "nowhere:X"}]}))

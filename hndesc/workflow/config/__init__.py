@@ -1,0 +1,128 @@
+"""The configuration: every setting with its type, default, bounds and help; nothing else states them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from hndesc.runtime.settings import (
+    Count,
+    Distinct,
+    InputFolder,
+    LongestSide,
+    Name,
+    Natural,
+    Settings,
+    choice,
+    read_settings,
+    suggest,
+    wrong_key,
+)
+from hndesc.training.settings import TrainingSection
+from hndesc.workflow.config.benchmarks import (
+    HpatchesBenchmark,
+    LocalizationBenchmark,
+    RetrievalBenchmark,
+    Tokyo247Benchmark,
+)
+from hndesc.workflow.config.data import DatasetSettings, SplitSettings
+from hndesc.workflow.config.descriptors import DescriptorName, DescriptorSettings
+from hndesc.workflow.config.keypoints import Keypoints
+from hndesc.workflow.config.stylization import Stylization
+
+# The images to train on, beside the benchmarks' image sets.
+TRAINING = "training"
+
+Benchmark = Annotated[
+    HpatchesBenchmark | LocalizationBenchmark | RetrievalBenchmark | Tokyo247Benchmark, Field(discriminator="kind")
+]
+
+
+class NeighborSettings(Settings):
+    """The global descriptor that finds photos that look alike: retrieval shortlists, hard negatives."""
+
+    descriptor: choice("efficientnet_lite0", "color_gradient") = Field(
+        "efficientnet_lite0", description="global descriptor"
+    )
+    count: Count = Field(20, description="neighbors of each training photo")
+    resize_max: LongestSide = Field(480, description="longest side of the photos, pixels; null leaves it")
+
+
+class AblationRun(Settings):
+    """By what a training differs from the configured one."""
+
+    training: TrainingSection = Field(TrainingSection(), description="laid over the section training, key by key")
+    stylization: Stylization | None = Field(None, description="instead of the whole section stylization")
+
+
+class AblationSettings(Settings):
+    """Trainings that differ from the configured one, and on what they are evaluated."""
+
+    seeds: Annotated[list[Natural], *Distinct] | None = Field(
+        None, description="each run is trained once with each; null: the configuration's own seed"
+    )
+    benchmarks: Annotated[list[str], *Distinct] | None = Field(
+        None, description="names of benchmarks of the kind hpatches; null: all of them"
+    )
+    references: list[choice("trained", "initial", "sift", "rootsift")] = Field(
+        [], description="descriptors that are evaluated beside the runs"
+    )
+    runs: Annotated[dict[Name, AblationRun | None], Field(min_length=1)] = Field(
+        description="by name; null takes one out"
+    )
+
+
+class Config(Settings):
+    """A configuration: config.yaml, and what is laid over it."""
+
+    seed: Natural = Field(description="of everything random, but for the split")
+    datasets: DatasetSettings = Field(DatasetSettings(), description="where registered datasets come from")
+    split: SplitSettings | None = Field(None, description="photos that are split into those to train on and others")
+    photos: InputFolder = Field(description="folder of training photos, searched with all its sub-folders")
+    styles: InputFolder = Field(description="folder of style photographs, one sub-folder a class")
+    keypoints: Keypoints = Field(description="the keypoints that all descriptors share")
+    stylization: Stylization = Field(description="how copies of the training photos in another light are made")
+    neighbours: NeighborSettings = Field(description="what finds photos that look alike")
+    training: TrainingSection = Field(description="what is trained, and how")
+    descriptors: Annotated[list[DescriptorName | DescriptorSettings], Field(min_length=1)] = Field(
+        description="which descriptors are evaluated; results/<benchmark>.txt are the scores of the first"
+    )
+    benchmarks: list[Benchmark] = Field(description="on what they are evaluated")
+    ablation: AblationSettings = Field(description="trainings that differ from the configured one")
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        names = [entry.name for entry in self.benchmarks]
+        _check_distinct("benchmarks", names)
+        _check_distinct("descriptors", [entry if isinstance(entry, str) else entry.name for entry in self.descriptors])
+        if TRAINING in names:
+            raise wrong_key("benchmarks", f"must not have an entry named '{TRAINING}', the name of the training photos")
+        for name in self.ablation.benchmarks or ():
+            if name not in (known := [one.name for one in self.benchmarks if one.kind == "hpatches"]):
+                raise wrong_key(
+                    "ablation.benchmarks",
+                    f"has '{name}', and no benchmark of the kind hpatches has that name{suggest(name, known)}",
+                )
+        return self
+
+
+def _check_distinct(key: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise wrong_key(key, f"has two entries named '{name}'; rename one")
+
+
+def read_config(values: Mapping[str, Any], ablation: Mapping[str, Any]) -> Config:
+    """Return the configuration.
+
+    Args:
+        values: config.yaml and what is laid over it.
+        ablation: the section `ablation` of config/ablations.yaml, for what the configuration leaves out of its own.
+
+    Raises:
+        HndescError: one line that names the key that is wrong, and what is known there.
+    """
+    own = values.get("ablation", {})
+    if isinstance(own, Mapping):
+        values = {**values, "ablation": {**ablation, **own}}
+    return read_settings(Config, values, "config key")

@@ -4,6 +4,7 @@ Every failure is an ImageError that names the file.
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,8 @@ def read_image(path: str | os.PathLike, upright: bool = True) -> np.ndarray:
     with _opened(path) as (image, file):
         deep = _is_deep_color(image)
         orientation = _orientation(image)
+        if isinstance(image, JpegImagePlugin.JpegImageFile):
+            _check_scans(file, printable(path))
         image.load()
         pixels = to_rgb(image, path)
         if image.format == "TIFF":  # Pillow turns TIFF by itself
@@ -81,7 +84,7 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[Image.Image, BinaryIO]]:
     name = printable(path)
     try:
         with _open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
-            _check_size(image, file, name)
+            _check_size(image, name)
             yield image, file
     except ImageError:
         raise
@@ -123,7 +126,7 @@ def _check_regular(status: os.stat_result, path: str | os.PathLike) -> None:
         raise ImageError(f"{printable(path)}: {status.st_size / 2**30:.1f} GiB, which no photo has; make it smaller")
 
 
-def _check_size(image: Image.Image, file: BinaryIO, name: str) -> None:
+def _check_size(image: Image.Image, name: str) -> None:
     """Refuse before decoding what would take too much memory or time."""
     width, height = image.size
     if width * height > MOST_PIXELS or max(width, height) > _LONGEST_SIDE:
@@ -131,11 +134,13 @@ def _check_size(image: Image.Image, file: BinaryIO, name: str) -> None:
             f"{name}: {width:,} x {height:,} pixels; at most {MOST_PIXELS:,} and {_LONGEST_SIDE:,} a side are read; "
             "make it smaller"
         )
-    if isinstance(image, JpegImagePlugin.JpegImageFile):
-        file.seek(0)
-        scans = file.read().count(b"\xff\xda")
-        if scans > _MOST_SCANS:
-            raise ImageError(f"{name}: {scans} scans, which no camera writes; save it anew")
+
+
+def _check_scans(file: BinaryIO, name: str) -> None:
+    file.seek(0)
+    scans = len(re.findall(b"\xff\xda", file.read()))
+    if scans > _MOST_SCANS:
+        raise ImageError(f"{name}: {scans} scans, which no camera writes; save it anew")
 
 
 def _orientation(image: Image.Image) -> int:

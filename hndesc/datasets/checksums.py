@@ -3,6 +3,7 @@
 They stand in a table that people can commit: name, bytes, sha256 and the address that the file came from.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,13 @@ class Checksums:
             write_table(self.path, COLUMNS, ((name, *rows[name]) for name in sorted(rows)))
 
     def _read(self) -> dict[str, tuple[str, str, str]]:
-        if not self.path.is_file():
+        if not self.path.exists():
             return {}
-        rows = read_table(self.path, COLUMNS, "mend it or delete it")
-        return {name: (size, digest, address) for name, size, digest, address in rows}
+        rows: dict[str, tuple[str, str, str]] = {}
+        for name, size, digest, address in read_table(self.path, COLUMNS, "mend it or delete it"):
+            if name in rows or not size.isdecimal() or not re.fullmatch("[0-9a-f]{64}", digest):
+                raise HndescError(
+                    f"{self.path}: '{name:.100}' is listed twice, or its size or sha256 is none; mend it or delete it"
+                )
+            rows[name] = size, digest, address
+        return rows

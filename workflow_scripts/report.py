@@ -1,5 +1,6 @@
 """Snakemake adapter: Snakemake's own report of everything that `rule figures` gathers, as one HTML file."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ from hndesc.logs import step
 # The report is made by a second Snakemake over the same workflow, with the configuration of this run as it stands.
 with step(snakemake.log[0]), atomic_path(snakemake.output.report) as report:
     write_text(snakemake.output.config, yaml.safe_dump(snakemake.config, sort_keys=False))
-    command = [sys.executable, "-m", "snakemake", "figures", "--nolock", "--report", str(report)]
+    # A relative path: Snakemake would replace a $NAME in the path of the checkout.
+    command = [sys.executable, "-m", "snakemake", "figures", "--nolock", "--report", os.path.relpath(report)]
     command += ["--snakefile", str(Path(snakemake.scriptdir).parent / "Snakefile")]
     command += ["--configfile", snakemake.output.config]
     with open(snakemake.log[0], "a", encoding="utf-8") as log:

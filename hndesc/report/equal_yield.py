@@ -42,6 +42,8 @@ def _pairs(result: Result) -> _Pairs | None:
         return None
     pairs: _Pairs = {}
     sequences = result.get("per_sequence")
+    if not isinstance(sequences, Mapping):
+        raise HndescError(f"{result.path}: 'per_sequence' is no section of sequences; make the result again")
     for name in sequences:
         fields = [result.get("per_sequence", name, key) for key in ("pairs", "matches", "correct_in_order")]
         try:

@@ -63,11 +63,28 @@ def test_one_result_or_older_ones_have_none(two, write_result):
     assert equal_yield({"many": Result(two["many"]), "older": Result(write_result("hpatches", "older"))}) == {}
 
 
-@pytest.mark.parametrize("flaw", ["", "!!", 7, None])
+@pytest.mark.parametrize(
+    "flaw",
+    [{"correct_in_order": [text, "gA=="]} for text in ("", "!!", "\N{SNOWMAN}", 7, None, [], "gA==" * 10**5 + "=")]
+    + [{"correct_in_order": value} for value in ([], "x", 5, None, ["wA=="] * 3)]
+    + [{"matches": value} for value in ([-2, 1], [10**12, 1], ["2", 1], [None, 1], [2.5, 1], [float("nan"), 1], 3, {})]
+    + [{"pairs": value} for value in ([["1"], ["1", "3"]], [["1", "2", "3"]] * 2, [1, 2], [[[], []]] * 2, None)],
+)
 def test_flaws_name_the_file(two, written, flaw):
-    broken = sequence("v", "11", "1") | {"correct_in_order": [flaw, pack(np.ones(1, bool))]}
+    broken = sequence("v", "11", "1") | flaw
     results = {"many": Result(two["many"]), "broken": Result(written("broken", v_a=broken))}
     with pytest.raises(HndescError, match=r"hpatches_broken\.json: matches of 'v_a' cannot be read"):
+        equal_yield(results)
+
+
+@pytest.mark.parametrize("flaw", [5, "v_a", ["v_a"], None])
+def test_sequences_must_be_a_section(two, write_result, flaw):
+    def change(record: dict) -> None:
+        record["per_sequence"] = flaw
+        record["figures"]["average_precision"] = {"v": 0.5, "i": 0.5, "all": 0.5}
+
+    results = {"many": Result(two["many"]), "broken": Result(write_result("hpatches", "broken", change=change))}
+    with pytest.raises(HndescError, match=r"hpatches_broken\.json: 'per_sequence'"):
         equal_yield(results)
 
 

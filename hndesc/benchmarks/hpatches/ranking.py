@@ -83,6 +83,6 @@ def pack(correct: np.ndarray) -> str:
 def unpack(text: str, count: int) -> np.ndarray:
     """Return the `count` bool of `pack`; ValueError where the text holds fewer."""
     bits = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
-    if 8 * len(bits) < count:
-        raise ValueError(f"{8 * len(bits)} flags, not {count}")
+    if not 0 <= count <= 8 * len(bits):
+        raise ValueError(f"{count} flags of {8 * len(bits)}")
     return np.unpackbits(bits, count=count).astype(bool)

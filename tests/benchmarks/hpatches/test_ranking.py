@@ -97,7 +97,7 @@ def test_flags_survive_as_text(count):
     assert len(text) <= count / 6 + 4
 
 
-@pytest.mark.parametrize(("text", "count"), [("", 1), ("AA==", 9), ("!!", 1), ("A", 1)])
+@pytest.mark.parametrize(("text", "count"), [("", 1), ("AA==", 9), ("!!", 1), ("A", 1), ("AA==", -1), ("AA==", 10**12)])
 def test_text_of_too_few_flags_is_refused(text, count):
     with pytest.raises(ValueError):
         unpack(text, count)

@@ -29,16 +29,16 @@ def drawn(settings: RingSettings, batch: Batch, processes: int = 1, seed: int = 
 
 
 def test_places_are_log_uniform_between_the_radii_and_in_all_directions():
-    settings = RingSettings(number=4000, radius=2.5, radius_max=10)
+    settings = RingSettings(number=1000, radius=2.5, radius_max=10)
     offsets = drawn(settings, batch_of())
-    assert offsets.shape == (4, 6, 4000, 2)
+    assert offsets.shape == (4, 6, 1000, 2)
     distance = offsets.norm(dim=-1).flatten()
     assert 2.5 - 1e-4 <= distance.min() < 2.51
     assert 9.9 < distance.max() <= 10 + 1e-4
     place = (distance.double() / 2.5).log() / math.log(4)
     for share in (0.25, 0.5, 0.75):
         assert (place < share).double().mean().item() == pytest.approx(share, abs=0.01)
-    assert offsets.flatten(0, 2).mean(dim=0).abs().max() < 0.1
+    assert offsets.flatten(0, 2).mean(dim=0).abs().max() < 0.15
 
 
 def test_places_do_not_depend_on_the_number_of_processes():

@@ -8,7 +8,7 @@ import numpy as np
 from hndesc.benchmarks.hpatches.measures import area_under_accuracy
 from hndesc.benchmarks.hpatches.pairs import PairScore
 from hndesc.benchmarks.hpatches.protocols import AREA_THRESHOLDS, MATCHING_THRESHOLDS, Protocol
-from hndesc.benchmarks.hpatches.ranking import average_precision, pack
+from hndesc.benchmarks.hpatches.ranking import RECALL_LEVELS, average_precision, pack, precision_at_recall
 
 CLASSES = ("v", "i")
 Means = dict[str, float]
@@ -23,12 +23,13 @@ def summarize(pairs: Iterable[PairScore], protocol: Protocol) -> dict[str, dict]
         `area_under_accuracy`): {threshold: means}, "estimators": {name: the last two} (what stands outside is the
         first one's), "matching_score": means where the protocol has it, "features": means of the keypoints an image,
         "matches", "correct_matches": means of the matches a pair and of those within 3 pixels, "near_misses",
-        "average_precision", "recall" (see `hndesc.benchmarks.hpatches.ranking`): means}.
+        "average_precision", "recall" (see `hndesc.benchmarks.hpatches.ranking`): means, "precision_at_recall":
+        {level: means}}.
     """
     pairs = list(pairs)
     groups = {kind: [pair for pair in pairs if pair.kind == kind] for kind in CLASSES} | {"all": pairs}
 
-    def means(measure: Callable[[list[PairScore]], np.ndarray], thresholds: Sequence[int]) -> dict[str, Means]:
+    def means(measure: Callable[[list[PairScore]], np.ndarray], thresholds: Sequence[float]) -> dict[str, Means]:
         columns = {kind: measure(group) for kind, group in groups.items()}
         return {str(t): {kind: float(columns[kind][row]) for kind in groups} for row, t in enumerate(thresholds)}
 
@@ -54,6 +55,13 @@ def summarize(pairs: Iterable[PairScore], protocol: Protocol) -> dict[str, dict]
     figures["correct_matches"] = mean(lambda pair: int(pair.correct.sum()))
     figures["near_misses"] = mean(lambda pair: pair.near_misses)
     figures["average_precision"] = mean(lambda pair: average_precision(pair.correct, pair.correspondences))
+    figures["precision_at_recall"] = means(
+        lambda group: _mean(
+            [precision_at_recall(pair.correct, pair.correspondences, RECALL_LEVELS) for pair in group],
+            len(RECALL_LEVELS),
+        ),
+        RECALL_LEVELS,
+    )
     figures["recall"] = mean(lambda pair: pair.correct.sum() / max(pair.correspondences, 1))
     return figures
 

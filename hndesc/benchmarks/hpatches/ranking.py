@@ -6,6 +6,7 @@ the one that returns few. Here the matches of a pair stand in order, those that 
 """
 
 import base64
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -14,6 +15,8 @@ from hndesc.geometry import warp_points
 
 CORRECT = 3.0  # pixels, inclusive
 NEAR = 10.0  # pixels, inclusive: errors up to here and above CORRECT are near misses
+RECALL_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_ROUNDING = 1e-9  # a recall of 3 / 10 reaches the level 0.3
 
 
 def near_misses(errors: np.ndarray) -> float:
@@ -63,6 +66,19 @@ def average_precision(correct: np.ndarray, possible: int) -> float:
     """
     precision, _ = precision_recall(correct, possible)
     return float(precision[np.asarray(correct, bool)].sum() / max(possible, 1))
+
+
+def precision_at_recall(correct: np.ndarray, possible: int, levels: Sequence[float]) -> np.ndarray:
+    """Return the precision at which each level of recall is reached, the highest from there on; 0 where none is.
+
+    Args:
+        correct: K bool, in order.
+        possible: see `precision_recall`.
+        levels: of recall, above 0.
+    """
+    precision, recall = precision_recall(correct, possible)
+    highest = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    return highest[np.searchsorted(recall, np.asarray(levels) - _ROUNDING)]
 
 
 def accuracy_at_yield(correct: np.ndarray, count: int) -> float:

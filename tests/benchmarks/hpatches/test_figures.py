@@ -6,6 +6,7 @@ import pytest
 from hndesc.benchmarks.hpatches.figures import describe_sequences, summarize
 from hndesc.benchmarks.hpatches.pairs import Estimate, PairScore
 from hndesc.benchmarks.hpatches.protocols import PROTOCOLS
+from hndesc.benchmarks.hpatches.ranking import unpack
 
 FULL, SECOND = PROTOCOLS["full"], PROTOCOLS["480x640"]
 
@@ -72,3 +73,25 @@ def test_sequences_by_hand():
     assert first["homography_auc"]["ransac"][1] == pytest.approx((1 - 2.9 / 5 + 1 - 3 / 5) / 2)
     assert first["corner_error"] == {"ransac": [2.9, 3.0], "magsac": [1.45, 1.5]}
     assert first["inliers"] == {"ransac": [5, 5], "magsac": [6, 6]}
+
+
+def test_matches_in_order_by_hand():
+    flags = [np.array([one == "1" for one in order], bool) for order in ("1011", "00", "")]
+    pairs = [
+        pair("v_a", 0.5, 1.0, correct=flags[0], near_misses=0.25, correspondences=4),
+        pair("v_b", 0.5, 1.0, correct=flags[1], near_misses=0.5, correspondences=10),
+        pair("i_a", 0.5, 1.0, correct=flags[2]),
+    ]
+    figures = summarize(pairs, FULL)
+    assert figures["correct_matches"] == pytest.approx({"v": 1.5, "i": 0, "all": 1})
+    assert figures["near_misses"] == pytest.approx({"v": 0.375, "i": 0, "all": 0.25})
+    assert figures["recall"] == pytest.approx({"v": 0.375, "i": 0, "all": 0.25})
+    first = (1 + 2 / 3 + 3 / 4) / 4
+    assert figures["average_precision"] == pytest.approx({"v": first / 2, "i": 0, "all": first / 3})
+    assert list(figures["precision_at_recall"]) == [f"0.{tenth}" for tenth in range(1, 10)]
+    assert figures["precision_at_recall"]["0.2"] == pytest.approx({"v": 0.5, "i": 0, "all": 1 / 3})
+    assert figures["precision_at_recall"]["0.7"] == pytest.approx({"v": 0.375, "i": 0, "all": 0.25})
+    assert figures["precision_at_recall"]["0.8"] == {"v": 0.0, "i": 0.0, "all": 0.0}
+    sequence = describe_sequences(pairs, FULL)["v_a"]
+    assert (sequence["correct_matches"], sequence["near_misses"], sequence["correspondences"]) == ([3], [0.25], [4])
+    assert unpack(sequence["correct_in_order"][0], 4).tolist() == flags[0].tolist()

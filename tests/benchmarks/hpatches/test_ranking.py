@@ -9,6 +9,7 @@ from hndesc.benchmarks.hpatches.ranking import (
     correspondences,
     near_misses,
     pack,
+    precision_at_recall,
     precision_recall,
     unpack,
 )
@@ -79,6 +80,27 @@ def test_average_precision_of_a_random_order_is_the_share_of_correct_ones():
 def test_average_precision_of_the_best_order_is_the_recall():
     flags = np.arange(100) < 40
     assert average_precision(flags, 80) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("correct", "possible", "expected"),
+    [
+        ("1111111111", 10, [1, 1, 1, 1]),
+        ("1111100000", 10, [1, 1, 1, 0]),
+        ("0000011111", 10, [0.5, 0.5, 0.5, 0]),  # precision rises to 5 of 10 at the end
+        ("1101010000", 5, [1, 1, 3 / 4, 0]),  # recall 0.1, 0.3, 0.5 by 1, 2, 3 correct ones; 4 of 5 at most
+        ("", 10, [0, 0, 0, 0]),
+        ("000", 0, [0, 0, 0, 0]),
+    ],
+)
+def test_precision_at_recall_by_hand(correct, possible, expected):
+    flags = np.array([one == "1" for one in correct], bool)
+    assert precision_at_recall(flags, possible, (0.1, 0.3, 0.5, 0.9)) == pytest.approx(expected)
+
+
+def test_precision_at_recall_of_a_random_order_is_flat():
+    flags = np.random.default_rng(0).random(100_000) < 0.3
+    assert precision_at_recall(flags, int(flags.sum()), (0.1, 0.5, 0.9)) == pytest.approx([0.3] * 3, abs=0.01)
 
 
 def test_accuracy_at_a_yield_counts_the_first_matches():

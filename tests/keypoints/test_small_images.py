@@ -18,7 +18,7 @@ FILES = {
     "xfeat": "xfeat.pt",
 }
 SIZES = [(1, 1), (1, 2), (2, 1), (2, 3), (3, 8), (5, 5), (7, 16), (8, 8), (9, 2), (15, 16), (16, 16), (16, 17), (17, 1)]
-SIZES += [(1, 3000), (3000, 1), (2, 1500)]
+SIZES += [(1, 3000), (3000, 2)]
 EXTRA = {"sizes": np.full(3, 3, np.float32), "angles": np.zeros(3, np.float32), "scales": np.ones(3, np.float32)}
 
 

@@ -6,10 +6,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-import scipy.io
-from scipy.io.matlab import MatReadError
 
 from hndesc.benchmarks.ground_truth import as_array
+from hndesc.benchmarks.matlab_files import read_struct_array
 from hndesc.benchmarks.shortlist import Shortlist, write_shortlist
 from hndesc.benchmarks.tokyo247_views import view_name
 from hndesc.datasets.unpickle import load_pickle
@@ -19,7 +18,6 @@ from hndesc.photos import list_photos
 from hndesc.provenance import file_hash
 
 KEYS = ("db_images", "q_images", "ranks")
-_BROKEN = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError, MatReadError)
 
 
 def import_shortlist(
@@ -67,13 +65,12 @@ def _read_pickle(path: Path) -> Iterator[tuple[str, Sequence[str]]]:
 
 
 def _read_mat(path: Path) -> Iterator[tuple[str, Sequence[str]]]:
-    try:
-        entries = scipy.io.loadmat(path, variable_names=["ImgList"], simplify_cells=True)["ImgList"]
-        pairs = [tuple(entry.values()) for entry in np.atleast_1d(entries)]
-        rows = [(str(pair[0]), [str(name) for name in np.atleast_1d(pair[1])]) for pair in pairs]
-    except _BROKEN as error:
-        raise HndescError(f"{path}: not a published ranking (a struct array 'ImgList'; {error})") from None
-    yield from rows
+    for entry in read_struct_array(path, "ImgList"):
+        query, found, *_ = [*entry.values(), None, None]
+        found = [found] if isinstance(found, str) else found
+        if not isinstance(query, str) or not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+            raise HndescError(f"{path}: 'ImgList' does not hold the name of a query and those of the views found")
+        yield query, found
 
 
 def _ranks(

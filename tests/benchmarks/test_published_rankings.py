@@ -86,8 +86,8 @@ def test_other_matlab_files_are_named(tokyo):
     with pytest.raises(HndescError, match=r"none\.mat: no such file of rankings"):
         import_shortlist(root, root / "none.mat", root / "s.h5", kind="tokyo247")
     scipy.io.savemat(root / "x.mat", {"other": 1})
-    with pytest.raises(HndescError, match=r"x\.mat: not a published ranking"):
+    with pytest.raises(HndescError, match=r"x\.mat: has no struct array 'ImgList'"):
         import_shortlist(root, root / "x.mat", root / "s.h5", kind="tokyo247")
     (root / "y.mat").write_bytes(b"no matlab file at all" * 20)
-    with pytest.raises(HndescError, match=r"y\.mat: not a published ranking"):
+    with pytest.raises(HndescError, match=r"y\.mat: not a MATLAB file"):
         import_shortlist(root, root / "y.mat", root / "s.h5", kind="tokyo247")

@@ -15,9 +15,6 @@ report: "rules/report/workflow.rst"
 include: "rules/common.smk"
 include: "rules/outputs.smk"
 include: "rules/resources.smk"
-include: "rules/runs.smk"
-include: "rules/entries.smk"
-include: "rules/selection.smk"
 include: "rules/datasets.smk"
 include: "rules/split.smk"
 include: "rules/keypoints.smk"
@@ -48,5 +45,5 @@ rule all:
             benchmark=BENCHMARKS,
             suffix=["txt", "json"],
         ),
-        figures,
+        PLAN.figures,
         "results/report.html",

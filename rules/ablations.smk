@@ -5,10 +5,10 @@ rule ablation_table:
     input:
         results=expand(
             "results/scores/{benchmark}/{descriptor}.json",
-            benchmark=ablation_benchmarks(),
-            descriptor=[descriptor for _, descriptor in JUDGED],
+            benchmark=PLAN.runs.benchmarks,
+            descriptor=[descriptor for _, descriptor in PLAN.runs.evaluated],
         ),
-        histories=expand("results/{run}/history.csv", run=VARIANTS.values()),
+        histories=expand("results/{run}/history.csv", run=PLAN.runs.variants.values()),
     output:
         text="results/ablation/table.txt",
         table="results/ablation/table.csv",
@@ -29,15 +29,11 @@ rule ablation_table:
         mem_mb=more(1000),
         runtime=more(10),
     params:
-        benchmarks=[name for name in ablation_benchmarks() for _ in JUDGED],
-        names=[name for _ in ablation_benchmarks() for name, _ in JUDGED],
-        trained=[name for name, _ in VARIANTS],
-        differences={
-            name: describe_overrides(overrides) or "as configured"
-            for name, overrides in ABLATION["runs"].items()
-            if overrides is not None
-        },
-        note=NOTE,
+        benchmarks=[name for name in PLAN.runs.benchmarks for _ in PLAN.runs.evaluated],
+        names=[name for _ in PLAN.runs.benchmarks for name, _ in PLAN.runs.evaluated],
+        trained=[name for name, _ in PLAN.runs.variants],
+        differences=PLAN.runs.differences,
+        note=PLAN.note,
         code=fingerprint("hndesc.report.ablation"),
     script:
         "../workflow_scripts/ablation_table.py"

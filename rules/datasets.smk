@@ -34,7 +34,7 @@ rule get_dataset:
     benchmark:
         "results/timings/get_dataset/{dataset}.tsv"
     wildcard_constraints:
-        dataset=registered("data/"),
+        dataset=pattern(PLAN.to_fetch("data/")),
     localrule: True
     conda:
         "../envs/hndesc.yaml"
@@ -43,7 +43,7 @@ rule get_dataset:
         mem_mb=more(1000),
         runtime=more(2880),
     params:
-        settings=CONFIG.get("datasets", {}),
+        settings=PLAN.dataset_settings,
     script:
         "../workflow_scripts/get_dataset.py"
 
@@ -56,7 +56,7 @@ rule get_weights:
     benchmark:
         "results/timings/get_dataset/{dataset}.tsv"
     wildcard_constraints:
-        dataset=registered("data/weights/"),
+        dataset=pattern(PLAN.to_fetch("data/weights/")),
     localrule: True
     conda:
         "../envs/hndesc.yaml"
@@ -65,14 +65,14 @@ rule get_weights:
         mem_mb=more(500),
         runtime=more(240),
     params:
-        settings=CONFIG.get("datasets", {}),
+        settings=PLAN.dataset_settings,
     script:
         "../workflow_scripts/get_dataset.py"
 
 
 rule list_photos:
     input:
-        photos=photos_folder,
+        photos=lambda wildcards: PLAN.photos,
     output:
         photos=directory(PHOTOS),
     log:
@@ -86,7 +86,7 @@ rule list_photos:
         mem_mb=more(2000),
         runtime=more(240),
     params:
-        content=content(photos_folder),
+        content=content(lambda wildcards: PLAN.photos),
         code=fingerprint("hndesc.datasets.own_photos"),
     script:
         "../workflow_scripts/list_photos.py"

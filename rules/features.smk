@@ -1,14 +1,20 @@
 # Descriptors at the keypoints of a benchmark's images, one file a descriptor.
 
 
+def described_keypoints(wildcards):
+    return PLAN.descriptors.keypoint_file(
+        wildcards.benchmark, wildcards.descriptor, wildcards.get("part")
+    )
+
+
 rule describe_keypoints:
     input:
         images=images_folder,
-        keypoints=keypoint_file,
-        model=model_file,
-        weights=descriptor_weights,
+        keypoints=described_keypoints,
+        model=lambda wildcards: PLAN.descriptors.model(wildcards.descriptor),
+        weights=lambda wildcards: PLAN.descriptors.weights(wildcards.descriptor),
         distractors=distractors,
-        shortlist=put_forward,
+        shortlist=shortlisted,
     output:
         features="results/features/{benchmark}/{descriptor}.h5",
     log:
@@ -16,21 +22,21 @@ rule describe_keypoints:
     benchmark:
         "results/timings/describe_keypoints/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
-        descriptor=described(),
+        descriptor=pattern(PLAN.descriptors.described),
     conda:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
         mem_mb=more(6000),
         runtime=more(240),
-        gpu=lambda wildcards: gpus(described_by(wildcards)),
+        gpu=lambda wildcards: gpus(PLAN.descriptors.kind(wildcards.descriptor)),
     params:
         photos=photo_selection,
-        descriptor=described_by,
-        settings=descriptor_settings,
-        precision=precision,
+        descriptor=lambda wildcards: PLAN.descriptors.kind(wildcards.descriptor),
+        settings=lambda wildcards: PLAN.descriptors.settings(wildcards.descriptor),
+        precision=lambda wildcards: PLAN.images.entries[wildcards.benchmark].precision,
         content=content(images_folder, distractors),
-        code=descriptor_code,
+        code=lambda wildcards: PLAN.descriptors.code(wildcards.descriptor),
     script:
         "../workflow_scripts/describe_keypoints.py"
 
@@ -38,11 +44,11 @@ rule describe_keypoints:
 use rule describe_keypoints as describe_shard with:
     input:
         images=images_folder,
-        keypoints=keypoint_file,
-        model=model_file,
-        weights=descriptor_weights,
+        keypoints=described_keypoints,
+        model=lambda wildcards: PLAN.descriptors.model(wildcards.descriptor),
+        weights=lambda wildcards: PLAN.descriptors.weights(wildcards.descriptor),
         distractors=distractors,
-        shortlist=put_forward,
+        shortlist=shortlisted,
     output:
         features=temp("results/features/{benchmark}/{descriptor}.{part}.h5"),
     log:
@@ -64,7 +70,7 @@ rule gather_features:
     benchmark:
         "results/timings/gather_features/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
-        benchmark="|".join(SHARDS) or "(?!)",
+        benchmark=pattern(PLAN.images.sharded),
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -79,7 +85,9 @@ rule gather_features:
 
 rule import_features:
     input:
-        features=imported_features,
+        features=lambda wildcards: PLAN.descriptors.features(
+            wildcards.benchmark, wildcards.descriptor
+        ),
     output:
         features="results/features/{benchmark}/{descriptor}.h5",
     log:
@@ -87,7 +95,7 @@ rule import_features:
     benchmark:
         "results/timings/import_features/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
-        descriptor=imported(),
+        descriptor=pattern(PLAN.descriptors.imported),
     conda:
         "../envs/hndesc.yaml"
     threads: 1

@@ -11,7 +11,7 @@ rule resize_sequences:
     benchmark:
         "results/timings/resize_sequences/{benchmark}.tsv"
     wildcard_constraints:
-        benchmark="|".join(RESIZED) or "(?!)",
+        benchmark=pattern(PLAN.images.resized),
     conda:
         "../envs/hndesc.yaml"
     threads: 2
@@ -19,7 +19,7 @@ rule resize_sequences:
         mem_mb=more(2000),
         runtime=more(60),
     params:
-        layout=lambda wildcards: BENCHMARKS[wildcards.benchmark].get("layout"),
+        layout=lambda wildcards: PLAN.images.entries[wildcards.benchmark].layout,
         content=content(dataset_folder),
         code=fingerprint("hndesc.benchmarks.resized_sequences"),
     script:
@@ -40,7 +40,7 @@ rule score_hpatches:
     benchmark:
         "results/timings/score/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
-        benchmark=of_kind("hpatches"),
+        benchmark=pattern(PLAN.images.of_kind("hpatches")),
     conda:
         "../envs/hndesc.yaml"
     threads: 2
@@ -48,7 +48,7 @@ rule score_hpatches:
         mem_mb=more(4000),
         runtime=more(60),
     params:
-        settings=hpatches_settings,
+        settings=lambda wildcards: PLAN.images.hpatches(wildcards.benchmark),
         content=content(images_folder),
         code=fingerprint("hndesc.benchmarks.hpatches.step"),
     script:

@@ -4,9 +4,9 @@
 rule detect_keypoints:
     input:
         images=images_folder,
-        weights=detector_weights,
+        weights=lambda wildcards: PLAN.descriptors.detector_weights(wildcards.points),
         distractors=distractors,
-        shortlist=put_forward,
+        shortlist=shortlisted,
     output:
         keypoints="results/keypoints/{images}{points}.h5",
     log:
@@ -19,13 +19,15 @@ rule detect_keypoints:
     resources:
         mem_mb=more(4000),
         runtime=more(120),
-        gpu=lambda wildcards: gpus(detected_by(wildcards)),
+        gpu=lambda wildcards: gpus(PLAN.descriptors.detector(wildcards.points)),
     params:
         photos=photo_selection,
-        detector=detected_by,
-        settings=detector_settings,
+        detector=lambda wildcards: PLAN.descriptors.detector(wildcards.points),
+        settings=lambda wildcards: PLAN.descriptors.detector_settings(
+            wildcards.points, PLAN.images.settings(wildcards.images)
+        ),
         content=content(images_folder, distractors),
-        code=detector_code,
+        code=lambda wildcards: PLAN.descriptors.detector_code(wildcards.points),
     script:
         "../workflow_scripts/detect_keypoints.py"
 

@@ -4,10 +4,7 @@
 rule list_pairs:
     input:
         images=images_folder,
-        lists=lambda wildcards: [
-            os.path.normpath(path)
-            for path in pair_settings(wildcards).get("lists", [])
-        ],
+        lists=lambda wildcards: PLAN.images.pair_lists(wildcards.benchmark),
     output:
         pairs="results/localization/{benchmark}/pairs.txt",
     log:
@@ -15,7 +12,7 @@ rule list_pairs:
     benchmark:
         "results/timings/list_pairs/{benchmark}.tsv"
     wildcard_constraints:
-        benchmark=of_kind("localization"),
+        benchmark=pattern(PLAN.images.of_kind("localization")),
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -23,16 +20,11 @@ rule list_pairs:
         mem_mb=more(4000),
         runtime=more(240),
     params:
-        settings=lambda wildcards: {
-            key: value
-            for key, value in pair_settings(wildcards).items()
-            if key != "lists"
-        },
-        descriptor=CONFIG["neighbours"]["descriptor"],
+        settings=lambda wildcards: PLAN.images.pairs(wildcards.benchmark),
+        descriptor=PLAN.config.neighbours.descriptor,
         content=content(images_folder),
-        code=fingerprint(
-            "hndesc.benchmarks.localization.pairs",
-            GLOBAL_DESCRIPTORS.module(CONFIG["neighbours"]["descriptor"]),
+        code=PLAN.ranking_code(
+            PLAN.config.neighbours.descriptor, "hndesc.benchmarks.localization.pairs"
         ),
     script:
         "../workflow_scripts/list_pairs.py"
@@ -50,7 +42,7 @@ rule match_pairs:
     benchmark:
         "results/timings/match_pairs/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
-        benchmark=of_kind("localization"),
+        benchmark=pattern(PLAN.images.of_kind("localization")),
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -89,7 +81,7 @@ rule gather_matches:
     benchmark:
         "results/timings/gather_matches/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
-        benchmark="|".join(SHARDS) or "(?!)",
+        benchmark=pattern(PLAN.images.sharded),
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -115,7 +107,7 @@ rule build_map:
     benchmark:
         "results/timings/build_map/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
-        benchmark=of_kind("localization"),
+        benchmark=pattern(PLAN.images.of_kind("localization")),
     conda:
         "../envs/hndesc.yaml"
     threads: 2
@@ -123,8 +115,10 @@ rule build_map:
         mem_mb=more(8000),
         runtime=more(240),
     params:
-        settings=lambda wildcards: benchmark_settings(wildcards).get("map", {}),
-        seed=CONFIG["seed"],
+        settings=lambda wildcards: PLAN.images.scoring(wildcards.benchmark).get(
+            "map", {}
+        ),
+        seed=PLAN.config.seed,
         content=content(images_folder),
         code=fingerprint("hndesc.benchmarks.localization.model"),
     script:
@@ -146,7 +140,7 @@ rule score_localization:
     benchmark:
         "results/timings/score/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
-        benchmark=of_kind("localization"),
+        benchmark=pattern(PLAN.images.of_kind("localization")),
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -154,13 +148,8 @@ rule score_localization:
         mem_mb=more(4000),
         runtime=more(240),
     params:
-        settings=lambda wildcards: {
-            key: value
-            for key, value in benchmark_settings(wildcards).items()
-            if key == "thresholds"
-        }
-        | benchmark_settings(wildcards).get("registration", {}),
-        seed=CONFIG["seed"],
+        settings=lambda wildcards: PLAN.images.registration(wildcards.benchmark),
+        seed=PLAN.config.seed,
         content=content(images_folder),
         code=fingerprint("hndesc.benchmarks.localization.localize"),
     script:
@@ -190,7 +179,7 @@ rule plot_localization:
     benchmark:
         "results/timings/plot_localization/{benchmark}.tsv"
     wildcard_constraints:
-        benchmark=of_kind("localization"),
+        benchmark=pattern(PLAN.images.of_kind("localization")),
     conda:
         "../envs/hndesc.yaml"
     threads: 1

@@ -17,10 +17,7 @@ rule find_neighbours:
         mem_mb=more(4000),
         runtime=more(120),
     params:
-        settings=CONFIG["neighbours"],
-        code=fingerprint(
-            "hndesc.neighbours",
-            GLOBAL_DESCRIPTORS.module(CONFIG["neighbours"]["descriptor"]),
-        ),
+        settings=PLAN.neighbor_settings,
+        code=PLAN.ranking_code(PLAN.config.neighbours.descriptor),
     script:
         "../workflow_scripts/find_neighbours.py"

@@ -54,7 +54,7 @@ rule compare:
         descriptors=[
             descriptor for benchmark in BENCHMARKS for descriptor in DESCRIPTORS
         ],
-        note=NOTE,
+        note=PLAN.note,
         code=fingerprint("hndesc.report.tables"),
     script:
         "../workflow_scripts/compare.py"
@@ -77,7 +77,7 @@ rule plot_mma:
     benchmark:
         "results/timings/plot_mma/{benchmark}.tsv"
     wildcard_constraints:
-        benchmark=of_kind("hpatches"),
+        benchmark=pattern(PLAN.images.of_kind("hpatches")),
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -110,7 +110,7 @@ rule plot_matches:
     benchmark:
         "results/timings/plot_matches/{benchmark}.tsv"
     wildcard_constraints:
-        benchmark=of_kind("hpatches"),
+        benchmark=pattern(PLAN.images.of_kind("hpatches")),
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -119,7 +119,7 @@ rule plot_matches:
         runtime=more(30),
     params:
         labels=DESCRIPTORS,
-        layout=sequence_layout,
+        layout=lambda wildcards: PLAN.images.layout(wildcards.benchmark),
         content=content(images_folder),
         code=fingerprint("hndesc.report.sequences"),
     script:
@@ -187,11 +187,9 @@ rule plot_validation:
 rule plot_stylization:
     input:
         photos=PHOTOS,
-        styles=styles_folder(
-            CONFIG["stylization"]["method"], CONFIG["stylization"].get("methods")
-        ),
-        stylized=f"results/stylized/{stylization_name(CONFIG['stylization'])}",
-        measures=f"results/tables/stylization/{stylization_name(CONFIG['stylization'])}.json",
+        styles=lambda wildcards: PLAN.runs.styles(PLAN.runs.configured_stylization),
+        stylized=f"results/stylized/{PLAN.runs.configured_stylization}",
+        measures=f"results/tables/stylization/{PLAN.runs.configured_stylization}.json",
     output:
         picture=report(
             "results/figures/stylization.png",
@@ -211,9 +209,7 @@ rule plot_stylization:
         runtime=more(10),
     params:
         content=content(
-            lambda wildcards: styles_folder(
-                CONFIG["stylization"]["method"], CONFIG["stylization"].get("methods")
-            )
+            lambda wildcards: PLAN.runs.styles(PLAN.runs.configured_stylization)
         ),
         code=fingerprint("hndesc.report.sheets"),
     script:
@@ -222,12 +218,12 @@ rule plot_stylization:
 
 rule figures:
     input:
-        figures,
+        PLAN.figures,
 
 
 rule report:
     input:
-        figures,
+        PLAN.figures,
     output:
         report="results/report.html",
         config="results/config.yaml",

@@ -25,8 +25,8 @@ rule make_places:
 
 rule learn_whitening:
     input:
-        photos=lambda wildcards: images_folder({"images": TRAINING}),
-        weights=shortlist_weights,
+        photos=PHOTOS,
+        weights=lambda wildcards: PLAN.shortlist_weights(wildcards.benchmark),
     output:
         whitening="results/shortlists/{benchmark}.whitening.h5",
     log:
@@ -40,9 +40,11 @@ rule learn_whitening:
         mem_mb=more(4000),
         runtime=more(240),
     params:
-        settings=shortlist_settings,
-        dimensions=lambda wildcards: entry_of(wildcards)["shortlist"]["whitening"],
-        code=shortlist_code,
+        settings=lambda wildcards: PLAN.images.shortlist(wildcards.benchmark),
+        dimensions=lambda wildcards: PLAN.images.whitening_dimensions(
+            wildcards.benchmark
+        ),
+        code=lambda wildcards: PLAN.shortlist_code(wildcards.benchmark),
     script:
         "../workflow_scripts/learn_whitening.py"
 
@@ -50,7 +52,7 @@ rule learn_whitening:
 rule describe_globally:
     input:
         images=images_folder,
-        weights=shortlist_weights,
+        weights=lambda wildcards: PLAN.shortlist_weights(wildcards.benchmark),
         distractors=distractors,
     output:
         descriptors=temp("results/shortlists/{benchmark}.{part}.descriptors.h5"),
@@ -66,9 +68,9 @@ rule describe_globally:
         runtime=more(240),
     params:
         photos=photo_selection,
-        settings=shortlist_settings,
+        settings=lambda wildcards: PLAN.images.shortlist(wildcards.benchmark),
         content=content(images_folder, distractors),
-        code=shortlist_code,
+        code=lambda wildcards: PLAN.shortlist_code(wildcards.benchmark),
     script:
         "../workflow_scripts/describe_globally.py"
 
@@ -77,8 +79,8 @@ rule make_shortlist:
     input:
         images=images_folder,
         described=shards_of("results/shortlists/{benchmark}.{part}.descriptors.h5"),
-        weights=shortlist_weights,
-        whitening=whitening,
+        weights=lambda wildcards: PLAN.shortlist_weights(wildcards.benchmark),
+        whitening=lambda wildcards: PLAN.images.whitening(wildcards.benchmark),
         distractors=distractors,
     output:
         shortlist="results/shortlists/{benchmark}.h5",
@@ -87,7 +89,7 @@ rule make_shortlist:
     benchmark:
         "results/timings/make_shortlist/{benchmark}.tsv"
     wildcard_constraints:
-        benchmark=of_kind("retrieval", "tokyo247"),
+        benchmark=pattern(PLAN.images.of_kind("retrieval", "tokyo247")),
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -95,10 +97,10 @@ rule make_shortlist:
         mem_mb=more(4000),
         runtime=more(240),
     params:
-        kind=lambda wildcards: entry_of(wildcards)["kind"],
-        settings=shortlist_settings,
+        kind=lambda wildcards: PLAN.images.entries[wildcards.benchmark].kind,
+        settings=lambda wildcards: PLAN.images.shortlist(wildcards.benchmark),
         content=content(images_folder, distractors),
-        code=shortlist_code,
+        code=lambda wildcards: PLAN.shortlist_code(wildcards.benchmark),
     script:
         "../workflow_scripts/make_shortlist.py"
 
@@ -109,9 +111,7 @@ ruleorder: import_shortlist > make_shortlist
 rule import_shortlist:
     input:
         images=images_folder,
-        ranking=lambda wildcards: os.path.normpath(
-            entry_of(wildcards)["shortlist"]["ranking"]
-        ),
+        ranking=lambda wildcards: PLAN.images.ranking(wildcards.benchmark),
     output:
         shortlist="results/shortlists/{benchmark}.h5",
     log:
@@ -119,7 +119,7 @@ rule import_shortlist:
     benchmark:
         "results/timings/import_shortlist/{benchmark}.tsv"
     wildcard_constraints:
-        benchmark=ranked_by_others(),
+        benchmark=pattern(PLAN.images.ranked_by_others),
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -127,7 +127,7 @@ rule import_shortlist:
         mem_mb=more(4000),
         runtime=more(30),
     params:
-        kind=lambda wildcards: entry_of(wildcards)["kind"],
+        kind=lambda wildcards: PLAN.images.entries[wildcards.benchmark].kind,
         content=content(images_folder),
         code=fingerprint("hndesc.benchmarks.published_rankings"),
     script:
@@ -145,7 +145,7 @@ rule count_inliers:
     benchmark:
         "results/timings/count_inliers/{benchmark}/{descriptor}.{part}.tsv"
     wildcard_constraints:
-        benchmark=of_kind("retrieval", "tokyo247"),
+        benchmark=pattern(PLAN.images.of_kind("retrieval", "tokyo247")),
     conda:
         "../envs/hndesc.yaml"
     threads: 2
@@ -153,7 +153,7 @@ rule count_inliers:
         mem_mb=more(4000),
         runtime=more(240),
     params:
-        settings=benchmark_settings,
+        settings=lambda wildcards: PLAN.images.scoring(wildcards.benchmark),
         code=fingerprint("hndesc.benchmarks.reranking"),
     script:
         "../workflow_scripts/count_inliers.py"
@@ -175,7 +175,7 @@ rule score_retrieval:
     benchmark:
         "results/timings/score/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
-        benchmark=of_kind("retrieval", "tokyo247"),
+        benchmark=pattern(PLAN.images.of_kind("retrieval", "tokyo247")),
     conda:
         "../envs/hndesc.yaml"
     threads: 2
@@ -183,8 +183,8 @@ rule score_retrieval:
         mem_mb=more(4000),
         runtime=more(240),
     params:
-        kind=lambda wildcards: entry_of(wildcards)["kind"],
-        settings=benchmark_settings,
+        kind=lambda wildcards: PLAN.images.entries[wildcards.benchmark].kind,
+        settings=lambda wildcards: PLAN.images.scoring(wildcards.benchmark),
         content=content(images_folder),
         code=fingerprint("hndesc.benchmarks.revisitop", "hndesc.benchmarks.tokyo247"),
     script:

@@ -1,21 +1,9 @@
 # Photos split into those to train on and those to judge by, and sequences made of the latter.
 
-if f"data/{SPLIT.get('name')}" in REGISTERED:
-    raise WorkflowError(
-        f"config key split.name: '{SPLIT['name']}' is the name of a registered dataset; choose another"
-    )
-
-
-SPLIT_PHOTOS = (
-    [SPLIT["photos"]]
-    if isinstance(SPLIT.get("photos"), str)
-    else SPLIT.get("photos", [])
-)
-
 
 rule split_photos:
     input:
-        photos=split_folders,
+        photos=lambda wildcards: PLAN.photos_to_split,
     output:
         training=directory("data/{split}/training"),
         validation=directory("data/{split}/held_out/validation"),
@@ -25,7 +13,7 @@ rule split_photos:
     benchmark:
         "results/timings/split_photos/{split}.tsv"
     wildcard_constraints:
-        split=SPLIT.get("name", "(?!)"),
+        split=pattern(PLAN.split_name),
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -34,10 +22,8 @@ rule split_photos:
         runtime=more(240),
     params:
         output=lambda wildcards, output: os.path.dirname(output.training),
-        settings={
-            key: SPLIT[key] for key in ("share", "seed", "train_on") if key in SPLIT
-        },
-        content=content(split_folders),
+        settings=PLAN.split_settings,
+        content=content(lambda wildcards: PLAN.photos_to_split),
         code=fingerprint("hndesc.datasets.photo_split"),
     script:
         "../workflow_scripts/split_photos.py"
@@ -53,7 +39,7 @@ rule make_sequences:
     benchmark:
         "results/timings/make_sequences/{split}/{side}.tsv"
     wildcard_constraints:
-        split=SPLIT.get("name", "(?!)"),
+        split=pattern(PLAN.split_name),
         side="validation|test",
     conda:
         "../envs/hndesc.yaml"
@@ -62,8 +48,7 @@ rule make_sequences:
         mem_mb=more(2000),
         runtime=more(60),
     params:
-        settings={key: SPLIT[key] for key in ("seed",) if key in SPLIT}
-        | SPLIT.get("sequences", {}),
+        settings=PLAN.sequence_settings,
         code=fingerprint("hndesc.datasets.homography_sequences"),
     script:
         "../workflow_scripts/make_sequences.py"

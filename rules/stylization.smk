@@ -4,8 +4,8 @@
 rule stylize_photos:
     input:
         photos=PHOTOS,
-        styles=lambda wildcards: styles_folder(*stylization(wildcards)),
-        weights=stylization_weights,
+        styles=lambda wildcards: PLAN.runs.styles(wildcards.stylization),
+        weights=lambda wildcards: PLAN.runs.stylization_weights(wildcards.stylization),
     output:
         stylized=directory("results/stylized/{stylization}"),
     log:
@@ -19,20 +19,16 @@ rule stylize_photos:
         mem_mb=more(4000),
         runtime=more(240),
     params:
-        settings=lambda wildcards: {
-            key: value
-            for key, value in STYLIZATIONS[wildcards.stylization].items()
-            if key != "shards"
-        },
+        settings=lambda wildcards: PLAN.runs.stylization_settings(wildcards.stylization),
         part=lambda wildcards: wildcards.get("part"),
-        seed=CONFIG["seed"],
+        seed=PLAN.config.seed,
         content=content(
-            lambda wildcards: styles_folder(*stylization(wildcards)),
-            stylization_weights,
+            lambda wildcards: PLAN.runs.styles(wildcards.stylization),
+            lambda wildcards: PLAN.runs.stylization_weights(wildcards.stylization),
         ),
         code=lambda wildcards: fingerprint(
             "hndesc.stylization.step",
-            *map(METHODS.module, methods_of(*stylization(wildcards))),
+            *map(METHODS.module, PLAN.runs.methods(wildcards.stylization)),
         ),
     script:
         "../workflow_scripts/stylize_photos.py"
@@ -52,7 +48,7 @@ ruleorder: gather_stylized > stylize_photos
 
 rule gather_stylized:
     input:
-        shards=stylization_shards,
+        shards=lambda wildcards: PLAN.runs.stylization_shards(wildcards.stylization),
     output:
         stylized=directory("results/stylized/{stylization}"),
     log:
@@ -60,7 +56,7 @@ rule gather_stylized:
     benchmark:
         "results/timings/gather_stylized/{stylization}.tsv"
     wildcard_constraints:
-        stylization=sharded_stylizations(),
+        stylization=pattern(PLAN.runs.sharded_stylizations),
     conda:
         "../envs/hndesc.yaml"
     threads: 1

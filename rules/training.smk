@@ -5,9 +5,9 @@ rule train:
     input:
         photos=PHOTOS,
         keypoints=f"results/keypoints/{TRAINING}.h5",
-        stylized=stylized_copies,
-        neighbours=run_neighbours,
-        weights=backbone_weights,
+        stylized=lambda wildcards: PLAN.runs.copies(wildcards.run),
+        neighbours=lambda wildcards: PLAN.runs.neighbors(wildcards.run),
+        weights=lambda wildcards: PLAN.runs.weights(wildcards.run),
     output:
         model="results/{run}/model.safetensors",
         card="results/{run}/model.json",
@@ -28,14 +28,14 @@ rule train:
         gpu=lambda wildcards: gpus(),
         nodes=1,  # one task, which starts a process a GPU by itself
     params:
-        settings=run_settings,
-        seed=lambda wildcards: RUNS[wildcards.run]["seed"],
+        settings=lambda wildcards: PLAN.runs.runs[wildcards.run].training,
+        seed=lambda wildcards: PLAN.runs.runs[wildcards.run].seed,
         state=lambda wildcards, output: os.path.join(
             os.path.dirname(output.model), "state"
         ),
         code=lambda wildcards: fingerprint(
             "hndesc.training.step",
-            MODELS.module(run_settings(wildcards)["architecture"]),
+            MODELS.module(PLAN.runs.architecture(wildcards.run)),
         ),
     script:
         "../workflow_scripts/train.py"

@@ -14,7 +14,7 @@ from hndesc.descriptors import class_file, is_class
 from hndesc.errors import HndescError
 from hndesc.runtime.settings import PathOf, Settings
 from hndesc.workflow.config import Config
-from hndesc.workflow.config.descriptors import DescriptorSettings
+from hndesc.workflow.sections.descriptors import DescriptorSettings
 
 
 @dataclass(frozen=True)

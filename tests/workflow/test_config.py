@@ -10,6 +10,7 @@ from hndesc.errors import HndescError
 from hndesc.workflow.config import read_config
 
 from .conftest import ROOT, Checkout, make_checkout
+from .planning import default_config, laid_over
 
 HPATCHES = {"name": "hpatches", "kind": "hpatches", "dataset": "data/demo/sequences"}
 LOCALIZATION = {"name": "scene", "kind": "localization", "dataset": "data/demo/scene"}
@@ -80,21 +81,11 @@ WRONG = [
 ]
 
 
-def laid_over(base: dict, changes: dict) -> dict:
-    """Snakemake's way with several configuration files."""
-    merged = dict(base)
-    for key, value in changes.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = laid_over(merged[key], value) if both else value
-    return merged
-
-
 @pytest.mark.parametrize(("changes", "message"), WRONG, ids=[message[:50] for _, message in WRONG])
 def test_wrong_key_or_value_is_named(changes: dict, message: str) -> None:
-    default = yaml.safe_load((ROOT / "config.yaml").read_text())
     ablation = yaml.safe_load((ROOT / "config" / "ablations.yaml").read_text())["ablation"]
     with pytest.raises(HndescError) as wrong:
-        read_config(laid_over(default, changes), ablation)
+        read_config(laid_over(default_config(), changes), ablation)
     text = str(wrong.value)
     assert text.startswith("config key ") and message in text and "\n" not in text, text
     assert "function" not in text and "[key]" not in text
@@ -106,9 +97,8 @@ def configurations() -> list[Path]:
 
 @pytest.mark.parametrize("path", configurations(), ids=[path.stem for path in configurations()])
 def test_the_configurations_of_the_package_are_right(path: Path) -> None:
-    default = yaml.safe_load((ROOT / "config.yaml").read_text())
     ablation = yaml.safe_load((ROOT / "config" / "ablations.yaml").read_text())["ablation"]
-    read = read_config(laid_over(default, yaml.safe_load(path.read_text())), ablation)
+    read = read_config(laid_over(default_config(), yaml.safe_load(path.read_text())), ablation)
     assert set(ablation["runs"]) <= set(read.ablation.runs) or "ablation" in yaml.safe_load(path.read_text())
 
 

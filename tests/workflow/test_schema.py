@@ -22,7 +22,8 @@ from hndesc.runtime.settings import Settings
 from hndesc.stylization import METHODS, MIXED
 from hndesc.stylization.step import stylize_photos
 from hndesc.workflow import schema
-from hndesc.workflow.config import NeighborSettings, benchmarks, data, keypoints, stylization
+from hndesc.workflow.config import NeighborSettings
+from hndesc.workflow.sections import benchmarks, data, keypoints, stylization
 
 
 def alternatives(union: Any, key: str) -> dict[str, type[Settings]]:
@@ -41,7 +42,7 @@ STEPS: dict[str, tuple[type[Settings], Callable]] = {
     "neighbors": (NeighborSettings, find_neighbours),
     "hpatches": (benchmarks.HpatchesScoring, score_hpatches),
     "retrieval": (benchmarks.RetrievalScoring, rerank_shortlist),
-    "pairs": (benchmarks.PairSettings, list_pairs),
+    "pairs": (benchmarks.ImagePairSettings, list_pairs),
     "localization": (benchmarks.LocalizationScoring, localize_queries),
     "map": (benchmarks.MapperSettings, MapperSettings),
     "pnp": (benchmarks.PnpRegistration, PnpSettings),

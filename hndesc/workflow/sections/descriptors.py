@@ -9,7 +9,7 @@ from hndesc.descriptors import DESCRIPTORS, is_class
 from hndesc.peers import WEIGHTS
 from hndesc.runtime.settings import Count, InputFile, Name, PathOf, Settings, Text, choice, suggest, wrong_key
 from hndesc.weights import shipped_models
-from hndesc.workflow.config.keypoints import Keypoints
+from hndesc.workflow.sections.keypoints import Keypoints
 
 # A model of this run's training, after and before it.
 TRAINED, INITIAL = "trained", "initial"

@@ -63,7 +63,9 @@ class HpatchesBenchmark(BenchmarkSettings):
 class ShortlistSettings(Settings):
     """What ranks the database before re-ranking; keys that are left out are those of neighbours."""
 
-    descriptor: choice(*GLOBAL_DESCRIPTORS.places) | None = Field(None, description="global descriptor")
+    descriptor: choice(*GLOBAL_DESCRIPTORS.places) = Field(
+        "efficientnet_lite0", description="global descriptor; that of neighbours where the key is left out"
+    )
     weights: InputFile | None = Field(
         None, description="file of its weights; dense needs a checkpoint, or the name of a model of this run"
     )
@@ -118,7 +120,7 @@ class Tokyo247Benchmark(_ShortlistedBenchmark):
     kind: Literal["tokyo247"] = Field(description="kind of the benchmark")
 
 
-class PairSettings(Settings):
+class ImagePairSettings(Settings):
     """Which images are matched; the dataset's own list if it has one."""
 
     lists: list[InputFile] = Field([], description="files of pairs to take instead")
@@ -165,7 +167,7 @@ Registration = Annotated[
 class LocalizationScoring(Settings):
     """How a map is made, and queries are registered in it and scored."""
 
-    pairs: PairSettings = Field(PairSettings(), description="which images are matched")
+    pairs: ImagePairSettings = Field(ImagePairSettings(), description="which images are matched")
     thresholds: Annotated[list[Annotated[list[Positive], Field(min_length=2, max_length=2)]], Field(min_length=1)] = (
         Field(
             [[0.25, 2.0], [0.5, 5.0], [5.0, 10.0]],

@@ -19,16 +19,16 @@ from hndesc.runtime.settings import (
     wrong_key,
 )
 from hndesc.training.settings import TrainingSection
-from hndesc.workflow.config.benchmarks import (
+from hndesc.workflow.sections.benchmarks import (
     HpatchesBenchmark,
     LocalizationBenchmark,
     RetrievalBenchmark,
     Tokyo247Benchmark,
 )
-from hndesc.workflow.config.data import DatasetSettings, SplitSettings
-from hndesc.workflow.config.descriptors import DescriptorName, DescriptorSettings
-from hndesc.workflow.config.keypoints import Keypoints
-from hndesc.workflow.config.stylization import Stylization
+from hndesc.workflow.sections.data import DatasetSettings, SplitSettings
+from hndesc.workflow.sections.descriptors import DescriptorName, DescriptorSettings
+from hndesc.workflow.sections.keypoints import Keypoints
+from hndesc.workflow.sections.stylization import Stylization
 
 # The images to train on, beside the benchmarks' image sets.
 TRAINING = "training"

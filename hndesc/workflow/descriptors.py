@@ -1,0 +1,148 @@
+"""The descriptors of a configuration: what each is made of, and which keypoints it describes."""
+
+import os
+from typing import Any
+
+from hndesc.descriptors import class_file, descriptor_module, is_class
+from hndesc.errors import HndescError
+from hndesc.keypoints import DETECTORS
+from hndesc.models import MODELS
+from hndesc.peers import OWN_DETECTORS, WEIGHTS
+from hndesc.provenance import file_hash, fingerprint
+from hndesc.weights import shipped_models
+from hndesc.workflow.config import Config
+from hndesc.workflow.sections.descriptors import DescriptorSettings
+from hndesc.workflow.training_runs import TrainingRuns
+
+
+class Descriptors:
+    """The entries of the configuration, and what is evaluated beside them at the shared keypoints.
+
+    Attributes:
+        entries: by name.
+        keypoint_sets: sets of keypoints, each made once: what is added to the name of a file -> settings.
+    """
+
+    def __init__(self, config: Config, runs: TrainingRuns) -> None:
+        self.config, self.runs = config, runs
+        self.bundled = {name: str(path) for name, path in shipped_models().items()}
+        given = [DescriptorSettings(name=one) if isinstance(one, str) else one for one in config.descriptors]
+        self.entries = {entry.name: entry for entry in given}
+        self.keypoint_sets = {"": config.keypoints.model_dump(exclude_unset=True)}
+        for name, entry in self.entries.items():
+            if entry.features is None and self.keypoints(name) not in self.keypoint_sets.values():
+                self.keypoint_sets[f"@{name}"] = self.keypoints(name)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the entries, in their order."""
+        return list(self.entries)
+
+    @property
+    def known(self) -> list[str]:
+        """Names of all that can be described: the entries, and the models of this configuration."""
+        return list(dict.fromkeys([*self.entries, *self.runs.checkpoints]))
+
+    @property
+    def imported(self) -> list[str]:
+        """Names of the entries that are existing features."""
+        return [name for name, entry in self.entries.items() if entry.features is not None]
+
+    @property
+    def described(self) -> list[str]:
+        """Names of those that keypoints are described for."""
+        return [name for name in self.known if name not in self.imported]
+
+    def kind(self, name: str) -> str:
+        """Return what an entry describes with: a name, a checkpoint or a class."""
+        return self.entries[name].kind if name in self.entries else name
+
+    def keypoints(self, name: str) -> dict[str, Any]:
+        """Return the settings of an entry's keypoints, in the form of the section keypoints.
+
+        Raises:
+            HndescError: its own keypoints are asked for, and it has no detector.
+        """
+        shared = self.config.keypoints.model_dump(exclude_unset=True)
+        entry = self.entries.get(name)
+        if entry is None:
+            return shared
+        if entry.keypoints == "shared":
+            settings = shared
+        elif entry.keypoints == "own":
+            settings = self._own_keypoints(entry)
+        else:
+            settings = entry.keypoints.model_dump(exclude_unset=True)
+        return settings | entry.model_dump(include={"max_keypoints"}, exclude_unset=True)
+
+    def _own_keypoints(self, entry: DescriptorSettings) -> dict[str, Any]:
+        if entry.kind not in OWN_DETECTORS:
+            raise HndescError(
+                f"config key descriptors ({entry.name}): '{entry.kind}' has no detector of its own; name one, as in "
+                "keypoints: {detector: sift}"
+            )
+        weights = {} if entry.weights is None else {"weights": entry.weights}
+        return {"detector": OWN_DETECTORS[entry.kind]} | weights
+
+    def keypoint_file(self, benchmark: str, name: str, part: str | None = None) -> str:
+        """Return the keypoints that a descriptor describes: those of all images, or of a part of them."""
+        settings = self.keypoints(name)
+        points = next(points for points, known in self.keypoint_sets.items() if known == settings)
+        return f"results/keypoints/{benchmark}{points}{f'.{part}' if part else ''}.h5"
+
+    def detector(self, points: str) -> str:
+        """Return the detector of a set of keypoints."""
+        return self.keypoint_sets[points]["detector"]
+
+    def detector_weights(self, points: str) -> str | list[str]:
+        """Return the file of a detector's weights, if it has any."""
+        return _weights_file(self.keypoint_sets[points].get("weights"), self.detector(points))
+
+    def detector_settings(self, points: str, images: dict[str, Any]) -> dict[str, Any]:
+        """Return the settings of detection: those of the images, under those of the set of keypoints."""
+        own = self.keypoint_sets[points].items()
+        return images | {key: value for key, value in own if key not in ("detector", "weights")}
+
+    def detector_code(self, points: str) -> str:
+        """Return the fingerprint of what detects keypoints."""
+        return fingerprint("hndesc.extraction", DETECTORS.module(self.detector(points)))
+
+    def model(self, name: str) -> str | list[str]:
+        """Return the checkpoint that a descriptor needs; none for others."""
+        kind = self.kind(name)
+        known = self.runs.checkpoints | self.bundled
+        if kind in known:
+            return known[kind]
+        return os.path.normpath(kind) if kind.endswith(".safetensors") else []
+
+    def weights(self, name: str) -> str | list[str]:
+        """Return a descriptor's weights: the entry's, those of keypoints by the same method, or the published ones."""
+        entry, points = self.entries.get(name), self.keypoints(name)
+        path = entry.weights if entry else None
+        if path is None and points["detector"] == self.kind(name):
+            path = points.get("weights")
+        return _weights_file(path, self.kind(name))
+
+    def settings(self, name: str) -> dict[str, Any]:
+        """Return further arguments of a descriptor's class."""
+        return dict(self.entries[name].settings) if name in self.entries else {}
+
+    def code(self, name: str) -> str:
+        """Return the fingerprint of what describes keypoints: of a network its backbone, of a class its file, too."""
+        kind = self.kind(name)
+        if kind in self.runs.of_descriptor:
+            backbone = MODELS.module(self.runs.architecture(self.runs.of_descriptor[kind]))
+            return fingerprint("hndesc.extraction", "hndesc.descriptors.network", backbone)
+        code = fingerprint("hndesc.extraction", descriptor_module(kind))
+        return f"{code} {file_hash(class_file(kind))}" if is_class(kind) else code
+
+    def features(self, benchmark: str, name: str) -> str:
+        """Return the existing file that an entry imports."""
+        return os.path.normpath(self.entries[name].features.replace("{benchmark}", benchmark))
+
+
+def _weights_file(path: str | None, method: str) -> str | list[str]:
+    """Return a file of weights: the one that is named, or the published one; none for what has none."""
+    if path is None:
+        return f"data/weights/{WEIGHTS[method]}" if method in WEIGHTS else []
+    return os.path.normpath(path)

@@ -1,0 +1,179 @@
+"""The plan of a run: what the configuration asks for, and what each rule needs for it."""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hndesc.datasets.registry import Entry, read_registry
+from hndesc.errors import HndescError
+from hndesc.global_descriptors import GLOBAL_DESCRIPTORS
+from hndesc.provenance import fingerprint
+from hndesc.workflow.config import TRAINING, Config, read_config
+from hndesc.workflow.content import folders_fingerprint
+from hndesc.workflow.descriptors import Descriptors
+from hndesc.workflow.image_sets import ImageSets
+from hndesc.workflow.paths import check_classes, check_paths, named_paths
+from hndesc.workflow.training_runs import TrainingRuns
+
+DEMO = "data/demo"
+_DEMO_NOTE = (
+    "Demo: a small network trained for minutes and judged on data made from the photographs that Python packages "
+    "bundle. Its numbers compare with no published ones."
+)
+
+
+def pattern(names: Iterable[str]) -> str:
+    """Return names as a regular expression; it matches nothing when there is none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+class Plan:
+    """What the rules ask: everything here is a plain function of the configuration and of the files that are there.
+
+    Attributes:
+        config: the configuration.
+        registry: what the registry of datasets has, by name.
+        registered: its path below the working directory -> its name there.
+        runs: the trainings.
+        descriptors: what is evaluated.
+        images: on what.
+    """
+
+    def __init__(self, config: Config, registry: Mapping[str, Entry]) -> None:
+        self.config = config
+        self.registry = registry
+        self.registered = {f"data/{entry.place}": name for name, entry in registry.items()}
+        self.runs = TrainingRuns(config)
+        self.descriptors = Descriptors(config, self.runs)
+        self.images = ImageSets(config)
+        if config.split is not None and f"data/{config.split.name}" in self.registered:
+            name = config.split.name
+            raise HndescError(f"config key split.name: '{name}' is the name of a registered dataset; choose another")
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any], root: str | os.PathLike) -> "Plan":
+        """Return the plan of a configuration.
+
+        Args:
+            values: config.yaml and what is laid over it.
+            root: folder of the workflow; config/ablations.yaml in it has what `values` leaves out of `ablation`.
+
+        Raises:
+            HndescError: a wrong key or value, or a broken registry; one line that names it.
+        """
+        ablation = yaml.safe_load(Path(root, "config", "ablations.yaml").read_text(encoding="utf-8"))["ablation"]
+        config = read_config(values, ablation)
+        try:
+            registry = read_registry(config.datasets.registry)
+        except HndescError as error:
+            raise HndescError(f"config key datasets.registry: {error}") from None
+        return cls(config, registry)
+
+    def check_paths(self, is_made: Callable[[str], object]) -> None:
+        """Make sure that all that the configuration names is there, or that a rule makes it.
+
+        Args:
+            is_made: whether a rule makes or fetches a file or folder of that path.
+
+        Raises:
+            HndescError: one line that names the key, the path and the cure.
+        """
+        check_paths(named_paths(self.config, self.runs.checkpoints), self.registered, is_made)
+        check_classes(self.config)
+
+    def content(self, folders: Iterable[str | list[str]], is_made: Callable[[str], bool]) -> str:
+        """Return a fingerprint of what lies below users' folders.
+
+        Args:
+            folders: of input functions; a folder that a rule makes is covered by its own time.
+            is_made: whether a rule makes a folder, and will make it again.
+        """
+        paths = [path for one in folders for path in ([one] if isinstance(one, str) else one)]
+        return folders_fingerprint(path for path in paths if not is_made(path))
+
+    def to_fetch(self, folder: str) -> list[str]:
+        """Return the names of what is yet to be fetched to a folder.
+
+        What is there has no rule: neither --forceall nor a new mirror deletes it to fetch it again.
+        """
+        return [name for path, name in self.registered.items() if path == folder + name and not os.path.exists(path)]
+
+    @property
+    def photos(self) -> str:
+        """The folder of training photos as the user has it."""
+        return os.path.normpath(self.config.photos)
+
+    @property
+    def photos_to_split(self) -> list[str]:
+        """The folders of photos that are split."""
+        photos = self.config.split.photos if self.config.split else []
+        return [os.path.normpath(path) for path in ([photos] if isinstance(photos, str) else photos)]
+
+    @property
+    def split_name(self) -> list[str]:
+        """The name of the folder of split photos, if there is one."""
+        return [self.config.split.name] if self.config.split else []
+
+    @property
+    def split_settings(self) -> dict[str, Any]:
+        """The settings of hndesc.datasets.photo_split."""
+        split = self.config.split
+        return split.model_dump(include={"share", "seed", "train_on"}, exclude_unset=True) if split else {}
+
+    @property
+    def sequence_settings(self) -> dict[str, Any]:
+        """The settings of hndesc.datasets.homography_sequences."""
+        split = self.config.split
+        if split is None:
+            return {}
+        return split.model_dump(include={"seed"}, exclude_unset=True) | split.sequences.model_dump(exclude_unset=True)
+
+    @property
+    def dataset_settings(self) -> dict[str, Any]:
+        """Where registered datasets come from."""
+        return self.config.datasets.model_dump(exclude_unset=True)
+
+    @property
+    def neighbor_settings(self) -> dict[str, Any]:
+        """The settings of hndesc.neighbours."""
+        return self.config.neighbours.model_dump(exclude_unset=True)
+
+    @property
+    def note(self) -> str:
+        """What a reader of the tables must know."""
+        datasets = [entry.dataset for entry in self.config.benchmarks]
+        demo = any(path.startswith(f"{DEMO}/") for path in datasets) and self.config.photos.startswith(f"{DEMO}/")
+        return _DEMO_NOTE if demo else ""
+
+    def shortlist_weights(self, benchmark: str) -> str | list[str]:
+        """Return the weights of the global descriptor that ranks a database."""
+        return self.images.shortlist_weights(benchmark, self.runs.checkpoints)
+
+    def shortlist_code(self, benchmark: str) -> str:
+        """Return the fingerprint of what ranks a database."""
+        return self.ranking_code(self.images.shortlist(benchmark)["descriptor"])
+
+    def ranking_code(self, descriptor: str, *modules: str) -> str:
+        """Return the fingerprint of ranking by a global descriptor."""
+        return fingerprint(*(modules or ("hndesc.neighbours",)), GLOBAL_DESCRIPTORS.module(descriptor))
+
+    def expectation(self, runs: list[str]) -> str:
+        """Return in two lines what to expect of trainings that will run."""
+        return self.runs.expectation(runs, self.registry.get(self.registered.get(self.photos, "")))
+
+    @property
+    def figures(self) -> list[str]:
+        """What the report shows."""
+        found = ["tables/scores.html", "tables/scores.csv", "summary.txt"] if self.images.entries else []
+        for name in self.images.of_kind("hpatches"):
+            found += [f"figures/{name}_mma.png", f"figures/{name}_matches"]
+        found += [f"figures/{name}_localization" for name in self.images.of_kind("localization")]
+        if any(name in self.runs.checkpoints for name in self.descriptors.names):
+            found += [f"figures/{name}.png" for name in ("training", "training_matches", "training_similarities")]
+            if self.runs.copies(TRAINING):
+                found.append("figures/stylization.png")
+        return [f"results/{path}" for path in found]

@@ -1,0 +1,86 @@
+"""Which keypoints an entry describes, and which files it needs."""
+
+from pathlib import Path
+
+import pytest
+
+from hndesc.errors import HndescError
+from hndesc.weights import shipped_models
+
+from .planning import plan_of
+
+DENSE = {"detector": "sift", "contrast_threshold": 0.01}
+ENTRIES = [
+    "trained",
+    "rootsift",
+    "hndesc-lite",
+    {"name": "dense", "descriptor": "sift", "keypoints": DENSE},
+    {"name": "denser", "descriptor": "rootsift", "keypoints": DENSE},
+    {"name": "few", "descriptor": "sift", "keypoints": "own", "max_keypoints": 30},
+    {"name": "points", "descriptor": "superpoint", "keypoints": "own", "weights": "w.pth"},
+    {"name": "mine", "descriptor": "a/b.safetensors", "settings": {"radius": 3}},
+    {"name": "theirs", "features": "f/{benchmark}.h5"},
+]
+
+
+@pytest.fixture(scope="module")
+def descriptors():
+    return plan_of(descriptors=ENTRIES).descriptors
+
+
+def test_equal_keypoints_are_made_once(descriptors) -> None:
+    assert list(descriptors.keypoint_sets) == ["", "@dense", "@few", "@points"]
+    assert descriptors.keypoint_file("b", "denser") == "results/keypoints/b@dense.h5"
+    assert descriptors.keypoint_file("b", "few", "1-of-2") == "results/keypoints/b@few.1-of-2.h5"
+    assert descriptors.keypoint_file("b", "trained") == descriptors.keypoint_file("b", "not an entry")
+    assert descriptors.keypoint_sets["@few"] == {"detector": "sift", "max_keypoints": 30}
+
+
+def test_settings_of_a_set_go_over_those_of_the_images(descriptors) -> None:
+    images = {"max_keypoints": 4096, "resize_max": 1024}
+    assert descriptors.detector_settings("@few", images) == {"max_keypoints": 30, "resize_max": 1024}
+    assert descriptors.detector_settings("@dense", images) == images | {"contrast_threshold": 0.01}
+
+
+def test_files(descriptors) -> None:
+    assert descriptors.model("trained") == "results/training/model.safetensors"
+    assert descriptors.model("hndesc-lite") == str(shipped_models()["hndesc-lite"])
+    assert descriptors.model("mine") == "a/b.safetensors" and descriptors.model("rootsift") == []
+    assert descriptors.weights("points") == descriptors.detector_weights("@points") == "w.pth"
+    assert descriptors.weights("trained") == descriptors.detector_weights("") == []
+    assert descriptors.features("b", "theirs") == "f/b.h5"
+    assert descriptors.settings("mine") == {"radius": 3} and descriptors.settings("trained") == {}
+
+
+def test_what_is_described_and_what_is_imported(descriptors) -> None:
+    assert descriptors.imported == ["theirs"]
+    assert {"trained", "initial", "base.seed0", "few"} <= set(descriptors.described)
+
+
+def test_published_weights_and_those_of_the_keypoints() -> None:
+    published = plan_of(descriptors=[{"name": "disk", "keypoints": "own"}]).descriptors
+    assert published.weights("disk") == "data/weights/disk-depth-save.pth"
+    shared = plan_of(keypoints={"detector": "superpoint", "weights": "s.pth"}, descriptors=["superpoint"]).descriptors
+    assert shared.weights("superpoint") == "s.pth"
+
+
+def test_an_edited_class_is_another_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    source = tmp_path / "my_own_class_of_tests.py"
+    source.write_text("class A: pass\n")
+    descriptors = plan_of(descriptors=[{"name": "x", "descriptor": "my_own_class_of_tests:A"}]).descriptors
+    before = descriptors.code("x")
+    source.write_text("class A: x = 1\n")
+    assert descriptors.code("x") != before
+
+
+def test_codes_follow_what_is_in_use() -> None:
+    lite, caps = (plan_of(training={"architecture": name}).descriptors for name in ("lite", "caps"))
+    assert lite.code("trained") != caps.code("trained") and lite.code("sift") == caps.code("sift")
+    assert lite.detector_code("") != plan_of(keypoints={"detector": "disk"}).descriptors.detector_code("")
+
+
+def test_own_keypoints_need_a_detector() -> None:
+    with pytest.raises(HndescError, match=r"descriptors \(trained\): 'trained' has no detector of its own"):
+        plan_of(descriptors=[{"name": "trained", "keypoints": "own"}])

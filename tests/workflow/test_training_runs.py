@@ -1,0 +1,79 @@
+"""The trainings of a configuration and its ablation: where each lies, what it starts from and needs."""
+
+import pytest
+
+from hndesc.errors import HndescError
+from hndesc.workflow.training_runs import describe_overrides, overlaid, stylization_name
+
+from .planning import plan_of
+
+RUNS = {
+    "base": {},
+    "in_pair": {"training": {"loss": {"negatives": "in_pair"}}},
+    "global": {"training": {"loss": {"negatives": "in_batch_global"}, "weights": "x/y.safetensors"}},
+    "plain": {"training": {"stylized_probability": 0}},
+    "half": {"stylization": {"method": "monge_kantorovich", "strength": 0.5}},
+    "gone": None,
+}
+
+
+def test_overlaid_goes_section_by_section() -> None:
+    base = {"a": 1, "b": {"c": 2, "d": 3}}
+    assert overlaid(base, {"b": {"c": 4}, "e": 5}) == {"a": 1, "b": {"c": 4, "d": 3}, "e": 5}
+    assert overlaid(base, {"b": None}) == {"a": 1, "b": None}
+    assert base == {"a": 1, "b": {"c": 2, "d": 3}}
+
+
+def test_the_name_of_a_stylization_follows_its_settings_alone() -> None:
+    assert stylization_name({"method": "local", "shards": 4}) == "local"
+    names = {stylization_name({"method": "local", **rest}) for rest in ({"noise": 1}, {"noise": 2}, {"copies": 2})}
+    assert len(names) == 3 and all(name.startswith("local-") for name in names)
+
+
+def test_a_variant_that_is_the_configured_training_is_not_trained_twice() -> None:
+    runs = plan_of(ablation={"runs": RUNS, "references": ["sift"]}).runs
+    assert runs.variants["base", 0] == "training"
+    assert set(runs.runs) == {"training", *(f"ablation/{name}/seed0" for name in RUNS if name not in ("base", "gone"))}
+    assert runs.checkpoints["in_pair.seed0"] == "results/ablation/in_pair/seed0/model.safetensors"
+    assert runs.checkpoints["base.seed0"] == runs.checkpoints["trained"] == "results/training/model.safetensors"
+    assert runs.evaluated[:2] == [("sift", "sift"), ("base", "base.seed0")]
+    assert runs.differences["base"] == "as configured" and "gone" not in runs.differences
+    assert runs.differences["in_pair"] == "loss.negatives = in_pair"
+
+
+def test_seeds() -> None:
+    runs = plan_of(seed=5, ablation={"runs": RUNS, "seeds": [4, 5]}).runs
+    assert (runs.variants["base", 5], runs.variants["base", 4]) == ("training", "ablation/base/seed4")
+    assert runs.runs["ablation/base/seed4"].seed == 4
+
+
+def test_what_a_training_needs() -> None:
+    runs = plan_of(ablation={"runs": RUNS}).runs
+    assert runs.neighbors("ablation/global/seed0") == "results/neighbours/training.tsv"
+    assert runs.weights("ablation/global/seed0") == "x/y.safetensors"
+    assert runs.neighbors("training") == runs.weights("training") == runs.copies("ablation/plain/seed0") == []
+    assert runs.copies("training") == "results/stylized/monge_kantorovich"
+    half = runs.copies("ablation/half/seed0").rpartition("/")[2]
+    assert runs.stylizations[half]["strength"] == 0.5 and runs.styles(half) == "data/demo/styles"
+
+
+def test_mixtures() -> None:
+    runs = plan_of(
+        stylization={"method": "mixed", "shards": 2, "methods": {"relighting": None, "wct2": {"weights": "w/"}}}
+    ).runs
+    name = runs.configured_stylization
+    assert runs.methods(name) == ["relighting", "wct2"]
+    assert runs.stylization_weights(name) == ["w"] and runs.sharded_stylizations == [name]
+    assert runs.stylization_shards(name) == [f"results/stylized/{name}.{part}-of-2" for part in (1, 2)]
+    assert "shards" not in runs.stylization_settings(name)
+    light = plan_of(stylization={"method": "relighting"}).runs
+    assert light.styles(light.configured_stylization) == []
+
+
+def test_settings_that_do_not_go_together_are_refused() -> None:
+    with pytest.raises(HndescError, match=r"loss\.ring\.number"):
+        plan_of(training={"loss": {"kind": "ap", "ring": {"number": 4}}})
+
+
+def test_describe_overrides() -> None:
+    assert describe_overrides({"training": {"a": 1, "b": {"c": "d"}}}) == "a = 1, b.c = d"

@@ -14,6 +14,5 @@ with step(snakemake.log[0], snakemake.threads):
         pairs=snakemake.input.pairs,
         name=snakemake.wildcards.benchmark,
         seed=snakemake.params.seed,
-        threads=snakemake.threads,
         **snakemake.params.settings,
     )

@@ -12,8 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from hndesc.benchmarks.localization.colmap import camera_keypoints, pycolmap, to_camera
 from hndesc.benchmarks.localization.datasets import read_scene
 from hndesc.benchmarks.localization.matches import MatchReader
-from hndesc.benchmarks.localization.model import MODEL
-from hndesc.benchmarks.localization.pnp import observed
+from hndesc.benchmarks.localization.model import observed, read_map
 from hndesc.benchmarks.localization.scene import Pose, Scene
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader
@@ -57,7 +56,7 @@ def plot_localization(
     check_output_folder(output, STEP, inputs)
     scene, result = read_scene(Path(root), pairs), Result(results[0])
     queries = result.get("per_query")
-    model = pycolmap.Reconstruction(Path(map_folder) / MODEL)
+    _, model = read_map(map_folder)
     settings = result.get("settings")
     largest = settings.get("max_error") or settings["filter_max_reproj_error"]
     with (

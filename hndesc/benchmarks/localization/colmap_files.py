@@ -20,6 +20,7 @@ from hndesc.errors import HndescError
 from hndesc.lists import read_lines, split, text_lines, whole
 
 _LONGEST = 4096  # bytes of a name
+_UNIT = 1e-12
 
 
 class Image(NamedTuple):
@@ -174,9 +175,10 @@ def _text_images(path: Path) -> Iterator[tuple[int, str, Image]]:
 
 def _pose(fields: list[str], place: str) -> Pose:
     quaternion, translation = quaternion_and_position(fields, place)
-    # By COLMAP's own arithmetic: another would differ in the last bits.
+    # By COLMAP's own arithmetic, which leaves unit quaternions as they are: another would differ in the last bits.
     rotation = pycolmap.Rotation3d(np.roll(quaternion, -1))
-    rotation.normalize()
+    if abs(rotation.norm() - 1) > _UNIT:
+        rotation.normalize()
     return Pose(rotation.matrix(), np.array(translation))
 
 

@@ -24,9 +24,10 @@ def read_ids(path: Path) -> dict[str, tuple[int, int]]:
         # Immutable: the file may lie on a read-only place, where SQLite could not make its lock files.
         with closing(sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
             _limit(connection)
+            computed = connection.execute("SELECT 1 FROM pragma_table_xinfo('images') WHERE hidden").fetchone()
             kind = connection.execute("SELECT type FROM sqlite_master WHERE name = 'images' COLLATE NOCASE").fetchone()
-            if kind != ("table",):
-                raise HndescError(f"{path}: not a COLMAP database (no table 'images')")
+            if kind != ("table",) or computed:
+                raise HndescError(f"{path}: not a COLMAP database (no table 'images' of plain columns)")
             return _checked(connection.execute("SELECT name, image_id, camera_id FROM images ORDER BY image_id"), path)
     except (sqlite3.Error, OverflowError, MemoryError) as error:
         raise HndescError(f"{path}: not a COLMAP database ({error})") from None

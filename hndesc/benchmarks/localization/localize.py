@@ -6,19 +6,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hndesc.benchmarks.common import write_result
-from hndesc.benchmarks.localization.colmap import pycolmap
 from hndesc.benchmarks.localization.datasets import read_scene
 from hndesc.benchmarks.localization.matches import MatchReader
-from hndesc.benchmarks.localization.model import DATABASE, MODEL, SUMMARY, MapperSettings, make_settings
+from hndesc.benchmarks.localization.model import DATABASE, MapperSettings, make_settings, read_map
 from hndesc.benchmarks.localization.pnp import PnpSettings, estimate_by_pnp
 from hndesc.benchmarks.localization.poses import format_poses
-from hndesc.benchmarks.localization.queries import Estimate, complete, count_localized
+from hndesc.benchmarks.localization.queries import Estimate, complete, count_localized, is_localized
 from hndesc.benchmarks.localization.registration import estimate_by_registration
 from hndesc.benchmarks.localization.scene import Scene
 from hndesc.benchmarks.localization.score import THRESHOLDS, mean_camera_distance, pose_errors, score
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader
-from hndesc.files import check_output_files, read_json
+from hndesc.files import check_output_files
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +39,6 @@ def localize_queries(
     method: str = "pnp",
     thresholds: Sequence[tuple[float, float]] = THRESHOLDS,
     seed: int = 0,
-    threads: int = 1,
     **settings: float,
 ) -> dict:
     """Localise every query of a dataset and write the poses in the form that visuallocalization.net takes.
@@ -60,7 +58,6 @@ def localize_queries(
         method: "pnp" (2D-3D matches) or "registration" (COLMAP's incremental mapper, as published).
         thresholds: (position in units of the scene, degrees) of the recall.
         seed: of RANSAC.
-        threads: of the mapper.
         **settings: changes of `PnpSettings`, or of `MapperSettings` for "registration".
 
     Returns:
@@ -69,13 +66,12 @@ def localize_queries(
     check_output_files([output, json_output], filter(None, [features, matches, pairs]))
     chosen = _settings(method, settings)
     scene = read_scene(root, pairs)
-    summary = read_json(Path(map_folder) / SUMMARY)
-    model = pycolmap.Reconstruction(Path(map_folder) / MODEL)
+    summary, model = read_map(map_folder)
     with FeatureReader(features) as feature_reader, MatchReader(matches) as match_reader:
         if method == "pnp":
             estimates = estimate_by_pnp(scene, feature_reader, match_reader, model, chosen, seed)
         else:
-            options = chosen.options(seed, threads)
+            options = chosen.options(seed)
             estimates = estimate_by_registration(scene, feature_reader, Path(map_folder) / DATABASE, model, options)
         made_from = {"features": feature_reader.settings, "matches": match_reader.settings}
     used = {"method": method, "seed": seed, "thresholds": thresholds} | asdict(chosen)
@@ -115,7 +111,7 @@ def _result(
         records[name] |= {"position_error": position, "rotation_error": rotation}
     figures = score(errors, scene.conditions, mean_camera_distance(scene.poses), thresholds)
     failures = {name: record["reason"] for name, record in records.items() if record["reason"]}
-    _report(figures, records)
+    _report(figures, records, thresholds)
     return format_poses(poses), {
         "figures": figures | {"localized": count_localized(records), "map": summary["figures"]},
         "counts": summary["counts"],
@@ -125,18 +121,27 @@ def _result(
     }
 
 
-def _report(figures: Mapping[str, dict], records: Mapping[str, dict]) -> None:
+def _report(
+    figures: Mapping[str, dict], records: Mapping[str, dict], thresholds: Sequence[tuple[float, float]]
+) -> None:
     for name, record in records.items():
         if record["pose_of"]:
             reason, other = record["reason"], record["pose_of"]
             logger.warning("'%s' could not be localised (%s): it takes the pose of '%s'", name, reason, other)
+        elif not is_localized(record):
+            logger.warning("'%s' has a pose of only %d inliers: not counted as localised", name, record["inliers"])
     for condition, count in count_localized(records).items():
         logger.info("%s: %d of %d queries localised", condition, count["localized"], count["queries"])
+    widest = [max(limits) for limits in zip(*thresholds, strict=True)]
+    known = [record for record in records.values() if is_localized(record) and "position_error" in record]
+    wrong = sum(record["position_error"] > widest[0] or record["rotation_error"] > widest[1] for record in known)
+    if wrong:
+        logger.warning("%d of %d localised queries lie outside %g/%g of their true pose", wrong, len(known), *widest)
     for condition, values in figures.items():
         shares = " / ".join(f"{100 * share:.1f}" for share in values["recall"].values())
         logger.info("%s: %s %% within %s", condition, shares, " / ".join(values["recall"]))
         position, rotation = values["median_position_error"], values["median_rotation_error"]
-        share = 100 * values["median_position_share"]
+        share = 100 * (values["median_position_share"] or 0)
         logger.info(
             "%s: medians %.4g (%.3g %% of the mean camera distance), %.3g degrees", condition, position, share, rotation
         )

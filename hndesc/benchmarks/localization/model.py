@@ -1,10 +1,13 @@
 """The map: a COLMAP database of features and verified matches, and the points triangulated with the known poses."""
 
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
 
 from hndesc.benchmarks.localization.colmap import opened, pycolmap, silenced, to_camera, to_rigid
 from hndesc.benchmarks.localization.database import assign_ids, write_database
@@ -13,14 +16,17 @@ from hndesc.benchmarks.localization.matches import MatchReader
 from hndesc.benchmarks.localization.scene import Scene
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader
-from hndesc.files import write_json
+from hndesc.files import read_json, write_json
 from hndesc.owned_folders import check_output_folder, replace_folder
+from hndesc.provenance import file_hash
 
 logger = logging.getLogger(__name__)
 
 Settings = TypeVar("Settings")
 STEP = "build_map"
 DATABASE, MODEL, SUMMARY = "database.db", "model", "map.json"
+# Of the verified matches three quarters and more agree with right poses, a twelfth and less with those of other photos.
+_AGREEMENT = 0.3
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,12 @@ class MapperSettings:
     filter_max_reproj_error: float = 12.0
     ba_local_max_num_iterations: int = 50
 
-    def options(self, seed: int, threads: int) -> "pycolmap.IncrementalPipelineOptions":
-        """Return COLMAP's options: these settings, intrinsics fixed, randomness seeded."""
+    def options(self, seed: int) -> "pycolmap.IncrementalPipelineOptions":
+        """Return COLMAP's options: these settings, intrinsics fixed, randomness seeded.
+
+        One thread: the sums of several differ in their last bits from run to run. Triangulation and bundle adjustment
+        with fixed poses take about a hundredth of the time of verification, which has threads.
+        """
         options = pycolmap.IncrementalPipelineOptions()
         options.min_num_matches = self.min_num_matches
         options.ba_local_max_num_iterations = self.ba_local_max_num_iterations
@@ -46,7 +56,7 @@ class MapperSettings:
             setattr(options, f"ba_refine_{name}", False)
         options.extract_colors = False
         options.fix_existing_frames = True
-        options.num_threads, options.random_seed = threads, seed
+        options.num_threads, options.random_seed = 1, seed
         return options
 
 
@@ -56,6 +66,9 @@ def make_settings(kind: type[Settings], changes: Mapping[str, float]) -> Setting
     for name in changes:
         if name not in known:
             raise HndescError(f"unknown setting '{name}' of localisation; choose from: {', '.join(known)}")
+        value = changes[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise HndescError(f"setting '{name}' of localisation is {value!r}; a number above 0 is wanted")
     return kind(**changes)
 
 
@@ -79,7 +92,7 @@ def build_map(
         output: folder that gets `database.db`, `model` (COLMAP, binary) and `map.json` (counts and settings).
         pairs: another list of pairs than the dataset's own.
         seed: of all that is random in COLMAP.
-        threads: of verification and bundle adjustment.
+        threads: of verification; the map does not depend on it.
         **mapper: changes of `MapperSettings`.
     """
     inputs = [root, features, matches, pairs]
@@ -99,10 +112,11 @@ def _fill_map(
         counts = write_database(part / DATABASE, scene, ids, feature_reader, match_reader)
         made_from = {"features": feature_reader.settings, "matches": match_reader.settings}
     counts["verified_pairs"] = verify(part / DATABASE, seed, threads)
-    figures = triangulate(scene, ids, part, settings.options(seed, threads))
+    figures = triangulate(scene, ids, part, settings.options(seed))
     write_json(
         part / SUMMARY,
         {
+            "files": _hashes(part / MODEL),
             "figures": figures,
             "counts": counts,
             "problems": dict(scene.problems),
@@ -110,6 +124,23 @@ def _fill_map(
             **made_from,
         },
     )
+
+
+def _hashes(model: Path) -> dict[str, str]:
+    return {path.name: file_hash(path) for path in sorted(model.iterdir())}
+
+
+def read_map(folder: Path) -> tuple[dict, "pycolmap.Reconstruction"]:
+    """Return the summary and the model of a map.
+
+    Raises:
+        HndescError: no map, or another model than was written: COLMAP's reader ends the process where a count is wrong.
+    """
+    folder = Path(folder)
+    summary = read_json(folder / SUMMARY)
+    if not (folder / MODEL).is_dir() or summary.get("files") != _hashes(folder / MODEL):
+        raise HndescError(f"{folder / MODEL}: not the model that {SUMMARY} tells about; build the map again")
+    return summary, pycolmap.Reconstruction(folder / MODEL)
 
 
 def verify(database: Path, seed: int, threads: int) -> int:
@@ -138,14 +169,42 @@ def triangulate(
         )
     model.write_binary(folder / MODEL)
     points = model.num_points3D()
+    mapped = [pair for pair in scene.pairs if scene.poses.keys() >= set(pair)]
     if not points:
         logger.warning("%s: no point could be triangulated; matches and poses do not agree", scene.root)
+    share = agreement(folder / DATABASE, model, [(ids[first][0], ids[second][0]) for first, second in mapped])
+    if points and share < _AGREEMENT:
+        logger.warning(
+            "%s: only %.0f %% of the verified matches agree with the poses: were photos turned or cut, or are photos, "
+            "cameras and poses of different datasets?",
+            scene.root,
+            100 * share,
+        )
     return {
         "images": model.num_reg_images(),
         "points": points,
         "mean_track_length": model.compute_mean_track_length() if points else None,
         "mean_reprojection_error": model.compute_mean_reprojection_error() if points else None,
     }
+
+
+def agreement(database: Path, model: "pycolmap.Reconstruction", pairs: Iterable[tuple[int, int]]) -> float:
+    """Return the share of the verified matches of pairs of images (ids) whose two keypoints observe the same point."""
+    points = {number: observed(image) for number, image in model.images.items() if image.points2D}
+    agreeing = count = 0
+    with opened(database) as connection:
+        for first, second in pairs:
+            if {first, second} <= points.keys() and connection.exists_two_view_geometry(first, second):
+                matches = connection.read_two_view_geometry(first, second).inlier_matches
+                ids = points[first][matches[:, 0]]
+                agreeing += int(((ids == points[second][matches[:, 1]]) & (ids >= 0)).sum())
+                count += len(matches)
+    return agreeing / max(count, 1)
+
+
+def observed(image: "pycolmap.Image") -> np.ndarray:
+    """Return the id of the point that each keypoint of an image observes, -1 for none."""
+    return np.array([point.point3D_id if point.has_point3D() else -1 for point in image.points2D], np.int64)
 
 
 def posed_model(scene: Scene, ids: dict[str, tuple[int, int]]) -> "pycolmap.Reconstruction":

@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from hndesc.benchmarks.localization.colmap import camera_keypoints, pycolmap, to_camera, to_pose
 from hndesc.benchmarks.localization.matches import MatchReader
-from hndesc.benchmarks.localization.queries import Estimate, find_obstacle
+from hndesc.benchmarks.localization.model import observed
+from hndesc.benchmarks.localization.queries import LEAST_INLIERS, Estimate, find_obstacle
 from hndesc.benchmarks.localization.scene import Scene
 from hndesc.features import FeatureReader
 
@@ -22,7 +23,7 @@ class PnpSettings:
     """Largest reprojection error of an inlier in pixels of the camera, and fewest inliers of a pose."""
 
     max_error: float = 12.0
-    min_inliers: int = 12
+    min_inliers: int = LEAST_INLIERS
 
 
 def estimate_by_pnp(
@@ -46,11 +47,6 @@ def estimate_by_pnp(
         xyz = np.array([model.points3D[point].xyz for point in ids]).reshape(-1, 3)
         estimates[name] = solve(keypoints, xyz, to_camera(scene.queries[name]), settings, seed)
     return estimates
-
-
-def observed(image: "pycolmap.Image") -> np.ndarray:
-    """Return the id of the point that each keypoint of an image observes, -1 for none."""
-    return np.array([point.point3D_id if point.has_point3D() else -1 for point in image.points2D], np.int64)
 
 
 def match_points(

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from hndesc.benchmarks.localization.scene import Pose, Scene
 from hndesc.features import FeatureReader
 
+# The published settings of COLMAP's mapper take a pose of 4 inliers: it is submitted, but not counted as localized.
+LEAST_INLIERS = 12
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -48,8 +51,13 @@ def complete(scene: Scene, estimates: Mapping[str, Estimate]) -> tuple[dict[str,
     return poses, records
 
 
+def is_localized(record: Mapping) -> bool:
+    """Tell whether a query has a pose of its own that enough matches stand for: a few always agree on some pose."""
+    return record["pose_of"] is None and record["inliers"] >= LEAST_INLIERS
+
+
 def count_localized(records: Mapping[str, dict]) -> dict[str, dict[str, int]]:
-    """Return for each condition how many queries there are and how many have a pose of their own."""
+    """Return for each condition how many queries there are and how many are localized."""
     queries = Counter(record["condition"] for record in records.values())
-    localized = Counter(record["condition"] for record in records.values() if record["pose_of"] is None)
+    localized = Counter(record["condition"] for record in records.values() if is_localized(record))
     return {condition: {"queries": count, "localized": localized[condition]} for condition, count in queries.items()}

@@ -36,8 +36,9 @@ def recall(
 
 
 def mean_camera_distance(poses: Mapping[str, Pose]) -> float:
-    """Return the mean distance between the centres of two cameras, over all pairs of them."""
-    return float(pdist([camera_center(pose.rotation, pose.translation) for pose in poses.values()]).mean())
+    """Return the mean distance between the centers of two cameras, over all pairs of them; 0 for a single one."""
+    centers = [camera_center(pose.rotation, pose.translation) for pose in poses.values()]
+    return float(pdist(centers).mean()) if len(centers) > 1 else 0.0
 
 
 def score(
@@ -56,7 +57,8 @@ def score(
 
     Returns:
         Condition -> `queries` (those with known truth), `recall` (share from 0 to 1, keyed "0.25/2"),
-        `median_position_error`, `median_position_share` (of `camera_distance`), `median_rotation_error` (degrees).
+        `median_position_error`, `median_position_share` (of `camera_distance`; None where that is 0),
+        `median_rotation_error` (degrees).
         A condition none of whose queries has a known truth is left out.
     """
     groups: dict[str, list[tuple[float, float]]] = {}
@@ -76,6 +78,6 @@ def _figures(
         "queries": len(errors),
         "recall": dict(zip(names, recall(errors, thresholds), strict=True)),
         "median_position_error": float(position),
-        "median_position_share": float(position) / camera_distance,
+        "median_position_share": float(position) / camera_distance if camera_distance > 0 else None,
         "median_rotation_error": float(rotation),
     }

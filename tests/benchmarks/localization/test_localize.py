@@ -6,7 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hndesc.benchmarks.localization.datasets import read_scene
+from hndesc.benchmarks.localization.localize import _report
 from hndesc.benchmarks.localization.poses import read_poses
+from hndesc.benchmarks.localization.queries import count_localized
+from hndesc.benchmarks.localization.score import THRESHOLDS
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader
 
@@ -175,7 +179,7 @@ def test_without_truth_there_are_poses_and_no_recall(make, tmp_path: Path) -> No
 def test_same_poses_twice(make, tmp_path: Path, method: str) -> None:
     mapped = map_scene(make(noise=0.5, keypoints=120), tmp_path)
     mapped.localize(tmp_path / "0", method=method)
-    mapped.localize(tmp_path / "1", method=method, threads=2)
+    mapped.localize(tmp_path / "1", method=method)
     for name in ("poses.txt", "poses.json"):
         assert (tmp_path / "0" / name).read_bytes() == (tmp_path / "1" / name).read_bytes()
 
@@ -194,3 +198,32 @@ def test_a_folder_that_is_no_dataset_or_no_map_is_named(mapped: Mapped, tmp_path
         replace(mapped, folder=tmp_path).localize(tmp_path)
     with pytest.raises(HndescError, match="not a localisation dataset"):
         replace(mapped, scene=replace(mapped.scene, root=tmp_path)).localize(tmp_path)
+
+
+def test_a_pose_of_few_inliers_is_not_counted_as_localised(caplog: pytest.LogCaptureFixture) -> None:
+    records = {
+        f"{inliers}.jpg": {"condition": "day", "inliers": inliers, "reason": None, "pose_of": None}
+        for inliers in (4, 11, 12)
+    }
+    assert count_localized(records) == {"day": {"queries": 3, "localized": 1}}
+    _report({}, records, THRESHOLDS)
+    assert "'11.jpg' has a pose of only 11 inliers: not counted as localised" in caplog.text
+    assert "'12.jpg'" not in caplog.text
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "many", True, None])
+@pytest.mark.parametrize(("method", "setting"), [("pnp", "max_error"), ("registration", "abs_pose_max_error")])
+def test_settings_that_are_no_positive_numbers_are_refused(
+    mapped: Mapped, tmp_path: Path, method: str, setting: str, value: object
+) -> None:
+    with pytest.raises(HndescError, match=rf"setting '{setting}' of localisation is .*a number above 0"):
+        mapped.localize(tmp_path, method=method, **{setting: value})
+
+
+def test_a_file_among_the_queries_that_nothing_reads_is_named_once(
+    make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = make()
+    (scene.root / "queries" / "dusk_queries_with_intrinsics.txt").write_text("")
+    read_scene(scene.root)
+    assert caplog.text.count("not read: dusk_queries_with_intrinsics.txt; lists of queries are named *_time_") == 1

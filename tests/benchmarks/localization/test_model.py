@@ -1,4 +1,6 @@
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +20,13 @@ def read_model(folder: Path) -> "pycolmap.Reconstruction":
 
 
 def test_settings_reach_colmap() -> None:
-    options = MapperSettings(filter_max_reproj_error=5.0).options(seed=3, threads=2)
+    options = MapperSettings(filter_max_reproj_error=5.0).options(seed=3)
     mapper = options.get_mapper()
     assert (options.min_num_matches, options.ba_local_max_num_iterations) == (4, 50)
     assert (mapper.init_min_num_inliers, mapper.abs_pose_min_num_inliers) == (4, 4)
     assert (mapper.abs_pose_min_inlier_ratio, mapper.abs_pose_max_error) == (0.05, 20.0)
     assert mapper.filter_max_reproj_error == 5.0
-    assert (mapper.random_seed, mapper.num_threads) == (3, 2)
+    assert (mapper.random_seed, mapper.num_threads) == (3, 1)
     assert not mapper.abs_pose_refine_focal_length and not mapper.abs_pose_refine_extra_params
     adjustment = options.get_global_bundle_adjustment()
     assert not (adjustment.refine_focal_length or adjustment.refine_principal_point or adjustment.refine_extra_params)
@@ -110,3 +112,32 @@ def test_same_map_twice_on_two_threads(make, tmp_path: Path) -> None:
     build_map(scene.root, scene.features, first.matches, tmp_path / "1" / "map", threads=2)
     for name in ("points3D.bin", "images.bin"):
         assert (first.folder / MODEL / name).read_bytes() == (tmp_path / "1" / "map" / MODEL / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["points3D.bin", "images.bin", "frames.bin", "rigs.bin", "cameras.bin"])
+@pytest.mark.parametrize("method", ["pnp", "registration"])
+def test_a_model_that_is_not_the_one_written_is_refused(mapped: Mapped, tmp_path: Path, name: str, method: str) -> None:
+    folder = tmp_path / "map"
+    shutil.copytree(mapped.folder, folder)
+    data = (folder / MODEL / name).read_bytes()
+    for changed in (data[: len(data) // 2], b"\xff" * 8 + data[8:], data + b"\0"):
+        (folder / MODEL / name).write_bytes(changed)
+        with pytest.raises(HndescError, match=r"map/model: not the model that map\.json tells about"):
+            replace(mapped, folder=folder).localize(tmp_path, method=method)
+
+
+def test_photos_that_do_not_fit_their_poses_are_warned_about(
+    make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = make(noise=0.5)
+    map_scene(scene, tmp_path / "right")
+    assert "matches agree with the poses" not in caplog.text
+    with FeatureReader(scene.features) as reader:
+        entries = {name: reader.read(name) for name in reader.names()}
+    for entry in entries.values():  # as if the photos had been turned by 180 degrees
+        entry.keypoints[:] = np.array(entry.image_size) - 1 - entry.keypoints
+    write_features(tmp_path / "turned.h5", entries)
+    record = map_scene(scene, tmp_path / "turned", tmp_path / "turned.h5").localize(tmp_path)
+    assert "of the verified matches agree with the poses: were photos turned" in caplog.text
+    wrong = sum(count["localized"] for count in record["figures"]["localized"].values())
+    assert not wrong or "localised queries lie outside" in caplog.text

@@ -54,10 +54,10 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Matches]:
 
 def test_model_errors_and_two_queries_of_each_condition(mapped: Mapped, tmp_path: Path) -> None:
     folder = plot(mapped, tmp_path, labels=("one", "two"))
-    pictures = sorted(path.name for path in folder.iterdir())
+    pictures = sorted(path.name for path in folder.glob("[!.]*"))
     assert pictures[:2] == ["errors.jpg", "model.jpg"]
     assert [name.split("_")[1] for name in pictures[2:]] == ["day", "day", "night", "night"]
-    for path in folder.iterdir():
+    for path in folder.glob("[!.]*"):
         assert read_image(path).std() > 5
 
 
@@ -88,7 +88,7 @@ def test_without_truth_there_are_no_errors(mapped: Mapped, drawn, tmp_path: Path
     text = truth.read_text()
     truth.unlink()
     try:
-        assert [path.name for path in plot(mapped, tmp_path).iterdir()] == ["model.jpg"]
+        assert [path.name for path in plot(mapped, tmp_path).glob("[!.]*")] == ["model.jpg"]
     finally:
         truth.write_text(text)
     (tmp_path / "none.json").write_text('{"kind": "localization", "per_query": {"a": {}}}')

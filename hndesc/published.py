@@ -1,12 +1,11 @@
 """Published weights of other programs: which file, under whose licence, and into a network."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hndesc.datasets.registry import read_registry
@@ -14,12 +13,14 @@ from hndesc.devices import choose_device
 from hndesc.errors import HndescError
 from hndesc.peers import WEIGHTS
 from hndesc.provenance import file_hash
+from hndesc.tensor_files import check_tensors, probe, read_tensors
 
 
 def load_published(
     network: nn.Module,
     weights: str | Path | None,
     name: str,
+    work: Callable[[np.ndarray], Sequence[Tensor]],
     *,
     find: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     without: Collection[str] = (),
@@ -30,6 +31,7 @@ def load_published(
         network: gets the weights, on the device that it is moved to.
         weights: the file, or an .npz with the same names and shapes.
         name: a method of `hndesc.peers`.
+        work: returns what the network makes of an RGB uint8 image; tried on small pictures.
         find: takes the network's tensors out of the file's content.
         without: tensors of the network that the file does not have.
 
@@ -40,23 +42,19 @@ def load_published(
         HndescError: no weights, or a file that does not hold them.
     """
     entry = read_registry()[WEIGHTS[name]]
-    if weights is None or not Path(weights).is_file():
+    if weights is None or not Path(weights).exists():
         cause = f"{name} needs its published weights" if weights is None else f"{weights}: no such file of weights"
         raise HndescError(
             f"{cause}: 'hndesc datasets get {entry.name}' fetches them to data/{entry.place} ({entry.page}; licence: "
             f"{entry.licence}); name the file by --weights (of a detector: --detector-weights) or the config key "
             "weights of the entry in descriptors (of shared keypoints: keypoints.weights)"
         )
-    state = find(read_tensors(weights))
-    expected = {key: tuple(value.shape) for key, value in network.state_dict().items() if key not in without}
-    wrong = sorted(key for key in expected if tuple(getattr(state.get(key), "shape", ())) != expected[key])
-    if wrong:
-        raise HndescError(
-            f"{weights}: not the weights of {name}: {len(wrong)} of {len(expected)} tensors are missing or of "
-            f"another shape, the first is '{wrong[0]}'; the published file is {entry.name} of {entry.page}"
-        )
-    network.load_state_dict({key: state[key] for key in expected}, strict=not without)
+    expected = {key: value for key, value in network.state_dict().items() if key not in without}
+    cure = f"the published file is {entry.name} of {entry.page}"
+    tensors = check_tensors(str(weights), find(read_tensors(weights)), expected, name, cure)
+    network.load_state_dict(tensors, strict=not without)
     network.eval().to(choose_device(), memory_format=torch.channels_last)
+    probe(str(weights), name, work, cure)
     return _origin(Path(weights), entry.licence, entry.files[0].sha256)
 
 
@@ -66,22 +64,6 @@ def _origin(weights: Path, licence: str, published: str | None) -> dict[str, Any
     if published and not digest.startswith(published):
         origin["rebuilt"] = True
     return origin
-
-
-def read_tensors(path: str | Path) -> Mapping[str, Any]:
-    """Read what a .npz, .safetensors or torch file holds, without running code from it; no dictionary: an empty one."""
-    path = Path(path)
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
-                return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch's unpickler raises whatever comes when the bytes are not a pickle
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise HndescError(f"{path}: not a readable file of weights ({reason}); download it again") from None
-    return state if isinstance(state, dict) else {}
 
 
 def below(key: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:

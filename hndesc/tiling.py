@@ -16,6 +16,16 @@ _GIB = 2**30
 Box = tuple[int, int, int, int]
 
 
+def padded(image: np.ndarray, least: int) -> np.ndarray:
+    """Return an H x W x ... image, contiguous and writable, with its last row and column repeated up to `least` pixels a side."""
+    missing = [(0, max(0, least - side)) for side in image.shape[:2]]
+    return (
+        np.pad(image, (*missing, *[(0, 0)] * (image.ndim - 2)), mode="edge")
+        if np.any(missing)
+        else np.require(image, requirements="CW")
+    )
+
+
 def in_tiles(
     work: Callable[[np.ndarray], Tensor], image: np.ndarray, tile: int, border: int, stride: int = 1
 ) -> Tensor:

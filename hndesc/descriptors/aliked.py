@@ -12,6 +12,7 @@ class AlikedDescriptor(PublishedDescriptor):
 
     name = "aliked"
     dim = 128
+    smallest = 8
     load = staticmethod(load_aliked)
 
     def sample(self, image: np.ndarray, points: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from hndesc.models.backbone import Backbone
 from hndesc.models.checkpoint import load_checkpoint
 from hndesc.models.sampling import normalize_images, sample_descriptors
 from hndesc.provenance import file_hash
-from hndesc.tiling import TILE, cut_at_points
+from hndesc.tiling import TILE, cut_at_points, padded
 
 # The card's entries that go into every feature file; the whole card stays with the checkpoint.
 _ESSENTIALS = ("architecture", "dim", "seed", "version")
@@ -48,6 +48,7 @@ class NetworkDescriptor:
             "name": checkpoint.stem,
             "sha256": file_hash(checkpoint),
             **{key: card[key] for key in _ESSENTIALS if key in card},
+            "dim": model.dim,
         }
 
     def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
@@ -68,8 +69,7 @@ class NetworkDescriptor:
 
     @torch.inference_mode()
     def _run(self, image: np.ndarray, points: np.ndarray) -> np.ndarray:
-        missing = [(0, max(0, _SMALLEST - side)) for side in image.shape[:2]]
-        image = np.pad(image, (*missing, (0, 0)), mode="edge")
+        image = padded(image, _SMALLEST)
         batch = normalize_images(torch.from_numpy(image)[None].to(self.device))
         dense = self.model(batch)
         sampled = sample_descriptors(dense, torch.from_numpy(points)[None].to(self.device), image.shape[:2])

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from hndesc.features import Features
+from hndesc.tiling import padded
 
 
 class PublishedDescriptor:
     """Describe keypoints by a published network; keypoints of any detector will do.
 
-    Subclasses say `name`, `dim`, `load` and `sample`.
+    Subclasses say `name`, `dim`, `load` and `sample`, and `smallest`, the pixels to which a smaller image is padded.
 
     Args:
         weights: file of the published weights.
@@ -21,6 +22,7 @@ class PublishedDescriptor:
 
     name: ClassVar[str]
     dim: ClassVar[int]
+    smallest: ClassVar[int] = 1
 
     def __init__(self, weights: str | Path | None = None) -> None:
         self.network, origin = self.load(weights)
@@ -41,4 +43,4 @@ class PublishedDescriptor:
         if len(features) == 0:
             return np.empty((0, self.dim), np.float32)
         points = torch.from_numpy(features.keypoints).to(next(self.network.parameters()).device)
-        return self.sample(image, points).cpu().numpy()
+        return self.sample(padded(image, self.smallest), points).cpu().numpy()

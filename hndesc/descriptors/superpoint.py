@@ -6,7 +6,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from hndesc.descriptors.published import PublishedDescriptor
-from hndesc.errors import ImageError
 from hndesc.keypoints.superpoint import CELL, load_superpoint, map_in_cells
 
 
@@ -15,13 +14,12 @@ class SuperPointDescriptor(PublishedDescriptor):
 
     name = "superpoint"
     dim = 256
+    smallest = CELL
     load = staticmethod(load_superpoint)
 
     def sample(self, image: np.ndarray, points: Tensor) -> Tensor:
         """Return the descriptors of N x 2 pixels of an RGB uint8 H x W x 3 image, N x 256."""
         coarse = map_in_cells(self.network, image, self.network.descriptors, stride=CELL)
-        if coarse is None:
-            raise ImageError(f"an image of {image.shape[1]} x {image.shape[0]} pixels is too small for SuperPoint")
         return sample_as_published(coarse, points)
 
 

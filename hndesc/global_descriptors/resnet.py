@@ -18,8 +18,10 @@ from hndesc.models.pretrained import fetch, read_state
 from hndesc.models.sampling import normalize_images
 from hndesc.models.torchvision_import import torchvision_models
 from hndesc.provenance import file_hash
+from hndesc.tensor_files import check_tensors, probe
 
 SMALLEST = 32
+_CURE = "give torchvision's file as the key 'weights'"
 
 
 class ResNet:
@@ -39,11 +41,9 @@ class ResNet:
         self.power = power
         network = getattr(torchvision_models(), name)()
         state, source = _weights(name, weights)
-        try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            raise HndescError(f"{source}: weights that do not fit {name} ({str(error).splitlines()[0]})") from None
+        network.load_state_dict(check_tensors(source, state, network.state_dict(), name, _CURE))
         self._features = nn.Sequential(*list(network.children())[:-2]).eval().to(memory_format=torch.channels_last)
+        probe(source, name, lambda image: [self._features(normalize_images(image[None]))], _CURE)
         self.settings = {"name": name, "power": power}
         if weights is not None:
             self.settings["sha256"] = file_hash(weights)

@@ -25,7 +25,9 @@ def load_aliked(
 ) -> tuple[ALIKED, dict]:
     """Load the published network, ready for inference; with where the weights came from."""
     network = ALIKED("aliked-n16", max_keypoints or _ALL, threshold, nms_radius)
-    return network, load_published(network, weights, "aliked", without=("dkd.hw_grid",))
+    return network, load_published(
+        network, weights, "aliked", lambda image: aliked_maps(network, image), without=("dkd.hw_grid",)
+    )
 
 
 @torch.inference_mode()

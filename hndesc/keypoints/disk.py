@@ -22,7 +22,9 @@ _BYTES_PER_PIXEL = 1900
 def load_disk(weights: str | Path | None) -> tuple[DISK, dict]:
     """Load the published network, ready for inference; with where the weights came from."""
     network = DISK()
-    return network, load_published(network, weights, "disk", find=below("extractor"))
+    return network, load_published(
+        network, weights, "disk", lambda image: disk_maps(network, image), find=below("extractor")
+    )
 
 
 @torch.inference_mode()

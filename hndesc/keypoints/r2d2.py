@@ -51,7 +51,11 @@ def load_r2d2(weights: str | Path | None) -> tuple[R2d2Network, dict]:
     def find(state: dict) -> dict:
         return {name.removeprefix("module."): values for name, values in below("state_dict")(state).items()}
 
-    return network, load_published(network, weights, "r2d2", find=find)
+    def work(image: np.ndarray) -> tuple[Tensor, Tensor]:
+        batch = batch_of(image, network)
+        return network(batch), network.scores(batch)
+
+    return network, load_published(network, weights, "r2d2", work, find=find)
 
 
 def resize(image: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:

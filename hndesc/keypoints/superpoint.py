@@ -62,7 +62,12 @@ class SuperPoint(nn.Module):
 def load_superpoint(weights: str | Path | None) -> tuple[SuperPoint, dict]:
     """Load the published network, ready for inference; with where the weights came from."""
     network = SuperPoint()
-    return network, load_published(network, weights, "superpoint")
+
+    def work(image: np.ndarray) -> list[Tensor]:
+        heads = {network.scores: 1, network.descriptors: CELL}
+        return [map_in_cells(network, image, head, stride) for head, stride in heads.items()]
+
+    return network, load_published(network, weights, "superpoint", work)
 
 
 def map_in_cells(

@@ -23,7 +23,7 @@ _MULTIPLE = 32
 def load_xfeat(weights: str | Path | None) -> tuple[XFeatModel, dict]:
     """Load the published network, ready for inference; with where the weights came from."""
     network = XFeatModel()
-    return network, load_published(network, weights, "xfeat")
+    return network, load_published(network, weights, "xfeat", lambda image: xfeat_maps(network, image))
 
 
 def fit(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,11 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from hndesc.errors import HndescError
+
+# What to do about weights that cannot be used.
+ANOTHER = "give another file as training.weights, or set it to 'random'"
+
 
 class Backbone(nn.Module, ABC):
     """A network from ImageNet-normalised photos (B x 3 x H x W, H and W >= 16) to a dense map of descriptors.
@@ -34,9 +39,9 @@ class Backbone(nn.Module, ABC):
     def forward(self, images: Tensor) -> Tensor:
         """Return the dense descriptors of a batch of normalised photos."""
 
-    def load_published(self, state: Mapping[str, Tensor]) -> None:
-        """Take the weights of another program's file; LookupError or RuntimeError where they do not fit."""
-        raise LookupError(f"no published weights are known for '{self.name}'")
+    def load_published(self, state: Mapping[str, Tensor], source: str) -> None:
+        """Take the weights of another program's file `source`; a HndescError names it where they do not fit."""
+        raise HndescError(f"{source}: no published weights are known for '{self.name}'; give a checkpoint of hndesc")
 
     def adapt(self, architecture: str, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
         """Return a checkpoint's weights of another architecture as weights of this one; None where they do not fit."""

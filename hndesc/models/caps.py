@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hndesc.models.backbone import Backbone
+from hndesc.models.backbone import ANOTHER, Backbone
 from hndesc.models.pretrained import fetch
 from hndesc.models.torchvision_import import torchvision_models
+from hndesc.tensor_files import check_tensors
 
 
 class Caps(Backbone):
@@ -58,10 +59,9 @@ class Caps(Backbone):
         x = self.merge2(torch.cat([stage1, x], 1))
         return self.fine(x)
 
-    def load_published(self, state: Mapping[str, Tensor]) -> None:
+    def load_published(self, state: Mapping[str, Tensor], source: str) -> None:
         """Take torchvision's ResNet-50 as encoder; its fourth stage and classifier have no place here."""
-        wanted = self.encoder.state_dict()
-        self.encoder.load_state_dict({name: values for name, values in state.items() if name in wanted})
+        self.encoder.load_state_dict(check_tensors(source, state, self.encoder.state_dict(), "ResNet-50", ANOTHER))
 
     def fetch_imagenet(self) -> Mapping[str, Tensor]:
         """Return torchvision's ImageNet weights of ResNet-50, from its cache or its address."""

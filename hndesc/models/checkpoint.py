@@ -3,6 +3,7 @@
 Nothing is ever unpickled: a checkpoint from a stranger cannot run code.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -11,19 +12,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn import functional
 
-from hndesc import __version__
+from hndesc import __version__, weights
 from hndesc.errors import HndescError
 from hndesc.files import atomic_path, check_output_file, read_json, write_json
 from hndesc.models import MODELS, build_model
 from hndesc.models.backbone import Backbone
 from hndesc.models.projected import PROJECTION, Projected, unprojected
+from hndesc.models.sampling import SHORTEST, normalize_images
+from hndesc.provenance import file_hash
+from hndesc.tensor_files import check_tensors, probe, regular_file
 
 _KEY = "hndesc"
+_CHECKSUM = "checksum"
 _PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".tar"})
+_LEAST_LENGTH = 0.99
+_AGAIN = "train or fetch it again"
+# Entries of the card that others read, and their types.
+_TYPES = {
+    **dict.fromkeys(("settings", "data", "versions", "metrics", "about", "projection"), dict),
+    **{"seed": int, "dim": int, "stride": int, "version": str, "name": str, "trained": bool, "scores": list},
+}
 
 
 def save_checkpoint(path: str | Path, model: Backbone, card: Mapping[str, Any], half: bool = False) -> None:
@@ -43,8 +57,9 @@ def save_checkpoint(path: str | Path, model: Backbone, card: Mapping[str, Any], 
     tensors = {name: values.detach().cpu().contiguous() for name, values in model.state_dict().items()}
     if half:
         tensors = {name: values.half() if values.dim() == 4 else values for name, values in tensors.items()}
+    text = json.dumps(card | {_CHECKSUM: _checksum(card, tensors)}, allow_nan=False)
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {_KEY: json.dumps(card, allow_nan=False)})
+        save_file(tensors, temporary, {_KEY: text})
     write_json(path.with_suffix(".json"), card)
 
 
@@ -67,19 +82,35 @@ def load_checkpoint(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
     """Read a checkpoint: the model, in evaluation mode on the CPU, and its card.
 
     Raises:
-        HndescError: missing, cut short, not a checkpoint of hndesc, of an unknown architecture, or weights of another
-            shape than the architecture's.
+        HndescError: missing, cut short or damaged, not a checkpoint of hndesc, of an unknown architecture, weights of
+            another shape than the architecture's or that describe nothing, or a card that does not go with them.
     """
     path = Path(path)
-    architecture = read_card(path).get("architecture")
-    if architecture not in list(MODELS.places):
-        known = ", ".join(sorted(MODELS.places))
-        raise HndescError(f"{path}: unknown architecture '{architecture}' (known: {known}); update hndesc")
-    model = build_model(architecture, "random")
+    card = read_card(path)
+    _check_bundled(path)
+    model = build_model(card["architecture"], "random")
     with safe_open(path, "pt") as file:
-        if PROJECTION in file.keys():  # noqa: SIM118 (no container)
-            model = Projected(model, file.get_slice(PROJECTION).get_shape()[0])
+        shape = file.get_slice(PROJECTION).get_shape() if PROJECTION in file.keys() else None  # noqa: SIM118
+    if shape is not None:
+        if len(shape) != 2 or not 1 <= shape[0] <= model.dim or shape[1] != model.dim:
+            raise HndescError(f"{path}: a projection of shape {shape}; at most {model.dim} x {model.dim} is wanted")
+        model = Projected(model, shape[0])
+    said = {"dim": model.dim, "stride": model.stride}
+    lies = [f"{key} is {card[key]}, not {value}" for key, value in said.items() if card.get(key, value) != value]
+    if isinstance(model, Projected) != ("projection" in card):
+        lies.append("only one of card and weights has a projection")
+    if lies:
+        raise HndescError(f"{path}: its card does not go with its weights ({'; '.join(lies)}); {_AGAIN}")
     return model.eval(), load_into(model, path)
+
+
+def _check_bundled(path: Path) -> None:
+    """Compare the file of a bundled model, some of which have no checksum in them, with the hash in the card beside."""
+    expected = read_json(path.with_suffix(".json")).get("sha256") if path.parent == weights.FOLDER else None
+    if expected is not None and file_hash(path) != expected:
+        raise HndescError(
+            f"{path}: damaged, its hash is not that of the model that comes with hndesc; install it again"
+        )
 
 
 def load_into(model: Backbone, path: str | Path) -> dict[str, Any]:
@@ -88,26 +119,55 @@ def load_into(model: Backbone, path: str | Path) -> dict[str, Any]:
     Of a checkpoint with projected descriptors, a model without a projection takes the rest.
     """
     path = Path(path)
-    card = read_card(path)
-    architecture = card.get("architecture")
-    tensors = {
-        name: values.float() if values.is_floating_point() else values for name, values in load_file(path).items()
-    }
+    card, checksum = _read(path)
+    architecture = card["architecture"]
+    tensors: Mapping[str, Tensor] = load_file(path)
+    if checksum is not None and checksum != _checksum(card, tensors):
+        raise HndescError(f"{path}: damaged, its weights or its card differ from its checksum; {_AGAIN}")
     if not isinstance(model, Projected):
         tensors = unprojected(tensors)
     adapted = tensors if architecture == model.name else model.adapt(architecture, tensors)
     if adapted is None:
         raise HndescError(f"{path}: a checkpoint of '{architecture}', not '{model.name}'; make the two agree")
-    _check(path, adapted, model)
-    model.load_state_dict(adapted)
+    expected = model.state_dict()
+    tensors = check_tensors(str(path), adapted, expected, model.name, _AGAIN)
+    if unknown := sorted(adapted.keys() - expected.keys()):
+        raise HndescError(
+            f"{path}: {len(unknown)} of its tensors are unknown to '{model.name}' ('{unknown[0]}', …); {_AGAIN}"
+        )
+    model.load_state_dict(tensors)
+    check_descriptors(str(path), model, _AGAIN)
     return card
+
+
+def check_descriptors(source: str, model: Backbone, cure: str) -> None:
+    """Make sure that a model describes small pictures by finite descriptors that have a length and differ.
+
+    Raises:
+        HndescError: it does not; the message names the source of the weights and ends with the cure.
+    """
+
+    def work(image: np.ndarray) -> list[Tensor]:
+        dense = model(normalize_images(image[None]))
+        lengths = functional.normalize(dense, dim=1, eps=SHORTEST).norm(dim=1)
+        if lengths.isfinite().all() and lengths.max() < _LEAST_LENGTH:
+            raise HndescError(f"{source}: with these weights '{model.name}' gives descriptors without length; {cure}")
+        return [dense]
+
+    training = model.training
+    model.eval()
+    probe(source, model.name, work, cure)
+    model.train(training)
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
     """Read the card embedded in a checkpoint without reading its weights."""
-    path = Path(path)
-    if not path.is_file():
-        raise HndescError(f"{path}: no such checkpoint; train a model or check the path")
+    return _read(Path(path))[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str | None]:
+    """Return the card, and the checksum of card and weights; files of older versions have none."""
+    regular_file(path, "checkpoint", "train a model or check the path")
     if path.suffix.lower() in _PICKLES:
         raise HndescError(
             f"{path}: pickled weights are not opened as a checkpoint; give the .safetensors file that training writes"
@@ -115,15 +175,47 @@ def read_card(path: str | Path) -> dict[str, Any]:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise HndescError(f"{path}: not a complete safetensors file ({error}); train or fetch it again") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise HndescError(f"{path}: not a complete safetensors file ({error}); {_AGAIN}") from None
     try:
         card = json.loads(metadata[_KEY])
-    except (KeyError, json.JSONDecodeError):
+    except (KeyError, ValueError, RecursionError):
         card = None
     if not isinstance(card, dict):
         raise HndescError(f"{path}: a safetensors file without hndesc's card; give one that hndesc's training wrote")
-    return card
+    checksum = card.pop(_CHECKSUM, None)
+    _check_card(path, card)
+    return card, checksum
+
+
+def _check_card(path: Path, card: Mapping[str, Any]) -> None:
+    """Raise a HndescError for a card whose entries are of another kind, or contradict each other."""
+    architecture = card.get("architecture")
+    if architecture not in list(MODELS.places):
+        known = ", ".join(sorted(MODELS.places))
+        raise HndescError(f"{path}: unknown architecture '{architecture}' (known: {known}); update hndesc")
+    wrong = [key for key, kind in _TYPES.items() if key in card and type(card[key]) is not kind]
+    if not wrong and card.get("settings", {}).get("architecture", architecture) != architecture:
+        wrong = ["settings.architecture"]
+    if wrong:
+        raise HndescError(f"{path}: its card is broken: '{wrong[0]}' cannot be {_short(card, wrong[0])}; {_AGAIN}")
+
+
+def _short(card: Mapping[str, Any], key: str) -> str:
+    value: Any = card
+    for part in key.split("."):
+        value = value[part]
+    return f"{value!r:.60}"
+
+
+def _checksum(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of a card and of the names, types, shapes and values of tensors."""
+    digest = hashlib.sha256(json.dumps(card, allow_nan=False).encode())
+    for name in sorted(tensors):
+        values = tensors[name]
+        digest.update(f"\n{name} {values.dtype} {tuple(values.shape)}\n".encode())
+        digest.update(values.contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def has_card(path: str | Path) -> bool:
@@ -132,22 +224,6 @@ def has_card(path: str | Path) -> bool:
         return bool(read_card(path))
     except HndescError:
         return False
-
-
-def _check(path: Path, tensors: Mapping[str, Tensor], model: Backbone) -> None:
-    expected = model.state_dict()
-    wrong = [name for name in expected if name not in tensors or tensors[name].shape != expected[name].shape]
-    wrong += [name for name in tensors if name not in expected]
-    if wrong:
-        raise HndescError(
-            f"{path}: {len(wrong)} weights are missing, unknown or of another shape than those of '{model.name}' "
-            f"({wrong[0]}, …); it is of another architecture or another version of hndesc: train it again"
-        )
-    broken = [name for name, values in tensors.items() if values.is_floating_point() and not values.isfinite().all()]
-    if broken:
-        raise HndescError(
-            f"{path}: weights that are not finite ({broken[0]}, …); its training diverged: train it again"
-        )
 
 
 def _finite(value: Any) -> Any:

@@ -6,13 +6,12 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from hndesc.errors import HndescError
-from hndesc.models.backbone import Backbone
-from hndesc.models.checkpoint import has_card, load_into
+from hndesc.models.backbone import ANOTHER, Backbone
+from hndesc.models.checkpoint import check_descriptors, has_card, load_into
+from hndesc.tensor_files import read_tensors
 
 
 def load_initial(model: Backbone, weights: str | Path) -> None:
@@ -25,33 +24,21 @@ def load_initial(model: Backbone, weights: str | Path) -> None:
         state, source = model.fetch_imagenet(), "imagenet"
         if state is None:
             raise HndescError(f"training.weights: '{model.name}' has no ImageNet weights; set 'random' or a file")
+    elif has_card(path := Path(weights)):
+        load_into(model, path)
+        return
     else:
-        path = Path(weights)
-        if has_card(path):
-            load_into(model, path)
-            return
         state, source = read_state(path), str(path)
-    try:
-        model.load_published(state)
-    except (LookupError, RuntimeError) as error:
-        reason = str(error).strip("'\"").splitlines()[0]
-        raise HndescError(f"{source}: weights that do not fit the model '{model.name}' ({reason})") from None
+    model.load_published(state, source)
+    check_descriptors(source, model, ANOTHER)
 
 
 def read_state(path: Path) -> Mapping[str, Tensor]:
-    """Read a dictionary of tensors from a .safetensors file, or a torch file without running code from it."""
-    if not path.is_file():
-        raise HndescError(f"{path}: no such file of weights; check training.weights (or set it to 'random')")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise HndescError(f"{path}: not a complete file of plain tensors ({reason}); fetch it again") from None
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    """Read a dictionary of tensors from a .npz, .safetensors or torch file without running code from it."""
+    state = read_tensors(path, ANOTHER)
+    state = state.get("state_dict", state)
     if not (isinstance(state, dict) and state and all(isinstance(value, Tensor) for value in state.values())):
-        raise HndescError(f"{path}: holds no dictionary of tensors (a torch state_dict is wanted)")
+        raise HndescError(f"{path}: holds no dictionary of tensors (a torch state_dict is wanted); {ANOTHER}")
     return state
 
 

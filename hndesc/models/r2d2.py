@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hndesc.models.backbone import Backbone
+from hndesc.models.backbone import ANOTHER, Backbone
 from hndesc.models.lite import pad_to_multiple
+from hndesc.tensor_files import check_tensors
 
 # (channels, kernel, dilation, ReLU). Each layer that had stride 2 doubles the dilation of those after it.
 _LAYERS = (
@@ -55,10 +56,10 @@ class R2d2(Backbone):
         """Return the dense descriptors of a batch of normalised photos."""
         return self.ops(images)
 
-    def load_published(self, state: Mapping[str, Tensor]) -> None:
+    def load_published(self, state: Mapping[str, Tensor], source: str) -> None:
         """Take the descriptor part of R2D2's own files; their two score layers have no place here."""
         found = {name.removeprefix("module."): values for name, values in state.items()}
-        self.load_state_dict({name: values for name, values in found.items() if name.startswith("ops.")})
+        self.load_state_dict(check_tensors(source, found, self.state_dict(), "R2D2", ANOTHER))
 
     def adapt(self, architecture: str, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
         """Take the weights of the other one of the two networks here: they have the same layers."""

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from hndesc.devices import choose_device
 from hndesc.errors import HndescError
+from hndesc.tensor_files import check_tensors, read_tensors
 
 FILES = {"encoder": "wave_encoder_cat5_l4.pth", "decoder": "wave_decoder_cat5_l4.pth"}
 PLACES = ("encoder", "skip", "decoder")
@@ -106,16 +107,8 @@ def load(weights: str | None, device: str = "auto") -> "WaveletNetwork":
 
 
 def _read(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise HndescError(f"{path}: no such file of weights; get it from github.com/clovaai/WCT2") from None
-    except Exception as error:  # torch tells broken files by many kinds of errors
-        raise HndescError(f"{path}: not a file of weights ({str(error).splitlines()[0]}); get it anew") from None
-    wrong = [key for key, value in expected.items() if getattr(state.get(key), "shape", None) != value.shape]
-    if wrong:
-        raise HndescError(f"{path}: not the weights of WCT2 (cat5): '{wrong[0]}' is missing or of another shape")
-    return {key: state[key] for key in expected}
+    cure = "get it from github.com/clovaai/WCT2 (model_checkpoints, cat5)"
+    return check_tensors(str(path), read_tensors(path, cure), expected, "WCT2", cure)
 
 
 class _Half(nn.Module):

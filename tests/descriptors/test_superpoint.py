@@ -6,7 +6,7 @@ import torch
 
 from hndesc.descriptors import load_descriptor
 from hndesc.descriptors.superpoint import sample_as_published
-from hndesc.errors import HndescError, ImageError
+from hndesc.errors import HndescError
 from hndesc.features import FeatureReader, Features
 from hndesc.images import read_image
 from hndesc.keypoints.superpoint import SuperPoint
@@ -50,8 +50,8 @@ def test_lengths_and_types(weights):
 def test_no_keypoints_and_too_small_an_image(weights):
     descriptor = load_descriptor("superpoint", weights)
     assert descriptor.describe(np.zeros((5, 5, 3), np.uint8), at([])).shape == (0, 256)
-    with pytest.raises(ImageError, match="5 x 6 pixels is too small"):
-        descriptor.describe(np.zeros((6, 5, 3), np.uint8), at([[2, 2]]))
+    found = descriptor.describe(np.zeros((6, 5, 3), np.uint8), at([[2, 2]]))
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
 
 
 def test_weights_are_asked_for_and_named():

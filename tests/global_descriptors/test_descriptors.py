@@ -72,7 +72,7 @@ def test_settings_name_the_descriptor(descriptor, request):
 
 
 def test_weights_that_do_not_fit_are_named(weights, tmp_path):
-    with pytest.raises(HndescError, match=r"resnet50\.pth: weights that do not fit resnet101"):
+    with pytest.raises(HndescError, match=r"resnet50\.pth: not the weights of resnet101"):
         load_global_descriptor("resnet101", weights["resnet50"])
     with pytest.raises(HndescError, match=r"absent\.safetensors: no such checkpoint"):
         load_global_descriptor("dense", tmp_path / "absent.safetensors")

@@ -19,7 +19,10 @@ def state() -> dict[str, torch.Tensor]:
     """Random weights, the same each time."""
     generator = torch.Generator().manual_seed(0)
     shapes = {name: value.shape for name, value in SuperPoint().state_dict().items()}
-    return {name: torch.randn(shape, generator=generator) / max(1, shape[1:].numel()) for name, shape in shapes.items()}
+    return {
+        name: torch.randn(shape, generator=generator) / max(1, shape[1:].numel()) ** 0.5
+        for name, shape in shapes.items()
+    }
 
 
 @pytest.fixture(scope="module")

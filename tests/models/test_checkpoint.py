@@ -139,7 +139,7 @@ def test_unknown_architecture(tmp_path: Path, architecture: object) -> None:
 def test_weights_of_another_architecture(tmp_path: Path) -> None:
     tensors = build_model("lite").state_dict()
     path = _with_card(tmp_path / "m.safetensors", {"architecture": "r2d2"}, tensors)
-    with pytest.raises(HndescError, match=r"m\.safetensors: .* of another shape than those of 'r2d2'"):
+    with pytest.raises(HndescError, match=r"m\.safetensors: not the weights of r2d2"):
         load_checkpoint(path)
 
 
@@ -155,7 +155,7 @@ def test_one_weight_that_does_not_fit(checkpoint: Path, tmp_path: Path, change: 
     else:
         tensors[name] = torch.zeros(*tensors[name].shape, 1)
     path = _with_card(tmp_path / "m.safetensors", {"architecture": "lite"}, tensors)
-    with pytest.raises(HndescError, match=rf"m\.safetensors: 1 weights .*\({name}"):
+    with pytest.raises(HndescError, match=rf"m\.safetensors: .*1 of .*'{name}'"):
         load_checkpoint(path)
 
 

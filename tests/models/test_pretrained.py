@@ -95,12 +95,12 @@ def test_weights_of_something_else(tmp_path: Path) -> None:
     path = tmp_path / "vgg.pth"
     torch.save({"features.0.weight": torch.zeros(3)}, path)
     for name in ("caps", "r2d2", "lite"):
-        with pytest.raises(HndescError, match=rf"vgg\.pth: weights that do not fit the model '{name}'"):
+        with pytest.raises(HndescError, match=r"vgg\.pth: (not the weights of|no published weights)"):
             build_model(name, path)
 
 
 def test_missing_file_names_the_key(tmp_path: Path) -> None:
-    with pytest.raises(HndescError, match=r"none\.pth: no such file.*training\.weights"):
+    with pytest.raises(HndescError, match=r"none\.pth: no such file of weights.*training\.weights"):
         build_model("caps", tmp_path / "none.pth")
 
 
@@ -113,10 +113,10 @@ def test_code_in_a_pickle_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "bad.pth"
     torch.save({"state_dict": {"a": _Evil()}}, path)
-    with pytest.raises(HndescError, match=r"bad\.pth: not a complete file of plain tensors"):
+    with pytest.raises(HndescError, match=r"bad\.pth: not a readable file of weights"):
         read_state(path)
     path.write_bytes(pickle.dumps(_Evil(), protocol=2))
-    with pytest.raises(HndescError, match=r"bad\.pth: not a complete file of plain tensors"):
+    with pytest.raises(HndescError, match=r"bad\.pth: not a readable file of weights"):
         read_state(path)
     assert not (tmp_path / "evil").exists()
 

@@ -17,13 +17,11 @@ Box = tuple[int, int, int, int]
 
 
 def padded(image: np.ndarray, least: int) -> np.ndarray:
-    """Return an H x W x ... image, contiguous and writable, with its last row and column repeated up to `least` pixels a side."""
+    """Repeat the last row and column of an H x W x ... image up to `least` pixels a side; contiguous and writable."""
     missing = [(0, max(0, least - side)) for side in image.shape[:2]]
-    return (
-        np.pad(image, (*missing, *[(0, 0)] * (image.ndim - 2)), mode="edge")
-        if np.any(missing)
-        else np.require(image, requirements="CW")
-    )
+    if np.any(missing):
+        image = np.pad(image, (*missing, *[(0, 0)] * (image.ndim - 2)), mode="edge")
+    return np.require(image, requirements="CW")
 
 
 def in_tiles(

@@ -56,15 +56,16 @@ def read_image(path: str | os.PathLike, upright: bool = True) -> np.ndarray:
         ImageError: missing, unreadable, truncated or undecodable file, or one with too many pixels.
     """
     with _opened(path) as (image, file):
-        deep = _is_deep_color(image)
+        deep = _may_be_deep_color(image)
         orientation = _orientation(image)
         if isinstance(image, JpegImagePlugin.JpegImageFile):
             _check_scans(file, printable(path))
         image.load()
+        deep = deep and _brightest(image) <= 64  # at most 14 of 16 bits are in use, of which Pillow gives the upper 8
         pixels = to_rgb(image, path)
         if image.format == "TIFF":  # Pillow turns TIFF by itself
             pixels = _turn(pixels, _BACK.get(orientation, orientation))
-        if deep and pixels.max() <= 64:  # at most 14 of 16 bits are in use, of which Pillow gives the upper 8
+        if deep:
             pixels = _read_deep(file, pixels)
         return np.ascontiguousarray(_turn(pixels, orientation) if upright else pixels)
 
@@ -156,18 +157,33 @@ def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return pixels[:, ::-1] if orientation in (2, 3, 6, 7) else pixels
 
 
-def _is_deep_color(image: Image.Image) -> bool:
-    """Tell whether an image that is not decoded yet has color of 16 bits, of which Pillow gives the upper 8."""
+def _may_be_deep_color(image: Image.Image) -> bool:
+    """Tell whether an image that is not decoded yet may have color of 16 bits, of which Pillow gives the upper 8.
+
+    Gray without alpha is read by all its bits. JPEG 2000 does not say before it is decoded.
+    """
+    if image.mode not in ("RGB", "RGBA", "LA"):
+        return False
     if image.format == "PPM":
         settings = image.tile[0].args
-        return image.mode == "RGB" and isinstance(settings, tuple) and settings[-1] > 255
-    return image.mode == "RGB" and any(";16" in str(tile.args) for tile in image.tile)
+        return isinstance(settings, tuple) and settings[-1] > 255
+    return image.format == "JPEG2000" or any(";16" in str(tile.args) for tile in image.tile)
+
+
+def _brightest(image: Image.Image) -> int:
+    """Return the largest value of a decoded image of several bands, without its alpha."""
+    bands = len(image.getbands()) - (image.mode in ("RGBA", "LA"))
+    return max(high for _, high in image.getextrema()[:bands])
 
 
 def _read_deep(file: BinaryIO, pixels: np.ndarray) -> np.ndarray:
     """Return the pixels of 16-bit color in a file by all their bits, where OpenCV gives them."""
     file.seek(0)
     deep = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
-    if deep is None or deep.dtype != np.uint16 or deep.shape != pixels.shape:
+    height, width, _ = pixels.shape
+    if deep is None or deep.dtype != np.uint16 or deep.shape not in ((height, width, 3), (height, width, 4)):
         return pixels
-    return to_8_bit(np.ascontiguousarray(deep[..., ::-1]))
+    color = to_8_bit(np.ascontiguousarray(deep[..., 2::-1]))
+    if deep.shape[2] == 3:
+        return color
+    return to_rgb(Image.fromarray(np.dstack([color, (deep[..., 3] >> 8).astype(np.uint8)])))

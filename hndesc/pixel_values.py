@@ -17,6 +17,7 @@ import os
 
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT
 
 from hndesc.errors import HndescError, ImageError, printable
 
@@ -39,10 +40,8 @@ def to_rgb(image: Image.Image, name: str | os.PathLike = "image") -> np.ndarray:
         ImageError: no finite value.
     """
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image)
-        # Pillow gives deep PGM as 32-bit integers.
-        values = values.astype(np.uint16) if image.format == "PPM" and image.mode == "I" else values
-        return gray_to_rgb(to_8_bit(values, name))
+        gray = to_8_bit(_gray_values(image), name)
+        return gray_to_rgb(255 - gray if _is_white_zero(image) else gray)
     if image.mode in _OPAQUE:
         image = image.convert(_OPAQUE[image.mode])
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
@@ -50,6 +49,21 @@ def to_rgb(image: Image.Image, name: str | os.PathLike = "image") -> np.ndarray:
         backdrop = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(backdrop, image)
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _gray_values(image: Image.Image) -> np.ndarray:
+    values = np.asarray(image)
+    if image.mode == "I" and image.format == "PPM":  # Pillow gives deep PGM as 32-bit integers
+        return values.astype(np.uint16)
+    if image.mode == "I" and image.format == "TIFF" and image.tag_v2.get(SAMPLEFORMAT, (1,))[0] == 1:
+        # Pillow reads all 32-bit integers as signed.
+        return values.view(np.uint32)
+    return values
+
+
+def _is_white_zero(image: Image.Image) -> bool:
+    """Return whether 0 is white; Pillow sees to it for 8 bits and less."""
+    return image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0
 
 
 def gray_to_rgb(gray: np.ndarray) -> np.ndarray:

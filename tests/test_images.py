@@ -76,6 +76,70 @@ def test_16_bit_color_that_uses_fewer_bits_keeps_all_of_them(tmp_path, suffix, b
     np.testing.assert_array_equal(read_image(path), np.round(deep[..., ::-1] * (255 / (2**bits - 1))))
 
 
+def deep_png(kind: int, values: np.ndarray, transparent: bytes = b"") -> bytes:
+    """Return 16-bit values (H x W x bands) as a PNG of a kind of color: 2 RGB, 4 gray and alpha, 6 RGB and alpha."""
+    height, width = values.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"tRNS", transparent), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    packed = [
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+        if data or name != b"tRNS"
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+@pytest.mark.parametrize("kind", ["gray and alpha", "RGB and alpha", "RGB, one color transparent"])
+@pytest.mark.parametrize("bits", [10, 12])
+def test_deep_color_beside_transparency_keeps_its_bits(tmp_path, kind, bits):
+    bands = 1 if kind == "gray and alpha" else 3
+    deep = RNG.integers(1, 2**bits, (6, 9, bands), dtype=np.uint16)
+    deep[0, 0] = 2**bits - 1
+    expected = np.broadcast_to(np.round(deep * (255 / (2**bits - 1))), (6, 9, 3)).copy()
+    if kind == "RGB, one color transparent":
+        data = deep_png(2, deep, struct.pack(">HHH", 0, 0, 0))
+    else:
+        alpha = np.full((6, 9, 1), 65535, np.uint16)
+        alpha[5, 8], expected[5, 8] = 0, 255
+        data = deep_png(4 if bands == 1 else 6, np.dstack([deep, alpha]))
+    (tmp_path / "a.png").write_bytes(data)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), expected)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_deep_color_of_jpeg_2000_keeps_its_bits(tmp_path, bits):
+    image = cv2.resize(smooth(), (128, 96))
+    deep = image.astype(np.uint16) * 257 >> (16 - bits)
+    cv2.imwrite(str(tmp_path / "a.jp2"), deep[..., ::-1])
+    assert np.abs(read_image(tmp_path / "a.jp2").astype(float) - image).mean() < 3
+
+
+def raw_tiff(values: np.ndarray, photometric: int) -> bytes:
+    """Return unsigned gray values as a little-endian TIFF; 0 is white for photometric 0, black for 1."""
+    height, width = values.shape
+    data = values.tobytes()
+    tags = {256: width, 257: height, 258: 8 * values.itemsize, 259: 1, 262: photometric, 273: 0, 277: 1, 278: height}
+    tags[279] = len(data)
+    tags[273] = 8 + 2 + 12 * len(tags) + 4
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + data
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("white_is_zero", [True, False])
+def test_zero_is_white_where_a_tiff_says_so(tmp_path, kind, white_is_zero):
+    top = np.iinfo(kind).max
+    (tmp_path / "a.tif").write_bytes(raw_tiff(np.array([[0, 0, top]], kind), 0 if white_is_zero else 1))
+    assert read_image(tmp_path / "a.tif")[0, :, 0].tolist() == ([255, 255, 0] if white_is_zero else [0, 0, 255])
+
+
+def test_unsigned_32_bit_values_have_no_sign(tmp_path):
+    values = np.array([[0, 2**30, 2**31, 2**32 - 1]], np.uint32)
+    (tmp_path / "a.tif").write_bytes(raw_tiff(values, 1))
+    assert read_image(tmp_path / "a.tif")[0, :, 0].tolist() == [0, 64, 128, 255]
+
+
 def test_big_endian_16_bit_tiff(tmp_path):
     Image.fromarray(DEEP.astype(">u2")).save(tmp_path / "a.tif")
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif")[..., 0], np.round(DEEP / 257).astype(np.uint8))

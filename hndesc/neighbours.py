@@ -98,7 +98,7 @@ def make_shortlist(
         root: retrieval set.
         output: shortlist (`hndesc.benchmarks.shortlist`). A database photo that cannot be read is in no ranking; the
             ranking of such a query is empty.
-        kind: of dataset, "retrieval" or "tokyo247".
+        kind: of dataset, see `hndesc.photos.list_photos`.
         descriptor: name of a global descriptor.
         weights: file of its weights, where it takes one.
         resize_max: longest side that photos (queries: their box) are shrunk to, pixels.

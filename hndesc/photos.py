@@ -1,17 +1,28 @@
 """Which photos a step works on: names in the feature store, files on disk, and the box to cut out, if any."""
 
 import os
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hndesc.errors import HndescError, ImageError
 from hndesc.images import find_images, read_image
 from hndesc.parts import read_part
+from hndesc.registry import Registry, load_place
 
-KINDS = ("folder", "hpatches", "retrieval", "tokyo247", "localization")
+# Functions (root, **settings) -> list of Photo, each imported only when it is asked for.
+LISTS = Registry(
+    "kind of dataset",
+    {
+        "folder": "hndesc.photos:folder_photos",
+        "hpatches": "hndesc.benchmarks.sequences:sequence_photos",
+        "retrieval": "hndesc.benchmarks.ground_truth:dataset_photos",
+        "tokyo247": "hndesc.benchmarks.tokyo247_views:view_photos",
+        "localization": "hndesc.photos:posed_photos",
+    },
+)
 # Photos that enlarge the database of a retrieval set are "db/distractors/<path>".
 DISTRACTORS = "distractors"
 
@@ -48,36 +59,30 @@ def _cut(image: np.ndarray, box: tuple[float, float, float, float], path: Path) 
 
 
 def list_photos(
-    root: str | os.PathLike,
-    kind: str = "folder",
-    distractors: str | os.PathLike | None = None,
-    layout: str | None = None,
-    leave_out: Collection[str] = (),
+    root: str | os.PathLike, kind: str = "folder", distractors: str | os.PathLike | None = None, **settings: Any
 ) -> list[Photo]:
     """List the photos of a dataset.
 
     Args:
         root: folder of the dataset.
         kind: "folder" (all images below), "hpatches" (the images of homography sequences), "retrieval" (database and
-            cropped queries of the revisited layout), "tokyo247" (database and queries of Tokyo 24/7) or "localization"
-            (all images below the folders of `posed_folders`).
+            cropped queries of the revisited layout), "tokyo247" (database and queries of Tokyo 24/7), "localization"
+            (all images below the folders of `posed_folders`), or "module:function" of another list.
         distractors: folder whose images enlarge the database of a retrieval set.
-        layout: of homography sequences, see `hndesc.benchmarks.sequences.read_sequences`.
-        leave_out: names of homography sequences whose images are not listed.
+        **settings: of the kind's function.
     """
-    root = Path(root)
-    if kind not in KINDS:
-        raise HndescError(f"unknown kind of dataset '{kind}'; choose one of: {', '.join(KINDS)}")
-    if kind in ("retrieval", "tokyo247"):
-        return _retrieval_photos(root, kind) + _distractors(distractors)
-    if kind == "hpatches":
-        from hndesc.benchmarks.sequences import read_sequences
+    photos = (load_place(kind) if ":" in kind else LISTS.load(kind))(Path(root), **settings)
+    return photos + _distractors(distractors)
 
-        sequences = read_sequences(root, leave_out, layout)
-        return [Photo(name, root / name) for name in sorted({name for one in sequences for name in one.images})]
-    posed = kind == "localization"
-    folders = posed_folders(root) if posed else [root]
-    return [Photo(name, folder / name, upright=not posed) for folder in folders for name in find_images(folder)]
+
+def folder_photos(root: Path) -> list[Photo]:
+    """Return all images below a folder."""
+    return [Photo(name, root / name) for name in find_images(root)]
+
+
+def posed_photos(root: Path) -> list[Photo]:
+    """Return the images of a localization dataset, as the camera wrote them."""
+    return [Photo(name, folder / name, upright=False) for folder in posed_folders(root) for name in find_images(folder)]
 
 
 def select_photos(
@@ -88,8 +93,7 @@ def select_photos(
     shortlist: str | os.PathLike | None = None,
     top: int = 100,
     part: str | None = None,
-    layout: str | None = None,
-    leave_out: Collection[str] = (),
+    **settings: Any,
 ) -> list[Photo]:
     """List the photos of a dataset that a step works on.
 
@@ -99,12 +103,12 @@ def select_photos(
         shortlist: of a retrieval set: only queries and the photos that it puts forward; None for all.
         top: candidates a query that count as put forward.
         part: "i-of-n", i from 1: every n-th photo from the i-th on; None for all.
-        layout: see `list_photos`, as for `leave_out`.
+        **settings: see `list_photos`.
 
     Raises:
         HndescError: a part that is none, or has no photo.
     """
-    photos = list_photos(root, kind, distractors, layout, leave_out)
+    photos = list_photos(root, kind, distractors, **settings)
     if shortlist is not None:
         from hndesc.benchmarks.shortlist import candidates, read_shortlist
 
@@ -118,16 +122,6 @@ def _part(photos: list[Photo], part: str) -> list[Photo]:
     if number > len(photos):
         raise HndescError(f"part {part} of {len(photos)} photos is empty; ask for at most {len(photos)} shards")
     return photos[number - 1 :: count]
-
-
-def _retrieval_photos(root: Path, kind: str) -> list[Photo]:
-    if kind == "tokyo247":
-        from hndesc.benchmarks.tokyo247_views import view_photos
-
-        return view_photos(root)
-    from hndesc.benchmarks.ground_truth import dataset_photos
-
-    return dataset_photos(root)
 
 
 def _distractors(folder: str | os.PathLike | None) -> list[Photo]:

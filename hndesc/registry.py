@@ -11,6 +11,17 @@ from typing import Any
 from hndesc.errors import HndescError
 
 
+def load_place(place: str) -> Any:
+    """Import and return what a place, "module:attribute", names."""
+    module, _, attribute = place.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def module_of(place: str) -> str:
+    """Return the module of a place, "module:attribute"."""
+    return place.partition(":")[0]
+
+
 class Registry:
     """Map names to "module:attribute" places below the package."""
 
@@ -26,8 +37,8 @@ class Registry:
 
     def load(self, name: str) -> Any:
         """Import and return the class or function registered as `name`."""
-        module = importlib.import_module(self.module(name))
-        return getattr(module, self.places[name].partition(":")[2])
+        self.module(name)
+        return load_place(self.places[name])
 
     def build(self, name: str, /, **settings: Any) -> Any:
         """Call what is registered as `name` with `settings`; one that it does not take is a HndescError."""

@@ -22,6 +22,7 @@ from hndesc.errors import HndescError
 from hndesc.keypoints import DETECTORS
 from hndesc.models import MODELS
 from hndesc.provenance import fingerprint
+from hndesc.registry import module_of
 from hndesc.stylization import METHODS
 from hndesc.workflow.config import TRAINING
 from hndesc.workflow.image_sets import PHOTOS

@@ -36,7 +36,9 @@ rule describe_keypoints:
         settings=lambda wildcards: PLAN.descriptors.settings(wildcards.descriptor),
         precision=lambda wildcards: PLAN.images.entries[wildcards.benchmark].precision,
         content=content(images_folder, distractors),
-        code=lambda wildcards: PLAN.descriptors.code(wildcards.descriptor),
+        code=lambda wildcards: PLAN.descriptors.code(
+            wildcards.descriptor, PLAN.images.listing(wildcards.benchmark)
+        ),
     script:
         "../workflow_scripts/describe_keypoints.py"
 

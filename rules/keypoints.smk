@@ -27,7 +27,9 @@ rule detect_keypoints:
             wildcards.points, PLAN.images.settings(wildcards.images)
         ),
         content=content(images_folder, distractors),
-        code=lambda wildcards: PLAN.descriptors.detector_code(wildcards.points),
+        code=lambda wildcards: PLAN.descriptors.detector_code(
+            wildcards.points, PLAN.images.listing(wildcards.images)
+        ),
     script:
         "../workflow_scripts/detect_keypoints.py"
 

@@ -89,7 +89,7 @@ rule make_shortlist:
     benchmark:
         "results/timings/make_shortlist/{benchmark}.tsv"
     wildcard_constraints:
-        benchmark=pattern(PLAN.images.of_kind("retrieval", "tokyo247")),
+        benchmark=pattern(PLAN.images.with_shortlist),
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -97,7 +97,7 @@ rule make_shortlist:
         mem_mb=more(4000),
         runtime=more(240),
     params:
-        kind=lambda wildcards: PLAN.images.entries[wildcards.benchmark].kind,
+        kind=lambda wildcards: PLAN.images.selection(wildcards.benchmark)["kind"],
         settings=lambda wildcards: PLAN.images.shortlist(wildcards.benchmark),
         content=content(images_folder, distractors),
         code=lambda wildcards: PLAN.shortlist_code(wildcards.benchmark),
@@ -129,7 +129,10 @@ rule import_shortlist:
     params:
         kind=lambda wildcards: PLAN.images.entries[wildcards.benchmark].kind,
         content=content(images_folder),
-        code=fingerprint("hndesc.benchmarks.published_rankings"),
+        code=lambda wildcards: fingerprint(
+            "hndesc.benchmarks.published_rankings",
+            PLAN.images.listing(wildcards.benchmark),
+        ),
     script:
         "../workflow_scripts/import_shortlist.py"
 
@@ -145,7 +148,7 @@ rule count_inliers:
     benchmark:
         "results/timings/count_inliers/{benchmark}/{descriptor}.{part}.tsv"
     wildcard_constraints:
-        benchmark=pattern(PLAN.images.of_kind("retrieval", "tokyo247")),
+        benchmark=pattern(PLAN.images.with_shortlist),
     conda:
         "../envs/hndesc.yaml"
     threads: 2
@@ -175,7 +178,7 @@ rule score_retrieval:
     benchmark:
         "results/timings/score/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
-        benchmark=pattern(PLAN.images.of_kind("retrieval", "tokyo247")),
+        benchmark=pattern(PLAN.images.with_shortlist),
     conda:
         "../envs/hndesc.yaml"
     threads: 2
@@ -183,9 +186,11 @@ rule score_retrieval:
         mem_mb=more(4000),
         runtime=more(240),
     params:
-        kind=lambda wildcards: PLAN.images.entries[wildcards.benchmark].kind,
+        score=lambda wildcards: PLAN.images.scorer(wildcards.benchmark),
         settings=lambda wildcards: PLAN.images.scoring(wildcards.benchmark),
         content=content(images_folder),
-        code=fingerprint("hndesc.benchmarks.revisitop", "hndesc.benchmarks.tokyo247"),
+        code=lambda wildcards: fingerprint(
+            module_of(PLAN.images.scorer(wildcards.benchmark))
+        ),
     script:
         "../workflow_scripts/score_retrieval.py"

@@ -2,6 +2,7 @@
 
 from hndesc.logs import step
 from hndesc.report.tables import write_tables
+from hndesc.workflow.benchmarks import functions
 
 with step(snakemake.log[0], snakemake.threads):
     write_tables(
@@ -12,4 +13,5 @@ with step(snakemake.log[0], snakemake.threads):
         table=snakemake.output.table,
         summary=snakemake.output.summary,
         note=snakemake.params.note,
+        main=functions("main_figures"),
     )

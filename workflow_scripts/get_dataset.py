@@ -2,6 +2,7 @@
 
 from hndesc.datasets.arrival import get_dataset
 from hndesc.logs import step
+from hndesc.workflow.benchmarks import functions
 
 with step(snakemake.log[0], snakemake.threads):
-    get_dataset(snakemake.wildcards.dataset, **snakemake.params.settings)
+    get_dataset(snakemake.wildcards.dataset, checks=functions("verify"), **snakemake.params.settings)

@@ -1,12 +1,10 @@
 """Snakemake adapter: score a re-ranked shortlist."""
 
-from hndesc.benchmarks.revisitop import score_retrieval
-from hndesc.benchmarks.tokyo247 import score_tokyo247
 from hndesc.logs import step
+from hndesc.registry import load_place
 
-SCORES = {"retrieval": score_retrieval, "tokyo247": score_tokyo247}
 with step(snakemake.log[0], snakemake.threads):
-    SCORES[snakemake.params.kind](
+    load_place(snakemake.params.score)(
         snakemake.input.images,
         snakemake.input.features,
         snakemake.input.shortlist,

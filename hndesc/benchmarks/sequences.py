@@ -10,6 +10,7 @@ import numpy as np
 
 from hndesc.errors import HndescError
 from hndesc.lists import numbers, read_lines, split
+from hndesc.photos import Photo
 
 # Left out since D2-Net's evaluation (CVPR 2019): images too large for some of the methods compared there.
 LARGE_SCENES = (
@@ -89,6 +90,12 @@ def read_sequences(
     if not sequences:
         raise HndescError(f"{root}: no sequence to score but those left out")
     return sequences
+
+
+def sequence_photos(root: str | os.PathLike, leave_out: Collection[str] = (), layout: str | None = None) -> list[Photo]:
+    """Return the images of all sequences, each once; see `read_sequences`."""
+    names = {name for sequence in read_sequences(root, leave_out, layout) for name in sequence.images}
+    return [Photo(name, Path(root) / name) for name in sorted(names)]
 
 
 def sequence_names(root: str | os.PathLike, layout: str | None = None) -> list[str]:

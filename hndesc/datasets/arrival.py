@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hndesc.datasets.checksums import Checksums
@@ -22,6 +22,7 @@ DATA = "data"
 CHECKSUMS = "checksums.tsv"
 DOWNLOADS = "downloads"
 _LEAST_BOUND = 4_000_000_000
+Checks = Mapping[str, Callable[..., str]] | None
 
 
 def get_dataset(
@@ -32,6 +33,7 @@ def get_dataset(
     mirrors: Sequence[str] = (),
     checksums: str | os.PathLike = CHECKSUMS,
     patience: Patience | None = None,
+    checks: Checks = None,
 ) -> Path:
     """Fetch, unpack and verify a dataset, or fetch a file of weights, unless it is there.
 
@@ -45,6 +47,7 @@ def get_dataset(
         mirrors: addresses of folders that hold the files under their names; tried first.
         checksums: table of the checksums of files for which none is published (`hndesc.datasets.checksums`).
         patience: how long to try an address.
+        checks: of datasets of further kinds, see `hndesc.datasets.layouts.verify_layout`.
 
     Returns:
         The dataset's folder, or the file of weights.
@@ -60,11 +63,11 @@ def get_dataset(
         _record(known, entry.files, [arrived])
         return place
     with locked(place):
-        if _is_present(entry, place):
+        if _is_present(entry, place, checks):
             return place
         logger.info("%s: licence: %s", entry.name, entry.licence or "unknown")
         files = [download(file, data / DOWNLOADS, known, **network) for file in entry.files]
-        _unpack_all(entry, files, place)
+        _unpack_all(entry, files, place, checks)
         # A first download is trusted when what is in it has proved to be the dataset.
         _record(known, entry.files, files)
     return place
@@ -91,7 +94,7 @@ def _state(entry: Entry, data: Path) -> str:
     return "by hand" if entry.by_hand else "absent"
 
 
-def _is_present(entry: Entry, place: Path) -> bool:
+def _is_present(entry: Entry, place: Path, checks: Checks) -> bool:
     if (place / RECEIPT).is_file():
         return True
     if not place.exists():
@@ -102,14 +105,14 @@ def _is_present(entry: Entry, place: Path) -> bool:
         place.rmdir()
         return False
     try:
-        summary = verify_layout(place, entry.layout)
+        summary = verify_layout(place, entry.layout, checks)
     except HndescError as error:
         raise HndescError(f"{error}; complete {place}, or move it away to have {entry.name} fetched") from None
     _write_receipt(entry, place, summary, {})
     return True
 
 
-def _unpack_all(entry: Entry, files: Sequence[Arrived], place: Path) -> None:
+def _unpack_all(entry: Entry, files: Sequence[Arrived], place: Path, checks: Checks) -> None:
     """Make the dataset's folder from its files, under another name until it is verified."""
     bound = entry.unpacked or max(_LEAST_BOUND, 20 * sum(file.path.stat().st_size for file in files))
     with replace_folder(place, "get_dataset") as staging:
@@ -118,7 +121,7 @@ def _unpack_all(entry: Entry, files: Sequence[Arrived], place: Path) -> None:
         for source, target in entry.move.items():
             if (staging / source).is_dir():
                 merge(staging / source, staging / target)
-        summary = verify_layout(staging, entry.layout)
+        summary = verify_layout(staging, entry.layout, checks)
         _write_receipt(entry, staging, summary, {file.path.name: file.sha256 for file in files})
     logger.info("%s: %s", place, summary)
 

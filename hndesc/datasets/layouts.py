@@ -14,12 +14,15 @@ from hndesc.images import find_images, image_size
 from hndesc.photos import list_photos
 
 
-def verify_layout(root: str | os.PathLike, layout: Mapping[str, Any]) -> str:
+def verify_layout(
+    root: str | os.PathLike, layout: Mapping[str, Any], others: Mapping[str, Callable[..., str]] | None = None
+) -> str:
     """Check a dataset's folder.
 
     Args:
         root: its folder.
         layout: "kind" and the numbers that its check takes, as in the registry.
+        others: checks of further kinds.
 
     Returns:
         What is there, in a few words.
@@ -29,15 +32,16 @@ def verify_layout(root: str | os.PathLike, layout: Mapping[str, Any]) -> str:
     """
     settings = dict(layout)
     kind = settings.pop("kind", None)
-    if kind not in LAYOUTS:
-        raise HndescError(f"{root}: unknown layout '{kind}'; choose one of: {', '.join(LAYOUTS)}")
+    checks = LAYOUTS | dict(others or {})
+    if kind not in checks:
+        raise HndescError(f"{root}: unknown layout '{kind}'; choose one of: {', '.join(checks)}")
     try:
-        return LAYOUTS[kind](Path(root), **settings)
+        return checks[kind](Path(root), **settings)
     except TypeError as error:
         raise HndescError(f"{root}: layout '{kind}' of the registry has wrong settings ({error})") from None
 
 
-def _hpatches(root: Path, sequences: int | None = None) -> str:
+def verify_sequences(root: Path, sequences: int | None = None) -> str:
     """Six images and five homographies a sequence."""
     found = read_sequences(root)
     _check_count(root, "sequences", len(found), sequences)
@@ -47,7 +51,7 @@ def _hpatches(root: Path, sequences: int | None = None) -> str:
     return f"{len(found)} sequences of 6 images and 5 homographies"
 
 
-def _retrieval(root: Path, database: int | None = None, queries: int | None = None) -> str:
+def verify_retrieval(root: Path, database: int | None = None, queries: int | None = None) -> str:
     """Every photo that the ground truth names."""
     truth = read_ground_truth(root)
     _check_count(root, "database photos", len(truth.database), database)
@@ -57,7 +61,7 @@ def _retrieval(root: Path, database: int | None = None, queries: int | None = No
     return f"{len(truth.database)} database photos, {len(truth.queries)} queries"
 
 
-def _localization(root: Path, database: int | None = None, queries: int | None = None) -> str:
+def verify_scene(root: Path, database: int | None = None, queries: int | None = None) -> str:
     """Every image that has a camera."""
     scene = find_layout(root).read(root, None)
     _check_count(root, "database images", len(scene.database), database)
@@ -70,7 +74,7 @@ def _localization(root: Path, database: int | None = None, queries: int | None =
     return f"{len(scene.database)} database images, {len(scene.queries)} queries, {len(scene.pairs)} pairs"
 
 
-def _tokyo247(root: Path, database: int | None = None, queries: int | None = None) -> str:
+def verify_tokyo247(root: Path, database: int | None = None, queries: int | None = None) -> str:
     """Every photo that the lists name, and their positions."""
     views = read_views(root)
     _check_count(root, "database views", len(views.database), database)
@@ -102,10 +106,10 @@ def _check_count(root: Path, what: str, found: int, expected: int | None) -> Non
 
 
 LAYOUTS: dict[str, Callable[..., str]] = {
-    "hpatches": _hpatches,
-    "retrieval": _retrieval,
-    "tokyo247": _tokyo247,
-    "localization": _localization,
+    "hpatches": verify_sequences,
+    "retrieval": verify_retrieval,
+    "tokyo247": verify_tokyo247,
+    "localization": verify_scene,
     "photos": _photos,
     "files": _files,
 }

@@ -1,7 +1,7 @@
 """The main figures of descriptors on each benchmark, read from results and laid out as tables."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,7 +80,11 @@ class Table:
 
 
 def gather(
-    results: Sequence[Path], benchmarks: Sequence[str], descriptors: Sequence[str], difference: tuple[str, str]
+    results: Sequence[Path],
+    benchmarks: Sequence[str],
+    descriptors: Sequence[str],
+    difference: tuple[str, str],
+    main: Mapping[str, Callable[[Result], list[Figure]]] | None = None,
 ) -> list[Table]:
     """Read results into tables, in the order in which benchmarks and descriptors are first named."""
     if not results:
@@ -91,12 +95,17 @@ def gather(
         if descriptor in group:
             raise HndescError(f"{path}: a result of {descriptor} on {benchmark} is already given; name each once")
         group[descriptor] = Result(path)
-    return [_table(benchmark, group, difference) for benchmark, group in grouped.items()]
+    return [_table(benchmark, group, difference, main) for benchmark, group in grouped.items()]
 
 
-def _table(benchmark: str, results: Mapping[str, Result], difference: tuple[str, str]) -> Table:
+def _table(
+    benchmark: str,
+    results: Mapping[str, Result],
+    difference: tuple[str, str],
+    main: Mapping[str, Callable[[Result], list[Figure]]] | None,
+) -> Table:
     first = next(iter(results.values()))
-    figures = main_figures(first)
+    figures = main_figures(first, main)
     for result in results.values():
         if result.kind != first.kind:
             raise HndescError(f"{result.path}: a {result.kind} result among {first.kind} results of {benchmark}")
@@ -135,20 +144,20 @@ def _failures(result: Result) -> int:
     return len(failures["features"] if isinstance(failures, Mapping) else failures)
 
 
-def main_figures(result: Result) -> list[Figure]:
-    """Return the main figures of a kind of benchmark."""
-    if result.kind == "hpatches":
-        return _hpatches_figures(result)
-    if result.kind == "retrieval":
-        return _retrieval_figures()
-    if result.kind == "tokyo247":
-        return _recall_figures(result)
-    if result.kind == "localization":
-        return _localization_figures(result)
-    raise HndescError(f"{result.path}: no table for a benchmark of kind '{result.kind}'")
+def main_figures(result: Result, others: Mapping[str, Callable[[Result], list[Figure]]] | None = None) -> list[Figure]:
+    """Return the main figures of a result's kind of benchmark.
+
+    Args:
+        result: to show.
+        others: what makes those of further kinds.
+    """
+    makers = _MAIN_FIGURES | dict(others or {})
+    if result.kind not in makers:
+        raise HndescError(f"{result.path}: no table for a benchmark of kind '{result.kind}'")
+    return makers[result.kind](result)
 
 
-def _hpatches_figures(result: Result) -> list[Figure]:
+def hpatches_figures(result: Result) -> list[Figure]:
     """Return both published means of matches, half of v + i and over all pairs; homographies by estimator."""
     known = result.get("figures")
     # A set of pairs without classes has means over all pairs alone.
@@ -181,7 +190,8 @@ def _hpatches_figures(result: Result) -> list[Figure]:
     return figures
 
 
-def _retrieval_figures() -> list[Figure]:
+def retrieval_figures(result: Result) -> list[Figure]:
+    """Return the mean average precision by setup, re-ranked and of the shortlist."""
     groups = (("mAP re-ranked (%)", "figures"), ("mAP of the shortlist alone (%)", "figures_before"))
     return [
         Figure(title, setup.capitalize(), (key, "mAP", setup), 100.0, 2)
@@ -190,7 +200,8 @@ def _retrieval_figures() -> list[Figure]:
     ]
 
 
-def _recall_figures(result: Result) -> list[Figure]:
+def recall_figures(result: Result) -> list[Figure]:
+    """Return the recall at each cut, re-ranked and of the shortlist."""
     groups = (("recall re-ranked (%)", "figures"), ("recall of the shortlist alone (%)", "figures_before"))
     return [
         Figure(title, f"@{cut}", (key, "recall", cut), 100.0, 2)
@@ -199,7 +210,8 @@ def _recall_figures(result: Result) -> list[Figure]:
     ]
 
 
-def _localization_figures(result: Result) -> list[Figure]:
+def localization_figures(result: Result) -> list[Figure]:
+    """Return how many queries are localized, their errors by condition, and figures of the map."""
     figures = []
     known = result.get("figures")
     for condition in sorted(result.get("figures", "localized")):
@@ -238,3 +250,11 @@ def _localization_figures(result: Result) -> list[Figure]:
         Figure("map", "track length", (*keys, "mean_track_length"), digits=2, block="map"),
         Figure("map", "reprojection error (px)", (*keys, "mean_reprojection_error"), lower=True, block="map"),
     ]
+
+
+_MAIN_FIGURES: dict[str, Callable[[Result], list[Figure]]] = {
+    "hpatches": hpatches_figures,
+    "retrieval": retrieval_figures,
+    "tokyo247": recall_figures,
+    "localization": localization_figures,
+}

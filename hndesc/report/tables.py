@@ -3,13 +3,14 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from itertools import groupby
 from pathlib import Path
 
 from hndesc.files import check_output_files, write_text
-from hndesc.report.comparison import Table, gather
+from hndesc.report.comparison import Figure, Table, gather
+from hndesc.report.results import Result
 
 TextColumn = tuple[str, list[str]]  # heading and cells
 
@@ -25,6 +26,7 @@ def write_tables(
     summary: Path,
     note: str = "",
     difference: tuple[str, str] = ("trained", "initial"),
+    main: Mapping[str, Callable[[Result], list[Figure]]] | None = None,
 ) -> None:
     """Compare descriptors, one table a benchmark, the best of each column in bold.
 
@@ -36,13 +38,14 @@ def write_tables(
         table: CSV to write, one line a figure.
         summary: plain text to write.
         note: a sentence to stand above the tables.
+        main: what makes the columns of further kinds of benchmarks (`hndesc.report.comparison.main_figures`).
         difference: the two descriptors whose difference gets a row of its own wherever both were scored.
 
     Raises:
         HndescError: no result, one named twice, or a figure that is missing in one.
     """
     check_output_files([html, table, summary], results)
-    tables = gather(results, benchmarks, descriptors, difference)
+    tables = gather(results, benchmarks, descriptors, difference, main)
     write_text(html, _html(tables, note))
     write_text(table, _csv(tables))
     write_text(summary, _text(tables, note))

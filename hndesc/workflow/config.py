@@ -19,12 +19,7 @@ from hndesc.runtime.settings import (
     wrong_key,
 )
 from hndesc.training.settings import TrainingSection
-from hndesc.workflow.sections.benchmarks import (
-    HpatchesBenchmark,
-    LocalizationBenchmark,
-    RetrievalBenchmark,
-    Tokyo247Benchmark,
-)
+from hndesc.workflow.benchmarks import Benchmark
 from hndesc.workflow.sections.data import DatasetSettings, SplitSettings
 from hndesc.workflow.sections.descriptors import DescriptorName, DescriptorSettings
 from hndesc.workflow.sections.keypoints import Keypoints
@@ -32,10 +27,6 @@ from hndesc.workflow.sections.stylization import Stylization
 
 # The images to train on, beside the benchmarks' image sets.
 TRAINING = "training"
-
-Benchmark = Annotated[
-    HpatchesBenchmark | LocalizationBenchmark | RetrievalBenchmark | Tokyo247Benchmark, Field(discriminator="kind")
-]
 
 
 class NeighborSettings(Settings):

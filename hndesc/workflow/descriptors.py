@@ -103,9 +103,9 @@ class Descriptors:
         own = self.keypoint_sets[points].items()
         return images | {key: value for key, value in own if key not in ("detector", "weights")}
 
-    def detector_code(self, points: str) -> str:
-        """Return the fingerprint of what detects keypoints."""
-        return fingerprint("hndesc.extraction", DETECTORS.module(self.detector(points)))
+    def detector_code(self, points: str, listing: str) -> str:
+        """Return the fingerprint of what detects keypoints in the images that the module `listing` lists."""
+        return fingerprint("hndesc.extraction", listing, DETECTORS.module(self.detector(points)))
 
     def model(self, name: str) -> str | list[str]:
         """Return the checkpoint that a descriptor needs; none for others."""
@@ -127,13 +127,18 @@ class Descriptors:
         """Return further arguments of a descriptor's class."""
         return dict(self.entries[name].settings) if name in self.entries else {}
 
-    def code(self, name: str) -> str:
-        """Return the fingerprint of what describes keypoints: of a network its backbone, of a class its file, too."""
+    def code(self, name: str, listing: str) -> str:
+        """Return the fingerprint of what describes keypoints: of a network its backbone, of a class its file, too.
+
+        Args:
+            name: of the descriptor.
+            listing: the module that lists the images.
+        """
         kind = self.kind(name)
         if kind in self.runs.of_descriptor:
             backbone = MODELS.module(self.runs.architecture(self.runs.of_descriptor[kind]))
-            return fingerprint("hndesc.extraction", "hndesc.descriptors.network", backbone)
-        code = fingerprint("hndesc.extraction", descriptor_module(kind))
+            return fingerprint("hndesc.extraction", listing, "hndesc.descriptors.network", backbone)
+        code = fingerprint("hndesc.extraction", listing, descriptor_module(kind))
         return f"{code} {file_hash(class_file(kind))}" if is_class(kind) else code
 
     def features(self, benchmark: str, name: str) -> str:

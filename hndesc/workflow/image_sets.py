@@ -4,8 +4,10 @@ import os
 from typing import Any
 
 from hndesc.benchmarks.sequences import LARGE_SCENES
+from hndesc.registry import module_of
+from hndesc.workflow.benchmarks import KINDS
 from hndesc.workflow.config import TRAINING, Config
-from hndesc.workflow.sections.benchmarks import BenchmarkSettings
+from hndesc.workflow.sections.benchmarks import BenchmarkSettings, ShortlistedBenchmark
 
 PHOTOS = f"results/photos/{TRAINING}"  # links to those of the training photos that can be used
 RESIZED_KEYPOINTS = 1000  # of the protocol that resizes images
@@ -41,6 +43,11 @@ class ImageSets:
     def ranked_by_others(self) -> list[str]:
         """Names of the sets whose shortlist is a published ranking."""
         return [name for name, entry in self.entries.items() if self._shortlist(name).get("ranking") is not None]
+
+    @property
+    def with_shortlist(self) -> list[str]:
+        """Names of the benchmarks that re-rank a shortlist."""
+        return [name for name, entry in self.entries.items() if isinstance(entry, ShortlistedBenchmark)]
 
     def of_kind(self, *kinds: str) -> list[str]:
         """Return the names of the benchmarks of some kinds."""
@@ -81,10 +88,18 @@ class ImageSets:
         if name == TRAINING:
             return {"kind": "folder", "top": 100, "part": part}
         entry = self.entries[name]
-        chosen = {"kind": entry.kind, "top": getattr(entry.settings, "top", 100), "part": part}
+        chosen = {"kind": KINDS[entry.kind].images, "top": getattr(entry.settings, "top", 100), "part": part}
         if entry.kind == "hpatches":  # the very large ones have no features unless they are scored
             chosen |= {"layout": self.layout(name), "leave_out": () if entry.settings.large_scenes else LARGE_SCENES}
         return chosen
+
+    def listing(self, name: str) -> str:
+        """Return the module that lists the images of a set, for fingerprints."""
+        return "hndesc.photos" if name == TRAINING else module_of(KINDS[self.entries[name].kind].images)
+
+    def scorer(self, name: str) -> str:
+        """Return the place of the function that scores features of a benchmark."""
+        return KINDS[self.entries[name].kind].score
 
     def hpatches(self, name: str) -> dict[str, Any]:
         """Return the settings of scoring sequences; the protocol is one of the entry, since images depend on it."""

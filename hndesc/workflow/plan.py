@@ -12,6 +12,7 @@ from hndesc.datasets.registry import Entry, read_registry
 from hndesc.errors import HndescError
 from hndesc.global_descriptors import GLOBAL_DESCRIPTORS
 from hndesc.provenance import fingerprint
+from hndesc.workflow.benchmarks import KINDS
 from hndesc.workflow.config import TRAINING, Config, read_config
 from hndesc.workflow.content import folders_fingerprint
 from hndesc.workflow.descriptors import Descriptors
@@ -155,7 +156,8 @@ class Plan:
 
     def shortlist_code(self, benchmark: str) -> str:
         """Return the fingerprint of what ranks a database."""
-        return self.ranking_code(self.images.shortlist(benchmark)["descriptor"])
+        modules = ("hndesc.neighbours", self.images.listing(benchmark))
+        return self.ranking_code(self.images.shortlist(benchmark)["descriptor"], *modules)
 
     def ranking_code(self, descriptor: str, *modules: str) -> str:
         """Return the fingerprint of ranking by a global descriptor."""
@@ -169,9 +171,9 @@ class Plan:
     def figures(self) -> list[str]:
         """What the report shows."""
         found = ["tables/scores.html", "tables/scores.csv", "summary.txt"] if self.images.entries else []
-        for name in self.images.of_kind("hpatches"):
-            found += [f"figures/{name}_mma.png", f"figures/{name}_matches"]
-        found += [f"figures/{name}_localization" for name in self.images.of_kind("localization")]
+        for kind in KINDS:
+            for name in self.images.of_kind(kind):
+                found += [f"figures/{drawing.format(benchmark=name)}" for drawing in KINDS[kind].drawings]
         if any(name in self.runs.checkpoints for name in self.descriptors.names):
             found += [f"figures/{name}.png" for name in ("training", "training_matches", "training_similarities")]
             if self.runs.copies(TRAINING):

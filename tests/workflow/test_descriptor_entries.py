@@ -102,13 +102,19 @@ def test_what_lies_below_a_dataset_is_a_trigger(checkout: Checkout, tmp_path: Pa
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"name": "x"}, "'x' is no descriptor; give the entry a key descriptor"),
+        ({"name": "x"}, "config key 'descriptors.0..name' is 'x', which is no descriptor; give the entry a key descr"),
         ({"name": "trained", "keypoints": "own"}, r"descriptors \(trained\): 'trained' has no detector of its own"),
         ({"name": "disk", "weights": "no.pth"}, r"descriptors \(disk\): weights: there is no file 'no.pth'; leave .* "),
         ({"name": "x", "descriptor": "nowhere:X"}, r"descriptors \(x\): descriptor 'nowhere:X': Python finds no mod"),
         ({"name": "x", "features": "no.h5"}, r"descriptors \(x\): features: there is no file 'no.h5'"),
-        ({"name": "x", "features": "no.h5", "weights": "y"}, r"descriptors\[0\]: 'weights' is not one of"),
-        ({"name": "sift", "descriptor": "rootsift"}, "two entries have the same name"),
+        (
+            {"name": "x", "features": "no.h5", "weights": "y"},
+            "config key 'descriptors.0..weights' has no meaning beside",
+        ),
+        (
+            {"name": "sift", "descriptor": "rootsift"},
+            "config key 'descriptors' has two entries named 'sift'; rename one",
+        ),
     ],
 )
 def test_mistakes_in_an_entry_are_named(checkout: Checkout, tmp_path: Path, entry: dict, message: str) -> None:

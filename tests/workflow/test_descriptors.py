@@ -9,6 +9,7 @@ from hndesc.weights import shipped_models
 
 from .planning import plan_of
 
+LISTING = "hndesc.photos"
 DENSE = {"detector": "sift", "contrast_threshold": 0.01}
 ENTRIES = [
     "trained",
@@ -70,15 +71,18 @@ def test_an_edited_class_is_another_descriptor(tmp_path: Path, monkeypatch: pyte
     source = tmp_path / "my_own_class_of_tests.py"
     source.write_text("class A: pass\n")
     descriptors = plan_of(descriptors=[{"name": "x", "descriptor": "my_own_class_of_tests:A"}]).descriptors
-    before = descriptors.code("x")
+    before = descriptors.code("x", LISTING)
     source.write_text("class A: x = 1\n")
-    assert descriptors.code("x") != before
+    assert descriptors.code("x", LISTING) != before
 
 
 def test_codes_follow_what_is_in_use() -> None:
     lite, caps = (plan_of(training={"architecture": name}).descriptors for name in ("lite", "caps"))
-    assert lite.code("trained") != caps.code("trained") and lite.code("sift") == caps.code("sift")
-    assert lite.detector_code("") != plan_of(keypoints={"detector": "disk"}).descriptors.detector_code("")
+    assert lite.code("trained", LISTING) != caps.code("trained", LISTING)
+    assert lite.code("sift", LISTING) == caps.code("sift", LISTING)
+    assert lite.detector_code("", LISTING) != plan_of(keypoints={"detector": "disk"}).descriptors.detector_code(
+        "", LISTING
+    )
 
 
 def test_own_keypoints_need_a_detector() -> None:

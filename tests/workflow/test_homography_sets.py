@@ -13,7 +13,7 @@ from hndesc.errors import HndescError
 from hndesc.geometry import translation
 from hndesc.images import write_image
 from hndesc.runtime.settings import Settings, read_settings
-from hndesc.workflow.config import Benchmark
+from hndesc.workflow.benchmarks import Benchmark
 
 from .conftest import make_checkout
 

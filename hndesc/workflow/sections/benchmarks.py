@@ -96,7 +96,9 @@ class RetrievalScoring(Settings):
     confidence: Share = Field(0.995, description="at which the estimator stops")
 
 
-class _ShortlistedBenchmark(BenchmarkSettings):
+class ShortlistedBenchmark(BenchmarkSettings):
+    """A benchmark that re-ranks a shortlist."""
+
     max_keypoints: Count | None = Field(4096, description="the strongest keypoints an image; null: all")
     resize_max: LongestSide = Field(1024, description="longest side of the images, pixels; null leaves it")
     distractors: InputFolder | None = Field(None, description="folder of images that enlarge the database")
@@ -105,7 +107,7 @@ class _ShortlistedBenchmark(BenchmarkSettings):
     settings: RetrievalScoring = Field(RetrievalScoring(), description="of scoring")
 
 
-class RetrievalBenchmark(_ShortlistedBenchmark):
+class RetrievalBenchmark(ShortlistedBenchmark):
     """Image retrieval in the layout and by the measures of Revisited Oxford and Paris."""
 
     kind: Literal["retrieval"] = Field(description="kind of the benchmark")
@@ -114,7 +116,7 @@ class RetrievalBenchmark(_ShortlistedBenchmark):
     )
 
 
-class Tokyo247Benchmark(_ShortlistedBenchmark):
+class Tokyo247Benchmark(ShortlistedBenchmark):
     """Place recognition on Tokyo 24/7."""
 
     kind: Literal["tokyo247"] = Field(description="kind of the benchmark")

@@ -41,9 +41,9 @@ rule all:
     default_target: True
     input:
         expand(
-            "results/{benchmark}.{suffix}",
+            "<results>/{benchmark}.{suffix}",
             benchmark=BENCHMARKS,
             suffix=["txt", "json"],
         ),
         PLAN.figures,
-        "results/report.html",
+        "<results>/report.html",

@@ -4,24 +4,24 @@
 rule ablation_table:
     input:
         results=expand(
-            "results/scores/{benchmark}/{descriptor}.json",
+            "<results>/scores/{benchmark}/{descriptor}.json",
             benchmark=PLAN.runs.benchmarks,
             descriptor=[descriptor for _, descriptor in PLAN.runs.evaluated],
         ),
-        histories=expand("results/{run}/history.csv", run=PLAN.runs.variants.values()),
+        histories=expand("<results>/{run}/history.csv", run=PLAN.runs.variants.values()),
     output:
-        text="results/ablation/table.txt",
-        table="results/ablation/table.csv",
+        text="<results>/ablation/table.txt",
+        table="<results>/ablation/table.csv",
         picture=report(
-            "results/ablation/plot.png",
+            "<results>/ablation/plot.png",
             category="Ablation",
             caption="report/ablation.rst",
             labels={"what": "variants of the training"},
         ),
     log:
-        "results/logs/ablation_table.log",
+        "<results>/logs/ablation_table.log",
     benchmark:
-        "results/timings/ablation_table.tsv"
+        "<results>/timings/ablation_table.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 1

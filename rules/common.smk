@@ -25,7 +25,6 @@ from hndesc.provenance import fingerprint
 from hndesc.registry import module_of
 from hndesc.stylization import METHODS
 from hndesc.workflow.config import TRAINING
-from hndesc.workflow.image_sets import PHOTOS
 from hndesc.workflow.plan import DEMO, Plan, pattern
 
 
@@ -41,10 +40,15 @@ BENCHMARKS = list(PLAN.images.entries)
 DESCRIPTORS = PLAN.descriptors.names
 
 
+pathvars:
+    results=PLAN.places.results,
+    shared=PLAN.places.shared,
+
+
 wildcard_constraints:
     benchmark=pattern(BENCHMARKS),
-    images=pattern(PLAN.images.names),
-    points=f"({'|'.join(PLAN.descriptors.keypoint_sets)})",
+    keypoints=pattern(PLAN.descriptors.keypoint_files),
+    prepared=pattern(PLAN.images.prepared),
     run=pattern(PLAN.runs.runs),
     stylization=pattern(PLAN.runs.stylizations),
     descriptor=pattern(PLAN.descriptors.known),
@@ -84,7 +88,16 @@ def content(*folders):
 
 
 def image_set(wildcards):
-    return wildcards.get("images") or wildcards.benchmark
+    """The set of images that a job works on, by whichever wildcard its rule has."""
+    if "keypoints" in wildcards.keys():
+        return PLAN.descriptors.keypoint_files[wildcards.keypoints][0]
+    if "prepared" in wildcards.keys():
+        return PLAN.images.prepared[wildcards.prepared]
+    return wildcards.benchmark
+
+
+def keypoint_set(wildcards):
+    return PLAN.descriptors.keypoint_files[wildcards.keypoints][1]
 
 
 def images_folder(wildcards):
@@ -92,7 +105,7 @@ def images_folder(wildcards):
 
 
 def dataset_folder(wildcards):
-    return PLAN.images.dataset(wildcards.benchmark)
+    return PLAN.images.dataset(image_set(wildcards))
 
 
 def distractors(wildcards):

@@ -9,9 +9,9 @@ rule demo_data:
         retrieval=directory(f"{DEMO}/retrieval"),
         scene=directory(f"{DEMO}/scene"),
     log:
-        "results/logs/demo_data.log",
+        "<results>/logs/demo_data.log",
     benchmark:
-        "results/timings/demo_data.tsv"
+        "<results>/timings/demo_data.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -30,9 +30,9 @@ rule get_dataset:
     output:
         folder=directory("data/{dataset}"),
     log:
-        "results/logs/get_dataset/{dataset}.log",
+        "<results>/logs/get_dataset/{dataset}.log",
     benchmark:
-        "results/timings/get_dataset/{dataset}.tsv"
+        "<results>/timings/get_dataset/{dataset}.tsv"
     wildcard_constraints:
         dataset=pattern(PLAN.to_fetch("data/")),
     localrule: True
@@ -52,9 +52,9 @@ rule get_weights:
     output:
         file="data/weights/{dataset}",
     log:
-        "results/logs/get_dataset/{dataset}.log",
+        "<results>/logs/get_dataset/{dataset}.log",
     benchmark:
-        "results/timings/get_dataset/{dataset}.tsv"
+        "<results>/timings/get_dataset/{dataset}.tsv"
     wildcard_constraints:
         dataset=pattern(PLAN.to_fetch("data/weights/")),
     localrule: True
@@ -74,11 +74,11 @@ rule list_photos:
     input:
         photos=lambda wildcards: PLAN.photos,
     output:
-        photos=directory(PHOTOS),
+        photos=directory(PLAN.images.photos),
     log:
-        "results/logs/list_photos.log",
+        "<results>/logs/list_photos.log",
     benchmark:
-        "results/timings/list_photos.tsv"
+        "<results>/timings/list_photos.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 2

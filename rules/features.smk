@@ -16,11 +16,11 @@ rule describe_keypoints:
         distractors=distractors,
         shortlist=shortlisted,
     output:
-        features="results/features/{benchmark}/{descriptor}.h5",
+        features="<results>/features/{benchmark}/{descriptor}.h5",
     log:
-        "results/logs/describe_keypoints/{benchmark}/{descriptor}.log",
+        "<results>/logs/describe_keypoints/{benchmark}/{descriptor}.log",
     benchmark:
-        "results/timings/describe_keypoints/{benchmark}/{descriptor}.tsv"
+        "<results>/timings/describe_keypoints/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
         descriptor=pattern(PLAN.descriptors.described),
     conda:
@@ -52,11 +52,11 @@ use rule describe_keypoints as describe_shard with:
         distractors=distractors,
         shortlist=shortlisted,
     output:
-        features=temp("results/features/{benchmark}/{descriptor}.{part}.h5"),
+        features=temp("<results>/features/{benchmark}/{descriptor}.{part}.h5"),
     log:
-        "results/logs/describe_keypoints/{benchmark}/{descriptor}.{part}.log",
+        "<results>/logs/describe_keypoints/{benchmark}/{descriptor}.{part}.log",
     benchmark:
-        "results/timings/describe_keypoints/{benchmark}/{descriptor}.{part}.tsv"
+        "<results>/timings/describe_keypoints/{benchmark}/{descriptor}.{part}.tsv"
 
 
 ruleorder: import_features > gather_features > describe_keypoints
@@ -64,13 +64,13 @@ ruleorder: import_features > gather_features > describe_keypoints
 
 rule gather_features:
     input:
-        shards=shards_of("results/features/{benchmark}/{descriptor}.{part}.h5"),
+        shards=shards_of("<results>/features/{benchmark}/{descriptor}.{part}.h5"),
     output:
-        features="results/features/{benchmark}/{descriptor}.h5",
+        features="<results>/features/{benchmark}/{descriptor}.h5",
     log:
-        "results/logs/gather_features/{benchmark}/{descriptor}.log",
+        "<results>/logs/gather_features/{benchmark}/{descriptor}.log",
     benchmark:
-        "results/timings/gather_features/{benchmark}/{descriptor}.tsv"
+        "<results>/timings/gather_features/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
         benchmark=pattern(PLAN.images.sharded),
     conda:
@@ -91,11 +91,11 @@ rule import_features:
             wildcards.benchmark, wildcards.descriptor
         ),
     output:
-        features="results/features/{benchmark}/{descriptor}.h5",
+        features="<results>/features/{benchmark}/{descriptor}.h5",
     log:
-        "results/logs/import_features/{benchmark}/{descriptor}.log",
+        "<results>/logs/import_features/{benchmark}/{descriptor}.log",
     benchmark:
-        "results/timings/import_features/{benchmark}/{descriptor}.tsv"
+        "<results>/timings/import_features/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
         descriptor=pattern(PLAN.descriptors.imported),
     conda:

@@ -5,13 +5,11 @@ rule resize_sequences:
     input:
         images=dataset_folder,
     output:
-        sequences=directory("results/resized/{benchmark}"),
+        sequences=directory("<shared>/resized/{prepared}"),
     log:
-        "results/logs/resize_sequences/{benchmark}.log",
+        "<results>/logs/resize_sequences/{prepared}.log",
     benchmark:
-        "results/timings/resize_sequences/{benchmark}.tsv"
-    wildcard_constraints:
-        benchmark=pattern(PLAN.images.resized),
+        "<results>/timings/resize_sequences/{prepared}.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 2
@@ -19,7 +17,7 @@ rule resize_sequences:
         mem_mb=more(2000),
         runtime=more(60),
     params:
-        layout=lambda wildcards: PLAN.images.entries[wildcards.benchmark].layout,
+        layout=lambda wildcards: PLAN.images.entries[image_set(wildcards)].layout,
         content=content(dataset_folder),
         code=fingerprint("hndesc.benchmarks.resized_sequences"),
     script:
@@ -29,16 +27,16 @@ rule resize_sequences:
 rule score_hpatches:
     input:
         images=images_folder,
-        features="results/features/{benchmark}/{descriptor}.h5",
+        features="<results>/features/{benchmark}/{descriptor}.h5",
     output:
-        text="results/scores/{benchmark}/{descriptor}.txt",
-        json="results/scores/{benchmark}/{descriptor}.json",
-        table="results/scores/{benchmark}/{descriptor}.csv",
-        sequences="results/scores/{benchmark}/{descriptor}.sequences.csv",
+        text="<results>/scores/{benchmark}/{descriptor}.txt",
+        json="<results>/scores/{benchmark}/{descriptor}.json",
+        table="<results>/scores/{benchmark}/{descriptor}.csv",
+        sequences="<results>/scores/{benchmark}/{descriptor}.sequences.csv",
     log:
-        "results/logs/score/{benchmark}/{descriptor}.log",
+        "<results>/logs/score/{benchmark}/{descriptor}.log",
     benchmark:
-        "results/timings/score/{benchmark}/{descriptor}.tsv"
+        "<results>/timings/score/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
         benchmark=pattern(PLAN.images.of_kind("hpatches")),
     conda:

@@ -4,31 +4,33 @@
 rule detect_keypoints:
     input:
         images=images_folder,
-        weights=lambda wildcards: PLAN.descriptors.detector_weights(wildcards.points),
+        weights=lambda wildcards: PLAN.descriptors.detector_weights(
+            keypoint_set(wildcards)
+        ),
         distractors=distractors,
         shortlist=shortlisted,
     output:
-        keypoints="results/keypoints/{images}{points}.h5",
+        keypoints="<shared>/keypoints/{keypoints}.h5",
     log:
-        "results/logs/detect_keypoints/{images}{points}.log",
+        "<results>/logs/detect_keypoints/{keypoints}.log",
     benchmark:
-        "results/timings/detect_keypoints/{images}{points}.tsv"
+        "<results>/timings/detect_keypoints/{keypoints}.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 1
     resources:
         mem_mb=more(4000),
         runtime=more(120),
-        gpu=lambda wildcards: gpus(PLAN.descriptors.detector(wildcards.points)),
+        gpu=lambda wildcards: gpus(PLAN.descriptors.detector(keypoint_set(wildcards))),
     params:
         photos=photo_selection,
-        detector=lambda wildcards: PLAN.descriptors.detector(wildcards.points),
+        detector=lambda wildcards: PLAN.descriptors.detector(keypoint_set(wildcards)),
         settings=lambda wildcards: PLAN.descriptors.detector_settings(
-            wildcards.points, PLAN.images.settings(wildcards.images)
+            keypoint_set(wildcards), PLAN.images.settings(image_set(wildcards))
         ),
         content=content(images_folder, distractors),
         code=lambda wildcards: PLAN.descriptors.detector_code(
-            wildcards.points, PLAN.images.listing(wildcards.images)
+            keypoint_set(wildcards), PLAN.images.listing(image_set(wildcards))
         ),
     script:
         "../workflow_scripts/detect_keypoints.py"
@@ -36,8 +38,8 @@ rule detect_keypoints:
 
 use rule detect_keypoints as detect_shard with:
     output:
-        keypoints=temp("results/keypoints/{images}{points}.{part}.h5"),
+        keypoints=temp("<shared>/keypoints/{keypoints}.{part}.h5"),
     log:
-        "results/logs/detect_keypoints/{images}{points}.{part}.log",
+        "<results>/logs/detect_keypoints/{keypoints}.{part}.log",
     benchmark:
-        "results/timings/detect_keypoints/{images}{points}.{part}.tsv"
+        "<results>/timings/detect_keypoints/{keypoints}.{part}.tsv"

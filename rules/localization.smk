@@ -6,11 +6,11 @@ rule list_pairs:
         images=images_folder,
         lists=lambda wildcards: PLAN.images.pair_lists(wildcards.benchmark),
     output:
-        pairs="results/localization/{benchmark}/pairs.txt",
+        pairs="<results>/localization/{benchmark}/pairs.txt",
     log:
-        "results/logs/list_pairs/{benchmark}.log",
+        "<results>/logs/list_pairs/{benchmark}.log",
     benchmark:
-        "results/timings/list_pairs/{benchmark}.tsv"
+        "<results>/timings/list_pairs/{benchmark}.tsv"
     wildcard_constraints:
         benchmark=pattern(PLAN.images.of_kind("localization")),
     conda:
@@ -33,14 +33,14 @@ rule list_pairs:
 rule match_pairs:
     input:
         images=images_folder,
-        features="results/features/{benchmark}/{descriptor}.h5",
-        pairs="results/localization/{benchmark}/pairs.txt",
+        features="<results>/features/{benchmark}/{descriptor}.h5",
+        pairs="<results>/localization/{benchmark}/pairs.txt",
     output:
-        matches="results/localization/{benchmark}/{descriptor}/matches.h5",
+        matches="<results>/localization/{benchmark}/{descriptor}/matches.h5",
     log:
-        "results/logs/match_pairs/{benchmark}/{descriptor}.log",
+        "<results>/logs/match_pairs/{benchmark}/{descriptor}.log",
     benchmark:
-        "results/timings/match_pairs/{benchmark}/{descriptor}.tsv"
+        "<results>/timings/match_pairs/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
         benchmark=pattern(PLAN.images.of_kind("localization")),
     conda:
@@ -59,11 +59,13 @@ rule match_pairs:
 
 use rule match_pairs as match_shard with:
     output:
-        matches=temp("results/localization/{benchmark}/{descriptor}/matches.{part}.h5"),
+        matches=temp(
+            "<results>/localization/{benchmark}/{descriptor}/matches.{part}.h5"
+        ),
     log:
-        "results/logs/match_pairs/{benchmark}/{descriptor}.{part}.log",
+        "<results>/logs/match_pairs/{benchmark}/{descriptor}.{part}.log",
     benchmark:
-        "results/timings/match_pairs/{benchmark}/{descriptor}.{part}.tsv"
+        "<results>/timings/match_pairs/{benchmark}/{descriptor}.{part}.tsv"
 
 
 ruleorder: gather_matches > match_pairs
@@ -72,14 +74,14 @@ ruleorder: gather_matches > match_pairs
 rule gather_matches:
     input:
         shards=shards_of(
-            "results/localization/{benchmark}/{descriptor}/matches.{part}.h5"
+            "<results>/localization/{benchmark}/{descriptor}/matches.{part}.h5"
         ),
     output:
-        matches="results/localization/{benchmark}/{descriptor}/matches.h5",
+        matches="<results>/localization/{benchmark}/{descriptor}/matches.h5",
     log:
-        "results/logs/gather_matches/{benchmark}/{descriptor}.log",
+        "<results>/logs/gather_matches/{benchmark}/{descriptor}.log",
     benchmark:
-        "results/timings/gather_matches/{benchmark}/{descriptor}.tsv"
+        "<results>/timings/gather_matches/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
         benchmark=pattern(PLAN.images.sharded),
     conda:
@@ -97,15 +99,15 @@ rule gather_matches:
 rule build_map:
     input:
         images=images_folder,
-        features="results/features/{benchmark}/{descriptor}.h5",
-        pairs="results/localization/{benchmark}/pairs.txt",
-        matches="results/localization/{benchmark}/{descriptor}/matches.h5",
+        features="<results>/features/{benchmark}/{descriptor}.h5",
+        pairs="<results>/localization/{benchmark}/pairs.txt",
+        matches="<results>/localization/{benchmark}/{descriptor}/matches.h5",
     output:
-        map=directory("results/localization/{benchmark}/{descriptor}/map"),
+        map=directory("<results>/localization/{benchmark}/{descriptor}/map"),
     log:
-        "results/logs/build_map/{benchmark}/{descriptor}.log",
+        "<results>/logs/build_map/{benchmark}/{descriptor}.log",
     benchmark:
-        "results/timings/build_map/{benchmark}/{descriptor}.tsv"
+        "<results>/timings/build_map/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
         benchmark=pattern(PLAN.images.of_kind("localization")),
     conda:
@@ -128,17 +130,17 @@ rule build_map:
 rule score_localization:
     input:
         images=images_folder,
-        features="results/features/{benchmark}/{descriptor}.h5",
-        pairs="results/localization/{benchmark}/pairs.txt",
-        matches="results/localization/{benchmark}/{descriptor}/matches.h5",
-        map="results/localization/{benchmark}/{descriptor}/map",
+        features="<results>/features/{benchmark}/{descriptor}.h5",
+        pairs="<results>/localization/{benchmark}/pairs.txt",
+        matches="<results>/localization/{benchmark}/{descriptor}/matches.h5",
+        map="<results>/localization/{benchmark}/{descriptor}/map",
     output:
-        text="results/scores/{benchmark}/{descriptor}.txt",
-        json="results/scores/{benchmark}/{descriptor}.json",
+        text="<results>/scores/{benchmark}/{descriptor}.txt",
+        json="<results>/scores/{benchmark}/{descriptor}.json",
     log:
-        "results/logs/score/{benchmark}/{descriptor}.log",
+        "<results>/logs/score/{benchmark}/{descriptor}.log",
     benchmark:
-        "results/timings/score/{benchmark}/{descriptor}.tsv"
+        "<results>/timings/score/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
         benchmark=pattern(PLAN.images.of_kind("localization")),
     conda:
@@ -159,25 +161,25 @@ rule score_localization:
 rule plot_localization:
     input:
         images=images_folder,
-        features=f"results/features/{{benchmark}}/{DESCRIPTORS[0]}.h5",
-        pairs="results/localization/{benchmark}/pairs.txt",
-        matches=f"results/localization/{{benchmark}}/{DESCRIPTORS[0]}/matches.h5",
-        map=f"results/localization/{{benchmark}}/{DESCRIPTORS[0]}/map",
+        features=f"<results>/features/{{benchmark}}/{DESCRIPTORS[0]}.h5",
+        pairs="<results>/localization/{benchmark}/pairs.txt",
+        matches=f"<results>/localization/{{benchmark}}/{DESCRIPTORS[0]}/matches.h5",
+        map=f"<results>/localization/{{benchmark}}/{DESCRIPTORS[0]}/map",
         results=expand(
-            "results/scores/{{benchmark}}/{descriptor}.json", descriptor=DESCRIPTORS
+            "<results>/scores/{{benchmark}}/{descriptor}.json", descriptor=DESCRIPTORS
         ),
     output:
         pictures=report(
-            directory("results/figures/{benchmark}_localization"),
+            directory("<results>/figures/{benchmark}_localization"),
             patterns=["{picture}.jpg"],
             category="Localization",
             caption="report/localization.rst",
             labels={"what": "{picture}"},
         ),
     log:
-        "results/logs/plot_localization/{benchmark}.log",
+        "<results>/logs/plot_localization/{benchmark}.log",
     benchmark:
-        "results/timings/plot_localization/{benchmark}.tsv"
+        "<results>/timings/plot_localization/{benchmark}.tsv"
     wildcard_constraints:
         benchmark=pattern(PLAN.images.of_kind("localization")),
     conda:

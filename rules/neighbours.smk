@@ -3,13 +3,13 @@
 
 rule find_neighbours:
     input:
-        photos=PHOTOS,
+        photos=PLAN.images.photos,
     output:
-        neighbours=f"results/neighbours/{TRAINING}.tsv",
+        neighbours=f"<results>/neighbours/{TRAINING}.tsv",
     log:
-        "results/logs/find_neighbours.log",
+        "<results>/logs/find_neighbours.log",
     benchmark:
-        "results/timings/find_neighbours.tsv"
+        "<results>/timings/find_neighbours.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 1

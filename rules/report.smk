@@ -3,15 +3,15 @@
 
 rule publish:
     input:
-        text=f"results/scores/{{benchmark}}/{DESCRIPTORS[0]}.txt",
-        json=f"results/scores/{{benchmark}}/{DESCRIPTORS[0]}.json",
+        text=f"<results>/scores/{{benchmark}}/{DESCRIPTORS[0]}.txt",
+        json=f"<results>/scores/{{benchmark}}/{DESCRIPTORS[0]}.json",
     output:
-        text="results/{benchmark}.txt",
-        json="results/{benchmark}.json",
+        text="<results>/{benchmark}.txt",
+        json="<results>/{benchmark}.json",
     log:
-        "results/logs/publish/{benchmark}.log",
+        "<results>/logs/publish/{benchmark}.log",
     benchmark:
-        "results/timings/publish/{benchmark}.tsv"
+        "<results>/timings/publish/{benchmark}.tsv"
     localrule: True
     conda:
         "../envs/hndesc.yaml"
@@ -26,23 +26,23 @@ rule publish:
 rule compare:
     input:
         results=expand(
-            "results/scores/{benchmark}/{descriptor}.json",
+            "<results>/scores/{benchmark}/{descriptor}.json",
             benchmark=BENCHMARKS,
             descriptor=DESCRIPTORS,
         ),
     output:
         html=report(
-            "results/tables/scores.html",
+            "<results>/tables/scores.html",
             category="Scores",
             caption="report/scores.rst",
             labels={"what": "table"},
         ),
-        table="results/tables/scores.csv",
-        summary="results/summary.txt",
+        table="<results>/tables/scores.csv",
+        summary="<results>/summary.txt",
     log:
-        "results/logs/compare.log",
+        "<results>/logs/compare.log",
     benchmark:
-        "results/timings/compare.tsv"
+        "<results>/timings/compare.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -63,19 +63,19 @@ rule compare:
 rule plot_mma:
     input:
         results=expand(
-            "results/scores/{{benchmark}}/{descriptor}.json", descriptor=DESCRIPTORS
+            "<results>/scores/{{benchmark}}/{descriptor}.json", descriptor=DESCRIPTORS
         ),
     output:
         picture=report(
-            "results/figures/{benchmark}_mma.png",
+            "<results>/figures/{benchmark}_mma.png",
             category="Scores",
             caption="report/mma.rst",
             labels={"what": "{benchmark}: matching accuracy"},
         ),
     log:
-        "results/logs/plot_mma/{benchmark}.log",
+        "<results>/logs/plot_mma/{benchmark}.log",
     benchmark:
-        "results/timings/plot_mma/{benchmark}.tsv"
+        "<results>/timings/plot_mma/{benchmark}.tsv"
     wildcard_constraints:
         benchmark=pattern(PLAN.images.of_kind("hpatches")),
     conda:
@@ -95,20 +95,20 @@ rule plot_matches:
     input:
         images=images_folder,
         features=expand(
-            "results/features/{{benchmark}}/{descriptor}.h5", descriptor=DESCRIPTORS
+            "<results>/features/{{benchmark}}/{descriptor}.h5", descriptor=DESCRIPTORS
         ),
     output:
         pictures=report(
-            directory("results/figures/{benchmark}_matches"),
+            directory("<results>/figures/{benchmark}_matches"),
             patterns=["{pair}.jpg"],
             category="Matches",
             caption="report/matches.rst",
             labels={"what": "{pair}"},
         ),
     log:
-        "results/logs/plot_matches/{benchmark}.log",
+        "<results>/logs/plot_matches/{benchmark}.log",
     benchmark:
-        "results/timings/plot_matches/{benchmark}.tsv"
+        "<results>/timings/plot_matches/{benchmark}.tsv"
     wildcard_constraints:
         benchmark=pattern(PLAN.images.of_kind("hpatches")),
     conda:
@@ -128,18 +128,18 @@ rule plot_matches:
 
 rule plot_training:
     input:
-        history="results/training/history.csv",
+        history="<results>/training/history.csv",
     output:
         picture=report(
-            "results/figures/training.png",
+            "<results>/figures/training.png",
             category="Training",
             caption="report/training.rst",
             labels={"what": "training curves"},
         ),
     log:
-        "results/logs/plot_training.log",
+        "<results>/logs/plot_training.log",
     benchmark:
-        "results/timings/plot_training.tsv"
+        "<results>/timings/plot_training.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -154,24 +154,24 @@ rule plot_training:
 
 rule plot_validation:
     input:
-        record="results/training/validation.npz",
+        record="<results>/training/validation.npz",
     output:
         matches=report(
-            "results/figures/training_matches.png",
+            "<results>/figures/training_matches.png",
             category="Training",
             caption="report/validation.rst",
             labels={"what": "matches before and after"},
         ),
         similarities=report(
-            "results/figures/training_similarities.png",
+            "<results>/figures/training_similarities.png",
             category="Training",
             caption="report/validation.rst",
             labels={"what": "similarities before and after"},
         ),
     log:
-        "results/logs/plot_validation.log",
+        "<results>/logs/plot_validation.log",
     benchmark:
-        "results/timings/plot_validation.tsv"
+        "<results>/timings/plot_validation.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -186,21 +186,21 @@ rule plot_validation:
 
 rule plot_stylization:
     input:
-        photos=PHOTOS,
+        photos=PLAN.images.photos,
         styles=lambda wildcards: PLAN.runs.styles(PLAN.runs.configured_stylization),
-        stylized=f"results/stylized/{PLAN.runs.configured_stylization}",
-        measures=f"results/tables/stylization/{PLAN.runs.configured_stylization}.json",
+        stylized=f"<shared>/stylized/{PLAN.runs.configured_stylization}",
+        measures=f"<results>/tables/stylization/{PLAN.runs.configured_stylization}.json",
     output:
         picture=report(
-            "results/figures/stylization.png",
+            "<results>/figures/stylization.png",
             category="Training",
             caption="report/stylization.rst",
             labels={"what": "stylised photographs"},
         ),
     log:
-        "results/logs/plot_stylization.log",
+        "<results>/logs/plot_stylization.log",
     benchmark:
-        "results/timings/plot_stylization.tsv"
+        "<results>/timings/plot_stylization.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -225,12 +225,12 @@ rule report:
     input:
         PLAN.figures,
     output:
-        report="results/report.html",
-        config="results/config.yaml",
+        report="<results>/report.html",
+        config="<results>/config.yaml",
     log:
-        "results/logs/report.log",
+        "<results>/logs/report.log",
     benchmark:
-        "results/timings/report.tsv"
+        "<results>/timings/report.tsv"
     localrule: True
     conda:
         "../envs/hndesc.yaml"

@@ -5,11 +5,11 @@ rule make_places:
     input:
         photos=dataset_folder,
     output:
-        places=directory("results/places/{benchmark}"),
+        places=directory("<shared>/places/{prepared}"),
     log:
-        "results/logs/make_places/{benchmark}.log",
+        "<results>/logs/make_places/{prepared}.log",
     benchmark:
-        "results/timings/make_places/{benchmark}.tsv"
+        "<results>/timings/make_places/{prepared}.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -25,14 +25,14 @@ rule make_places:
 
 rule learn_whitening:
     input:
-        photos=PHOTOS,
+        photos=PLAN.images.photos,
         weights=lambda wildcards: PLAN.shortlist_weights(wildcards.benchmark),
     output:
-        whitening="results/shortlists/{benchmark}.whitening.h5",
+        whitening="<results>/shortlists/{benchmark}.whitening.h5",
     log:
-        "results/logs/learn_whitening/{benchmark}.log",
+        "<results>/logs/learn_whitening/{benchmark}.log",
     benchmark:
-        "results/timings/learn_whitening/{benchmark}.tsv"
+        "<results>/timings/learn_whitening/{benchmark}.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -55,11 +55,11 @@ rule describe_globally:
         weights=lambda wildcards: PLAN.shortlist_weights(wildcards.benchmark),
         distractors=distractors,
     output:
-        descriptors=temp("results/shortlists/{benchmark}.{part}.descriptors.h5"),
+        descriptors=temp("<results>/shortlists/{benchmark}.{part}.descriptors.h5"),
     log:
-        "results/logs/describe_globally/{benchmark}.{part}.log",
+        "<results>/logs/describe_globally/{benchmark}.{part}.log",
     benchmark:
-        "results/timings/describe_globally/{benchmark}.{part}.tsv"
+        "<results>/timings/describe_globally/{benchmark}.{part}.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -78,16 +78,16 @@ rule describe_globally:
 rule make_shortlist:
     input:
         images=images_folder,
-        described=shards_of("results/shortlists/{benchmark}.{part}.descriptors.h5"),
+        described=shards_of("<results>/shortlists/{benchmark}.{part}.descriptors.h5"),
         weights=lambda wildcards: PLAN.shortlist_weights(wildcards.benchmark),
         whitening=lambda wildcards: PLAN.images.whitening(wildcards.benchmark),
         distractors=distractors,
     output:
-        shortlist="results/shortlists/{benchmark}.h5",
+        shortlist="<results>/shortlists/{benchmark}.h5",
     log:
-        "results/logs/make_shortlist/{benchmark}.log",
+        "<results>/logs/make_shortlist/{benchmark}.log",
     benchmark:
-        "results/timings/make_shortlist/{benchmark}.tsv"
+        "<results>/timings/make_shortlist/{benchmark}.tsv"
     wildcard_constraints:
         benchmark=pattern(PLAN.images.with_shortlist),
     conda:
@@ -113,11 +113,11 @@ rule import_shortlist:
         images=images_folder,
         ranking=lambda wildcards: PLAN.images.ranking(wildcards.benchmark),
     output:
-        shortlist="results/shortlists/{benchmark}.h5",
+        shortlist="<results>/shortlists/{benchmark}.h5",
     log:
-        "results/logs/import_shortlist/{benchmark}.log",
+        "<results>/logs/import_shortlist/{benchmark}.log",
     benchmark:
-        "results/timings/import_shortlist/{benchmark}.tsv"
+        "<results>/timings/import_shortlist/{benchmark}.tsv"
     wildcard_constraints:
         benchmark=pattern(PLAN.images.ranked_by_others),
     conda:
@@ -139,14 +139,14 @@ rule import_shortlist:
 
 rule count_inliers:
     input:
-        features="results/features/{benchmark}/{descriptor}.h5",
-        shortlist="results/shortlists/{benchmark}.h5",
+        features="<results>/features/{benchmark}/{descriptor}.h5",
+        shortlist="<results>/shortlists/{benchmark}.h5",
     output:
-        inliers=temp("results/retrieval/{benchmark}/{descriptor}/inliers.{part}.h5"),
+        inliers=temp("<results>/retrieval/{benchmark}/{descriptor}/inliers.{part}.h5"),
     log:
-        "results/logs/count_inliers/{benchmark}/{descriptor}.{part}.log",
+        "<results>/logs/count_inliers/{benchmark}/{descriptor}.{part}.log",
     benchmark:
-        "results/timings/count_inliers/{benchmark}/{descriptor}.{part}.tsv"
+        "<results>/timings/count_inliers/{benchmark}/{descriptor}.{part}.tsv"
     wildcard_constraints:
         benchmark=pattern(PLAN.images.with_shortlist),
     conda:
@@ -165,18 +165,18 @@ rule count_inliers:
 rule score_retrieval:
     input:
         images=images_folder,
-        features="results/features/{benchmark}/{descriptor}.h5",
-        shortlist="results/shortlists/{benchmark}.h5",
+        features="<results>/features/{benchmark}/{descriptor}.h5",
+        shortlist="<results>/shortlists/{benchmark}.h5",
         counted=shards_of(
-            "results/retrieval/{benchmark}/{descriptor}/inliers.{part}.h5"
+            "<results>/retrieval/{benchmark}/{descriptor}/inliers.{part}.h5"
         ),
     output:
-        text="results/scores/{benchmark}/{descriptor}.txt",
-        json="results/scores/{benchmark}/{descriptor}.json",
+        text="<results>/scores/{benchmark}/{descriptor}.txt",
+        json="<results>/scores/{benchmark}/{descriptor}.json",
     log:
-        "results/logs/score/{benchmark}/{descriptor}.log",
+        "<results>/logs/score/{benchmark}/{descriptor}.log",
     benchmark:
-        "results/timings/score/{benchmark}/{descriptor}.tsv"
+        "<results>/timings/score/{benchmark}/{descriptor}.tsv"
     wildcard_constraints:
         benchmark=pattern(PLAN.images.with_shortlist),
     conda:

@@ -9,9 +9,9 @@ rule split_photos:
         validation=directory("data/{split}/held_out/validation"),
         test=directory("data/{split}/held_out/test"),
     log:
-        "results/logs/split_photos/{split}.log",
+        "<results>/logs/split_photos/{split}.log",
     benchmark:
-        "results/timings/split_photos/{split}.tsv"
+        "<results>/timings/split_photos/{split}.tsv"
     wildcard_constraints:
         split=pattern(PLAN.split_name),
     conda:
@@ -35,9 +35,9 @@ rule make_sequences:
     output:
         sequences=directory("data/{split}/sequences/{side}"),
     log:
-        "results/logs/make_sequences/{split}/{side}.log",
+        "<results>/logs/make_sequences/{split}/{side}.log",
     benchmark:
-        "results/timings/make_sequences/{split}/{side}.tsv"
+        "<results>/timings/make_sequences/{split}/{side}.tsv"
     wildcard_constraints:
         split=pattern(PLAN.split_name),
         side="validation|test",

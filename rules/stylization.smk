@@ -3,15 +3,15 @@
 
 rule stylize_photos:
     input:
-        photos=PHOTOS,
+        photos=PLAN.images.photos,
         styles=lambda wildcards: PLAN.runs.styles(wildcards.stylization),
         weights=lambda wildcards: PLAN.runs.stylization_weights(wildcards.stylization),
     output:
-        stylized=directory("results/stylized/{stylization}"),
+        stylized=directory("<shared>/stylized/{stylization}"),
     log:
-        "results/logs/stylize_photos/{stylization}.log",
+        "<results>/logs/stylize_photos/{stylization}.log",
     benchmark:
-        "results/timings/stylize_photos/{stylization}.tsv"
+        "<results>/timings/stylize_photos/{stylization}.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -36,11 +36,11 @@ rule stylize_photos:
 
 use rule stylize_photos as stylize_shard with:
     output:
-        stylized=temp(directory("results/stylized/{stylization}.{part}")),
+        stylized=temp(directory("<shared>/stylized/{stylization}.{part}")),
     log:
-        "results/logs/stylize_photos/{stylization}.{part}.log",
+        "<results>/logs/stylize_photos/{stylization}.{part}.log",
     benchmark:
-        "results/timings/stylize_photos/{stylization}.{part}.tsv"
+        "<results>/timings/stylize_photos/{stylization}.{part}.tsv"
 
 
 ruleorder: gather_stylized > stylize_photos
@@ -50,11 +50,11 @@ rule gather_stylized:
     input:
         shards=lambda wildcards: PLAN.runs.stylization_shards(wildcards.stylization),
     output:
-        stylized=directory("results/stylized/{stylization}"),
+        stylized=directory("<shared>/stylized/{stylization}"),
     log:
-        "results/logs/gather_stylized/{stylization}.log",
+        "<results>/logs/gather_stylized/{stylization}.log",
     benchmark:
-        "results/timings/gather_stylized/{stylization}.tsv"
+        "<results>/timings/gather_stylized/{stylization}.tsv"
     wildcard_constraints:
         stylization=pattern(PLAN.runs.sharded_stylizations),
     conda:
@@ -71,14 +71,14 @@ rule gather_stylized:
 
 rule measure_stylization:
     input:
-        photos=PHOTOS,
-        stylized="results/stylized/{stylization}",
+        photos=PLAN.images.photos,
+        stylized="<shared>/stylized/{stylization}",
     output:
-        measures="results/tables/stylization/{stylization}.json",
+        measures="<results>/tables/stylization/{stylization}.json",
     log:
-        "results/logs/measure_stylization/{stylization}.log",
+        "<results>/logs/measure_stylization/{stylization}.log",
     benchmark:
-        "results/timings/measure_stylization/{stylization}.tsv"
+        "<results>/timings/measure_stylization/{stylization}.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 1

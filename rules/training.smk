@@ -3,22 +3,22 @@
 
 rule train:
     input:
-        photos=PHOTOS,
-        keypoints=f"results/keypoints/{TRAINING}.h5",
+        photos=PLAN.images.photos,
+        keypoints=PLAN.descriptors.keypoints_of_images(TRAINING),
         stylized=lambda wildcards: PLAN.runs.copies(wildcards.run),
         neighbours=lambda wildcards: PLAN.runs.neighbors(wildcards.run),
         weights=lambda wildcards: PLAN.runs.weights(wildcards.run),
     output:
-        model="results/{run}/model.safetensors",
-        card="results/{run}/model.json",
-        initial="results/{run}/initial.safetensors",
-        initial_card="results/{run}/initial.json",
-        history="results/{run}/history.csv",
-        record="results/{run}/validation.npz",
+        model="<results>/{run}/model.safetensors",
+        card="<results>/{run}/model.json",
+        initial="<results>/{run}/initial.safetensors",
+        initial_card="<results>/{run}/initial.json",
+        history="<results>/{run}/history.csv",
+        record="<results>/{run}/validation.npz",
     log:
-        "results/logs/train/{run}.log",
+        "<results>/logs/train/{run}.log",
     benchmark:
-        "results/timings/train/{run}.tsv"
+        "<results>/timings/train/{run}.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 2

@@ -27,6 +27,11 @@ from hndesc.workflow.sections.stylization import Stylization
 
 # The images to train on, beside the benchmarks' image sets.
 TRAINING = "training"
+# Folders below results of the run without a name, and the one that all runs share.
+_FOLDERS = (
+    *("ablation", "features", "figures", "keypoints", "localization", "logs", "neighbours", "photos", "places"),
+    *("resized", "retrieval", "scores", "shared", "shortlists", "stylized", "tables", "timings", TRAINING),
+)
 
 
 class NeighborSettings(Settings):
@@ -66,6 +71,9 @@ class AblationSettings(Settings):
 class Config(Settings):
     """A configuration: config.yaml, and what is laid over it."""
 
+    run: Name | None = Field(
+        None, description="name of the run: its results are below results/<run>; null: directly below results"
+    )
     seed: Natural = Field(description="of everything random, but for the split")
     datasets: DatasetSettings = Field(DatasetSettings(), description="where registered datasets come from")
     split: SplitSettings | None = Field(None, description="photos that are split into those to train on and others")
@@ -83,6 +91,8 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _names(self) -> Self:
+        if self.run in _FOLDERS:
+            raise wrong_key("run", f"must not be '{self.run}', a folder of the run without a name; choose another")
         names = [entry.name for entry in self.benchmarks]
         _check_distinct("benchmarks", names)
         _check_distinct("descriptors", [entry if isinstance(entry, str) else entry.name for entry in self.descriptors])

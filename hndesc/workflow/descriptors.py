@@ -11,6 +11,8 @@ from hndesc.peers import OWN_DETECTORS, WEIGHTS
 from hndesc.provenance import file_hash, fingerprint
 from hndesc.weights import shipped_models
 from hndesc.workflow.config import Config
+from hndesc.workflow.image_sets import ImageSets
+from hndesc.workflow.places import Places
 from hndesc.workflow.sections.descriptors import DescriptorSettings
 from hndesc.workflow.training_runs import TrainingRuns
 
@@ -21,10 +23,11 @@ class Descriptors:
     Attributes:
         entries: by name.
         keypoint_sets: sets of keypoints, each made once: what is added to the name of a file -> settings.
+        keypoint_files: the names of their files, one for each set of images -> (set of images, set of keypoints).
     """
 
-    def __init__(self, config: Config, runs: TrainingRuns) -> None:
-        self.config, self.runs = config, runs
+    def __init__(self, config: Config, runs: TrainingRuns, images: ImageSets, places: Places) -> None:
+        self.config, self.runs, self.images, self.places = config, runs, images, places
         self.bundled = {name: str(path) for name, path in shipped_models().items()}
         given = [DescriptorSettings(name=one) if isinstance(one, str) else one for one in config.descriptors]
         self.entries = {entry.name: entry for entry in given}
@@ -32,6 +35,8 @@ class Descriptors:
         for name, entry in self.entries.items():
             if entry.features is None and self.keypoints(name) not in self.keypoint_sets.values():
                 self.keypoint_sets[f"@{name}"] = self.keypoints(name)
+        pairs = [(name, points) for name in images.names for points in self.keypoint_sets]
+        self.keypoint_files = {self._keypoint_name(*pair): pair for pair in pairs}
 
     @property
     def names(self) -> list[str]:
@@ -88,7 +93,21 @@ class Descriptors:
         """Return the keypoints that a descriptor describes: those of all images, or of a part of them."""
         settings = self.keypoints(name)
         points = next(points for points, known in self.keypoint_sets.items() if known == settings)
-        return f"results/keypoints/{benchmark}{points}{f'.{part}' if part else ''}.h5"
+        return self.keypoints_of_images(benchmark, points, part)
+
+    def keypoints_of_images(self, images: str, points: str = "", part: str | None = None) -> str:
+        """Return the file of a set of keypoints of a set of images."""
+        name = self._keypoint_name(images, points)
+        return f"{self.places.shared}/keypoints/{name}{f'.{part}' if part else ''}.h5"
+
+    def _keypoint_name(self, images: str, points: str) -> str:
+        chosen = {key: value for key, value in self.images.selection(images).items() if key != "top"}
+        sources = [self.images.folder(images), self.images.distractors(images), chosen]
+        made_by = [self.detector_settings(points, self.images.settings(images)), self.detector(points)]
+        # What a shortlist of this run selects is of no use to others.
+        own = self.places.results if self.images.shortlisted(images) else None
+        weights, title = self.detector_weights(points), self.images.title(images)
+        return self.places.label(f"{images}{points}", sources, made_by, weights, own, title=title)
 
     def detector(self, points: str) -> str:
         """Return the detector of a set of keypoints."""

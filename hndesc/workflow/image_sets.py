@@ -7,9 +7,9 @@ from hndesc.benchmarks.sequences import LARGE_SCENES
 from hndesc.registry import module_of
 from hndesc.workflow.benchmarks import KINDS
 from hndesc.workflow.config import TRAINING, Config
+from hndesc.workflow.places import Places
 from hndesc.workflow.sections.benchmarks import BenchmarkSettings, ShortlistedBenchmark
 
-PHOTOS = f"results/photos/{TRAINING}"  # links to those of the training photos that can be used
 RESIZED_KEYPOINTS = 1000  # of the protocol that resizes images
 
 
@@ -18,11 +18,15 @@ class ImageSets:
 
     Attributes:
         entries: the benchmarks by name.
+        photos: folder of links to those of the training photos that can be used.
+        prepared: sets whose images a rule makes of the dataset, by the name of the folder that it writes.
     """
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
+    def __init__(self, config: Config, places: Places) -> None:
+        self.config, self.places = config, places
         self.entries: dict[str, BenchmarkSettings] = {entry.name: entry for entry in config.benchmarks}
+        self.photos = f"{places.shared}/photos/{places.label(TRAINING, config.photos)}"
+        self.prepared = {self._prepared(name): name for name in (*self.resized, *self.made_of_places)}
 
     @property
     def names(self) -> list[str]:
@@ -33,6 +37,19 @@ class ImageSets:
     def resized(self) -> list[str]:
         """Names of the sets whose protocol needs images of one size."""
         return [name for name, entry in self.entries.items() if getattr(entry, "protocol", "full") == "480x640"]
+
+    @property
+    def made_of_places(self) -> list[str]:
+        """Names of the retrieval sets that are made of folders of places."""
+        return [name for name, entry in self.entries.items() if getattr(entry, "layout", None) == "places"]
+
+    def _prepared(self, name: str) -> str:
+        layout = getattr(self.entries[name], "layout", None)
+        return self.places.label(name, self.dataset(name), layout, title=self.title(name))
+
+    def title(self, name: str) -> str:
+        """Return what a set is called where other runs share it: the name of its dataset's folder."""
+        return TRAINING if name == TRAINING else os.path.basename(self.dataset(name))
 
     @property
     def sharded(self) -> list[str]:
@@ -60,10 +77,10 @@ class ImageSets:
     def folder(self, name: str) -> str:
         """Return the folder of the images to work on: the dataset, or what a rule makes of it."""
         if name == TRAINING:
-            return PHOTOS
-        if getattr(self.entries[name], "layout", None) == "places":
-            return f"results/places/{name}"
-        return f"results/resized/{name}" if name in self.resized else self.dataset(name)
+            return self.photos
+        if name in self.made_of_places:
+            return f"{self.places.shared}/places/{self._prepared(name)}"
+        return f"{self.places.shared}/resized/{self._prepared(name)}" if name in self.resized else self.dataset(name)
 
     def settings(self, name: str) -> dict[str, Any]:
         """Return longest side and number of keypoints: the entry's, or those of its kind's protocol."""
@@ -126,7 +143,7 @@ class ImageSets:
     def shortlisted(self, name: str) -> str | list[str]:
         """Return the shortlist, where nothing but its images gets local features."""
         wanted = getattr(self.entries.get(name), "candidates_only", False)
-        return f"results/shortlists/{name}.h5" if wanted else []
+        return f"{self.places.results}/shortlists/{name}.h5" if wanted else []
 
     def shards(self, pattern: str, name: str, **others: str) -> list[str]:
         """Return the files of all parts of a set, none where it is not divided.
@@ -163,7 +180,7 @@ class ImageSets:
 
     def whitening(self, name: str) -> str | list[str]:
         """Return the file of the whitening of a shortlist, where it has one."""
-        return f"results/shortlists/{name}.whitening.h5" if "whitening" in self._shortlist(name) else []
+        return f"{self.places.results}/shortlists/{name}.whitening.h5" if "whitening" in self._shortlist(name) else []
 
     def whitening_dimensions(self, name: str) -> int | None:
         """Return how many dimensions whitening leaves; None for as many as the photos allow."""

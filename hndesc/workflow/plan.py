@@ -18,6 +18,7 @@ from hndesc.workflow.content import folders_fingerprint
 from hndesc.workflow.descriptors import Descriptors
 from hndesc.workflow.image_sets import ImageSets
 from hndesc.workflow.paths import check_classes, check_paths, named_paths
+from hndesc.workflow.places import Places
 from hndesc.workflow.training_runs import TrainingRuns
 
 DEMO = "data/demo"
@@ -39,6 +40,7 @@ class Plan:
         config: the configuration.
         registry: what the registry of datasets has, by name.
         registered: its path below the working directory -> its name there.
+        places: the folders of the run.
         runs: the trainings.
         descriptors: what is evaluated.
         images: on what.
@@ -48,9 +50,10 @@ class Plan:
         self.config = config
         self.registry = registry
         self.registered = {f"data/{entry.place}": name for name, entry in registry.items()}
-        self.runs = TrainingRuns(config)
-        self.descriptors = Descriptors(config, self.runs)
-        self.images = ImageSets(config)
+        self.places = Places(config)
+        self.runs = TrainingRuns(config, self.places)
+        self.images = ImageSets(config, self.places)
+        self.descriptors = Descriptors(config, self.runs, self.images, self.places)
         if config.split is not None and f"data/{config.split.name}" in self.registered:
             name = config.split.name
             raise HndescError(f"config key split.name: '{name}' is the name of a registered dataset; choose another")
@@ -178,4 +181,4 @@ class Plan:
             found += [f"figures/{name}.png" for name in ("training", "training_matches", "training_similarities")]
             if self.runs.copies(TRAINING):
                 found.append("figures/stylization.png")
-        return [f"results/{path}" for path in found]
+        return [f"{self.places.results}/{path}" for path in found]

@@ -14,6 +14,7 @@ from hndesc.stylization import methods_of, needs_styles
 from hndesc.training.estimate import expect_training
 from hndesc.training.settings import TrainingSettings
 from hndesc.workflow.config import TRAINING, Config
+from hndesc.workflow.places import Places
 from hndesc.workflow.sections.descriptors import INITIAL, TRAINED
 
 _STARTS = (None, "imagenet", "random")  # of a training, other than a file
@@ -76,8 +77,8 @@ class TrainingRuns:
         stylizations: by the name of the folder of copies, their settings.
     """
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
+    def __init__(self, config: Config, places: Places) -> None:
+        self.config, self.places = config, places
         written = config.model_dump(exclude_unset=True)
         base = TrainingRun(written["training"], written["stylization"], config.seed)
         self.runs = {TRAINING: base}
@@ -95,15 +96,14 @@ class TrainingRuns:
                 self.variants[name, seed] = place
         for run in self.runs.values():
             run.settings  # noqa: B018 - settings that do not go together end it here
-        places = {TRAINED: TRAINING, INITIAL: TRAINING} | {
+        self.of_descriptor = {TRAINED: TRAINING, INITIAL: TRAINING} | {
             self.descriptor(*variant): place for variant, place in self.variants.items()
         }
-        self.of_descriptor = places
         self.checkpoints = {
-            name: f"results/{place}/{'initial' if name == INITIAL else 'model'}.safetensors"
-            for name, place in places.items()
+            name: f"{places.results}/{place}/{'initial' if name == INITIAL else 'model'}.safetensors"
+            for name, place in self.of_descriptor.items()
         }
-        self.stylizations = {stylization_name(run.stylization): run.stylization for run in self.runs.values()}
+        self.stylizations = {self.stylization(place): run.stylization for place, run in self.runs.items()}
 
     @staticmethod
     def descriptor(name: str, seed: int) -> str:
@@ -123,12 +123,18 @@ class TrainingRuns:
         """Return the folder of the stylized copies that a training cuts from, if it does."""
         if self.runs[run].settings.stylized_probability == 0:
             return []
-        return f"results/stylized/{stylization_name(self.runs[run].stylization)}"
+        return f"{self.places.shared}/stylized/{self.stylization(run)}"
+
+    def stylization(self, run: str) -> str:
+        """Return the name of the set of copies that a training cuts from."""
+        settings = self.runs[run].stylization
+        sources = (self.config.photos, self.config.styles, self.config.seed)
+        return self.places.label(stylization_name(settings), *sources)
 
     def neighbors(self, run: str) -> str | list[str]:
         """Return the table of neighbors, where a training takes its negatives from it."""
         wanted = self.runs[run].settings.loss.negatives == "in_batch_global"
-        return f"results/neighbours/{TRAINING}.tsv" if wanted else []
+        return f"{self.places.results}/neighbours/{TRAINING}.tsv" if wanted else []
 
     def methods(self, stylization: str) -> list[str]:
         """Return the names of the methods that make copies."""
@@ -154,7 +160,7 @@ class TrainingRuns:
     def stylization_shards(self, stylization: str) -> list[str]:
         """Return the folders of the shards of a set of copies."""
         count = self.stylizations[stylization]["shards"]
-        return [f"results/stylized/{stylization}.{number}-of-{count}" for number in range(1, count + 1)]
+        return [f"{self.places.shared}/stylized/{stylization}.{number}-of-{count}" for number in range(1, count + 1)]
 
     @property
     def sharded_stylizations(self) -> list[str]:
@@ -164,7 +170,7 @@ class TrainingRuns:
     @property
     def configured_stylization(self) -> str:
         """Name of the set of copies of the configured training."""
-        return stylization_name(self.runs[TRAINING].stylization)
+        return self.stylization(TRAINING)
 
     @property
     def evaluated(self) -> list[tuple[str, str]]:
@@ -192,5 +198,5 @@ class TrainingRuns:
             photos: what the registry says of the photos, if anything.
         """
         trainings = [self.runs[run].training for run in runs]
-        finished = [Path("results", run) for run in self.runs]
+        finished = [Path(self.places.results, run) for run in self.runs]
         return expect_training(Path(self.config.photos), photos.title if photos else "", trainings, finished)

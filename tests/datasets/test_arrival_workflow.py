@@ -22,6 +22,7 @@ pytestmark = pytest.mark.workflow
 NAMES = ("hpatches", "roxford5k", "rparis6k", "aachen_v11")
 PAPER = "config/paper.yaml"
 CONFIG = """
+run: null
 datasets: {{registry: tiny.yaml, mirrors: ["{dead}", "{mirror}"], checksums: sums.tsv}}
 keypoints: {{detector: sift, weights: null}}
 descriptors: [sift]

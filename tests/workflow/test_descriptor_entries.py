@@ -99,6 +99,20 @@ def test_what_lies_below_a_dataset_is_a_trigger(checkout: Checkout, tmp_path: Pa
     assert checkout.jobs("results/blobs.txt", configfile=changed) == {}
 
 
+def test_runs_share_keypoints_and_overwrite_nothing(checkout: Checkout, tmp_path: Path) -> None:
+    one, two = (overlay(tmp_path / f"{name}.yaml", ["sift"]) for name in ("one", "two"))
+    for path in (one, two):
+        path.write_text(path.read_text() + f"run: {path.stem}\n")
+    checkout.run("results/one/blobs.txt", configfile=one)
+    before = checkout.path("results/one/blobs.json").read_bytes()
+    jobs = checkout.jobs("results/two/blobs.txt", configfile=two)
+    assert {"describe_keypoints", "score_hpatches"} <= jobs.keys() and "detect_keypoints" not in jobs
+    checkout.run("results/two/blobs.txt", configfile=two)
+    assert checkout.jobs("results/one/blobs.txt", configfile=one) == {}
+    assert checkout.path("results/one/blobs.json").read_bytes() == before
+    assert not checkout.path("results/one/keypoints").exists()
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

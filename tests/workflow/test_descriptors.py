@@ -31,9 +31,9 @@ def descriptors():
 
 def test_equal_keypoints_are_made_once(descriptors) -> None:
     assert list(descriptors.keypoint_sets) == ["", "@dense", "@few", "@points"]
-    assert descriptors.keypoint_file("b", "denser") == "results/keypoints/b@dense.h5"
-    assert descriptors.keypoint_file("b", "few", "1-of-2") == "results/keypoints/b@few.1-of-2.h5"
-    assert descriptors.keypoint_file("b", "trained") == descriptors.keypoint_file("b", "not an entry")
+    assert descriptors.keypoint_file("hpatches", "denser") == "results/keypoints/hpatches@dense.h5"
+    assert descriptors.keypoint_file("hpatches", "few", "1-of-2") == "results/keypoints/hpatches@few.1-of-2.h5"
+    assert descriptors.keypoint_file("hpatches", "trained") == "results/keypoints/hpatches.h5"
     assert descriptors.keypoint_sets["@few"] == {"detector": "sift", "max_keypoints": 30}
 
 

@@ -19,7 +19,7 @@ Photo = str | os.PathLike | np.ndarray | torch.Tensor | Image.Image
 
 
 class Model:
-    """A model that describes photos.
+    """A model that describes photos; it can be pickled, and used in processes that are spawned or forked.
 
     A photo is a file; an image of Pillow, which is not turned by its EXIF tag; an array, H x W x 3 (RGB), H x W x 4
     (RGB and alpha, on white) or H x W: uint8, uint16 or floating-point values from 0 to 1; or a tensor of torch of

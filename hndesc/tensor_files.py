@@ -52,7 +52,7 @@ def regular_file(path: Path, what: str, cure: str) -> None:
     except FileNotFoundError:
         raise HndescError(f"{path}: no such {what}; {cure}") from None
     except (OSError, ValueError) as error:
-        raise HndescError(f"{path}: this {what} cannot be opened ({_reason(error)})") from None
+        raise HndescError(f"{path}: this {what} cannot be opened ({reason(error)})") from None
     kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
     raise HndescError(f"{path}: {kind}, where a {what} is wanted; {cure}")
 
@@ -73,7 +73,7 @@ def read_tensors(path: str | Path, cure: str = "download it again") -> Mapping[s
             return load_file(path)
         state = read_torch(path)
     except Exception as error:  # torch's unpickler raises whatever comes when the bytes are not a pickle
-        raise HndescError(f"{path}: not a readable file of weights ({_reason(error)}); {cure}") from None
+        raise HndescError(f"{path}: not a readable file of weights ({reason(error)}); {cure}") from None
     return state if isinstance(state, dict) else {}
 
 
@@ -214,6 +214,7 @@ def _known(name: str) -> bool:
     return name in _NAMES or isinstance(kind, torch.dtype) or (module == "torch" and attribute.endswith("Storage"))
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type."""
     lines = str(error).splitlines()
     return lines[0][:200] if lines else type(error).__name__

@@ -1,6 +1,8 @@
 """Models in the box: by name from Python, from the command line, and as files."""
 
 import io
+import multiprocessing
+import pickle
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -10,12 +12,14 @@ import torch
 from PIL import Image
 
 import hndesc
+import hndesc.loading
 import hndesc.weights
 from hndesc.cli import main
 from hndesc.descriptors import load_descriptor
 from hndesc.errors import HndescError
 from hndesc.features import FeatureReader, Features
 from hndesc.images import write_image
+from hndesc.keypoints.superpoint import SuperPoint
 from hndesc.models import build_model
 from hndesc.models.checkpoint import save_checkpoint
 
@@ -194,3 +198,58 @@ def test_an_empty_box_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with redirect_stdout(io.StringIO()) as printed:
         main(["models"])
     assert "no model in the box" in printed.getvalue()
+
+
+class Described(torch.utils.data.Dataset):
+    """Descriptors of a photo, as a data set whose items are made by workers."""
+
+    def __init__(self, model: hndesc.loading.Model, image: np.ndarray) -> None:
+        self.model, self.image = model, image
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.model.extract(np.roll(self.image, index, axis=1))[1]
+
+
+@pytest.mark.parametrize("detector", ["sift", "superpoint"])
+def test_a_model_can_be_pickled(image: np.ndarray, tmp_path: Path, detector: str) -> None:
+    weights = None
+    if detector == "superpoint":
+        weights = tmp_path / "random.npz"
+        np.savez(weights, **{name: values.numpy() for name, values in SuperPoint().state_dict().items()})
+    model = hndesc.load("hndesc-tiny", detector=detector, detector_weights=weights, max_keypoints=20, device="cpu")
+    again = pickle.loads(pickle.dumps(model))
+    assert (again.name, again.dim) == (model.name, model.dim)
+    for ours, theirs in zip(model.extract(image), again.extract(image), strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["sift", "rootsift"])
+def test_descriptors_of_sift_can_be_pickled(image: np.ndarray, name: str) -> None:
+    descriptor = load_descriptor(name, default_size=9.0)
+    features = Features(np.array(KEYPOINTS, np.float32), (160, 120), np.ones(3, np.float32))
+    again = pickle.loads(pickle.dumps(descriptor))
+    assert again.settings == descriptor.settings
+    assert np.array_equal(again.describe(image, features), descriptor.describe(image, features))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_use_a_model(image: np.ndarray, method: str) -> None:
+    data = Described(hndesc.load("hndesc-tiny", max_keypoints=20, device="cpu"), image)
+    expected = [data[index] for index in range(4)]  # starts the threads of this process, of which a fork has none
+    loader = torch.utils.data.DataLoader(
+        data, batch_size=None, num_workers=2, multiprocessing_context=method, timeout=100
+    )
+    for found, wanted in zip(loader, expected, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_a_forked_process_uses_a_model(image: np.ndarray) -> None:
+    large = np.tile(image, (4, 4, 1))
+    model = hndesc.load("hndesc-tiny", max_keypoints=20, device="cpu")
+    expected = model.extract(large)[1]
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        found = pool.apply_async(model.extract, (large,)).get(timeout=100)[1]
+    np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -29,6 +29,10 @@ class SiftDescriptor:
         self._sift = cv2.SIFT_create(nOctaveLayers=_LAYERS, sigma=_SIGMA, enable_precise_upscale=True)
         self.settings = {"name": self.name, "default_size": default_size, "opencv": cv2.__version__}
 
+    def __reduce__(self) -> tuple:
+        # OpenCV's object cannot be pickled.
+        return type(self), (self.default_size,)
+
     def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
         """Describe keypoints of an RGB uint8 H x W x 3 image; N x 128 float32, L2-normalised (0 where all is flat)."""
         if len(features) == 0:

@@ -5,6 +5,8 @@ by +0.25 pixels in x and y (measured on Gaussian blobs). With `enable_precise_up
 describing alike, the bias is below 0.02 pixels.
 """
 
+from functools import partial
+
 import cv2
 import numpy as np
 
@@ -46,6 +48,10 @@ class SiftDetector:
             "contrast_threshold": contrast_threshold,
             "nms_radius": nms_radius,
         }
+
+    def __reduce__(self) -> tuple:
+        # OpenCV's object cannot be pickled.
+        return partial(type(self), **{name: value for name, value in self.settings.items() if name != "name"}), ()
 
     def detect(self, image: np.ndarray) -> Features:
         """Detect the keypoints of an RGB uint8 H x W x 3 image, strongest first."""

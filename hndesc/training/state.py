@@ -1,8 +1,7 @@
 """The rolling state of a training run: what an interrupted run needs to go on where it stopped."""
 
 import logging
-import pickle
-import zipfile
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import Any
 
 import torch
 
+from hndesc.errors import HndescError
 from hndesc.files import atomic_path
+from hndesc.tensor_files import read_torch, reason, regular_file
 
 logger = logging.getLogger(__name__)
 
@@ -27,37 +28,56 @@ class StateFolder:
         self.folder = Path(folder)
         self.fingerprint = fingerprint
         self.file = self.folder / "state.pt"
+        self.previous = self.folder / "state-before.pt"
         self.logs = self.folder / "tensorboard"
 
     def load(self) -> dict[str, Any] | None:
-        """Return the state saved last, or None where a run must start anew: then old logs are removed, too."""
-        state = self._read()
+        """Return the latest state, or None where a run must start anew: then old logs are removed, too.
+
+        Where the state saved last is damaged, the one before it is the latest.
+
+        Raises:
+            HndescError: the state is damaged, and so is the one before it, if there is one.
+        """
+        state, file = self._latest()
         if state is not None and state["fingerprint"] == self.fingerprint:
-            logger.info("training goes on from step %d, found in %s", state["step"], self.file)
+            logger.info("training resumes from step %d, found in %s", state["step"], file)
             return state
         if state is not None:
-            logger.info("%s is of other settings or other data: training starts anew", self.file)
+            logger.info("%s is of other settings or other data: training starts anew", file)
         self.remove()
         return None
 
-    def _read(self) -> dict[str, Any] | None:
-        if not self.file.is_file():
-            return None
-        try:
-            state = torch.load(self.file, map_location="cpu", weights_only=True)
-            return state if isinstance(state, dict) and "fingerprint" in state else None
-        except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-            logger.warning("%s cannot be read (%s): training starts anew", self.file, error)
-            return None
+    def _latest(self) -> tuple[dict[str, Any] | None, Path]:
+        files = [file for file in (self.file, self.previous) if file.exists()]
+        errors: list[str] = []
+        for file in files:
+            try:
+                state = _read(file)
+            except HndescError as error:
+                errors.append(str(error))
+                continue
+            if errors:
+                logger.warning("%s: training resumes from the state before it, %s", errors[0], file)
+            return state, file
+        if errors:
+            raise HndescError(
+                f"{'; '.join(errors)}: training cannot resume; restore it from a copy, or delete {self.folder} to "
+                "start anew"
+            )
+        return None, self.file
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Write the state; the one before is replaced at once or not at all."""
+        """Write the state; the one before is kept beside it."""
         with atomic_path(self.file) as temporary:
             torch.save({"fingerprint": self.fingerprint, **state}, temporary)
+            if self.file.exists():
+                os.replace(self.file, self.previous)
 
     def remove(self, keep_logs: bool = False) -> None:
         """Remove the state, and the logs unless they are to be kept; other files in the folder stay."""
         self.file.unlink(missing_ok=True)
+        self.previous.unlink(missing_ok=True)
         if keep_logs:
             return
         for path in self.logs.glob("events.out.tfevents.*"):
@@ -65,3 +85,15 @@ class StateFolder:
         for folder in (self.logs, self.folder):
             with suppress(OSError):  # absent, or not empty
                 folder.rmdir()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    regular_file(file, "state of a training", "delete it to start anew")
+    try:
+        # The archive's checksums are compared: a changed byte is an error.
+        state = read_torch(file)
+    except Exception as error:  # torch's unpickler raises whatever comes when the bytes are not a pickle
+        raise HndescError(f"{file} is damaged ({reason(error)})") from None
+    if not isinstance(state, dict) or not {"fingerprint", "step"} <= state.keys():
+        raise HndescError(f"{file} holds no state of a training")
+    return state

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from hndesc.devices import choose_device
 from hndesc.errors import HndescError
+from hndesc.tensor_files import reason
 from hndesc.training.data import Batch, PairBatches, stream_batches
 from hndesc.training.distributed import join_team, share_batch_norms
 from hndesc.training.evaluation import batch_loss, describe, validate
@@ -205,10 +206,16 @@ class Trainer:
         self.team.wait()
         if state is None:
             return
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.best = state["step"], Best(**state["best"])
-        self.history, self._earlier = History(**state["history"]), state["seconds"]
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.best = state["step"], Best(**state["best"])
+            self.history, self._earlier = History(**state["history"]), state["seconds"]
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise HndescError(
+                f"{self.state.folder}: the state in it is not one of this training ({reason(error)}); delete the "
+                "folder to start anew"
+            ) from None
 
 
 def learning_rate(base: float, scheduler: SchedulerSettings, step: int, steps: int) -> float:

@@ -22,6 +22,7 @@ from hndesc.keypoints.superpoint import SuperPoint, load_superpoint
 from hndesc.models import build_model
 from hndesc.models.checkpoint import load_checkpoint, read_card, save_checkpoint
 from hndesc.models.projected import Projected
+from hndesc.training.state import StateFolder
 from tests.hostile.guard import outcome, refusal
 
 Tensors = dict[str, torch.Tensor]
@@ -387,6 +388,27 @@ def test_damage_to_a_checkpoint_is_noticed(tmp_path_factory: pytest.TempPathFact
 def test_damage_to_published_weights_is_noticed(superpoint, tmp_path_factory, suffix: str, mutations: list) -> None:
     path = save(tmp_path_factory.mktemp("damage") / f"m{suffix}", superpoint)
     assert outcome(wrong_ones, superpoint_content, path, mutations, seconds=60, megabytes=500) == []
+
+
+def state_content(path: Path) -> bytes:
+    return bytes_of(StateFolder(path.parent, "abc").load()["model"])
+
+
+@settings(max_examples=4, derandomize=True)
+@given(mutations=st.lists(MUTATIONS, min_size=50, max_size=50))
+def test_damage_to_the_state_of_a_training_is_noticed(tmp_path_factory, mutations: list) -> None:
+    folder = StateFolder(tmp_path_factory.mktemp("damage") / "state", "abc")
+    model = build_model("lite", seed=3)
+    optimizer = torch.optim.Adam(model.parameters())
+    folder.save({"step": 3, "model": model.state_dict(), "optimizer": optimizer.state_dict(), "best": {"loss": 0.5}})
+    assert outcome(wrong_ones, state_content, folder.file, mutations, seconds=30, megabytes=500) == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_a_state_that_is_no_file(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "state.pt"
+    path.mkdir() if kind == "folder" else os.mkfifo(path)
+    names(state_content, path)
 
 
 def test_a_checkpoint_without_a_checksum_is_loaded(lite, tmp_path: Path) -> None:

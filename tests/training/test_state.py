@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from hndesc.errors import HndescError
 from hndesc.training.state import StateFolder
 
 
@@ -34,12 +35,47 @@ def test_a_state_of_other_settings_is_not_used(folder, tmp_path, caplog):
 
 
 @pytest.mark.parametrize("keep", [0, 1, 100, -1])
-def test_a_state_cut_short_starts_anew(folder, caplog, keep):
+def test_a_state_cut_short_is_an_error_with_the_cure(folder, keep):
     folder.save({"step": 3, "model": {"w": torch.arange(3000.0)}})
     content = folder.file.read_bytes()
     folder.file.write_bytes(content[:keep])
-    assert folder.load() is None
-    assert "cannot be read" in caplog.text
+    with pytest.raises(HndescError, match=r"state\.pt is damaged .*delete .*state to start anew"):
+        folder.load()
+    assert folder.file.read_bytes() == content[:keep]
+
+
+def test_the_state_before_takes_the_place_of_a_damaged_one(folder, caplog):
+    for step in (3, 4, 5):
+        folder.save({"step": step, "model": {"w": torch.full((3000,), float(step))}})
+    damage(folder.file)
+    state = folder.load()
+    assert state["step"] == 4 and (state["model"]["w"] == 4).all()
+    assert "state.pt is damaged" in caplog.text and "state-before.pt" in caplog.text
+    damage(folder.previous)
+    with pytest.raises(HndescError, match=r"state\.pt is damaged.*state-before\.pt is damaged"):
+        folder.load()
+
+
+def test_the_state_before_is_used_where_saving_ended_between_the_two(folder):
+    folder.save({"step": 3})
+    folder.file.rename(folder.previous)
+    assert folder.load()["step"] == 3
+    folder.save({"step": 4})
+    assert folder.load()["step"] == 4
+
+
+@pytest.mark.parametrize("data", [[1], {"step": 3}, {"fingerprint": "abc"}, torch.zeros(2)])
+def test_what_is_no_state_is_an_error(folder, data):
+    folder.folder.mkdir()
+    torch.save(data, folder.file)
+    with pytest.raises(HndescError, match=r"state\.pt holds no state of a training"):
+        folder.load()
+
+
+def damage(path) -> None:
+    content = bytearray(path.read_bytes())
+    content[content.index(b"data/0") + 1000] ^= 1
+    path.write_bytes(content)
 
 
 def test_code_in_a_state_is_not_run(folder, tmp_path):
@@ -49,7 +85,8 @@ def test_code_in_a_state_is_not_run(folder, tmp_path):
 
     folder.save({"step": 3})
     torch.save({"fingerprint": "abc", "step": Evil()}, folder.file)
-    assert folder.load() is None
+    with pytest.raises(HndescError, match=r"state\.pt is damaged \(it asks for"):
+        folder.load()
     assert not (tmp_path / "evil").exists()
 
 

@@ -1,14 +1,13 @@
 """Folders that steps make: one is replaced or removed only if a step made it, and never if an input would be lost.
 
-A marker in a folder names the step that made it and lists the files that the step left in it; files that were added
-later belong to the user.
+A marker in a folder names the step that made it and lists the files and links that the step left in it; files that were
+added later, or took the place of a link, belong to the user.
 """
 
 import json
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from hndesc.files import check_parent, check_space, named_errors, write_text
 logger = logging.getLogger(__name__)
 
 MARKER = ".made_by_hndesc.json"
+_LEFT = ("files", "links")  # what the marker lists
 # What file managers, network file systems and Snakemake add to a folder.
 _ADDED = (".snakemake_timestamp", ".DS_Store", "Thumbs.db", "desktop.ini")
 _ADDED_BEGIN = (MARKER, f".{Path(MARKER).stem}-", ".nfs", "._")
@@ -72,8 +72,9 @@ def open_part_folder(output: str | os.PathLike, step: str, inputs: Iterable[str 
     """Return the folder beside `output` in which it is filled, with what an interrupted run left in it."""
     inputs = list(inputs)
     target = check_output_folder(output, step, inputs)
-    part = target.with_name(f".{target.name}.part")
+    part, old = _beside(target)
     check_output_folder(part, step, inputs)
+    check_output_folder(old, step, inputs)
     with named_errors(output):
         part.mkdir(parents=True, exist_ok=True)
     _mark(part, {"step": step})
@@ -95,19 +96,26 @@ def finish_folder(
 ) -> None:
     """Put a filled folder of `open_part_folder` in the place of `output`."""
     target = check_output_folder(output, step, inputs)
-    _mark(part, {"step": step, "files": sorted(_files(part))})
+    left = {kind: sorted(name for name, is_link in _files(part) if is_link == (kind == "links")) for kind in _LEFT}
+    _mark(part, {"step": step, **left})
+    _, old = _beside(target)
+    remove_folder(old, step)  # what an interruption left
     with named_errors(output):
-        if not target.exists():
-            os.replace(part, target)
-            return
-        old = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        os.replace(target, old)
+        if target.exists():
+            os.replace(target, old)
         try:
             os.replace(part, target)
-        except OSError:
-            os.replace(old, target)
+        except BaseException:
+            if old.exists():
+                os.replace(old, target)
             raise
-    _remove(old)
+    if old.exists():
+        _remove(old)
+
+
+def _beside(target: Path) -> tuple[Path, Path]:
+    """Return two hidden folders: the one in which `target` is filled, and the one before while they change places."""
+    return target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.old")
 
 
 def mark_folder(folder: Path, step: str) -> None:
@@ -137,7 +145,8 @@ def read_marker(folder: str | os.PathLike) -> dict | None:
         marker = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except (OSError, ValueError, RecursionError):
         return None
-    return marker if isinstance(marker, dict) and isinstance(marker.get("step"), str) else None
+    sound = isinstance(marker, dict) and isinstance(marker.get("step"), str)
+    return marker if sound and all(isinstance(marker.get(kind, []), list) for kind in _LEFT) else None
 
 
 def _mark(folder: Path, marker: dict) -> None:
@@ -152,9 +161,9 @@ def _check_made(output: str | os.PathLike, target: Path, step: str) -> None:
         raise HndescError(f"{output}: exists and was not made by {step}; move it away, or delete it if nobody needs it")
     if marker["step"] != step:
         raise HndescError(f"{output}: exists and was made by {marker['step']}, not by {step}; choose another place")
-    files = marker.get("files")
-    if isinstance(files, list):
-        added = set(_files(target)).difference(name for name in files if isinstance(name, str))
+    if "files" in marker:
+        files, links = (set(map(str, marker.get(kind, []))) for kind in _LEFT)
+        added = [name for name, is_link in _files(target) if name not in files and not (is_link and name in links)]
         if added:
             raise HndescError(
                 f"{output}: files were added since {step} made it ('{min(added)}' first); move them elsewhere"
@@ -185,14 +194,14 @@ def _links(folder: str | os.PathLike) -> Iterator[str]:
                 yield from _links(entry.path)
 
 
-def _files(folder: str | os.PathLike, prefix: str = "") -> Iterator[str]:
-    """Yield the relative names of all files and links, without what systems add."""
+def _files(folder: str | os.PathLike, prefix: str = "") -> Iterator[tuple[str, bool]]:
+    """Yield the relative names of all files and links, and which are links; without what systems add."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield from _files(entry.path, f"{prefix}{entry.name}/")
             elif entry.name not in _ADDED and not entry.name.startswith(_ADDED_BEGIN):
-                yield prefix + entry.name
+                yield prefix + entry.name, entry.is_symlink()
 
 
 def _remove(folder: Path) -> None:

@@ -47,9 +47,10 @@ def find_made(root: Path, everything: bool = False) -> tuple[dict[Path, Path | N
             except HndescError as error:
                 spared.append(str(error))
     for folder in ("results", "data"):
-        # Folders that an interrupted step filled.
-        for marker in sorted((root / folder).rglob(f".*.part/{MARKER}")):
-            made[marker.parent] = None
+        # Folders that an interrupted step filled or was about to remove.
+        for kind in ("part", "old"):
+            for marker in sorted((root / folder).rglob(f".*.{kind}/{MARKER}")):
+                made[marker.parent] = None
     if everything:
         made |= {root / name: None for name in (".snakemake", ".venv") if _is_environment(root / name)}
     return made, sorted(set(spared))

@@ -1,6 +1,7 @@
 """What is not ours is neither replaced nor removed: every step that writes a folder, in every such situation."""
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,9 +99,24 @@ def files_added(base: Path, step: Step) -> tuple[Path, Path]:
     return filled(base / "in"), filled(folder)
 
 
+def link_became_a_file(base: Path, step: Step) -> tuple[Path, Path]:
+    source, folder = filled(base / "in"), place(base / "work", step)
+    with replace_folder(folder, step.marker) as part:
+        (part / "photo.png").symlink_to(source / "photo.png")
+    (folder / "photo.png").unlink()
+    (folder / "photo.png").write_bytes(b"a copy, or another photo")
+    return source, folder
+
+
 def foreign_part(base: Path, step: Step) -> tuple[Path, Path]:
     folder = place(base / "work", step)
     filled(folder.with_name(f".{folder.name}.part"))
+    return filled(base / "in"), folder
+
+
+def foreign_old(base: Path, step: Step) -> tuple[Path, Path]:
+    folder = place(base / "work", step)
+    filled(folder.with_name(f".{folder.name}.old"))
     return filled(base / "in"), folder
 
 
@@ -171,7 +187,9 @@ FOREIGN = [
     marker_is_no_marker,
     of_another_step,
     files_added,
+    link_became_a_file,
     foreign_part,
+    foreign_old,
     file,
     parent_is_a_file,
 ]
@@ -207,8 +225,8 @@ def check_spared(step: Step, situation: Callable, base: Path) -> None:
     assert situation not in OVERLAPPING or str(source) in message or situation is equal
 
 
-# The part folder is looked at when the work begins, which a step without usable input never does.
-EARLY = [situation for situation in [*FOREIGN, *OVERLAPPING] if situation is not foreign_part]
+# The folders beside it are looked at when the work begins, which a step without usable input never does.
+EARLY = [situation for situation in [*FOREIGN, *OVERLAPPING] if situation not in (foreign_part, foreign_old)]
 
 
 @pytest.mark.parametrize("situation", EARLY, ids=lambda situation: situation.__name__)
@@ -277,6 +295,45 @@ def test_what_is_ours_is_replaced(state: str, photos: Path, tmp_path: Path) -> N
     assert all(path.resolve().parent == photos for path in output.glob("*.png"))
     assert read_marker(output)["step"] == own_photos.STEP
     assert {path.name for path in tmp_path.iterdir()} == {"in", "out", real.name}
+
+
+@pytest.mark.parametrize("way", ["killed", "interrupted"])
+def test_whatever_moment_ends_a_replacement_the_next_one_completes_it(way: str, photos: Path, tmp_path: Path) -> None:
+    output, before = tmp_path / "out", tree(photos)
+    list_own_photos(photos, output)
+    made, last = tree(output), 0
+    while True:
+        last += 1
+        if stop_at(last, way, lambda: list_own_photos(photos, output)):
+            break
+        list_own_photos(photos, output)
+        assert tree(output) == made and tree(photos) == before
+        assert {path.name for path in tmp_path.iterdir()} == {"in", "out"}, f"left by operation {last}"
+    assert last > 20
+
+
+def stop_at(number: int, way: str, work: Callable[[], None]) -> bool:
+    """Do some work in a process that ends at its operation on files of that number; return whether it had fewer."""
+    child = os.fork()
+    if child == 0:
+        count = 0
+
+        def end(event: str, arguments: tuple) -> None:
+            nonlocal count
+            count += event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.symlink", "tempfile.mkstemp")
+            if count == number:
+                count += 1
+                if way == "killed":
+                    os._exit(9)
+                raise KeyboardInterrupt
+
+        sys.addaudithook(end)
+        try:
+            work()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_a_failed_step_leaves_the_folder_before_and_nothing_else(tmp_path: Path) -> None:

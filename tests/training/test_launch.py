@@ -106,7 +106,7 @@ def test_killed_it_leaves_no_process_behind_and_goes_on(many, whole, tmp_path) -
     assert not any(_alive(child) for child in children)
     assert not (tmp_path / "model.safetensors").exists()
     train_together(2, tmp_path / "log.txt", **arguments, **SETTINGS)
-    assert "training goes on from step" in (tmp_path / "log.txt").read_text()
+    assert "training resumes from step" in (tmp_path / "log.txt").read_text()
     assert (tmp_path / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
 

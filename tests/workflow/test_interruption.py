@@ -27,7 +27,7 @@ def test_killed_training_resumes_to_the_same_weights(finished: Checkout, tmp_pat
     checkout.run("--unlock")
     checkout.run(MODEL)
     log = checkout.path("results/logs/train/training.log").read_text()
-    assert re.search(r"training goes on from step (2|4|6|8|10),", log), log
+    assert re.search(r"training resumes from step (2|4|6|8|10),", log), log
     assert checkout.path(MODEL).read_bytes() == whole
 
 

@@ -63,7 +63,7 @@ def test_cancelled_job_was_submitted_again(disturbed: ClusterRun) -> None:
 def test_training_that_outran_its_time_went_on(disturbed: ClusterRun) -> None:
     assert states(disturbed, "rule_train_wildcards_training") == ["TIMEOUT", "COMPLETED"]
     log = disturbed.checkout.path("results/logs/train/training.log").read_text()
-    assert re.search(r"training goes on from step \d+,", log), log
+    assert re.search(r"training resumes from step \d+,", log), log
 
 
 def test_job_of_a_lost_node_ran_on_another(disturbed: ClusterRun) -> None:

@@ -103,6 +103,7 @@ def describe_keypoints(
             settings,
             describe,
             failed=reader.failed,
+            source=reader.identity,
         )
 
 
@@ -184,15 +185,16 @@ def _process(
     settings: dict,
     work: Callable[[Photo, np.ndarray], Features],
     failed: dict[str, str] | None = None,
+    source: str = "",
 ) -> None:
-    """Store `work(photo, image)` of each photo, going on where an interrupted run with equal settings stopped."""
+    """Store `work(photo, image)` of each photo; an interrupted run with equal settings and sources is resumed."""
     if not photos:
         raise HndescError(f"{output}: no photos to work on")
     known = failed or {}
     reasons: list[str] = []
     empty = 0
-    with FeatureWriter(output, settings) as writer:
-        writer.keep_only(photo.name for photo in photos)
+    entries = {photo.name: photo.identity for photo in photos}
+    with FeatureWriter(output, settings, source, entries) as writer:
         waiting = [photo for photo in photos if photo.name not in writer]
         progress = tqdm(waiting, desc=Path(output).name, unit="photo", disable=None)
         for photo, reading in _read_ahead(progress):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hndesc.errors import HndescError
 from hndesc.files import check_parent, check_space, named_errors, write_text
+from hndesc.locks import writing
 
 logger = logging.getLogger(__name__)
 
@@ -53,19 +54,23 @@ def check_output_folder(output: str | os.PathLike, step: str, inputs: Iterable[s
 def replace_folder(
     output: str | os.PathLike, step: str, inputs: Iterable[str | os.PathLike | None] = ()
 ) -> Iterator[Path]:
-    """Yield an empty folder beside `output` that becomes `output` when the block succeeds; arguments as above."""
+    """Yield an empty folder beside `output` that becomes `output` when the block succeeds; arguments as above.
+
+    Another run that writes the same output is refused (`hndesc.locks.writing`).
+    """
     inputs = list(inputs)
-    part = open_part_folder(output, step, inputs)
-    try:
-        clear_folder(part)
-        yield part
-        finish_folder(part, output, step, inputs)
-    except Exception:
-        check_space(part)
-        raise
-    finally:
-        if part.exists():
-            _remove(part)
+    with writing(check_output_folder(output, step, inputs)):
+        part = open_part_folder(output, step, inputs)
+        try:
+            clear_folder(part)
+            yield part
+            finish_folder(part, output, step, inputs)
+        except Exception:
+            check_space(part)
+            raise
+        finally:
+            if part.exists():
+                _remove(part)
 
 
 def open_part_folder(output: str | os.PathLike, step: str, inputs: Iterable[str | os.PathLike | None] = ()) -> Path:

@@ -10,6 +10,7 @@ import numpy as np
 from hndesc.errors import HndescError, ImageError
 from hndesc.images import find_images, read_image
 from hndesc.parts import read_part
+from hndesc.provenance import file_identity
 from hndesc.registry import Registry, load_place
 
 # Functions (root, **settings) -> list of Photo, each imported only when it is asked for.
@@ -42,6 +43,11 @@ class Photo:
     path: Path
     box: tuple[float, float, float, float] | None = None
     upright: bool = True
+
+    @property
+    def identity(self) -> str:
+        """What tells the photo from one that takes its place."""
+        return f"{file_identity(self.path)}\t{self.box}"
 
     def read(self) -> np.ndarray:
         """Read the photo (RGB, uint8, H x W x 3), cut to its box; an ImageError names the file."""

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import os
 import platform
 from functools import cache
 from importlib import metadata
@@ -80,3 +81,13 @@ def file_hash(path: str | Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_identity(path: str | Path) -> str:
+    """Return what tells a file from one that takes its place: real path, size and time of its last change."""
+    place = os.path.realpath(path)
+    try:
+        state = os.stat(place)
+    except OSError:  # reported when the file is read
+        return f"{place}\t"
+    return f"{place}\t{state.st_size}\t{state.st_mtime_ns}"

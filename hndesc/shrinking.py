@@ -60,8 +60,8 @@ def _second_moment(path: Path, sha256: str, dim: int) -> tuple[np.ndarray, int, 
     """Return the sum of the outer products of all descriptors in a file, their number, and that of the photos."""
     moment, number = np.zeros((dim, dim)), 0
     with FeatureReader(path) as reader:
-        made_by = (reader.settings.get("descriptor") or {}).get("sha256")
-        if made_by != sha256:
+        made_by = reader.settings.get("descriptor")
+        if not isinstance(made_by, dict) or made_by.get("sha256") != sha256:
             raise HndescError(
                 f"{path}: not described by this model; describe the photos with it first (hndesc extract)"
             )

@@ -302,6 +302,52 @@ def test_photos_no_longer_listed_are_dropped_on_resuming(photos, tmp_path, monke
     assert FeatureReader(tmp_path / "k.h5").names() == ["night/b.png", "night/c.png"]
 
 
+def interrupted_at(name, work):
+    """Do some work up to a photo."""
+    original = FeatureWriter.write
+
+    def write(self, entry, features):
+        if entry == name:
+            raise KeyboardInterrupt
+        original(self, entry, features)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(FeatureWriter, "write", write)
+        work()
+
+
+def test_other_keypoints_of_equal_settings_are_not_mixed(photos, tmp_path):
+    for place, row in (("u1.h5", [30.5, 40]), ("u2.h5", [50, 60])):
+        with h5py.File(tmp_path / place, "w") as file:
+            for photo in photos:
+                file[f"{photo.name}/keypoints"] = np.array([row], np.float32)
+    interrupted_at("night/c.png", lambda: describe_keypoints(photos, tmp_path / "u1.h5", tmp_path / "k.h5", "sift"))
+    describe_keypoints(photos, tmp_path / "u2.h5", tmp_path / "k.h5", "sift")
+    describe_keypoints(photos, tmp_path / "u2.h5", tmp_path / "whole.h5", "sift")
+    assert_same_arrays(tmp_path / "k.h5", tmp_path / "whole.h5")
+
+
+@pytest.mark.parametrize("change", ["another photo", "another folder", "another box"])
+def test_a_photo_that_was_replaced_is_worked_on_again(photos, tmp_path, change, monkeypatch):
+    interrupted_at("night/c.png", lambda: detect_keypoints(photos, tmp_path / "k.h5"))
+    path, size = photos[0].path, photos[0].path.stat().st_size
+    if change == "another photo":
+        path.write_bytes(path.with_name("night").joinpath("b.png").read_bytes())
+    elif change == "another folder":
+        (tmp_path / "photos").rename(tmp_path / "elsewhere")
+        photos = [Photo(photo.name, tmp_path / "elsewhere" / photo.name) for photo in photos]
+    else:
+        photos[0] = Photo(photos[0].name, path, (0, 0, 100, 100))
+    assert change == "another photo" or photos[0].path.stat().st_size == size
+    detected = []
+    original = extraction._detect
+    monkeypatch.setattr(extraction, "_detect", lambda *inputs: detected.append(1) or original(*inputs))
+    detect_keypoints(photos, tmp_path / "k.h5")
+    assert len(detected) == (3 if change == "another folder" else 2)
+    detect_keypoints(photos, tmp_path / "whole.h5")
+    assert_same_arrays(tmp_path / "k.h5", tmp_path / "whole.h5")
+
+
 KILLED = """
 import os, signal, sys
 from hndesc import extraction

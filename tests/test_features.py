@@ -213,9 +213,9 @@ def test_interrupted_run_with_other_settings_starts_anew(tmp_path):
 
 
 def test_half_an_entry_is_made_again(tmp_path):
-    with h5py.File(tmp_path / "f.h5.part", "w") as file:
-        file.attrs["settings"] = "{}"
-        file["a.jpg/keypoints"] = np.zeros((9, 2))
+    interrupt(tmp_path / "f.h5", {})
+    with h5py.File(tmp_path / "f.h5.part", "r+") as file:
+        del file["a.jpg"].attrs["complete"], file["a.jpg/scores"]
     with FeatureWriter(tmp_path / "f.h5", {}) as writer:
         assert "a.jpg" not in writer
         writer.write("a.jpg", make(4))
@@ -233,13 +233,45 @@ def test_damaged_partial_file_is_started_anew(tmp_path, keep):
     assert FeatureReader(tmp_path / "f.h5").names() == ["a.jpg"]
 
 
-def test_keep_only_drops_what_is_no_longer_asked_for(tmp_path):
-    interrupt(tmp_path / "f.h5", {})
-    with FeatureWriter(tmp_path / "f.h5", {}) as writer:
-        writer.write("c.jpg", make())
-        writer.keep_only(["c.jpg", "d.jpg"])
-    with FeatureReader(tmp_path / "f.h5") as reader:
-        assert (reader.names(), reader.failed) == (["c.jpg"], {})
+def resumed(path, entries: dict[str, str] | None, source: str = "") -> list[str]:
+    """Resume what was begun from a.jpg, b.jpg and c.jpg of the first kind; the entries that are kept."""
+    first = {name: "first" for name in ("a.jpg", "sub/b.jpg", "c.jpg")}
+    with pytest.raises(KeyboardInterrupt), FeatureWriter(path, {}, "k1.h5", first) as writer:
+        for name in list(first)[:2]:
+            writer.write(name, make())
+        writer.fail("c.jpg", "no")
+        raise KeyboardInterrupt
+    with FeatureWriter(path, {}, source or "k1.h5", entries) as writer:
+        kept = [name for name in first if name in writer]
+    assert FeatureReader(path).failed == ({"c.jpg": "no"} if (entries or {}).get("c.jpg") == "first" else {})
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    return kept
+
+
+def test_entries_of_other_sources_are_made_again(tmp_path):
+    path = tmp_path / "f.h5"
+    assert resumed(path, {"a.jpg": "first", "sub/b.jpg": "first", "c.jpg": "first"}) == ["a.jpg", "sub/b.jpg"]
+    assert resumed(path, {"a.jpg": "other", "sub/b.jpg": "first", "c.jpg": "first"}) == ["sub/b.jpg"]
+    assert resumed(path, {"sub/b.jpg": "first"}) == ["sub/b.jpg"]
+    assert resumed(path, {"a.jpg": "first", "sub/b.jpg": "first"}, "k2.h5") == []
+
+
+@pytest.mark.parametrize("name", ["f.h5.part", "f.h5.part.json"])
+def test_a_file_of_the_user_where_the_part_would_be_is_kept(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with (
+        pytest.raises(HndescError, match=rf"{name}: exists and was not made by hndesc"),
+        FeatureWriter(tmp_path / "f.h5", {}),
+    ):
+        pass
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_sources_leave_no_trace_in_the_finished_file(tmp_path):
+    for name, source in (("a.h5", "x 1"), ("b.h5", "another 2")):
+        with FeatureWriter(tmp_path / name, SETTINGS, source, {"a.jpg": source}) as writer:
+            writer.write("a.jpg", make())
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
 def test_thousands_of_failures(tmp_path):

@@ -8,22 +8,21 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 
-import h5py
 import numpy as np
 
 from hndesc.errors import HndescError
 from hndesc.files import atomic_path
-from hndesc.hdf5 import BROKEN, open_hdf5
+from hndesc.hdf5 import create_hdf5, named, open_hdf5, read_array, read_text, write_array, write_text
 
 _OPEN = -2  # a query that nobody has counted
 
 
 def write_counts(path: str | os.PathLike, rows: Sequence[int], inliers: np.ndarray, settings: Mapping) -> None:
     """Write the counts of some queries atomically."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        file["rows"] = np.asarray(rows, np.int64)
-        file["inliers"] = inliers
-        file.attrs["settings"] = json.dumps(settings, sort_keys=True)
+    with atomic_path(path) as temporary, create_hdf5(temporary) as file:
+        write_array(file, "rows", np.asarray(rows, np.int64))
+        write_array(file, "inliers", inliers)
+        write_text(file, "settings", json.dumps(settings, sort_keys=True))
 
 
 def read_counts(paths: Sequence[str | os.PathLike], shape: tuple[int, int], settings: Mapping) -> np.ndarray:
@@ -52,8 +51,8 @@ def read_counts(paths: Sequence[str | os.PathLike], shape: tuple[int, int], sett
 
 
 def _read(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, str]:
-    with open_hdf5(path, "file of inlier counts") as file:
-        try:
-            return file["rows"][()], file["inliers"][()], file.attrs["settings"]
-        except BROKEN as error:
-            raise HndescError(f"{path}: broken file of inlier counts ({error}); make it again") from None
+    with open_hdf5(path, "file of inlier counts") as file, named(f"{path}: broken file of inlier counts"):
+        rows, counts = read_array(file, "rows"), read_array(file, "inliers")
+        if rows.ndim != 1 or counts.ndim != 2 or "f" in (rows.dtype.kind, counts.dtype.kind):
+            raise ValueError(f"'rows' and 'inliers' of shapes {rows.shape} and {counts.shape}")
+        return rows, counts, read_text(file, "settings", "")

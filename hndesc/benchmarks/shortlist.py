@@ -15,6 +15,17 @@ import numpy as np
 
 from hndesc.errors import HndescError
 from hndesc.files import atomic_path
+from hndesc.hdf5 import (
+    check_stored,
+    create_hdf5,
+    find,
+    named,
+    open_hdf5,
+    read_array,
+    read_json,
+    write_array,
+    write_text,
+)
 
 
 @dataclass(frozen=True)
@@ -38,28 +49,33 @@ class Shortlist:
 
 def write_shortlist(path: str | os.PathLike, shortlist: Shortlist) -> None:
     """Write a shortlist atomically."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        file.create_dataset("queries", data=shortlist.queries, dtype=h5py.string_dtype())
-        file.create_dataset("database", data=shortlist.database, dtype=h5py.string_dtype())
-        file.create_dataset("ranks", data=shortlist.ranks.astype(np.int32), compression="gzip", shuffle=True)
-        file.attrs["settings"] = json.dumps(shortlist.settings, sort_keys=True)
-        file.attrs["failed"] = json.dumps(shortlist.failed, sort_keys=True)
+    with atomic_path(path) as temporary, create_hdf5(temporary) as file:
+        for key, names in (("queries", shortlist.queries), ("database", shortlist.database)):
+            encoded = np.array([name.encode() for name in names], np.bytes_)
+            write_array(file, key, encoded.astype(h5py.string_dtype("utf-8", encoded.itemsize)))
+        write_array(file, "ranks", shortlist.ranks.astype(np.int32), chunks=True, compression="gzip", shuffle=True)
+        write_text(file, "settings", json.dumps(shortlist.settings, sort_keys=True))
+        write_text(file, "failed", json.dumps(shortlist.failed, sort_keys=True))
 
 
 def read_shortlist(path: str | os.PathLike) -> Shortlist:
     """Read a shortlist; a missing, cut-short or inconsistent file is a HndescError."""
     path = Path(path)
-    if not path.is_file():
-        raise HndescError(f"{path}: no such shortlist; the step that ranks the database has not run")
-    try:
-        with h5py.File(path, "r") as file:
-            names = {key: [name.decode() for name in file[key][()]] for key in ("queries", "database")}
-            attributes = {key: json.loads(file.attrs.get(key, "{}")) for key in ("settings", "failed")}
-            shortlist = Shortlist(**names, ranks=file["ranks"][()], **attributes)
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise HndescError(f"{path}: not a complete shortlist ({error}); delete it and make it again") from None
+    what = "shortlist; the step that ranks the database has not run"
+    with open_hdf5(path, what) as file, named(f"{path}: not a complete shortlist"):
+        names = {key: _read_names(file, key) for key in ("queries", "database")}
+        attributes = {key: read_json(file, key) for key in ("settings", "failed")}
+        shortlist = Shortlist(**names, ranks=read_array(file, "ranks"), **attributes)
     _check(shortlist, path)
     return shortlist
+
+
+def _read_names(file: h5py.File, key: str) -> list[str]:
+    item = find(file, key)
+    if not isinstance(item, h5py.Dataset) or item.ndim != 1 or h5py.check_string_dtype(item.dtype) is None:
+        raise ValueError(f"'{key}' is no list of names")
+    check_stored(item)
+    return [name.decode() for name in item[()]]
 
 
 def candidates(shortlist: Shortlist, top: int) -> list[str]:

@@ -6,7 +6,7 @@ A photo that could not be read has a group with the attribute `failed` (the reas
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -16,11 +16,26 @@ from tqdm import tqdm
 from hndesc.errors import HndescError, ImageError
 from hndesc.files import check_output_file, check_space
 from hndesc.global_descriptors import GlobalDescriptor, load_global_descriptor
-from hndesc.hdf5 import check_own_hdf5, open_hdf5, open_part, part_of
+from hndesc.hdf5 import (
+    check_own_hdf5,
+    entries,
+    find,
+    has,
+    make_group,
+    named,
+    open_hdf5,
+    read_array,
+    read_json,
+    read_text,
+    write_array,
+    write_text,
+)
+from hndesc.hdf5_parts import filling
 from hndesc.images import resize_longest
 from hndesc.photos import Photo
 
 RESIZE_MAX = 480
+_WHAT, _VECTOR, _FAILED = "file of global descriptors", "global_descriptor", "failed"
 logger = logging.getLogger(__name__)
 
 
@@ -31,7 +46,7 @@ def describe_globally(
     resize_max: int | None = RESIZE_MAX,
     weights: str | os.PathLike | None = None,
 ) -> None:
-    """Describe each photo by one vector; an interrupted run with equal settings goes on where it stopped.
+    """Describe each photo by one vector; an interrupted run with equal settings and photos is resumed.
 
     Args:
         photos: what to describe; broken ones are skipped, warned about and recorded.
@@ -46,14 +61,14 @@ def describe_globally(
     output = check_output_file(output, [photo.path for photo in photos])
     model = load_global_descriptor(descriptor, weights)
     settings = json.dumps({**model.settings, "resize_max": resize_max}, sort_keys=True)
-    with open_part(output, settings=settings) as file:
+    sources = {photo.name: photo.identity for photo in photos}
+    with filling(output, settings, entries=sources) as file:
         for photo in tqdm(photos, desc="photos described", disable=None):
-            if f"{photo.name}/global_descriptor" not in file:
+            if f"{photo.name}/{_VECTOR}" not in file:
                 check_space(output)
                 _describe(photo, model, resize_max, file)
-        if not any(f"{photo.name}/global_descriptor" in file for photo in photos):
+        if not any(f"{photo.name}/{_VECTOR}" in file for photo in photos):
             raise HndescError(f"none of {len(photos)} photos can be read, '{photos[0].path}' first; see the warnings")
-    os.replace(part_of(output), output)
 
 
 def scratch_of(output: str | os.PathLike) -> Path:
@@ -70,16 +85,8 @@ def scratch_of(output: str | os.PathLike) -> Path:
 
 def stored_names(path: str | os.PathLike) -> list[str]:
     """Return the names of all photos in a file of global descriptors, failed ones as well."""
-    with open_hdf5(path, "file of global descriptors") as file:
-        return list(_walk(file))
-
-
-def _walk(folder: h5py.Group, prefix: str = "") -> Iterator[str]:
-    for key, item in folder.items():
-        if "global_descriptor" in item or "failed" in item.attrs:
-            yield prefix + key
-        else:
-            yield from _walk(item, f"{prefix}{key}/")
+    with open_hdf5(path, _WHAT) as file, named(f"{path}: not a complete {_WHAT}"):
+        return [name for name, _ in entries(file, lambda group: has(group, _VECTOR) or _FAILED in group.attrs)]
 
 
 def read_global(path: str | os.PathLike, names: Sequence[str]) -> tuple[np.ndarray, dict[str, str], dict]:
@@ -88,19 +95,34 @@ def read_global(path: str | os.PathLike, names: Sequence[str]) -> tuple[np.ndarr
     Returns:
         float32 N x D, a row a name, NaN for photos that failed; those photos with the reason; what made the file.
     """
-    try:
-        with open_hdf5(path, "file of global descriptors") as file:
-            missing = [name for name in names if name not in file]
-            if missing:
-                raise HndescError(f"{path}: no global descriptor of '{missing[0]}'; make the file from this dataset")
-            failed = {name: file[name].attrs["failed"] for name in names if "failed" in file[name].attrs}
-            vectors = {name: file[name]["global_descriptor"][()] for name in names if name not in failed}
-            settings = json.loads(file.attrs.get("settings", "{}"))
-    except (OSError, KeyError, ValueError) as error:
-        raise HndescError(f"{path}: not a complete file of global descriptors ({error}); make it again") from None
+    failed: dict[str, str] = {}
+    vectors: dict[str, np.ndarray] = {}
+    with open_hdf5(path, _WHAT) as file:
+        with named(f"{path}: not a complete {_WHAT}"):
+            settings = read_json(file, "settings")
+        for name in names:
+            with named(f"{path}: entry '{name}' is broken"):
+                group = find(file, name)
+                if not isinstance(group, h5py.Group):
+                    raise HndescError(f"{path}: no global descriptor of '{name}'; make the file from this dataset")
+                if _FAILED in group.attrs:
+                    failed[name] = read_text(group, _FAILED)
+                else:
+                    vectors[name] = _vector(group)
     dimension = len(next(iter(vectors.values()), ()))
+    if other := [name for name, vector in vectors.items() if len(vector) != dimension]:
+        raise HndescError(f"{path}: '{other[0]}' has another number of dimensions than the rest; make the file again")
     nothing = np.full(dimension, np.nan, np.float32)
-    return np.stack([vectors.get(name, nothing) for name in names]).astype(np.float32), failed, settings
+    return np.stack([vectors.get(name, nothing) for name in names]), failed, settings
+
+
+def _vector(group: h5py.Group) -> np.ndarray:
+    vector = read_array(group, _VECTOR).astype(np.float32)
+    if vector.ndim != 1 or not vector.size:
+        raise ValueError(f"a global descriptor of shape {vector.shape}")
+    if not np.isfinite(vector).all():
+        raise ValueError("a global descriptor that is not finite")
+    return vector
 
 
 def _describe(photo: Photo, model: GlobalDescriptor, resize_max: int | None, file: h5py.File) -> None:
@@ -108,9 +130,9 @@ def _describe(photo: Photo, model: GlobalDescriptor, resize_max: int | None, fil
         image = photo.read()
     except ImageError as error:
         logger.warning("%s: skipped: %s", photo.name, error)
-        file.require_group(photo.name).attrs["failed"] = str(error)
+        write_text(make_group(file, photo.name), _FAILED, str(error))
         return
-    group = file.require_group(photo.name)
-    group.attrs.pop("failed", None)  # mended since an interrupted run
-    group["global_descriptor"] = model.describe(resize_longest(image, resize_max)[0])
+    group = make_group(file, photo.name)
+    group.attrs.pop(_FAILED, None)  # mended since an interrupted run
+    write_array(group, _VECTOR, model.describe(resize_longest(image, resize_max)[0]))
     file.flush()

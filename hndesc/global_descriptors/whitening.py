@@ -7,13 +7,12 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import h5py
 import numpy as np
 
 from hndesc.errors import HndescError
 from hndesc.files import atomic_path
+from hndesc.hdf5 import create_hdf5, named, open_hdf5, read_array, read_json, write_array, write_text
 
 MOST = 512
 
@@ -65,18 +64,19 @@ def learn(vectors: np.ndarray, dimensions: int | None = None, settings: Mapping 
 
 def write_whitening(path: str | os.PathLike, whitening: Whitening) -> None:
     """Write a whitening as HDF5, atomically."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        file["mean"], file["projection"] = whitening.mean, whitening.projection
-        file.attrs["settings"] = json.dumps(whitening.settings, sort_keys=True)
+    with atomic_path(path) as temporary, create_hdf5(temporary) as file:
+        write_array(file, "mean", whitening.mean)
+        write_array(file, "projection", whitening.projection)
+        write_text(file, "settings", json.dumps(whitening.settings, sort_keys=True))
 
 
 def read_whitening(path: str | os.PathLike) -> Whitening:
     """Read a whitening; a missing or broken file is a HndescError."""
-    path = Path(path)
-    if not path.is_file():
-        raise HndescError(f"{path}: no such whitening; the step that learns it has not run")
-    try:
-        with h5py.File(path, "r") as file:
-            return Whitening(file["mean"][()], file["projection"][()], json.loads(file.attrs["settings"]))
-    except (OSError, KeyError, ValueError) as error:
-        raise HndescError(f"{path}: not a complete whitening ({error}); delete it and make it again") from None
+    what = "whitening; the step that learns it has not run"
+    with open_hdf5(path, what) as file, named(f"{path}: not a complete whitening"):
+        mean, projection = read_array(file, "mean"), read_array(file, "projection")
+        if mean.ndim != 1 or not mean.size or projection.ndim != 2 or len(projection) != len(mean):
+            raise ValueError(f"'mean' and 'projection' of shapes {mean.shape} and {projection.shape}")
+        if not (np.isfinite(mean).all() and np.isfinite(projection).all() and projection.any()):
+            raise ValueError("its values are not finite or all zero")
+        return Whitening(mean, projection, read_json(file, "settings"))

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from hndesc.errors import HndescError, ImageError
 from hndesc.files import read_json, write_json
 from hndesc.images import find_images, read_image, resize_longest, write_image
+from hndesc.locks import writing
 from hndesc.owned_folders import check_output_folder, clear_folder, finish_folder, open_part_folder, replace_folder
 from hndesc.stylization import needs_styles
 from hndesc.stylization.methods import Mixture, prepare
@@ -79,17 +80,18 @@ def stylize_photos(
     made_by = {"method": method, "methods": methods, "seed": seed, "classes": classes, "copies": copies, "part": part}
     made_by |= {"resize_max": resize_max, "quality": quality, "settings": settings}
     made_by |= {"inputs": _digest(photos, *([Path(styles)] if wanted else []))}
-    folder = _open_part(output, [photos, styles], made_by)
-    work = _Work(photos, folder, mixture, copy_names(names), copies, resize_max, quality)
-    with ThreadPoolExecutor(threads) as pool:
-        jobs = pool.map(work.stylize, chosen)
-        outcomes = list(tqdm(jobs, total=len(chosen), desc="stylized", unit="photo", disable=None))
-    done = [row for outcome in outcomes for row in outcome if isinstance(row, Copy)]
-    failed = [row for outcome in outcomes for row in outcome if isinstance(row, Failure)]
-    if not done and part is None:
-        raise HndescError(f"{photos}: none of its {len(names)} photos can be read; replace them")
-    write_tables(folder, done, failed)
-    finish_folder(folder, output, STEP, [photos, styles])
+    with writing(check_output_folder(output, STEP, [photos, styles])):
+        folder = _open_part(output, [photos, styles], made_by)
+        work = _Work(photos, folder, mixture, copy_names(names), copies, resize_max, quality)
+        with ThreadPoolExecutor(threads) as pool:
+            jobs = pool.map(work.stylize, chosen)
+            outcomes = list(tqdm(jobs, total=len(chosen), desc="stylized", unit="photo", disable=None))
+        done = [row for outcome in outcomes for row in outcome if isinstance(row, Copy)]
+        failed = [row for outcome in outcomes for row in outcome if isinstance(row, Failure)]
+        if not done and part is None:
+            raise HndescError(f"{photos}: none of its {len(names)} photos can be read; replace them")
+        write_tables(folder, done, failed)
+        finish_folder(folder, output, STEP, [photos, styles])
     _report(output, done, failed)
 
 

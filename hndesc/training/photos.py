@@ -177,6 +177,17 @@ class TrainingPhotos:
             description["neighbours_hash"] = file_hash(self.neighbours_file)
         return description
 
+    def identity(self) -> str:
+        """Hash what tells photos and copies from others that take their places: names, sizes and times of change."""
+        digest = hashlib.sha256()
+        copies = (path for paths in self.copies.values() for path in paths)
+        for path in (*(self.folder / name for name in self.names), *copies):
+            state = path.stat() if path.is_file() else None
+            digest.update(
+                f"{path.name}\t{state and (state.st_size, state.st_mtime_ns)}\n".encode("utf-8", "surrogateescape")
+            )
+        return digest.hexdigest()
+
 
 def _listing(paths: Iterable[Path]) -> str:
     """Hash the names and sizes of files."""

@@ -1,11 +1,14 @@
 """The step that trains a model."""
 
 import logging
+import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from hndesc.errors import HndescError
 from hndesc.files import check_output_files
+from hndesc.locks import writing
 from hndesc.models import MODELS, build_model
 from hndesc.models.checkpoint import check_checkpoint, save_checkpoint
 from hndesc.provenance import versions
@@ -53,35 +56,37 @@ def train(
     Raises:
         HndescError: wrong settings, unusable data, or a loss that is not finite.
     """
-    chosen = training_settings(settings)
-    for path in (output, initial):
-        check_checkpoint(path, [keypoints])
-    check_output_files([output, initial, history, record], filter(None, [keypoints, neighbours]))
-    MODELS.module(chosen.architecture)  # an unknown name is told before the data is read
-    if chosen.stylized_probability == 0:
-        stylized = None
-    data = _open(Path(photos), Path(keypoints), stylized, neighbours, chosen)
-    summary = data.summary()
-    training, validation = _split(data, chosen)
-    model = build_model(chosen.architecture, chosen.weights, chosen.seed)
-    card = {"settings": chosen.model_dump(), "data": summary, "seed": chosen.seed, "versions": versions()}
-    folder = StateFolder(state, fingerprint(chosen, summary))
-    trainer = Trainer(model, training, validation, chosen, folder)
-    if trainer.team.first:
-        save_checkpoint(initial, model, card | {"trained": False, "metrics": {}})
-    views = {"untrained": trainer.look()}
-    trainer.run()
-    if not trainer.team.first:
-        return
-    best = trainer.best
-    model.load_state_dict(best.weights)
-    metrics = {"step": best.step, "validation_loss": best.loss, "accuracy": best.accuracy}
-    trainer.history.write(history)
-    if record is not None:
-        write_record(record, validation[0], views | {"trained": trainer.look()})
-    save_checkpoint(output, model, card | {"trained": True, "metrics": metrics}, chosen.half_weights)
-    folder.remove(keep_logs=chosen.keep_logs)
-    logger.info("%s: the weights of step %d, validation loss %.4f", output, best.step, best.loss)
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that train together
+    with writing(state) if first else nullcontext():
+        chosen = training_settings(settings)
+        for path in (output, initial):
+            check_checkpoint(path, [keypoints])
+        check_output_files([output, initial, history, record], filter(None, [keypoints, neighbours]))
+        MODELS.module(chosen.architecture)  # an unknown name is told before the data is read
+        if chosen.stylized_probability == 0:
+            stylized = None
+        data = _open(Path(photos), Path(keypoints), stylized, neighbours, chosen)
+        summary = data.summary()
+        training, validation = _split(data, chosen)
+        model = build_model(chosen.architecture, chosen.weights, chosen.seed)
+        card = {"settings": chosen.model_dump(), "data": summary, "seed": chosen.seed, "versions": versions()}
+        folder = StateFolder(state, fingerprint(chosen, summary | {"files": data.identity()}))
+        trainer = Trainer(model, training, validation, chosen, folder)
+        if trainer.team.first:
+            save_checkpoint(initial, model, card | {"trained": False, "metrics": {}})
+        views = {"untrained": trainer.look()}
+        trainer.run()
+        if not trainer.team.first:
+            return
+        best = trainer.best
+        model.load_state_dict(best.weights)
+        metrics = {"step": best.step, "validation_loss": best.loss, "accuracy": best.accuracy}
+        trainer.history.write(history)
+        if record is not None:
+            write_record(record, validation[0], views | {"trained": trainer.look()})
+        save_checkpoint(output, model, card | {"trained": True, "metrics": metrics}, chosen.half_weights)
+        folder.remove(keep_logs=chosen.keep_logs)
+        logger.info("%s: the weights of step %d, validation loss %.4f", output, best.step, best.loss)
 
 
 def _open(

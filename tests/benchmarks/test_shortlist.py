@@ -27,7 +27,7 @@ def test_missing_and_cut_short_files_are_named(tmp_path, shortlist):
         read_shortlist(path)
     write_shortlist(path, shortlist)
     path.write_bytes(path.read_bytes()[:700])
-    with pytest.raises(HndescError, match=r"s\.h5: not a complete shortlist"):
+    with pytest.raises(HndescError, match=r"s\.h5: not a complete HDF5 file"):
         read_shortlist(path)
     with h5py.File(path, "w") as file:
         file["queries"] = 1

@@ -6,7 +6,7 @@ import pytest
 
 from hndesc.errors import HndescError
 from hndesc.global_descriptors import store
-from hndesc.global_descriptors.store import describe_globally, read_global
+from hndesc.global_descriptors.store import describe_globally, read_global, stored_names
 from hndesc.images import write_image
 from hndesc.photos import Photo
 
@@ -90,13 +90,26 @@ def test_interrupted_run_goes_on_and_tries_broken_photos_again(photos, model, tm
     assert failed == {} and vectors[:, 0].tolist() == [0, 10, 20]
 
 
-def test_other_settings_start_anew(photos, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(store.os, "replace", lambda *_: None)  # leaves the part behind
-    describe_globally(photos, tmp_path / "g.h5", "mean_color")
-    describe_globally(photos, tmp_path / "g.h5", "mean_color")
-    assert len(model.shapes) == 3
+def test_other_settings_and_other_photos_start_anew(photos, model, tmp_path, monkeypatch):
+    def begin() -> None:
+        """Begin a file, and stop at its last photo."""
+        describe = model.describe
+        with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+            patch.setattr(model, "describe", lambda image: describe(image) if image.max() < 20 else 1 / 0)
+            describe_globally(photos, tmp_path / "g.h5", "mean_color")
+        model.shapes.clear()
+
+    begin()
     describe_globally(photos, tmp_path / "g.h5", "mean_color", resize_max=20)
-    assert len(model.shapes) == 6
+    assert len(model.shapes) == 3
+    begin()
+    write_image(photos[0].path, np.full((20, 40, 3), 200, np.uint8))
+    describe_globally(photos, tmp_path / "g.h5", "mean_color")
+    assert len(model.shapes) == 2
+    assert read_global(tmp_path / "g.h5", ["sub/0.png", "sub/1.png"])[0][:, 0].tolist() == [200, 10]
+    begin()
+    describe_globally(photos[1:], tmp_path / "g.h5", "mean_color")
+    assert stored_names(tmp_path / "g.h5") == ["sub/1.png", "sub/2.png"]
 
 
 def test_missing_cut_short_and_foreign_files_are_named(photos, model, tmp_path):

@@ -53,5 +53,5 @@ def test_comes_back_as_written_or_is_named(tmp_path, vectors):
     np.testing.assert_array_equal(again.mean, learned.mean)
     assert again.settings == {"name": "x", "dimensions": 4}
     path.write_bytes(path.read_bytes()[:300])
-    with pytest.raises(HndescError, match=r"w\.h5: not a complete whitening"):
+    with pytest.raises(HndescError, match=r"w\.h5: not a complete HDF5 file"):
         read_whitening(path)

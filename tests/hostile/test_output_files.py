@@ -19,7 +19,7 @@ from hndesc.errors import HndescError
 from hndesc.features import Features, FeatureWriter, import_features, merge
 from hndesc.files import atomic_path, check_output_file, check_output_files, write_json, write_text
 from hndesc.global_descriptors import store
-from hndesc.hdf5 import part_of
+from hndesc.hdf5_parts import part_of
 from hndesc.images import write_image
 from hndesc.models import build_model
 from hndesc.models.checkpoint import save_checkpoint

@@ -1,5 +1,7 @@
 """The data is checked before the first step, and read on demand."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -113,6 +115,18 @@ def test_the_summary_follows_the_data(data):
     write_image(data.stylized / "set/1.jpg", np.zeros((96, 120, 3), np.uint8))
     changed = open_data(data, stylized=data.stylized).summary()
     assert {key for key in summary if changed[key] != summary[key]} == {"stylized_hash"}
+
+
+def test_the_identity_notices_photos_and_copies_of_equal_size(data):
+    opened = open_data(data, stylized=data.stylized)
+    found = {opened.identity(), open_data(data, stylized=data.stylized).identity()}
+    assert len(found) == 1
+    for path in (data.photos / opened.names[0], opened.copies[opened.names[0]][0]):
+        state = path.stat()
+        path.write_bytes(path.read_bytes())
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
+        found.add(opened.identity())
+    assert len(found) == 3
 
 
 def test_the_cache_keeps_the_latest_within_its_capacity(tmp_path):

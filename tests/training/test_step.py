@@ -12,6 +12,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hndesc.errors import HndescError
+from hndesc.locks import writing
 from hndesc.models.checkpoint import load_checkpoint
 from hndesc.neighbour_lists import write_neighbours
 from hndesc.training.step import train
@@ -124,6 +125,13 @@ def test_a_state_of_other_data_is_not_continued(data, tmp_path, caplog, write_ke
     assert "training starts anew" in caplog.text
     train(**arguments_of(data, tmp_path / "fresh"), **SETTINGS)
     assert (tmp_path / "model.safetensors").read_bytes() == (tmp_path / "fresh/model.safetensors").read_bytes()
+
+
+def test_a_second_training_of_the_same_state_is_refused(data, tmp_path):
+    arguments = arguments_of(data, tmp_path)
+    with writing(arguments["state"]), pytest.raises(HndescError, match="state: another run is writing this"):
+        train(**arguments, **SETTINGS)
+    assert not (tmp_path / "initial.safetensors").exists()
 
 
 def test_similar_photos_are_negatives(data, tmp_path):

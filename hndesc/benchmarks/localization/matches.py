@@ -7,12 +7,13 @@ of the file: `settings` (JSON) and `missing` (JSON: images without features -> r
 
 import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
+import h5py
 import numpy as np
 from tqdm import tqdm
 
@@ -21,7 +22,8 @@ from hndesc.benchmarks.localization.datasets import read_scene
 from hndesc.errors import HndescError
 from hndesc.features import Features
 from hndesc.files import check_output_file, check_space
-from hndesc.hdf5 import BROKEN, Reader, gather, open_part, part_of
+from hndesc.hdf5 import Reader, entries, find, has, make_group, named, read_array, read_json, write_array, write_text
+from hndesc.hdf5_parts import filling, gather
 from hndesc.matching import match_features
 from hndesc.parts import block_of
 from hndesc.processes import workers
@@ -70,14 +72,13 @@ def match_pairs(
         if len(keys) < len(listed):
             raise HndescError(f"{root}: two images whose names differ in '/' and '-' only; rename one")
         settings = {"matcher": "mutual_nearest", "features": reader.settings}
-        stat = Path(features).stat()
-        with MatchWriter(output, settings, missing, source=f"{stat.st_size} {stat.st_mtime_ns} {part}") as writer:
+        with MatchWriter(output, settings, missing, f"{reader.identity}\n{part}", listed) as writer:
             _match(block_of(listed, part), reader, writer, threads)
 
 
 def gather_matches(shards: Sequence[Path], output: Path) -> None:
     """Gather what `match_pairs` made of all parts into one match file, as if made in one piece."""
-    gather(shards, output, MatchReader.what, lambda file: (f"{one}/{other}" for one in file for other in file[one]))
+    gather(shards, output, MatchReader.what, lambda file: [name for name, _ in entries(file, _is_pair)])
 
 
 def _match(pairs: Sequence[tuple[str, str]], reader: DescribedImages, writer: "MatchWriter", threads: int) -> None:
@@ -129,28 +130,36 @@ class MatchWriter:
     """Write a match file; use as a context manager.
 
     As in `hndesc.features.FeatureWriter`, pairs go into `<name>.part`, which becomes the output when the block
-    succeeds, and from which an interrupted run with the same settings and the same `source` goes on.
+    succeeds, and from which an interrupted run with the same settings and the same `source` resumes; pairs that are not
+    `listed` are dropped.
     """
 
-    def __init__(self, path: Path, settings: Mapping, missing: Mapping[str, str], source: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: Mapping,
+        missing: Mapping[str, str],
+        source: str = "",
+        listed: Sequence[tuple[str, str]] | None = None,
+    ) -> None:
         self.path = check_output_file(path)
-        self._file = open_part(self.path, settings=json.dumps(settings, sort_keys=True), source=source)
-        self._file.attrs["missing"] = json.dumps(dict(missing))
+        self._missing = json.dumps(dict(missing))
+        pairs = None if listed is None else {_key(*pair): "" for pair in listed}
+        self._filling = filling(self.path, json.dumps(settings, sort_keys=True), source, pairs)
 
     def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._file = stack.enter_context(self._filling)
+            write_text(self._file, "missing", self._missing)
+            self._open = stack.pop_all()
         return self
 
-    def __exit__(self, kind: type | None, *_: object) -> None:
-        if kind is None:
-            # Sizes and times of the machine have no place in the finished file.
-            del self._file.attrs["source"]
-        self._file.close()
-        if kind is None:
-            os.replace(part_of(self.path), self.path)
+    def __exit__(self, *error: object) -> None:
+        self._open.__exit__(*error)
 
     def __contains__(self, pair: tuple[str, str]) -> bool:
-        key = _key(*pair)
-        return key in self._file and bool(self._file[key].attrs.get("complete"))
+        group = find(self._file, _key(*pair))
+        return group is not None and bool(group.attrs.get("complete"))
 
     def write(self, pair: tuple[str, str], matches: np.ndarray, scores: np.ndarray) -> None:
         """Store `matches0` and `matching_scores0` of a pair."""
@@ -158,8 +167,9 @@ class MatchWriter:
         key = _key(*pair)
         if key in self._file:
             del self._file[key]
-        group = self._file.create_group(key)
-        group["matches0"], group["matching_scores0"] = matches, scores
+        group = make_group(self._file, key)
+        write_array(group, "matches0", matches)
+        write_array(group, "matching_scores0", scores)
         group.attrs["complete"] = True
 
     def flush(self) -> None:
@@ -175,16 +185,23 @@ class MatchReader(Reader):
     @property
     def missing(self) -> dict[str, str]:
         """Images that had no features, with the reason."""
-        return json.loads(self._file.attrs.get("missing", "{}"))
+        with named(f"{self.path}: broken match file"):
+            return read_json(self._file, "missing")
 
     def read(self, first: str, second: str) -> np.ndarray | None:
         """Return the matches of a pair, stored in either order: K x 2 int64 rows, None where there is none."""
         for key, order in ((_key(first, second), 1), (_key(second, first), -1)):
-            if key in self._file:
-                try:
-                    matches = self._file[key]["matches0"][()].astype(np.int64)
-                except BROKEN as error:
-                    raise HndescError(f"{self.path}: pair '{key}' is broken ({error}); make the file again") from None
+            with named(f"{self.path}: pair '{key}' is broken"):
+                group = find(self._file, key)
+                if group is None:
+                    continue
+                matches = read_array(group, "matches0")
+                if matches.ndim != 1 or matches.dtype.kind == "f":
+                    raise ValueError(f"'matches0' of shape {matches.shape} and type {matches.dtype}")
                 rows = np.flatnonzero(matches >= 0)
-                return np.stack([rows, matches[rows]], axis=1)[:, ::order]
+                return np.stack([rows, matches[rows].astype(np.int64)], axis=1)[:, ::order]
         return None
+
+
+def _is_pair(group: h5py.Group) -> bool:
+    return has(group, "matches0")

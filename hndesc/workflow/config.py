@@ -96,8 +96,9 @@ class Config(Settings):
         names = [entry.name for entry in self.benchmarks]
         _check_distinct("benchmarks", names)
         _check_distinct("descriptors", [entry if isinstance(entry, str) else entry.name for entry in self.descriptors])
-        if TRAINING in names:
-            raise wrong_key("benchmarks", f"must not have an entry named '{TRAINING}', the name of the training photos")
+        for name, reason in ((TRAINING, "the name of the training photos"), ("summary", "whose file holds all scores")):
+            if name in map(str.lower, names):
+                raise wrong_key("benchmarks", f"must not have an entry named '{name}', {reason}")
         for name in self.ablation.benchmarks or ():
             if name not in (known := [one.name for one in self.benchmarks if one.kind == "hpatches"]):
                 raise wrong_key(
@@ -109,7 +110,7 @@ class Config(Settings):
 
 def _check_distinct(key: str, names: list[str]) -> None:
     for name in names:
-        if names.count(name) > 1:
+        if [one.lower() for one in names].count(name.lower()) > 1:  # files are named so; some systems ignore case
             raise wrong_key(key, f"has two entries named '{name}'; rename one")
 
 

@@ -22,7 +22,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 
 WRONG = [
-    ({"fotos": "x"}, "'fotos' is unknown; did you mean 'photos'?; known here: seed, datasets, split, photos"),
+    ({"fotos": "x"}, "'fotos' is unknown; did you mean 'photos'?; known here: run, seed, datasets, split, photos"),
     ({"training": {"stepz": 3}}, "'training.stepz' is unknown; did you mean 'steps'?; known here: architecture, "),
     ({"training": {"seed": 3}}, "'training.seed' is unknown; "),
     ({"training": {"steps": 0}}, "'training.steps' must be greater than or equal to 1, not 0"),

@@ -51,6 +51,14 @@ class AblationRun(Settings):
     stylization: Stylization | None = Field(None, description="instead of the whole section stylization")
 
 
+class TrainingRunSettings(Settings):
+    """A training that others start from: name it as their `weights`."""
+
+    like: Name | None = Field(None, description="training run whose settings these are laid over; null: the section")
+    training: TrainingSection = Field(TrainingSection(), description="laid over the section training, key by key")
+    stylization: Stylization | None = Field(None, description="instead of the whole section stylization")
+
+
 class AblationSettings(Settings):
     """Trainings that differ from the configured one, and on what they are evaluated."""
 
@@ -83,6 +91,9 @@ class Config(Settings):
     stylization: Stylization = Field(description="how copies of the training photos in another light are made")
     neighbours: NeighborSettings = Field(description="what finds photos that look alike")
     training: TrainingSection = Field(description="what is trained, and how")
+    training_runs: dict[Name, TrainingRunSettings] = Field(
+        {}, description="trainings before the configured one, by name; a name as `weights` is its model"
+    )
     descriptors: Annotated[list[DescriptorName | DescriptorSettings], Field(min_length=1)] = Field(
         description="which descriptors are evaluated; results/<benchmark>.txt are the scores of the first"
     )
@@ -99,6 +110,12 @@ class Config(Settings):
         for name, reason in ((TRAINING, "the name of the training photos"), ("summary", "whose file holds all scores")):
             if name in map(str.lower, names):
                 raise wrong_key("benchmarks", f"must not have an entry named '{name}', {reason}")
+        for name, run in self.training_runs.items():
+            if run.like is not None and run.like not in self.training_runs:
+                key, known = f"training_runs.{name}.like", ", ".join(self.training_runs)
+                raise wrong_key(
+                    key, f"is '{run.like}'{suggest(run.like, self.training_runs)}; the training runs are: {known}"
+                )
         for name in self.ablation.benchmarks or ():
             if name not in (known := [one.name for one in self.benchmarks if one.kind == "hpatches"]):
                 raise wrong_key(

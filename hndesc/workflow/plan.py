@@ -86,7 +86,7 @@ class Plan:
         Raises:
             HndescError: one line that names the key, the path and the cure.
         """
-        check_paths(named_paths(self.config, self.runs.checkpoints), self.registered, is_made)
+        check_paths(named_paths(self.config, {*self.runs.checkpoints, *self.runs.stages}), self.registered, is_made)
         check_classes(self.config)
 
     def content(self, folders: Iterable[str | list[str]], is_made: Callable[[str], bool]) -> str:

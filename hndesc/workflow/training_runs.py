@@ -4,11 +4,12 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hndesc.datasets.registry import Entry
+from hndesc.errors import HndescError
 from hndesc.runtime.settings import read_settings
 from hndesc.stylization import methods_of, needs_styles
 from hndesc.training.estimate import expect_training
@@ -83,6 +84,14 @@ class TrainingRuns:
         base = TrainingRun(written["training"], written["stylization"], config.seed)
         self.runs = {TRAINING: base}
         self.variants: dict[tuple[str, int], str] = {}
+        self.stages = {name: f"training_runs/{name}" for name in config.training_runs}
+        for name, place in self.stages.items():
+            run = config.training_runs[name]
+            self.runs[place] = TrainingRun(
+                overlaid(base.training, self._laid_over(name)),
+                run.stylization.model_dump(exclude_unset=True) if run.stylization else base.stylization,
+                config.seed,
+            )
         self.overrides = {n: run for n, run in written["ablation"]["runs"].items() if run is not None}
         for name, overrides in self.overrides.items():
             for seed in config.ablation.seeds or [config.seed]:
@@ -94,8 +103,10 @@ class TrainingRuns:
                 place = TRAINING if run == base else f"ablation/{name}/seed{seed}"
                 self.runs[place] = run
                 self.variants[name, seed] = place
-        for run in self.runs.values():
+        self.runs = {place: self._from_models(run) for place, run in self.runs.items()}
+        for place, run in self.runs.items():
             run.settings  # noqa: B018 - settings that do not go together end it here
+            self._check_order(place)
         self.of_descriptor = {TRAINED: TRAINING, INITIAL: TRAINING} | {
             self.descriptor(*variant): place for variant, place in self.variants.items()
         }
@@ -104,6 +115,31 @@ class TrainingRuns:
             for name, place in self.of_descriptor.items()
         }
         self.stylizations = {self.stylization(place): run.stylization for place, run in self.runs.items()}
+
+    def _laid_over(self, name: str, inner: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Return what a training run lays over the section training, with what it is like below it."""
+        if name in inner:
+            raise HndescError(f"config key 'training_runs.{name}.like' leads back to itself; break the circle")
+        run = self.config.training_runs[name]
+        own = run.training.model_dump(exclude_unset=True)
+        return own if run.like is None else overlaid(self._laid_over(run.like, (*inner, name)), own)
+
+    def _from_models(self, run: TrainingRun) -> TrainingRun:
+        """Return a training with the file of the model in place of the name of the run that it starts from."""
+        place = self.stages.get(run.training.get("weights"))
+        if place is None:
+            return run
+        weights = f"{self.places.results}/{place}/model.safetensors"
+        return replace(run, training={**run.training, "weights": weights})
+
+    def _check_order(self, place: str) -> None:
+        files = {f"{self.places.results}/{place}/model.safetensors": place for place in self.stages.values()}
+        passed = [place]
+        while (place := files.get(self.runs[place].training.get("weights"))) is not None:
+            if place in passed:
+                name = place.rpartition("/")[2]
+                raise HndescError(f"config key 'training_runs': {name} starts from its own model; break the circle")
+            passed.append(place)
 
     @staticmethod
     def descriptor(name: str, seed: int) -> str:

@@ -1,5 +1,6 @@
 """A training that is killed goes on where it was, and ends with the weights of one that never was."""
 
+import json
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from .conftest import TINY, Checkout, environment
 
@@ -31,9 +33,33 @@ def test_killed_training_resumes_to_the_same_weights(finished: Checkout, tmp_pat
     assert checkout.path(MODEL).read_bytes() == whole
 
 
-def _kill_early(checkout: Checkout) -> None:
-    """Run the training and kill -9 everything when the log tells of the first validation after a saved state."""
-    command = checkout.command(MODEL, "--configfile", str(TINY))
+def test_of_two_stages_the_second_is_killed_and_resumed(finished: Checkout, tmp_path: Path) -> None:
+    stages = tmp_path / "stages.yaml"
+    tiny = yaml.safe_load(TINY.read_text())
+    tiny["training"] |= {"weights": "start", "steps": 12}
+    tiny["training_runs"] = {"start": {"training": {"weights": "random", "steps": 8}}}
+    stages.write_text(yaml.safe_dump(tiny))
+    checkout = finished.copy(tmp_path / "hndesc")
+    checkout.run(MODEL, configfile=stages)
+    first = checkout.path("results/training_runs/start/model.safetensors")
+    card = json.loads(checkout.path("results/training/model.json").read_text())
+    assert card["settings"]["weights"] == str(first.relative_to(checkout.folder))
+    whole, begun = checkout.path(MODEL).read_bytes(), first.stat()
+    for path in checkout.path("results/training").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    _kill_early(checkout, stages)
+    assert not checkout.path(MODEL).exists() and checkout.path("results/training/state/state.pt").exists()
+
+    checkout.run("--unlock", configfile=stages)
+    assert checkout.jobs(MODEL, configfile=stages)["train"] == 1
+    checkout.run(MODEL, configfile=stages)
+    assert checkout.path(MODEL).read_bytes() == whole and first.stat() == begun
+
+
+def _kill_early(checkout: Checkout, configfile: Path = TINY) -> None:
+    """Run the training and kill -9 everything when the log reports the first validation after a saved state."""
+    command = checkout.command(MODEL, "--configfile", str(configfile))
     process = subprocess.Popen(
         command,
         cwd=checkout.folder,

@@ -77,3 +77,46 @@ def test_settings_that_do_not_go_together_are_refused() -> None:
 
 def test_describe_overrides() -> None:
     assert describe_overrides({"training": {"a": 1, "b": {"c": "d"}}}) == "a = 1, b.c = d"
+
+
+STAGES = {
+    "start": {"like": "octave", "training": {"weights": "random", "steps": 3}},
+    "octave": {"training": {"weights": "start", "steps": 5, "pair": {"zoom": 0.4}}},
+}
+
+
+def test_stages_start_from_each_other() -> None:
+    runs = plan_of(training={"weights": "octave"}, training_runs=STAGES, run="mine").runs
+    start, octave = (runs.runs[f"training_runs/{name}"].settings for name in ("start", "octave"))
+    assert (start.weights, start.steps, start.pair.zoom) == ("random", 3, 0.4)
+    assert (octave.steps, runs.weights("training_runs/start")) == (5, [])
+    assert runs.weights("training_runs/octave") == "results/mine/training_runs/start/model.safetensors"
+    assert runs.weights("training") == "results/mine/training_runs/octave/model.safetensors"
+    assert start.architecture == "lite" and start.seed == 0
+
+
+def test_a_variant_can_start_from_a_stage() -> None:
+    runs = plan_of(training_runs=STAGES, ablation={"runs": {"x": {"training": {"weights": "octave"}}}}).runs
+    assert runs.weights("ablation/x/seed0") == "results/training_runs/octave/model.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        (
+            {"a": {"like": "b"}, "b": {}, "c": {"like": "d"}},
+            r"'training_runs\.c\.like' is 'd'.*runs are: a, b, c",
+        ),
+        ({"start": {}, "b": {"like": "strat"}}, r"'training_runs\.b\.like' is 'strat'; did you mean 'start'\?"),
+        ({"a": {"like": "b"}, "b": {"like": "a"}}, r"like' leads back to itself"),
+        ({"a": {"training": {"weights": "a"}}}, "'training_runs': a starts from its own model; break the circle"),
+        (
+            {"a": {"training": {"weights": "b"}}, "b": {"training": {"weights": "a"}}},
+            "'training_runs': a starts from its own model",
+        ),
+        ({"a": {"steps": 3}}, r"'training_runs\.a\.steps' is unknown; known here: like, training, stylization"),
+    ],
+)
+def test_stages_that_cannot_be(stages: dict, message: str) -> None:
+    with pytest.raises(HndescError, match=message):
+        plan_of(training_runs=stages)

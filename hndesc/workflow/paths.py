@@ -62,6 +62,8 @@ def _walk(key: str, section: Settings) -> Iterator[NamedPath]:
                 yield from _walk(inner, one)
             elif isinstance(one, str) and mark is not None and _is_path(one, mark):
                 yield NamedPath(place, one, mark.kind, getattr(section, "published", None), mark.for_each)
+                if mark.suffix == ".safetensors":  # a checkpoint cannot be read without its card
+                    yield NamedPath(place, one.removesuffix(mark.suffix) + ".json", mark.kind)
 
 
 def _items(key: str, value: Any) -> Iterator[tuple[str, Any]]:

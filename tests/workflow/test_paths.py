@@ -98,6 +98,15 @@ def test_features_and_checkpoints() -> None:
     check({"benchmarks": [SET | {"shortlist": {"weights": "trained"}}]})
 
 
+def test_a_checkpoint_needs_its_card(folder: Path) -> None:
+    (folder / "x.safetensors").touch()
+    entries = {"descriptors": [{"name": "d", "descriptor": "x.safetensors"}]}
+    with pytest.raises(HndescError, match=r"descriptors \(d\): descriptor: there is no file 'x.json'"):
+        check(entries)
+    (folder / "x.json").touch()
+    check(entries)
+
+
 def test_cures() -> None:
     with pytest.raises(HndescError, match=r"leave the key out to fetch data/weights/disk-depth-save\.pth"):
         check({"keypoints": POINTS})

@@ -36,8 +36,8 @@ def train(
 ) -> None:
     """Train a backbone on pairs of crops of single photos.
 
-    A run that was interrupted goes on from its latest state when settings and data are the same; on a CPU it ends with
-    the very weights of a run that was not. Several processes share each batch
+    A run that was interrupted resumes from its latest state when settings and data are the same; on a CPU, with the
+    same number of threads, it ends with the very weights of a run that was not. Several processes share each batch
     (`hndesc.training.launch`).
 
     Args:

@@ -33,7 +33,7 @@ SETTINGS = {
 ALONE = """
 import json, sys
 from hndesc.training.launch import train_together
-train_together(2, **json.loads(sys.argv[1]))
+train_together(2, None, 2, **json.loads(sys.argv[1]))
 """
 
 
@@ -105,7 +105,7 @@ def test_killed_it_leaves_no_process_behind_and_goes_on(many, whole, tmp_path) -
         time.sleep(0.05)
     assert not any(_alive(child) for child in children)
     assert not (tmp_path / "model.safetensors").exists()
-    train_together(2, tmp_path / "log.txt", **arguments, **SETTINGS)
+    train_together(2, tmp_path / "log.txt", 2, **arguments, **SETTINGS)
     assert "training resumes from step" in (tmp_path / "log.txt").read_text()
     assert (tmp_path / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 

@@ -9,7 +9,7 @@ def hndesc(name: str = "hndesc-lite"):
     `torch.hub.load(<this repository>, "hndesc")` from anywhere; `import hndesc; hndesc.load(name)` is more convenient
     where the package is installed.
     """
-    from hndesc.loading import find_model
+    from hndesc.extraction.model import find_model
     from hndesc.models.checkpoint import load_checkpoint
 
     return load_checkpoint(find_model(name))[0]
@@ -17,6 +17,6 @@ def hndesc(name: str = "hndesc-lite"):
 
 def hndesc_describer(name: str = "hndesc-lite", **settings):
     """Return a model as `hndesc.load` does: photos in, numpy arrays out."""
-    from hndesc.loading import load
+    from hndesc.extraction.model import load
 
     return load(name, **settings)

@@ -20,11 +20,11 @@ from skimage import data
 
 from hndesc.descriptors.network import NetworkDescriptor
 from hndesc.descriptors.superpoint import sample_as_published
-from hndesc.features import Features
-from hndesc.images import to_gray
-from hndesc.keypoints.superpoint import SuperPoint
-from hndesc.models import build_model
+from hndesc.detectors.superpoint import SuperPoint
+from hndesc.io.features import Features
+from hndesc.io.images import to_gray
 from hndesc.models.checkpoint import save_checkpoint
+from hndesc.models.initial_weights import build_model
 
 
 def main() -> None:

@@ -28,11 +28,12 @@ from pathlib import Path
 import numpy as np
 
 from hndesc.descriptors import DESCRIPTORS, load_descriptor
-from hndesc.features import Features
-from hndesc.keypoints import DETECTORS, load_detector
-from hndesc.models import MODELS, build_model
+from hndesc.detectors import DETECTORS, load_detector
+from hndesc.io.features import Features
+from hndesc.models.architectures import MODELS
 from hndesc.models.checkpoint import save_checkpoint
-from hndesc.peers import WEIGHTS
+from hndesc.models.initial_weights import build_model
+from hndesc.pretrained.baselines import WEIGHTS
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("HNDESC_SHARED", ROOT.parent / "shared")) / "weights"

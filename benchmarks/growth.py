@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import skimage.data
 
-from hndesc.images import write_image
+from hndesc.io.images import write_image
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH, HEIGHT, FILES = 96, 72, 100
@@ -62,8 +62,8 @@ def crops() -> Iterator[np.ndarray]:
 
 def make_data(folder: Path, images: int) -> None:
     """Write photos, cameras on a line with a list of pairs, and a shortlist of random rankings."""
-    from hndesc.benchmarks.localization.posed import CAMERAS, COLUMNS
-    from hndesc.benchmarks.shortlist import Shortlist, write_shortlist
+    from hndesc.datasets.localization.posed import CAMERAS, COLUMNS
+    from hndesc.retrieval.shortlist import Shortlist, write_shortlist
 
     for number, crop in enumerate(crops()):
         write_image(folder / "files" / f"{number}.jpg", crop)
@@ -86,10 +86,10 @@ def make_data(folder: Path, images: int) -> None:
 
 def work(step: str, folder: Path, keypoints: int) -> Callable[[], object]:
     """Return a step of the workflow, ready to run."""
-    from hndesc.benchmarks.localization.matches import match_pairs
-    from hndesc.benchmarks.reranking import count_shortlist
-    from hndesc.extraction import describe_keypoints, detect_keypoints
-    from hndesc.photos import select_photos
+    from hndesc.extraction.steps import describe_keypoints, detect_keypoints
+    from hndesc.localization.matches import match_pairs
+    from hndesc.retrieval.reranking import count_shortlist
+    from hndesc.workflow.image_selection import select_photos
 
     photos, points, features = folder / "photos", folder / "detect.h5", folder / "describe.h5"
     return {

@@ -26,8 +26,8 @@ import numpy as np
 import torch
 from clock import processor_seconds
 
-from hndesc.benchmarks.hpatches.step import score_hpatches
-from hndesc.benchmarks.sequences import read_sequences
+from hndesc.datasets.homography.sequences import read_sequences
+from hndesc.evaluation.hpatches.evaluate import score_hpatches
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("HNDESC_SHARED", ROOT.parent / "shared"))

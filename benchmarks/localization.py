@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hndesc.benchmarks.localization.database import assign_ids, write_database
-from hndesc.benchmarks.localization.matches import MatchReader, match_pairs
-from hndesc.benchmarks.localization.model import verify
-from hndesc.benchmarks.localization.posed import CAMERAS, COLUMNS, read_posed
-from hndesc.features import FeatureReader, Features, FeatureWriter
+from hndesc.datasets.localization.posed import CAMERAS, COLUMNS, read_posed
+from hndesc.io.features import FeatureReader, Features, FeatureWriter
+from hndesc.localization.database import assign_ids, write_database
+from hndesc.localization.mapping import verify
+from hndesc.localization.matches import MatchReader, match_pairs
 
 SIDE, FOCAL, DIMENSIONS = 1000, 1000.0, 128
 

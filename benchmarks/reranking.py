@@ -33,14 +33,14 @@ import numpy as np
 import torch
 from clock import processor_seconds
 
-from hndesc.benchmarks.reranking import rerank_shortlist
-from hndesc.benchmarks.shortlist import Shortlist, write_shortlist
 from hndesc.descriptors import load_descriptor
-from hndesc.features import Features, FeatureWriter
-from hndesc.geometry import warp_points
-from hndesc.images import find_images, read_image, resize_longest, write_image
-from hndesc.keypoints import load_detector
-from hndesc.neighbours import make_shortlist
+from hndesc.detectors import load_detector
+from hndesc.geometry.homography import warp_points
+from hndesc.io.features import Features, FeatureWriter
+from hndesc.io.images import find_images, read_image, resize_longest, write_image
+from hndesc.retrieval.ranking import make_shortlist
+from hndesc.retrieval.reranking import rerank_shortlist
+from hndesc.retrieval.shortlist import Shortlist, write_shortlist
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT = Path(os.environ.get("HNDESC_SHARED", ROOT.parent / "shared")) / "data" / "photos"

@@ -19,13 +19,13 @@ import cv2
 import numpy as np
 import torch
 
-from hndesc.files import read_json
-from hndesc.images import find_images, read_image, resize_longest, write_image
+from hndesc.io.files import read_json
+from hndesc.io.images import find_images, read_image, resize_longest, write_image
 from hndesc.stylization import METHODS, needs_styles
 from hndesc.stylization.measures import measure_stylization
 from hndesc.stylization.methods import prepare
-from hndesc.stylization.step import stylize_photos
 from hndesc.stylization.styles import Styles
+from hndesc.stylization.stylize import stylize_photos
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("HNDESC_SHARED", ROOT.parent / "shared")) / "data"

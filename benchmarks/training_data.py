@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 import torch
 
-from hndesc.features import Features, FeatureWriter
-from hndesc.images import find_images, read_image
+from hndesc.io.features import Features, FeatureWriter
+from hndesc.io.images import find_images, read_image
 from hndesc.training.data import PairBatches
-from hndesc.training.photos import TrainingPhotos
 from hndesc.training.settings import training_settings
+from hndesc.training.sources import TrainingPhotos
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT = Path(os.environ.get("HNDESC_SHARED", ROOT.parent / "shared")) / "data" / "photos"

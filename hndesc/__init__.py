@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hndesc.loading import Model
+    from hndesc.extraction.model import Model
 
 # Threads of OpenMP that wait for each other sleep instead of spinning: where cores are shared, with other processes or
 # with our own workers, training is several times faster. Read when torch is first imported.
@@ -28,12 +28,12 @@ __version__ = "0.1.0"
 
 
 def load(model: "str | os.PathLike" = "hndesc-lite", **settings: object) -> "Model":
-    """Load a model that comes in the box; `hndesc.loading.load` tells of the settings and of what it gives.
+    """Load a model that comes in the box; `hndesc.extraction.model.load` tells of the settings and of what it gives.
 
     >>> import hndesc
     >>> model = hndesc.load("hndesc-lite")
     >>> descriptors = model.describe("photo.jpg", keypoints)
     """
-    from hndesc.loading import load
+    from hndesc.extraction.model import load
 
     return load(model, **settings)

@@ -34,7 +34,7 @@ rule ablation_table:
         trained=[name for name, _ in PLAN.runs.variants],
         differences=PLAN.runs.differences,
         note=PLAN.note,
-        code=fingerprint("hndesc.report.ablation"),
+        code=fingerprint("hndesc.visualization.ablation"),
     script:
         "../workflow_scripts/ablation_table.py"
 

@@ -19,10 +19,10 @@ os.environ.update(
 )
 
 from hndesc.errors import HndescError
-from hndesc.keypoints import DETECTORS
-from hndesc.models import MODELS
-from hndesc.provenance import fingerprint
-from hndesc.registry import module_of
+from hndesc.detectors import DETECTORS
+from hndesc.models.architectures import MODELS
+from hndesc.runtime.provenance import fingerprint
+from hndesc.runtime.plugins import module_of
 from hndesc.stylization import METHODS
 from hndesc.workflow.config import TRAINING
 from hndesc.workflow.plan import DEMO, Plan, pattern

@@ -87,6 +87,6 @@ rule list_photos:
         runtime=more(240),
     params:
         content=content(lambda wildcards: PLAN.photos),
-        code=fingerprint("hndesc.datasets.own_photos"),
+        code=fingerprint("hndesc.datasets.image_list"),
     script:
         "../workflow_scripts/list_photos.py"

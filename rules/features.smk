@@ -80,7 +80,7 @@ rule gather_features:
         mem_mb=more(2000),
         runtime=more(240),
     params:
-        code=fingerprint("hndesc.features"),
+        code=fingerprint("hndesc.io.features"),
     script:
         "../workflow_scripts/gather_features.py"
 
@@ -105,6 +105,6 @@ rule import_features:
         mem_mb=more(1000),
         runtime=more(60),
     params:
-        code=fingerprint("hndesc.features"),
+        code=fingerprint("hndesc.io.features"),
     script:
         "../workflow_scripts/import_features.py"

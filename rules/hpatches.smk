@@ -19,7 +19,7 @@ rule resize_sequences:
     params:
         layout=lambda wildcards: PLAN.images.entries[image_set(wildcards)].layout,
         content=content(dataset_folder),
-        code=fingerprint("hndesc.benchmarks.resized_sequences"),
+        code=fingerprint("hndesc.datasets.homography.resizing"),
     script:
         "../workflow_scripts/resize_sequences.py"
 
@@ -48,6 +48,6 @@ rule score_hpatches:
     params:
         settings=lambda wildcards: PLAN.images.hpatches(wildcards.benchmark),
         content=content(images_folder),
-        code=fingerprint("hndesc.benchmarks.hpatches.step"),
+        code=fingerprint("hndesc.evaluation.hpatches.evaluate"),
     script:
         "../workflow_scripts/score_hpatches.py"

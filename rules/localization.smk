@@ -24,7 +24,7 @@ rule list_pairs:
         descriptor=PLAN.config.neighbours.descriptor,
         content=content(images_folder),
         code=PLAN.ranking_code(
-            PLAN.config.neighbours.descriptor, "hndesc.benchmarks.localization.pairs"
+            PLAN.config.neighbours.descriptor, "hndesc.localization.pairs"
         ),
     script:
         "../workflow_scripts/list_pairs.py"
@@ -52,7 +52,7 @@ rule match_pairs:
     params:
         part=lambda wildcards: wildcards.get("part"),
         content=content(images_folder),
-        code=fingerprint("hndesc.benchmarks.localization.matches"),
+        code=fingerprint("hndesc.localization.matches"),
     script:
         "../workflow_scripts/match_pairs.py"
 
@@ -91,7 +91,7 @@ rule gather_matches:
         mem_mb=more(2000),
         runtime=more(240),
     params:
-        code=fingerprint("hndesc.benchmarks.localization.matches"),
+        code=fingerprint("hndesc.localization.matches"),
     script:
         "../workflow_scripts/gather_matches.py"
 
@@ -122,7 +122,7 @@ rule build_map:
         ),
         seed=PLAN.config.seed,
         content=content(images_folder),
-        code=fingerprint("hndesc.benchmarks.localization.model"),
+        code=fingerprint("hndesc.localization.mapping"),
     script:
         "../workflow_scripts/build_map.py"
 
@@ -153,7 +153,7 @@ rule score_localization:
         settings=lambda wildcards: PLAN.images.registration(wildcards.benchmark),
         seed=PLAN.config.seed,
         content=content(images_folder),
-        code=fingerprint("hndesc.benchmarks.localization.localize"),
+        code=fingerprint("hndesc.evaluation.localization.evaluate"),
     script:
         "../workflow_scripts/score_localization.py"
 
@@ -191,6 +191,6 @@ rule plot_localization:
     params:
         labels=DESCRIPTORS,
         content=content(images_folder),
-        code=fingerprint("hndesc.report.localization"),
+        code=fingerprint("hndesc.visualization.maps"),
     script:
         "../workflow_scripts/plot_localization.py"

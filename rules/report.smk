@@ -55,7 +55,7 @@ rule compare:
             descriptor for benchmark in BENCHMARKS for descriptor in DESCRIPTORS
         ],
         note=PLAN.note,
-        code=fingerprint("hndesc.report.tables"),
+        code=fingerprint("hndesc.visualization.tables"),
     script:
         "../workflow_scripts/compare.py"
 
@@ -86,7 +86,7 @@ rule plot_mma:
         runtime=more(10),
     params:
         labels=DESCRIPTORS,
-        code=fingerprint("hndesc.report.curves"),
+        code=fingerprint("hndesc.visualization.curves"),
     script:
         "../workflow_scripts/plot_mma.py"
 
@@ -121,7 +121,7 @@ rule plot_matches:
         labels=DESCRIPTORS,
         layout=lambda wildcards: PLAN.images.layout(wildcards.benchmark),
         content=content(images_folder),
-        code=fingerprint("hndesc.report.sequences"),
+        code=fingerprint("hndesc.visualization.sequence_figures"),
     script:
         "../workflow_scripts/plot_matches.py"
 
@@ -147,7 +147,7 @@ rule plot_training:
         mem_mb=more(1000),
         runtime=more(10),
     params:
-        code=fingerprint("hndesc.report.curves"),
+        code=fingerprint("hndesc.visualization.curves"),
     script:
         "../workflow_scripts/plot_training.py"
 
@@ -179,7 +179,7 @@ rule plot_validation:
         mem_mb=more(1000),
         runtime=more(10),
     params:
-        code=fingerprint("hndesc.report.validation"),
+        code=fingerprint("hndesc.visualization.training_figures"),
     script:
         "../workflow_scripts/plot_validation.py"
 
@@ -211,7 +211,7 @@ rule plot_stylization:
         content=content(
             lambda wildcards: PLAN.runs.styles(PLAN.runs.configured_stylization)
         ),
-        code=fingerprint("hndesc.report.sheets"),
+        code=fingerprint("hndesc.visualization.stylization_figures"),
     script:
         "../workflow_scripts/plot_stylization.py"
 

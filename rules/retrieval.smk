@@ -18,7 +18,7 @@ rule make_places:
         runtime=more(60),
     params:
         content=content(dataset_folder),
-        code=fingerprint("hndesc.datasets.place_folders"),
+        code=fingerprint("hndesc.datasets.places"),
     script:
         "../workflow_scripts/make_places.py"
 
@@ -130,7 +130,7 @@ rule import_shortlist:
         kind=lambda wildcards: PLAN.images.entries[wildcards.benchmark].kind,
         content=content(images_folder),
         code=lambda wildcards: fingerprint(
-            "hndesc.benchmarks.published_rankings",
+            "hndesc.retrieval.published_rankings",
             PLAN.images.listing(wildcards.benchmark),
         ),
     script:
@@ -157,7 +157,7 @@ rule count_inliers:
         runtime=more(240),
     params:
         settings=lambda wildcards: PLAN.images.scoring(wildcards.benchmark),
-        code=fingerprint("hndesc.benchmarks.reranking"),
+        code=fingerprint("hndesc.retrieval.reranking"),
     script:
         "../workflow_scripts/count_inliers.py"
 

@@ -24,7 +24,7 @@ rule split_photos:
         output=lambda wildcards, output: os.path.dirname(output.training),
         settings=PLAN.split_settings,
         content=content(lambda wildcards: PLAN.photos_to_split),
-        code=fingerprint("hndesc.datasets.photo_split"),
+        code=fingerprint("hndesc.datasets.splits"),
     script:
         "../workflow_scripts/split_photos.py"
 
@@ -49,6 +49,6 @@ rule make_sequences:
         runtime=more(60),
     params:
         settings=PLAN.sequence_settings,
-        code=fingerprint("hndesc.datasets.homography_sequences"),
+        code=fingerprint("hndesc.datasets.synthetic_sequences"),
     script:
         "../workflow_scripts/make_sequences.py"

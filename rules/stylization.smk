@@ -27,7 +27,7 @@ rule stylize_photos:
             lambda wildcards: PLAN.runs.stylization_weights(wildcards.stylization),
         ),
         code=lambda wildcards: fingerprint(
-            "hndesc.stylization.step",
+            "hndesc.stylization.stylize",
             *map(METHODS.module, PLAN.runs.methods(wildcards.stylization)),
         ),
     script:
@@ -64,7 +64,7 @@ rule gather_stylized:
         mem_mb=more(1000),
         runtime=more(60),
     params:
-        code=fingerprint("hndesc.stylization.step"),
+        code=fingerprint("hndesc.stylization.stylize"),
     script:
         "../workflow_scripts/gather_stylized.py"
 

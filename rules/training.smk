@@ -34,7 +34,7 @@ rule train:
             os.path.dirname(output.model), "state"
         ),
         code=lambda wildcards: fingerprint(
-            "hndesc.training.step",
+            "hndesc.training.train",
             MODELS.module(PLAN.runs.architecture(wildcards.run)),
         ),
     script:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["tests.fixtures.scenes", "tests.fixtures.tokyo"]
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # How long an example takes says how busy the machine is, and nothing else.

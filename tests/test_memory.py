@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hndesc.benchmarks.localization.matches import MatchReader, MatchWriter
-from hndesc.extraction import describe_keypoints, detect_keypoints
-from hndesc.features import FeatureReader, FeatureWriter
-from hndesc.images import write_image
-from hndesc.photos import Photo
+from hndesc.datasets.image_set import Photo
+from hndesc.extraction.steps import describe_keypoints, detect_keypoints
+from hndesc.io.features import FeatureReader, FeatureWriter
+from hndesc.io.images import write_image
+from hndesc.localization.matches import MatchReader, MatchWriter
 
 # What HDF5 keeps of a file is full after some 450 entries; with its own bounds it grows by 5 to 13 MB up to the end.
 SETTLED = 500

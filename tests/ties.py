@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from hndesc.nearest import mutual_nearest
+from hndesc.matching.nearest_neighbors import mutual_nearest
 
 
 def main() -> None:

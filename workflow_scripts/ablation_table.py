@@ -1,7 +1,7 @@
 """Snakemake adapter: table and plot of an ablation."""
 
-from hndesc.logs import step
-from hndesc.report.ablation import write_ablation
+from hndesc.runtime.logs import step
+from hndesc.visualization.ablation import write_ablation
 
 with step(snakemake.log[0], snakemake.threads):
     write_ablation(

@@ -1,7 +1,7 @@
 """Snakemake adapter: triangulate the map of a localization dataset."""
 
-from hndesc.benchmarks.localization.model import build_map
-from hndesc.logs import step
+from hndesc.localization.mapping import build_map
+from hndesc.runtime.logs import step
 
 with step(snakemake.log[0], snakemake.threads):
     build_map(

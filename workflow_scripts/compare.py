@@ -1,7 +1,7 @@
 """Snakemake adapter: tables of all scores."""
 
-from hndesc.logs import step
-from hndesc.report.tables import write_tables
+from hndesc.runtime.logs import step
+from hndesc.visualization.tables import write_tables
 from hndesc.workflow.benchmarks import functions
 
 with step(snakemake.log[0], snakemake.threads):

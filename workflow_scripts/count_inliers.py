@@ -1,7 +1,7 @@
 """Snakemake adapter: inliers of one shard of a retrieval set's queries with their candidates."""
 
-from hndesc.benchmarks.reranking import count_shortlist
-from hndesc.logs import step
+from hndesc.retrieval.reranking import count_shortlist
+from hndesc.runtime.logs import step
 
 with step(snakemake.log[0], snakemake.threads):
     count_shortlist(

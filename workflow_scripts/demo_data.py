@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hndesc.datasets.demo import make_demo
-from hndesc.logs import step
+from hndesc.runtime.logs import step
 
 with step(snakemake.log[0], snakemake.threads):
     make_demo(Path(snakemake.output.photos).parent)

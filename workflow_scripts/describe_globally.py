@@ -1,8 +1,8 @@
 """Snakemake adapter: global descriptors of one shard of a retrieval set."""
 
-from hndesc.global_descriptors.store import describe_globally
-from hndesc.logs import step
-from hndesc.photos import select_photos
+from hndesc.retrieval.global_features import describe_globally
+from hndesc.runtime.logs import step
+from hndesc.workflow.image_selection import select_photos
 
 with step(snakemake.log[0], snakemake.threads):
     describe_globally(

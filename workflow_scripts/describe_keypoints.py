@@ -1,8 +1,8 @@
 """Snakemake adapter: descriptors at keypoints, by a trained network or a hand-made descriptor."""
 
-from hndesc.extraction import describe_keypoints
-from hndesc.logs import step
-from hndesc.photos import select_photos
+from hndesc.extraction.steps import describe_keypoints
+from hndesc.runtime.logs import step
+from hndesc.workflow.image_selection import select_photos
 
 with step(snakemake.log[0], snakemake.threads):
     describe_keypoints(

@@ -1,8 +1,8 @@
 """Snakemake adapter: keypoints of a set of images."""
 
-from hndesc.extraction import detect_keypoints
-from hndesc.logs import step
-from hndesc.photos import select_photos
+from hndesc.extraction.steps import detect_keypoints
+from hndesc.runtime.logs import step
+from hndesc.workflow.image_selection import select_photos
 
 with step(snakemake.log[0], snakemake.threads):
     detect_keypoints(

@@ -1,7 +1,7 @@
 """Snakemake adapter: the feature files of all shards as one."""
 
-from hndesc.features import merge
-from hndesc.logs import step
+from hndesc.io.features import merge
+from hndesc.runtime.logs import step
 
 with step(snakemake.log[0], snakemake.threads):
     merge(snakemake.input.shards, snakemake.output.features)

@@ -1,7 +1,7 @@
 """Snakemake adapter: the match files of all shards as one."""
 
-from hndesc.benchmarks.localization.matches import gather_matches
-from hndesc.logs import step
+from hndesc.localization.matches import gather_matches
+from hndesc.runtime.logs import step
 
 with step(snakemake.log[0], snakemake.threads):
     gather_matches(snakemake.input.shards, snakemake.output.matches)

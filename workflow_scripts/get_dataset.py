@@ -1,7 +1,7 @@
 """Snakemake adapter: a registered dataset or file of weights."""
 
-from hndesc.datasets.arrival import get_dataset
-from hndesc.logs import step
+from hndesc.datasets.fetch.install import get_dataset
+from hndesc.runtime.logs import step
 from hndesc.workflow.benchmarks import functions
 
 with step(snakemake.log[0], snakemake.threads):

@@ -1,7 +1,7 @@
 """Snakemake adapter: another program's features of a benchmark's images."""
 
-from hndesc.features import import_features
-from hndesc.logs import step
+from hndesc.io.features import import_features
+from hndesc.runtime.logs import step
 
 with step(snakemake.log[0], snakemake.threads):
     import_features(snakemake.input.features, snakemake.output.features)

@@ -1,7 +1,7 @@
 """Snakemake adapter: a published ranking as a shortlist."""
 
-from hndesc.benchmarks.published_rankings import import_shortlist
-from hndesc.logs import step
+from hndesc.retrieval.published_rankings import import_shortlist
+from hndesc.runtime.logs import step
 
 with step(snakemake.log[0], snakemake.threads):
     import_shortlist(

@@ -1,7 +1,7 @@
 """Snakemake adapter: the whitening of a global descriptor, learned on the training photos."""
 
-from hndesc.logs import step
-from hndesc.neighbours import learn_whitening
+from hndesc.retrieval.ranking import learn_whitening
+from hndesc.runtime.logs import step
 
 with step(snakemake.log[0], snakemake.threads):
     learn_whitening(

@@ -1,7 +1,7 @@
 """Snakemake adapter: the image pairs of a localization dataset, from lists or made."""
 
-from hndesc.benchmarks.localization.pairs import list_pairs
-from hndesc.logs import step
+from hndesc.localization.pairs import list_pairs
+from hndesc.runtime.logs import step
 
 with step(snakemake.log[0], snakemake.threads):
     list_pairs(

@@ -1,7 +1,7 @@
 """Snakemake adapter: the database of a retrieval set ranked by a global descriptor."""
 
-from hndesc.logs import step
-from hndesc.neighbours import make_shortlist
+from hndesc.retrieval.ranking import make_shortlist
+from hndesc.runtime.logs import step
 
 with step(snakemake.log[0], snakemake.threads):
     make_shortlist(

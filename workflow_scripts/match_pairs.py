@@ -1,7 +1,7 @@
 """Snakemake adapter: match the listed image pairs of a localization dataset."""
 
-from hndesc.benchmarks.localization.matches import match_pairs
-from hndesc.logs import step
+from hndesc.localization.matches import match_pairs
+from hndesc.runtime.logs import step
 
 with step(snakemake.log[0], snakemake.threads):
     match_pairs(

@@ -1,6 +1,6 @@
 """Snakemake adapter: what stylised copies keep of the photos' structure."""
 
-from hndesc.logs import step
+from hndesc.runtime.logs import step
 from hndesc.stylization.measures import measure_stylization
 
 with step(snakemake.log[0], snakemake.threads):

@@ -1,7 +1,7 @@
 """Snakemake adapter: the model from above, inlier matches of queries and errors of a localization dataset."""
 
-from hndesc.logs import step
-from hndesc.report.localization import plot_localization
+from hndesc.runtime.logs import step
+from hndesc.visualization.maps import plot_localization
 
 with step(snakemake.log[0], snakemake.threads):
     plot_localization(

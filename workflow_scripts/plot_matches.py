@@ -1,7 +1,7 @@
 """Snakemake adapter: match pictures of a homography benchmark."""
 
-from hndesc.logs import step
-from hndesc.report.sequences import plot_sequences
+from hndesc.runtime.logs import step
+from hndesc.visualization.sequence_figures import plot_sequences
 
 with step(snakemake.log[0], snakemake.threads):
     plot_sequences(

@@ -1,7 +1,7 @@
 """Snakemake adapter: curves of the mean matching accuracy."""
 
-from hndesc.logs import step
-from hndesc.report.curves import plot_mma
+from hndesc.runtime.logs import step
+from hndesc.visualization.curves import plot_mma
 
 with step(snakemake.log[0], snakemake.threads):
     plot_mma(snakemake.input.results, snakemake.output.picture, snakemake.params.labels)

@@ -1,7 +1,7 @@
 """Snakemake adapter: a sheet of photos, styles and stylised copies."""
 
-from hndesc.logs import step
-from hndesc.report.sheets import plot_stylization
+from hndesc.runtime.logs import step
+from hndesc.visualization.stylization_figures import plot_stylization
 
 with step(snakemake.log[0], snakemake.threads):
     plot_stylization(

@@ -1,7 +1,7 @@
 """Snakemake adapter: what a network made of validation pairs before and after training."""
 
-from hndesc.logs import step
-from hndesc.report.validation import plot_validation
+from hndesc.runtime.logs import step
+from hndesc.visualization.training_figures import plot_validation
 
 with step(snakemake.log[0], snakemake.threads):
     plot_validation(snakemake.input.record, snakemake.output.matches, snakemake.output.similarities)

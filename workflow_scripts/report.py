@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from hndesc.files import atomic_path, write_text
-from hndesc.logs import step
+from hndesc.io.files import atomic_path, write_text
+from hndesc.runtime.logs import step
 
 # The report is made by a second Snakemake over the same workflow, with the configuration of this run as it stands.
 with step(snakemake.log[0]), atomic_path(snakemake.output.report) as report:

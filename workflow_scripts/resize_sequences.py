@@ -1,7 +1,7 @@
 """Snakemake adapter: image sequences at the one size that a protocol wants."""
 
-from hndesc.benchmarks.resized_sequences import resize_sequences
-from hndesc.logs import step
+from hndesc.datasets.homography.resizing import resize_sequences
+from hndesc.runtime.logs import step
 
 with step(snakemake.log[0], snakemake.threads):
     resize_sequences(

@@ -1,7 +1,7 @@
 """Snakemake adapter: score features on homography sequences."""
 
-from hndesc.benchmarks.hpatches.step import score_hpatches
-from hndesc.logs import step
+from hndesc.evaluation.hpatches.evaluate import score_hpatches
+from hndesc.runtime.logs import step
 
 with step(snakemake.log[0], snakemake.threads):
     score_hpatches(

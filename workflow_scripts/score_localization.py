@@ -1,7 +1,7 @@
 """Snakemake adapter: localise the queries of a dataset and score them."""
 
-from hndesc.benchmarks.localization.localize import localize_queries
-from hndesc.logs import step
+from hndesc.evaluation.localization.evaluate import localize_queries
+from hndesc.runtime.logs import step
 
 with step(snakemake.log[0], snakemake.threads):
     localize_queries(

@@ -1,7 +1,7 @@
 """Snakemake adapter: score a re-ranked shortlist."""
 
-from hndesc.logs import step
-from hndesc.registry import load_place
+from hndesc.runtime.logs import step
+from hndesc.runtime.plugins import load_place
 
 with step(snakemake.log[0], snakemake.threads):
     load_place(snakemake.params.score)(

@@ -1,7 +1,7 @@
 """Snakemake adapter: photos to train on and photos that are held out."""
 
-from hndesc.datasets.photo_split import split_photos
-from hndesc.logs import step
+from hndesc.datasets.splits import split_photos
+from hndesc.runtime.logs import step
 
 with step(snakemake.log[0], snakemake.threads):
     split_photos(snakemake.input.photos, snakemake.params.output, **snakemake.params.settings)

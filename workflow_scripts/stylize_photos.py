@@ -1,7 +1,7 @@
 """Snakemake adapter: stylised copies of the training photos."""
 
-from hndesc.logs import step
-from hndesc.stylization.step import stylize_photos
+from hndesc.runtime.logs import step
+from hndesc.stylization.stylize import stylize_photos
 
 with step(snakemake.log[0], snakemake.threads):
     stylize_photos(

@@ -1,6 +1,6 @@
 """Snakemake adapter: train a model."""
 
-from hndesc.logs import step
+from hndesc.runtime.logs import step
 from hndesc.training.launch import train_together
 
 with step(snakemake.log[0], snakemake.threads):

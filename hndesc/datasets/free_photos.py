@@ -15,9 +15,9 @@ import yaml
 
 from hndesc.datasets.demo.photographs import SOURCES, load
 from hndesc.errors import HndescError
-from hndesc.files import write_text
-from hndesc.images import read_image, resize_longest, write_image
-from hndesc.owned_folders import replace_folder
+from hndesc.io.files import write_text
+from hndesc.io.images import read_image, resize_longest, write_image
+from hndesc.io.owned_folders import replace_folder
 
 logger = logging.getLogger(__name__)
 

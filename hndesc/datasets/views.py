@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from hndesc.files import write_text
-from hndesc.stylization.colour import to_linear
+from hndesc.geometry.color import to_linear
+from hndesc.io.files import write_text
 
 SAMPLES = 3
 # How far images 2 to 6 of a sequence are on the way from its first image to its last one.

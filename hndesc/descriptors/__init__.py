@@ -13,9 +13,9 @@ from typing import Protocol
 import numpy as np
 
 from hndesc.errors import HndescError
-from hndesc.features import Features
-from hndesc.registry import Registry
-from hndesc.weights import shipped_models
+from hndesc.io.features import Features
+from hndesc.models.bundled import shipped_models
+from hndesc.runtime.plugins import Registry
 
 DESCRIPTORS = Registry(
     "descriptor",
@@ -34,7 +34,7 @@ NETWORKS = Registry(
     "descriptor",
     {
         "network": "hndesc.descriptors.network:NetworkDescriptor",
-        "class": "hndesc.descriptors.own_class:load_class",
+        "class": "hndesc.descriptors.custom:load_class",
     },
 )
 
@@ -88,8 +88,8 @@ def load_descriptor(name_or_file: str | Path, weights: str | Path | None = None,
     """Make the descriptor of that name, or the network whose checkpoint file is given, or one of a class.
 
     Args:
-        name_or_file: a name of `DESCRIPTORS`, a model in the box (`hndesc.weights`), a checkpoint (.safetensors) of
-            this package, or `module:Class`.
+        name_or_file: a name of `DESCRIPTORS`, a bundled model (`hndesc.models.bundled`), a checkpoint (.safetensors)
+            of this package, or `module:Class`.
         weights: file of published weights, for the names and classes that need one.
         settings: the descriptor's own, see its class.
     """

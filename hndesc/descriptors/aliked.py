@@ -3,8 +3,8 @@
 import numpy as np
 from torch import Tensor
 
-from hndesc.descriptors.published import PublishedDescriptor
-from hndesc.keypoints.aliked import aliked_maps, load_aliked, relative
+from hndesc.descriptors.pretrained import PublishedDescriptor
+from hndesc.detectors.aliked import aliked_maps, load_aliked, relative
 
 
 class AlikedDescriptor(PublishedDescriptor):

@@ -3,8 +3,8 @@
 import numpy as np
 from torch import Tensor
 
-from hndesc.descriptors.published import PublishedDescriptor
-from hndesc.keypoints.disk import disk_maps, load_disk
+from hndesc.descriptors.pretrained import PublishedDescriptor
+from hndesc.detectors.disk import disk_maps, load_disk
 from hndesc.models.sampling import sample_descriptors
 
 

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from hndesc.devices import choose_device
-from hndesc.features import Features
+from hndesc.io.features import Features
 from hndesc.models.backbone import Backbone
 from hndesc.models.checkpoint import load_checkpoint
 from hndesc.models.sampling import normalize_images, sample_descriptors
-from hndesc.provenance import file_hash
-from hndesc.tiling import TILE, cut_at_points, padded
+from hndesc.runtime.devices import choose_device
+from hndesc.runtime.provenance import file_hash
+from hndesc.runtime.tiling import TILE, cut_at_points, padded
 
 # The card's entries that go into every feature file; the whole card stays with the checkpoint.
 _ESSENTIALS = ("architecture", "dim", "seed", "version")

@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from hndesc.descriptors.published import PublishedDescriptor
-from hndesc.features import Features
-from hndesc.images import scale_points
-from hndesc.keypoints.r2d2 import BORDER, batch_of, load_r2d2, resize
+from hndesc.descriptors.pretrained import PublishedDescriptor
+from hndesc.detectors.r2d2 import BORDER, batch_of, load_r2d2, resize
+from hndesc.io.features import Features
+from hndesc.io.images import scale_points
 from hndesc.models.sampling import sample_descriptors
-from hndesc.tiling import TILE, cut_at_points
+from hndesc.runtime.tiling import TILE, cut_at_points
 
 
 class R2d2Descriptor(PublishedDescriptor):

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from hndesc.features import Features
-from hndesc.images import to_gray
+from hndesc.io.features import Features
+from hndesc.io.images import to_gray
 
 _LAYERS = 3
 _SIGMA = 1.6

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hndesc.descriptors.published import PublishedDescriptor
-from hndesc.keypoints.superpoint import CELL, load_superpoint, map_in_cells
+from hndesc.descriptors.pretrained import PublishedDescriptor
+from hndesc.detectors.superpoint import CELL, load_superpoint, map_in_cells
 
 
 class SuperPointDescriptor(PublishedDescriptor):

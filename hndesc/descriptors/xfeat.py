@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hndesc.descriptors.published import PublishedDescriptor
-from hndesc.images import scale_points
-from hndesc.keypoints.xfeat import fit, load_xfeat, xfeat_maps
+from hndesc.descriptors.pretrained import PublishedDescriptor
+from hndesc.detectors.xfeat import fit, load_xfeat, xfeat_maps
+from hndesc.io.images import scale_points
 from hndesc.models.sampling import sample_descriptors
 
 

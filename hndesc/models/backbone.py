@@ -20,7 +20,7 @@ class Backbone(nn.Module, ABC):
     keeps to that, and `hndesc.models.sampling` relies on it.
 
     Attributes:
-        name: key in `hndesc.models.MODELS`.
+        name: key in `hndesc.models.architectures.MODELS`.
         dim: length of a descriptor.
         stride: pixels a cell.
         period: moving the photo by this many pixels moves the map and changes nothing else, borders apart.

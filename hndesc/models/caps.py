@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hndesc.io.tensor_files import check_tensors
 from hndesc.models.backbone import ANOTHER, Backbone
-from hndesc.models.pretrained import fetch
+from hndesc.models.initial_weights import fetch
 from hndesc.models.torchvision_import import torchvision_models
-from hndesc.tensor_files import check_tensors
 
 
 class Caps(Backbone):

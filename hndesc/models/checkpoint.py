@@ -18,15 +18,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from hndesc import __version__, weights
+from hndesc import __version__
 from hndesc.errors import HndescError
-from hndesc.files import atomic_path, check_output_file, read_json, write_json
-from hndesc.models import MODELS, build_model
+from hndesc.io.files import atomic_path, check_output_file, read_json, write_json
+from hndesc.io.tensor_files import check_tensors, probe, regular_file
+from hndesc.models import bundled
+from hndesc.models.architectures import MODELS, new_model
 from hndesc.models.backbone import Backbone
 from hndesc.models.projected import PROJECTION, Projected, unprojected
 from hndesc.models.sampling import SHORTEST, normalize_images
-from hndesc.provenance import file_hash
-from hndesc.tensor_files import check_tensors, probe, regular_file
+from hndesc.runtime.provenance import file_hash
 
 _KEY = "hndesc"
 _CHECKSUM = "checksum"
@@ -88,7 +89,7 @@ def load_checkpoint(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
     path = Path(path)
     card = read_card(path)
     _check_bundled(path)
-    model = build_model(card["architecture"], "random")
+    model = new_model(card["architecture"])
     with safe_open(path, "pt") as file:
         shape = file.get_slice(PROJECTION).get_shape() if PROJECTION in file.keys() else None  # noqa: SIM118
     if shape is not None:
@@ -106,7 +107,7 @@ def load_checkpoint(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
 
 def _check_bundled(path: Path) -> None:
     """Compare the file of a bundled model, some of which have no checksum in them, with the hash in the card beside."""
-    expected = read_json(path.with_suffix(".json")).get("sha256") if path.parent == weights.FOLDER else None
+    expected = read_json(path.with_suffix(".json")).get("sha256") if path.parent == bundled.FOLDER else None
     if expected is not None and file_hash(path) != expected:
         raise HndescError(
             f"{path}: damaged, its hash is not that of the model that comes with hndesc; install it again"

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hndesc.io.tensor_files import check_tensors
 from hndesc.models.backbone import ANOTHER, Backbone
 from hndesc.models.lite import pad_to_multiple
-from hndesc.tensor_files import check_tensors
 
 # (channels, kernel, dilation, ReLU). Each layer that had stride 2 doubles the dilation of those after it.
 _LAYERS = (

@@ -5,7 +5,7 @@ uint8, H x W x 3, of one size; `style` is such a photo of any size or, for a met
 the name of one. All that is random comes from `rng`. A strength of 0 leaves the content, 1 is the full change of light.
 """
 
-from hndesc.registry import Registry
+from hndesc.runtime.plugins import Registry
 
 METHODS = Registry(
     "stylization method",

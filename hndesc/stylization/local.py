@@ -10,7 +10,7 @@ colours of each band are whitened and coloured by the optimal linear map between
 import cv2
 import numpy as np
 
-from hndesc.stylization.colour import lab_to_rgb, rgb_to_lab
+from hndesc.geometry.color import lab_to_rgb, rgb_to_lab
 from hndesc.stylization.guided_filter import follow, guided_filter, local_models
 from hndesc.stylization.monge_kantorovich import colour_moments, fit_range, limit_gain, transport_map
 

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from hndesc.detectors import Detector, load_detector
 from hndesc.errors import HndescError
-from hndesc.files import write_json
-from hndesc.images import read_image, resize_longest
-from hndesc.keypoints import Detector, load_detector
-from hndesc.provenance import versions
+from hndesc.io.files import write_json
+from hndesc.io.images import read_image, resize_longest
+from hndesc.runtime.provenance import versions
 from hndesc.stylization.structure import edge_similarity, repeatability
 from hndesc.stylization.tables import Copy, read_tables
 
@@ -41,9 +41,9 @@ def measure_stylization(
 
     Args:
         photos: folder of photos.
-        stylized: folder of their copies, made by `hndesc.stylization.step.stylize_photos`.
+        stylized: folder of their copies, made by `hndesc.stylization.stylize.stylize_photos`.
         output: JSON file.
-        detector: of the keypoints (`hndesc.keypoints`).
+        detector: of the keypoints (`hndesc.detectors`).
         weights: of a detector that needs some.
         count: copies to measure at most, spread evenly over the table.
         longest: side to which photos and copies are shrunk, pixels.

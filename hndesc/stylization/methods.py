@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hndesc.errors import HndescError
-from hndesc.seeds import generator
+from hndesc.runtime.seeds import generator
 from hndesc.stylization import CLASSES, METHODS, MIXED
 from hndesc.stylization.styles import Styles, class_of
 

@@ -7,7 +7,7 @@ amplify noise it acts on the picture smoothed along its edges, while the fine de
 
 import numpy as np
 
-from hndesc.stylization.colour import lab_to_rgb, rgb_to_lab
+from hndesc.geometry.color import lab_to_rgb, rgb_to_lab
 from hndesc.stylization.guided_filter import guided_filter
 
 _NOISE = 2.0  # CIELAB units: below this a window counts as flat

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 import cv2
 import numpy as np
 
-from hndesc.stylization.colour import linear_to_srgb, to_linear
+from hndesc.geometry.color import linear_to_srgb, to_linear
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 _GREY = 0.18  # what the tone curve leaves in place

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from hndesc.images import to_gray
+from hndesc.io.images import to_gray
 
 
 def edge_similarity(photo: np.ndarray, copy: np.ndarray) -> float:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from hndesc.errors import HndescError, ImageError
-from hndesc.images import find_images, read_image, resize_longest
-from hndesc.seeds import generator
+from hndesc.io.images import find_images, read_image, resize_longest
+from hndesc.runtime.seeds import generator
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hndesc.errors import HndescError
-from hndesc.lists import one_line, read_table, write_table
+from hndesc.io.lists import one_line, read_table, write_table
 
 TABLE = "stylized.tsv"
 FAILED = "failed.tsv"

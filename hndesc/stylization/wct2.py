@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hndesc.devices import choose_device
 from hndesc.errors import HndescError
-from hndesc.tensor_files import check_tensors, read_tensors
+from hndesc.io.tensor_files import check_tensors, read_tensors
+from hndesc.runtime.devices import choose_device
 
 FILES = {"encoder": "wave_encoder_cat5_l4.pth", "decoder": "wave_decoder_cat5_l4.pth"}
 PLACES = ("encoder", "skip", "decoder")

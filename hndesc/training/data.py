@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from hndesc.errors import HndescError, ImageError
-from hndesc.training.colors import change_colors
 from hndesc.training.distributed import Team
 from hndesc.training.negatives import NONE
 from hndesc.training.pairs import Pair, draw_crop, draw_pair, eased
-from hndesc.training.photos import TrainingPhotos
+from hndesc.training.photometric import change_colors
 from hndesc.training.settings import PairSettings, TrainingSettings
+from hndesc.training.sources import TrainingPhotos
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hndesc.errors import HndescError
-from hndesc.files import read_json
-from hndesc.images import find_images
+from hndesc.io.files import read_json
+from hndesc.io.images import find_images
 from hndesc.training.settings import TrainingSettings, training_settings
 
 # Seconds for a million pixels of crops, forward and backward: measured on two CPU cores with AVX-512.

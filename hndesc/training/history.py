@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from hndesc.files import atomic_path
+from hndesc.io.files import atomic_path
 
 COLUMNS = ("step", "loss", "ap", "validation_loss", "accuracy", "learning_rate", "seconds")
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from hndesc.errors import HndescError
-from hndesc.logs import step
+from hndesc.runtime.logs import step
 from hndesc.training.distributed import MEETING
 from hndesc.training.settings import TrainingSettings
-from hndesc.training.step import train
+from hndesc.training.train import train
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def train_together(
             in this process.
         log: file to which they log, too.
         threads: for all together.
-        **arguments: of `hndesc.training.step.train`.
+        **arguments: of `hndesc.training.train.train`.
 
     Raises:
         HndescError: what a process raised.

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from hndesc.geometry import homography_of_corners, translation, warp_points
-from hndesc.images import to_gray
+from hndesc.geometry.homography import homography_of_corners, translation, warp_points
+from hndesc.io.images import to_gray
 from hndesc.training.settings import PairSettings
 
 

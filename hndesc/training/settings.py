@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from hndesc.models import MODELS
+from hndesc.models.architectures import MODELS
 from hndesc.runtime.settings import (
     Count,
     Natural,

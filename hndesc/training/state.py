@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from hndesc.errors import HndescError
-from hndesc.files import atomic_path
-from hndesc.tensor_files import read_torch, reason, regular_file
+from hndesc.io.files import atomic_path
+from hndesc.io.tensor_files import read_torch, reason, regular_file
 
 logger = logging.getLogger(__name__)
 

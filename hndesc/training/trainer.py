@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from hndesc.devices import choose_device
 from hndesc.errors import HndescError
-from hndesc.tensor_files import reason
+from hndesc.io.tensor_files import reason
+from hndesc.runtime.devices import choose_device
 from hndesc.training.data import Batch, PairBatches, stream_batches
 from hndesc.training.distributed import join_team, share_batch_norms
 from hndesc.training.evaluation import batch_loss, describe, validate
 from hndesc.training.history import Board, History
 from hndesc.training.losses import Anchors, Loss
-from hndesc.training.pictures import match_picture, similarities
 from hndesc.training.settings import SchedulerSettings, TrainingSettings
 from hndesc.training.state import StateFolder
+from hndesc.training.validation_record import match_picture, similarities
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from hndesc.registry import load_place
+from hndesc.runtime.plugins import load_place
 from hndesc.workflow.sections.benchmarks import (
     BenchmarkSettings,
     HpatchesBenchmark,
@@ -23,7 +23,8 @@ class BenchmarkKind:
 
     Attributes:
         section: the model of its entries in the configuration; its defaults of images are those of the protocol.
-        images: place of a function (root, **settings) that lists the images of a dataset (`hndesc.photos.Photo`).
+        images: place of a function (root, **settings) that lists the images of a dataset
+            (`hndesc.datasets.image_set.Photo`).
         verify: place of a function (root, **numbers) that checks a fetched dataset and returns what is there as text.
         score: place of the function that scores features; its module is the fingerprint of scoring.
         main_figures: place of a function (result) that returns the columns of the tables.
@@ -41,33 +42,33 @@ class BenchmarkKind:
 KINDS = {
     "hpatches": BenchmarkKind(
         section=HpatchesBenchmark,
-        images="hndesc.benchmarks.sequences:sequence_photos",
-        verify="hndesc.datasets.layouts:verify_sequences",
-        score="hndesc.benchmarks.hpatches.step:score_hpatches",
-        main_figures="hndesc.report.comparison:hpatches_figures",
+        images="hndesc.datasets.homography.sequences:sequence_photos",
+        verify="hndesc.datasets.fetch.verify:verify_sequences",
+        score="hndesc.evaluation.hpatches.evaluate:score_hpatches",
+        main_figures="hndesc.visualization.comparison:hpatches_figures",
         drawings=("{benchmark}_mma.png", "{benchmark}_matches"),
     ),
     "localization": BenchmarkKind(
         section=LocalizationBenchmark,
-        images="hndesc.photos:posed_photos",
-        verify="hndesc.datasets.layouts:verify_scene",
-        score="hndesc.benchmarks.localization.localize:localize_queries",
-        main_figures="hndesc.report.comparison:localization_figures",
+        images="hndesc.datasets.localization.images:posed_photos",
+        verify="hndesc.datasets.fetch.verify:verify_scene",
+        score="hndesc.evaluation.localization.evaluate:localize_queries",
+        main_figures="hndesc.visualization.comparison:localization_figures",
         drawings=("{benchmark}_localization",),
     ),
     "retrieval": BenchmarkKind(
         section=RetrievalBenchmark,
-        images="hndesc.benchmarks.ground_truth:dataset_photos",
-        verify="hndesc.datasets.layouts:verify_retrieval",
-        score="hndesc.benchmarks.revisitop:score_retrieval",
-        main_figures="hndesc.report.comparison:retrieval_figures",
+        images="hndesc.datasets.revisited:dataset_photos",
+        verify="hndesc.datasets.fetch.verify:verify_retrieval",
+        score="hndesc.evaluation.retrieval.revisited:score_retrieval",
+        main_figures="hndesc.visualization.comparison:retrieval_figures",
     ),
     "tokyo247": BenchmarkKind(
         section=Tokyo247Benchmark,
-        images="hndesc.benchmarks.tokyo247_views:view_photos",
-        verify="hndesc.datasets.layouts:verify_tokyo247",
-        score="hndesc.benchmarks.tokyo247:score_tokyo247",
-        main_figures="hndesc.report.comparison:recall_figures",
+        images="hndesc.datasets.tokyo247:view_photos",
+        verify="hndesc.datasets.fetch.verify:verify_tokyo247",
+        score="hndesc.evaluation.retrieval.tokyo247:score_tokyo247",
+        main_figures="hndesc.visualization.comparison:recall_figures",
     ),
 }
 

@@ -1,7 +1,7 @@
 """`make clean`: names what the workflow made and removes it; what users put beside it stays.
 
 Snakemake's records say which files and folders the workflow made. A folder is removed only if its marker agrees
-(`hndesc.owned_folders`). Trained models and fetched data stay unless everything is to go. Needs no other package.
+(`hndesc.io.owned_folders`). Trained models and fetched data stay unless everything is to go. Needs no other package.
 """
 
 import argparse
@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hndesc.errors import HndescError
-from hndesc.files import check_text_file
-from hndesc.owned_folders import MARKER, check_output_folder, read_marker, remove_folder
+from hndesc.io.files import check_text_file
+from hndesc.io.owned_folders import MARKER, check_output_folder, read_marker, remove_folder
 
 # Rules whose outputs take days to make again, or a network.
 _PRECIOUS = ("train", "get_dataset", "get_weights")

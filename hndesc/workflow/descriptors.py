@@ -4,12 +4,12 @@ import os
 from typing import Any
 
 from hndesc.descriptors import class_file, descriptor_module, is_class
+from hndesc.detectors import DETECTORS
 from hndesc.errors import HndescError
-from hndesc.keypoints import DETECTORS
-from hndesc.models import MODELS
-from hndesc.peers import OWN_DETECTORS, WEIGHTS
-from hndesc.provenance import file_hash, fingerprint
-from hndesc.weights import shipped_models
+from hndesc.models.architectures import MODELS
+from hndesc.models.bundled import shipped_models
+from hndesc.pretrained.baselines import OWN_DETECTORS, WEIGHTS
+from hndesc.runtime.provenance import file_hash, fingerprint
 from hndesc.workflow.config import Config
 from hndesc.workflow.image_sets import ImageSets
 from hndesc.workflow.places import Places
@@ -124,7 +124,7 @@ class Descriptors:
 
     def detector_code(self, points: str, listing: str) -> str:
         """Return the fingerprint of what detects keypoints in the images that the module `listing` lists."""
-        return fingerprint("hndesc.extraction", listing, DETECTORS.module(self.detector(points)))
+        return fingerprint("hndesc.extraction.steps", listing, DETECTORS.module(self.detector(points)))
 
     def model(self, name: str) -> str | list[str]:
         """Return the checkpoint that a descriptor needs; none for others."""
@@ -156,8 +156,8 @@ class Descriptors:
         kind = self.kind(name)
         if kind in self.runs.of_descriptor:
             backbone = MODELS.module(self.runs.architecture(self.runs.of_descriptor[kind]))
-            return fingerprint("hndesc.extraction", listing, "hndesc.descriptors.network", backbone)
-        code = fingerprint("hndesc.extraction", listing, descriptor_module(kind))
+            return fingerprint("hndesc.extraction.steps", listing, "hndesc.descriptors.network", backbone)
+        code = fingerprint("hndesc.extraction.steps", listing, descriptor_module(kind))
         return f"{code} {file_hash(class_file(kind))}" if is_class(kind) else code
 
     def features(self, benchmark: str, name: str) -> str:

@@ -3,8 +3,8 @@
 import os
 from typing import Any
 
-from hndesc.benchmarks.sequences import LARGE_SCENES
-from hndesc.registry import module_of
+from hndesc.datasets.homography.sequences import LARGE_SCENES
+from hndesc.runtime.plugins import module_of
 from hndesc.workflow.benchmarks import KINDS
 from hndesc.workflow.config import TRAINING, Config
 from hndesc.workflow.places import Places
@@ -101,7 +101,7 @@ class ImageSets:
         return None if name in self.resized else getattr(self.entries[name], "layout", None)
 
     def selection(self, name: str, part: str | None = None) -> dict[str, Any]:
-        """Return the settings of hndesc.photos.select_photos, apart from files."""
+        """Return the settings of hndesc.workflow.image_selection.select_photos, apart from files."""
         if name == TRAINING:
             return {"kind": "folder", "top": 100, "part": part}
         entry = self.entries[name]
@@ -112,7 +112,7 @@ class ImageSets:
 
     def listing(self, name: str) -> str:
         """Return the module that lists the images of a set, for fingerprints."""
-        return "hndesc.photos" if name == TRAINING else module_of(KINDS[self.entries[name].kind].images)
+        return "hndesc.datasets.image_set" if name == TRAINING else module_of(KINDS[self.entries[name].kind].images)
 
     def scorer(self, name: str) -> str:
         """Return the place of the function that scores features of a benchmark."""

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hndesc.errors import HndescError
-from hndesc.files import check_output_file
-from hndesc.owned_folders import check_output_folder
+from hndesc.io.files import check_output_file
+from hndesc.io.owned_folders import check_output_folder
 
 # Rules whose folders another rule may make as well; others are steps of their own.
 _STEPS = {"stylize_shard": "stylize_photos", "gather_stylized": "stylize_photos"}

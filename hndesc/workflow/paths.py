@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hndesc.datasets.registry import RECEIPT
+from hndesc.datasets.fetch.registry import RECEIPT
 from hndesc.descriptors import class_file, is_class
 from hndesc.errors import HndescError
 from hndesc.runtime.settings import PathOf, Settings

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from hndesc.datasets.registry import Entry, read_registry
+from hndesc.datasets.fetch.registry import Entry, read_registry
 from hndesc.errors import HndescError
-from hndesc.global_descriptors import GLOBAL_DESCRIPTORS
-from hndesc.provenance import fingerprint
+from hndesc.retrieval.global_descriptors import GLOBAL_DESCRIPTORS
+from hndesc.runtime.provenance import fingerprint
 from hndesc.workflow.benchmarks import KINDS
 from hndesc.workflow.config import TRAINING, Config, read_config
 from hndesc.workflow.content import folders_fingerprint
@@ -124,13 +124,13 @@ class Plan:
 
     @property
     def split_settings(self) -> dict[str, Any]:
-        """The settings of hndesc.datasets.photo_split."""
+        """The settings of hndesc.datasets.splits."""
         split = self.config.split
         return split.model_dump(include={"share", "seed", "train_on"}, exclude_unset=True) if split else {}
 
     @property
     def sequence_settings(self) -> dict[str, Any]:
-        """The settings of hndesc.datasets.homography_sequences."""
+        """The settings of hndesc.datasets.synthetic_sequences."""
         split = self.config.split
         if split is None:
             return {}
@@ -143,7 +143,7 @@ class Plan:
 
     @property
     def neighbor_settings(self) -> dict[str, Any]:
-        """The settings of hndesc.neighbours."""
+        """The settings of hndesc.retrieval.ranking."""
         return self.config.neighbours.model_dump(exclude_unset=True)
 
     @property
@@ -159,12 +159,12 @@ class Plan:
 
     def shortlist_code(self, benchmark: str) -> str:
         """Return the fingerprint of what ranks a database."""
-        modules = ("hndesc.neighbours", self.images.listing(benchmark))
+        modules = ("hndesc.retrieval.ranking", self.images.listing(benchmark))
         return self.ranking_code(self.images.shortlist(benchmark)["descriptor"], *modules)
 
     def ranking_code(self, descriptor: str, *modules: str) -> str:
         """Return the fingerprint of ranking by a global descriptor."""
-        return fingerprint(*(modules or ("hndesc.neighbours",)), GLOBAL_DESCRIPTORS.module(descriptor))
+        return fingerprint(*(modules or ("hndesc.retrieval.ranking",)), GLOBAL_DESCRIPTORS.module(descriptor))
 
     def expectation(self, runs: list[str]) -> str:
         """Return in two lines what to expect of trainings that will run."""

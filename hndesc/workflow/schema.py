@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from hndesc.files import write_text
+from hndesc.io.files import write_text
 from hndesc.runtime.settings import Settings
 from hndesc.workflow.config import Config
 

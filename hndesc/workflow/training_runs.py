@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hndesc.datasets.registry import Entry
+from hndesc.datasets.fetch.registry import Entry
 from hndesc.errors import HndescError
 from hndesc.runtime.settings import read_settings
 from hndesc.stylization import methods_of, needs_styles

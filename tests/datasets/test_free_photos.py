@@ -9,7 +9,7 @@ import yaml
 from hndesc.datasets import free_photos
 from hndesc.datasets.free_photos import gather_free_photos, packages
 from hndesc.errors import HndescError
-from hndesc.images import image_size, write_image
+from hndesc.io.images import image_size, write_image
 
 FREE = ("CC-BY-SA-", "CC-BY-4.0", "CC0", "GPL-2+", "LGPL-3", "GFDL", "public domain")
 

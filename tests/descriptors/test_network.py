@@ -9,11 +9,11 @@ import torch
 from hndesc.descriptors import load_descriptor
 from hndesc.descriptors.network import NetworkDescriptor
 from hndesc.errors import HndescError
-from hndesc.features import Features
-from hndesc.models import build_model
+from hndesc.io.features import Features
 from hndesc.models.checkpoint import save_checkpoint
+from hndesc.models.initial_weights import build_model
 from hndesc.models.sampling import normalize_images, sample_descriptors
-from hndesc.provenance import file_hash
+from hndesc.runtime.provenance import file_hash
 
 
 @pytest.fixture(scope="module")

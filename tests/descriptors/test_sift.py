@@ -6,10 +6,10 @@ import pytest
 
 from hndesc.descriptors import descriptor_module, load_descriptor
 from hndesc.descriptors.sift import pyramid_levels
+from hndesc.detectors import load_detector
 from hndesc.errors import HndescError
-from hndesc.features import Features
-from hndesc.keypoints import load_detector
-from hndesc.matching import mutual_nearest
+from hndesc.io.features import Features
+from hndesc.matching.matcher import mutual_nearest
 
 
 def texture(seed: int = 0, size: tuple[int, int] = (160, 120)) -> np.ndarray:

@@ -6,10 +6,10 @@ import torch
 
 from hndesc.descriptors import load_descriptor
 from hndesc.descriptors.superpoint import sample_as_published
+from hndesc.detectors.superpoint import SuperPoint
 from hndesc.errors import HndescError
-from hndesc.features import FeatureReader, Features
-from hndesc.images import read_image
-from hndesc.keypoints.superpoint import SuperPoint
+from hndesc.io.features import FeatureReader, Features
+from hndesc.io.images import read_image
 
 
 @pytest.fixture(scope="module")

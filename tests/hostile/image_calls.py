@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from hndesc.errors import HndescError, ImageError
-from hndesc.images import image_size, read_image
+from hndesc.io.images import image_size, read_image
 
 
 def try_reading(path: Path) -> tuple[str, ...]:

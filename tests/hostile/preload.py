@@ -6,4 +6,4 @@ import numpy  # noqa: F401
 import PIL.Image  # noqa: F401
 import torch  # noqa: F401
 
-import hndesc.images  # noqa: F401
+import hndesc.io.images  # noqa: F401

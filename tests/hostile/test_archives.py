@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hndesc.datasets import unpack as module
-from hndesc.datasets.unpack import unpack
+from hndesc.datasets.fetch import unpack as module
+from hndesc.datasets.fetch.unpack import unpack
 from hndesc.errors import HndescError
 from tests.hostile.guard import outcome, refusal
 

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hndesc.benchmarks.localization.aachen import read_intrinsics
-from hndesc.benchmarks.localization.cameras import CAMERA_MODELS, Intrinsics, pycolmap
-from hndesc.benchmarks.localization.colmap import to_camera, to_pose, to_rigid
-from hndesc.benchmarks.localization.colmap_files import read_cameras, read_images, read_tracks
-from hndesc.benchmarks.localization.image_ids import read_ids
-from hndesc.benchmarks.localization.pnp import PnpSettings, solve
-from hndesc.benchmarks.localization.scene import Pose
-from hndesc.benchmarks.localization.sparse import read_model, read_model_tracks
+from hndesc.datasets.localization.aachen import read_intrinsics
+from hndesc.datasets.localization.cameras import CAMERA_MODELS, Intrinsics, pycolmap
+from hndesc.datasets.localization.colmap import read_model, read_model_tracks
+from hndesc.datasets.localization.colmap_files import read_cameras, read_images, read_tracks
+from hndesc.datasets.localization.image_ids import read_ids
+from hndesc.datasets.localization.pycolmap_border import to_camera, to_pose, to_rigid
+from hndesc.datasets.localization.scene import Pose
 from hndesc.errors import HndescError
+from hndesc.localization.pnp import PnpSettings, solve
 from tests.hostile.guard import outcome, refusal
 
 FILES = ("cameras.bin", "images.bin", "points3D.bin", "cameras.txt", "images.txt", "points3D.txt")

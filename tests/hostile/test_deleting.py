@@ -9,22 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hndesc.benchmarks.localization import model
-from hndesc.benchmarks.localization.model import build_map
-from hndesc.benchmarks.resized_sequences import resize_sequences
-from hndesc.datasets import demo, homography_sequences, own_photos, photo_split, place_folders
+from hndesc.datasets import demo, image_list, places, splits, synthetic_sequences
 from hndesc.datasets.demo import make_demo
 from hndesc.datasets.free_photos import gather_free_photos
-from hndesc.datasets.homography_sequences import make_sequences
-from hndesc.datasets.own_photos import list_own_photos
-from hndesc.datasets.photo_split import split_photos
-from hndesc.datasets.place_folders import make_places
+from hndesc.datasets.homography.resizing import resize_sequences
+from hndesc.datasets.image_list import list_own_photos
+from hndesc.datasets.places import make_places
+from hndesc.datasets.splits import split_photos
+from hndesc.datasets.synthetic_sequences import make_sequences
 from hndesc.errors import HndescError
-from hndesc.images import write_image
-from hndesc.owned_folders import MARKER, check_output_folder, mark_folder, read_marker, replace_folder
-from hndesc.report.localization import plot_localization
-from hndesc.report.sequences import plot_sequences
-from hndesc.stylization.step import gather_stylized, stylize_photos
+from hndesc.io.images import write_image
+from hndesc.io.owned_folders import MARKER, check_output_folder, mark_folder, read_marker, replace_folder
+from hndesc.localization import mapping
+from hndesc.localization.mapping import build_map
+from hndesc.stylization.stylize import gather_stylized, stylize_photos
+from hndesc.visualization.maps import plot_localization
+from hndesc.visualization.sequence_figures import plot_sequences
 
 from .guard import refusal
 
@@ -39,17 +39,17 @@ class Step:
 
 
 STEPS = {
-    "split training": Step(photo_split.STEP, lambda source, folder: split_photos([source], folder.parent), "training"),
-    "split test": Step(photo_split.STEP, lambda source, folder: split_photos([source], folder.parents[1]), "test"),
-    "list_photos": Step(own_photos.STEP, list_own_photos),
-    "places": Step(place_folders.STEP, make_places),
-    "sequences": Step(homography_sequences.STEP, make_sequences),
+    "split training": Step(splits.STEP, lambda source, folder: split_photos([source], folder.parent), "training"),
+    "split test": Step(splits.STEP, lambda source, folder: split_photos([source], folder.parents[1]), "test"),
+    "list_photos": Step(image_list.STEP, list_own_photos),
+    "places": Step(places.STEP, make_places),
+    "sequences": Step(synthetic_sequences.STEP, make_sequences),
     "resized": Step("resize_sequences", resize_sequences),
     "free photos": Step("free_photos", gather_free_photos),
     "stylize": Step("stylize_photos", lambda source, folder: stylize_photos(source, source, folder)),
     "stylize by": Step("stylize_photos", lambda source, folder: stylize_photos(Path("no"), source, folder)),
     "gather": Step("stylize_photos", lambda source, folder: gather_stylized([source], folder)),
-    "map": Step(model.STEP, lambda source, folder: build_map(source, source, source, folder)),
+    "map": Step(mapping.STEP, lambda source, folder: build_map(source, source, source, folder)),
     "pictures": Step("plot_matches", lambda source, folder: plot_sequences(source, [], folder, [])),
     "localization": Step("plot_localization", lambda source, folder: plot_localization(*[source] * 4, [], folder, [])),
 }
@@ -286,14 +286,14 @@ def test_what_is_ours_is_replaced(state: str, photos: Path, tmp_path: Path) -> N
         for name in (".DS_Store", "Thumbs.db", ".snakemake_timestamp"):
             (real / name).touch()
     if state == "interrupted":
-        mark_folder(tmp_path / ".out.part", own_photos.STEP)
+        mark_folder(tmp_path / ".out.part", image_list.STEP)
         (tmp_path / ".out.part" / "cut").touch()
     (photos / "2.png").unlink()
     list_own_photos(photos, output)
     assert output.is_symlink() == ("link" in state)
     assert sorted(path.name for path in real.glob("*.png")) == ["0.png", "1.png"]
     assert all(path.resolve().parent == photos for path in output.glob("*.png"))
-    assert read_marker(output)["step"] == own_photos.STEP
+    assert read_marker(output)["step"] == image_list.STEP
     assert {path.name for path in tmp_path.iterdir()} == {"in", "out", real.name}
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hndesc.datasets.arrival import get_dataset
-from hndesc.datasets.checksums import Checksums
-from hndesc.datasets.contents import check_content
-from hndesc.datasets.download import Patience, download
-from hndesc.datasets.registry import RemoteFile
+from hndesc.datasets.fetch.checksums import Checksums
+from hndesc.datasets.fetch.contents import check_content
+from hndesc.datasets.fetch.download import Patience, download
+from hndesc.datasets.fetch.install import get_dataset
+from hndesc.datasets.fetch.registry import RemoteFile
 from hndesc.errors import HndescError
 from tests.hostile.guard import refusal
 
@@ -372,7 +372,7 @@ def test_a_slow_server_is_given_up(serve, tmp_path: Path, kind: str) -> None:
 
 
 def test_an_endless_file_of_no_length_leaves_room(serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import hndesc.datasets.download as module
+    import hndesc.datasets.fetch.download as module
 
     usage = module.shutil.disk_usage(tmp_path)._replace(free=5_000_000)
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage)

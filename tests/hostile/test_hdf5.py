@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hndesc.benchmarks.inlier_counts import read_counts, write_counts
-from hndesc.benchmarks.localization.matches import MatchReader, MatchWriter
-from hndesc.benchmarks.shortlist import Shortlist, read_shortlist, write_shortlist
 from hndesc.errors import HndescError
-from hndesc.features import FeatureReader, Features, FeatureWriter, import_features, merge
-from hndesc.global_descriptors.store import read_global, stored_names
-from hndesc.global_descriptors.whitening import Whitening, read_whitening, write_whitening
-from hndesc.hdf5 import create_hdf5, make_group, write_array
+from hndesc.io.features import FeatureReader, Features, FeatureWriter, import_features, merge
+from hndesc.io.hdf5 import create_hdf5, make_group, write_array
+from hndesc.localization.matches import MatchReader, MatchWriter
+from hndesc.retrieval.global_features import read_global, stored_names
+from hndesc.retrieval.inlier_counts import read_counts, write_counts
+from hndesc.retrieval.shortlist import Shortlist, read_shortlist, write_shortlist
+from hndesc.retrieval.whitening import Whitening, read_whitening, write_whitening
 from tests.hostile.guard import outcome, refusal
 
 COUNT, DIM = 5, 8

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hndesc.errors import ImageError
-from hndesc.image_listing import SUFFIXES
-from hndesc.image_reading import FORMATS
-from hndesc.images import find_images, image_size, read_image
+from hndesc.io.image_listing import SUFFIXES
+from hndesc.io.image_reading import FORMATS
+from hndesc.io.images import find_images, image_size, read_image
 from tests.hostile.guard import outcome, refusal
 from tests.hostile.image_calls import read_all, read_mutants, try_reading
 

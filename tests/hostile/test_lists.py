@@ -9,17 +9,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hndesc.benchmarks.localization.aachen import read_intrinsics, read_nvm, read_pairs, read_tracks
-from hndesc.benchmarks.localization.kapture import read_images
-from hndesc.benchmarks.localization.posed import COLUMNS, read_cameras
-from hndesc.benchmarks.localization.poses import format_poses, read_poses
-from hndesc.benchmarks.localization.scene import Pose
-from hndesc.benchmarks.sequences import read_homography, read_sequences
-from hndesc.benchmarks.tokyo247_views import _read_list
+from hndesc.datasets.homography.sequences import read_sequences
+from hndesc.datasets.homography.types import read_homography
+from hndesc.datasets.localization.aachen import read_intrinsics, read_nvm, read_pairs, read_tracks
+from hndesc.datasets.localization.kapture import read_images
+from hndesc.datasets.localization.posed import COLUMNS, read_cameras
+from hndesc.datasets.localization.poses import format_poses, read_poses
+from hndesc.datasets.localization.scene import Pose
+from hndesc.datasets.tokyo247 import _read_list
 from hndesc.errors import HndescError
-from hndesc.files import read_json
-from hndesc.lists import read_table, split_pair, write_pairs, write_table
-from hndesc.neighbour_lists import read_neighbours
+from hndesc.io.files import read_json
+from hndesc.io.lists import read_table, split_pair, write_pairs, write_table
+from hndesc.retrieval.neighbor_table import read_neighbours
 from hndesc.stylization.tables import read_copies
 from tests.hostile.guard import refusal
 

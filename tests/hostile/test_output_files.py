@@ -9,23 +9,24 @@ import h5py
 import numpy as np
 import pytest
 
-from hndesc import extraction, neighbours, onnx_export, shipping, shrinking
-from hndesc.benchmarks.hpatches import step as hpatches
-from hndesc.benchmarks.inlier_counts import write_counts
-from hndesc.benchmarks.localization.matches import MatchWriter, gather_matches
-from hndesc.benchmarks.shortlist import Shortlist, write_shortlist
-from hndesc.cli import main
+from hndesc.cli.main import main
+from hndesc.datasets.image_set import Photo
 from hndesc.errors import HndescError
-from hndesc.features import Features, FeatureWriter, import_features, merge
-from hndesc.files import atomic_path, check_output_file, check_output_files, write_json, write_text
-from hndesc.global_descriptors import store
-from hndesc.hdf5_parts import part_of
-from hndesc.images import write_image
-from hndesc.models import build_model
+from hndesc.evaluation.hpatches import evaluate as hpatches
+from hndesc.extraction import steps
+from hndesc.io.features import Features, FeatureWriter, import_features, merge
+from hndesc.io.files import atomic_path, check_output_file, check_output_files, write_json, write_text
+from hndesc.io.hdf5_parts import part_of
+from hndesc.io.images import write_image
+from hndesc.localization.matches import MatchWriter, gather_matches
+from hndesc.models import onnx_export, reduction, release
 from hndesc.models.checkpoint import save_checkpoint
-from hndesc.neighbour_lists import write_neighbours
-from hndesc.photos import Photo
-from hndesc.report.style import figure
+from hndesc.models.initial_weights import build_model
+from hndesc.retrieval import global_features, ranking
+from hndesc.retrieval.inlier_counts import write_counts
+from hndesc.retrieval.neighbor_table import write_neighbours
+from hndesc.retrieval.shortlist import Shortlist, write_shortlist
+from hndesc.visualization.style import figure
 
 from .guard import refusal
 
@@ -166,12 +167,12 @@ def begun(*_: object, **__: object) -> None:
 def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make what a step does first fail the test."""
     for module, names in (
-        (extraction, ("load_detector", "load_descriptor")),
-        (store, ("load_global_descriptor",)),
-        (shrinking, ("load_checkpoint",)),
-        (shipping, ("load_checkpoint",)),
+        (steps, ("load_detector", "load_descriptor")),
+        (global_features, ("load_global_descriptor",)),
+        (reduction, ("load_checkpoint",)),
+        (release, ("load_checkpoint",)),
         (onnx_export, ("load_checkpoint",)),
-        (neighbours, ("describe_globally",)),
+        (ranking, ("describe_globally",)),
         (hpatches, ("DescribedImages",)),
     ):
         for name in names:
@@ -234,7 +235,7 @@ def test_a_command_refuses_before_the_work(command: str, files: Path, no_work, m
         lambda path: merge([path], path),
         lambda path: gather_matches([path], path),
         lambda path: import_features(path, path),
-        lambda path: store.describe_globally([Photo("a", path)], path),
+        lambda path: global_features.describe_globally([Photo("a", path)], path),
     ],
 )
 def test_a_step_does_not_write_onto_its_input(step: Callable[[Path], object], files: Path, no_work) -> None:
@@ -248,7 +249,7 @@ def test_a_step_does_not_write_onto_its_input(step: Callable[[Path], object], fi
 def test_descriptors_beside_an_output_that_are_not_ours_are_spared(output: str, files: Path, no_work) -> None:
     notes = files / f"{output}.descriptors"
     notes.write_text("mine")
-    step = neighbours.find_neighbours if output == "list.tsv" else neighbours.learn_whitening
+    step = ranking.find_neighbours if output == "list.tsv" else ranking.learn_whitening
     with pytest.raises(HndescError, match="descriptors: exists and was not made by hndesc"):
         step(files / "set", files / output)
     assert notes.read_text() == "mine"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hndesc.benchmarks.ground_truth import read_ground_truth
-from hndesc.datasets.unpickle import load_pickle
+from hndesc.datasets.revisited import read_ground_truth
 from hndesc.errors import HndescError
+from hndesc.io.pickles import load_pickle
 from tests.hostile.guard import outcome, refusal
 
 ARRAY = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import scipy.io
 
-from hndesc.benchmarks import matlab_files
-from hndesc.benchmarks.matlab_files import read_struct_array
 from hndesc.errors import HndescError
+from hndesc.io import matlab_files
+from hndesc.io.matlab_files import read_struct_array
 from tests.hostile.guard import outcome, refusal
 
 ROWS = [("q1.jpg", ["a.png", "b.png"]), ("q2.jpg", ["c.png"]), ("ä.jpg", [])]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import yaml
 
-from hndesc.datasets.checksums import Checksums
-from hndesc.datasets.registry import REGISTRY, read_registry
+from hndesc.datasets.fetch.checksums import Checksums
+from hndesc.datasets.fetch.registry import REGISTRY, read_registry
 from hndesc.errors import HndescError
 from tests.hostile.guard import outcome, refusal
 

@@ -17,10 +17,10 @@ from safetensors.torch import save_file
 
 import hndesc
 from hndesc.descriptors import load_descriptor
+from hndesc.detectors.superpoint import SuperPoint, load_superpoint
 from hndesc.errors import HndescError
-from hndesc.keypoints.superpoint import SuperPoint, load_superpoint
-from hndesc.models import build_model
 from hndesc.models.checkpoint import load_checkpoint, read_card, save_checkpoint
+from hndesc.models.initial_weights import build_model
 from hndesc.models.projected import Projected
 from hndesc.training.state import StateFolder
 from tests.hostile.guard import outcome, refusal
@@ -110,7 +110,7 @@ def open_model(path: Path) -> int:
 
 
 def describe_globally(path: Path) -> dict:
-    from hndesc.global_descriptors import load_global_descriptor
+    from hndesc.retrieval.global_descriptors import load_global_descriptor
 
     return load_global_descriptor("dense", path).settings
 
@@ -427,10 +427,10 @@ def test_every_value_and_the_card_are_under_the_checksum(lite, tmp_path: Path) -
     assert "checksum" in refusal(open_model, path, **LIMITS)
 
 
-@pytest.mark.parametrize("name", sorted(hndesc.weights.shipped_models()))
+@pytest.mark.parametrize("name", sorted(hndesc.models.bundled.shipped_models()))
 def test_damage_to_a_bundled_model_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    source = hndesc.weights.shipped_models()[name]
-    monkeypatch.setattr(hndesc.weights, "FOLDER", tmp_path)
+    source = hndesc.models.bundled.shipped_models()[name]
+    monkeypatch.setattr(hndesc.models.bundled, "FOLDER", tmp_path)
     (tmp_path / f"{name}.json").write_text(source.with_suffix(".json").read_text())
     data = bytearray(source.read_bytes())
     path = tmp_path / f"{name}.safetensors"

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from hndesc.models import MODELS, build_model
+from hndesc.models.architectures import MODELS
 from hndesc.models.backbone import Backbone
+from hndesc.models.initial_weights import build_model
 
 
 @torch.no_grad()

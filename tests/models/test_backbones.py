@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from hndesc.errors import HndescError
-from hndesc.models import MODELS, build_model
+from hndesc.models.architectures import MODELS
 from hndesc.models.backbone import Backbone
+from hndesc.models.initial_weights import build_model
 from hndesc.models.sampling import sample_descriptors
 
 NAMES = sorted(MODELS.places)

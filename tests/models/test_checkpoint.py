@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from hndesc import __version__
 from hndesc.errors import HndescError
-from hndesc.models import build_model
 from hndesc.models.checkpoint import has_card, load_checkpoint, read_card, save_checkpoint
+from hndesc.models.initial_weights import build_model
 
 CARD = {"seed": 7, "settings": {"steps": 10, "photos": Path("data/photos")}, "metrics": {"ap": float("nan"), "n": 3}}
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hndesc.models import build_model
 from hndesc.models.backbone import Backbone
 from hndesc.models.checkpoint import load_checkpoint, save_checkpoint
+from hndesc.models.initial_weights import build_model
 from hndesc.models.sampling import sample_descriptors
 
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from hndesc.images import read_image
-from hndesc.models import build_model
+from hndesc.io.images import read_image
 from hndesc.models.backbone import Backbone
 from hndesc.models.checkpoint import save_checkpoint
+from hndesc.models.initial_weights import build_model
 from hndesc.models.sampling import normalize_images, sample_descriptors
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from skimage import data
 
-from hndesc.images import resize_longest
-from hndesc.stylization.colour import rgb_to_lab
+from hndesc.geometry.color import rgb_to_lab
+from hndesc.io.images import resize_longest
 from hndesc.stylization.local import light_change, split, stylize, transport
 from hndesc.stylization.structure import edge_similarity
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from hndesc.errors import HndescError
-from hndesc.files import read_json
-from hndesc.images import write_image
+from hndesc.io.files import read_json
+from hndesc.io.images import write_image
 from hndesc.stylization.measures import measure_stylization
 from hndesc.stylization.tables import Copy, write_tables
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage import data
 
-from hndesc.images import read_image, resize_longest, to_gray
-from hndesc.stylization.colour import rgb_to_lab
+from hndesc.geometry.color import rgb_to_lab
+from hndesc.io.images import read_image, resize_longest, to_gray
 from hndesc.stylization.monge_kantorovich import (
     colour_moments,
     fit_range,

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from hndesc.stylization.colour import to_linear
+from hndesc.geometry.color import to_linear
 from hndesc.stylization.relighting import CLASSES, Light, draw_light, meter, photograph, soften, stylize
 
 GREY = np.full((60, 80, 3), 118, np.uint8)  # linear 0.181: the tone curve's fixed point

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hndesc.errors import HndescError
-from hndesc.images import write_image
+from hndesc.io.images import write_image
 from hndesc.stylization.styles import FLAT, Styles, class_of
 
 

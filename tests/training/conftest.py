@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from hndesc.features import Features, FeatureWriter
-from hndesc.images import write_image
+from hndesc.io.features import Features, FeatureWriter
+from hndesc.io.images import write_image
 
 torch.set_num_threads(1)
 cv2.setNumThreads(1)

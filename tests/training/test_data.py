@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from hndesc.errors import HndescError
-from hndesc.images import write_image
-from hndesc.neighbour_lists import write_neighbours
+from hndesc.io.images import write_image
+from hndesc.retrieval.neighbor_table import write_neighbours
 from hndesc.training.data import TRAINING, VALIDATION, Batch, PairBatches, stream_batches
-from hndesc.training.photos import TrainingPhotos
 from hndesc.training.settings import training_settings
+from hndesc.training.sources import TrainingPhotos
 
 PLAIN = {"probability": 0.0, "blur": 0.0, "noise": 0.0}
 

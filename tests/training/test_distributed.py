@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from hndesc.neighbour_lists import write_neighbours
+from hndesc.retrieval.neighbor_table import write_neighbours
 from hndesc.training.distributed import SharedBatchNorm, Team, share_batch_norms
 
 SCRIPT = Path(__file__).with_name("train_shared.py")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hndesc.models import MODELS
+from hndesc.models.architectures import MODELS
 from hndesc.training.estimate import expect_training, measured_speed, megapixels
 from hndesc.training.settings import training_settings
 

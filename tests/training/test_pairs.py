@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from hndesc.geometry import warp_points
+from hndesc.geometry.homography import warp_points
 from hndesc.training.pairs import (
     crop_homography,
     cut,

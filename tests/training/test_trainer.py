@@ -8,8 +8,8 @@ from torch import nn
 
 from hndesc.errors import HndescError
 from hndesc.training.data import PairBatches
-from hndesc.training.photos import TrainingPhotos
 from hndesc.training.settings import SchedulerSettings, training_settings
+from hndesc.training.sources import TrainingPhotos
 from hndesc.training.state import StateFolder
 from hndesc.training.trainer import Trainer, learning_rate
 

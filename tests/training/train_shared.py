@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from hndesc.training.data import PairBatches
-from hndesc.training.photos import TrainingPhotos
 from hndesc.training.settings import training_settings
+from hndesc.training.sources import TrainingPhotos
 from hndesc.training.state import StateFolder
 from hndesc.training.trainer import Trainer
 

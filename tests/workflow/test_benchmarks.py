@@ -5,11 +5,11 @@ from typing import Literal
 
 import pytest
 
-from hndesc import photos
-from hndesc.datasets import layouts
-from hndesc.provenance import _closure
-from hndesc.registry import load_place, module_of
-from hndesc.report import comparison
+from hndesc.datasets import image_set
+from hndesc.datasets.fetch import verify
+from hndesc.runtime.plugins import load_place, module_of
+from hndesc.runtime.provenance import _closure
+from hndesc.visualization import comparison
 from hndesc.workflow.benchmarks import KINDS, functions
 
 from .conftest import ROOT, Checkout, make_checkout
@@ -22,9 +22,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from hndesc.features import FeatureReader
-from hndesc.photos import Photo
-from hndesc.report.comparison import Figure
+from hndesc.io.features import FeatureReader
+from hndesc.datasets.image_set import Photo
+from hndesc.visualization.comparison import Figure
 from hndesc.runtime.settings import Count, Settings
 from hndesc.workflow.sections.benchmarks import BenchmarkSettings
 
@@ -111,7 +111,7 @@ def add_toy(checkout: Checkout) -> None:
 def test_a_toy_kind_is_added_by_an_entry_and_a_rule(tmp_path: Path) -> None:
     import numpy as np
 
-    from hndesc.images import write_image
+    from hndesc.io.images import write_image
 
     checkout = make_checkout(tmp_path / "hndesc")
     add_toy(checkout)
@@ -138,20 +138,20 @@ def test_every_place_of_an_entry_can_be_loaded(name: str) -> None:
 
 def test_short_names_mean_the_same() -> None:
     for name, kind in KINDS.items():
-        assert photos.LISTS.places[name] == kind.images
-    assert functions("verify").items() <= layouts.LAYOUTS.items()
+        assert image_set.LISTS.places[name] == kind.images
+    assert functions("verify").items() <= verify.LAYOUTS.items()
     assert functions("main_figures").items() <= comparison._MAIN_FIGURES.items()
 
 
-READERS = {module_of(kind.images) for kind in KINDS.values()} - {"hndesc.photos"}
+READERS = {module_of(kind.images) for kind in KINDS.values()} - {"hndesc.datasets.image_set"}
 
 
 def test_a_fingerprint_covers_no_reader_of_another_benchmark() -> None:
-    assert not READERS & _closure(("hndesc.extraction", "hndesc.keypoints.sift"))
-    assert not READERS & _closure(("hndesc.training.step",))
-    assert not READERS & _closure(("hndesc.stylization.step",))
+    assert not READERS & _closure(("hndesc.extraction.steps", "hndesc.detectors.sift"))
+    assert not READERS & _closure(("hndesc.training.train",))
+    assert not READERS & _closure(("hndesc.stylization.stylize",))
     for own in READERS:
-        assert READERS & _closure(("hndesc.extraction", own)) == {own}
+        assert READERS & _closure(("hndesc.extraction.steps", own)) == {own}
 
 
 def test_the_page_says_how_to_add_a_kind() -> None:

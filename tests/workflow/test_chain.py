@@ -99,7 +99,7 @@ def test_a_changed_training_setting_retrains(finished: Checkout, tmp_path: Path)
 
 
 def test_editing_the_plots_redraws_and_retrains_nothing(spare: Checkout) -> None:
-    spare.edit("hndesc/report/curves.py", "threshold (px)", "threshold (pixels)")
+    spare.edit("hndesc/visualization/curves.py", "threshold (px)", "threshold (pixels)")
     jobs = spare.jobs("all")
     assert {"plot_mma", "plot_training", "report"} <= set(jobs)
     assert not (HEAVY | SCORES) & set(jobs)
@@ -107,7 +107,7 @@ def test_editing_the_plots_redraws_and_retrains_nothing(spare: Checkout) -> None
 
 def test_editing_a_docstring_or_comment_runs_nothing(spare: Checkout) -> None:
     spare.edit("hndesc/training/trainer.py", '"""', '"""Words. ')
-    spare.edit("hndesc/matching.py", "import numpy as np\n", "import numpy as np  # a comment\n")
+    spare.edit("hndesc/matching/matcher.py", "import numpy as np\n", "import numpy as np  # a comment\n")
     assert spare.jobs("all") == {}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hndesc.owned_folders import replace_folder
+from hndesc.io.owned_folders import replace_folder
 from hndesc.workflow.cleaning import find_made, remove_made
 
 from .conftest import ROOT

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import yaml
 
-from hndesc.extraction import extract
-from hndesc.images import write_image
-from hndesc.peers import WEIGHTS
-from hndesc.photos import list_photos
+from hndesc.datasets.listing import list_photos
+from hndesc.extraction.steps import extract
+from hndesc.io.images import write_image
+from hndesc.pretrained.baselines import WEIGHTS
 
 from .conftest import ROOT, Checkout, make_checkout
 

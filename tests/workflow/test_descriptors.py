@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from hndesc.errors import HndescError
-from hndesc.weights import shipped_models
+from hndesc.models.bundled import shipped_models
 
 from .planning import plan_of
 
-LISTING = "hndesc.photos"
+LISTING = "hndesc.datasets.image_set"
 DENSE = {"detector": "sift", "contrast_threshold": 0.01}
 ENTRIES = [
     "trained",

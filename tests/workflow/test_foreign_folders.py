@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hndesc.images import write_image
+from hndesc.io.images import write_image
 
 from .conftest import Checkout, make_checkout
 

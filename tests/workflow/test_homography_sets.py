@@ -10,8 +10,8 @@ import yaml
 from skimage import data
 
 from hndesc.errors import HndescError
-from hndesc.geometry import translation
-from hndesc.images import write_image
+from hndesc.geometry.homography import translation
+from hndesc.io.images import write_image
 from hndesc.runtime.settings import Settings, read_settings
 from hndesc.workflow.benchmarks import Benchmark
 

@@ -10,8 +10,8 @@ import pytest
 import scipy.io
 import skimage.data
 
-from hndesc.benchmarks.tokyo247_views import LISTS, POSITIONS, TOP
-from hndesc.images import write_image
+from hndesc.datasets.tokyo247 import LISTS, POSITIONS, TOP
+from hndesc.io.images import write_image
 
 from .conftest import Checkout, make_checkout
 

@@ -8,19 +8,19 @@ import jsonschema
 import pytest
 import yaml
 
-from hndesc.benchmarks.hpatches.step import score_hpatches
-from hndesc.benchmarks.localization.localize import localize_queries
-from hndesc.benchmarks.localization.model import MapperSettings
-from hndesc.benchmarks.localization.pairs import list_pairs
-from hndesc.benchmarks.localization.pnp import PnpSettings
-from hndesc.benchmarks.reranking import rerank_shortlist
-from hndesc.datasets.homography_sequences import make_sequences
-from hndesc.datasets.photo_split import split_photos
-from hndesc.keypoints import DETECTORS
-from hndesc.neighbours import find_neighbours
+from hndesc.datasets.splits import split_photos
+from hndesc.datasets.synthetic_sequences import make_sequences
+from hndesc.detectors import DETECTORS
+from hndesc.evaluation.hpatches.evaluate import score_hpatches
+from hndesc.evaluation.localization.evaluate import localize_queries
+from hndesc.localization.mapping import MapperSettings
+from hndesc.localization.pairs import list_pairs
+from hndesc.localization.pnp import PnpSettings
+from hndesc.retrieval.ranking import find_neighbours
+from hndesc.retrieval.reranking import rerank_shortlist
 from hndesc.runtime.settings import Settings
 from hndesc.stylization import METHODS, MIXED
-from hndesc.stylization.step import stylize_photos
+from hndesc.stylization.stylize import stylize_photos
 from hndesc.workflow import schema
 from hndesc.workflow.config import NeighborSettings
 from hndesc.workflow.sections import benchmarks, data, keypoints, stylization

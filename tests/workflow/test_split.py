@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import skimage.data
 
-from hndesc.benchmarks.sequences import read_sequences
-from hndesc.images import write_image
-from hndesc.models import build_model
+from hndesc.datasets.homography.sequences import read_sequences
+from hndesc.io.images import write_image
 from hndesc.models.checkpoint import save_checkpoint
+from hndesc.models.initial_weights import build_model
 
 from .conftest import Checkout, make_checkout
 
@@ -40,7 +40,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., :3]
         folder = made.path("photos") / ("one" if number % 2 else "two")
         write_image(folder / f"{name}.png", cv2.resize(image, (640, 480), interpolation=cv2.INTER_AREA))
-    save_checkpoint(made.path("hndesc/weights/hndesc-tiny.safetensors"), build_model("lite", "random", seed=8), {})
+    save_checkpoint(
+        made.path("hndesc/models/bundled/hndesc-tiny.safetensors"), build_model("lite", "random", seed=8), {}
+    )
     made.path("own.yaml").write_text(CONFIG)
     made.run("results/held_out.json", configfile=Path("own.yaml"))
     return made

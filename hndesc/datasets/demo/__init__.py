@@ -8,8 +8,8 @@ import logging
 import os
 from pathlib import Path
 
-from hndesc.files import check_text_file, write_text
-from hndesc.owned_folders import check_output_folder, replace_folder
+from hndesc.io.files import check_text_file, write_text
+from hndesc.io.owned_folders import check_output_folder, replace_folder
 
 logger = logging.getLogger(__name__)
 

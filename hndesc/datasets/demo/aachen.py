@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from hndesc.datasets.demo.rendering import Camera
-from hndesc.files import atomic_path, write_text
+from hndesc.io.files import atomic_path, write_text
 
 # COLMAP's number of its camera model SIMPLE_RADIAL (f, cx, cy, k), which the real data set uses throughout.
 SIMPLE_RADIAL = 2

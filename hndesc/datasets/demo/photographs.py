@@ -13,7 +13,7 @@ import numpy as np
 
 from hndesc.datasets.demo.relighting import Light, generator, photograph, to_linear
 from hndesc.errors import HndescError, ImageError
-from hndesc.images import read_image, resize_longest, write_image
+from hndesc.io.images import read_image, resize_longest, write_image
 
 TRAINING, HELD_OUT = "training", "held out"
 SKIMAGE, SKLEARN, MATPLOTLIB = "scikit-image", "scikit-learn", "matplotlib"

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from hndesc.seeds import generator as generator
-from hndesc.stylization.colour import linear_to_srgb
-from hndesc.stylization.colour import to_linear as to_linear
+from hndesc.geometry.color import linear_to_srgb
+from hndesc.geometry.color import to_linear as to_linear
+from hndesc.runtime.seeds import generator as generator
 
 WARM = np.array([1.0, 0.72, 0.38], np.float32)
 AIRLIGHT = np.array([0.62, 0.66, 0.70], np.float32)

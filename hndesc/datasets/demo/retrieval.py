@@ -9,8 +9,8 @@ import numpy as np
 from hndesc.datasets.demo.photographs import HELD_OUT, load
 from hndesc.datasets.demo.relighting import Light, generator, photograph
 from hndesc.datasets.views import hang, view_homography, warp
-from hndesc.files import atomic_path
-from hndesc.images import resize_longest, write_image
+from hndesc.io.files import atomic_path
+from hndesc.io.images import resize_longest, write_image
 
 SIZE = (480, 360)
 LONGEST = 560

@@ -16,7 +16,7 @@ from hndesc.datasets.demo.photographs import HELD_OUT, load
 from hndesc.datasets.demo.relighting import WARM, Light, generator, photograph, to_linear
 from hndesc.datasets.demo.rendering import Camera, Panel, render, visible
 from hndesc.datasets.views import rotation
-from hndesc.images import resize_longest, write_image
+from hndesc.io.images import resize_longest, write_image
 
 # The walls, from left to right as seen from inside.
 OUTLINE = ((-9.0, 3.0), (-9.0, 11.5), (-3.0, 13.0), (-3.0, 15.0), (3.0, 15.0), (3.0, 12.5), (9.0, 11.0), (9.0, 2.0))

@@ -8,7 +8,7 @@ import numpy as np
 from hndesc.datasets.demo.photographs import HELD_OUT, load
 from hndesc.datasets.demo.relighting import Light, generator, photograph, to_linear
 from hndesc.datasets.views import GROWTH, hang, view_homography, warp, write_homography
-from hndesc.images import write_image
+from hndesc.io.images import write_image
 
 
 @dataclass(frozen=True)

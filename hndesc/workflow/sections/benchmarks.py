@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from hndesc.global_descriptors import GLOBAL_DESCRIPTORS
+from hndesc.retrieval.global_descriptors import GLOBAL_DESCRIPTORS
 from hndesc.runtime.settings import (
     Count,
     Distinct,

@@ -6,9 +6,9 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from hndesc.descriptors import DESCRIPTORS, is_class
-from hndesc.peers import WEIGHTS
+from hndesc.models.bundled import shipped_models
+from hndesc.pretrained.baselines import WEIGHTS
 from hndesc.runtime.settings import Count, InputFile, Name, PathOf, Settings, Text, choice, suggest, wrong_key
-from hndesc.weights import shipped_models
 from hndesc.workflow.sections.keypoints import Keypoints
 
 # A model of this run's training, after and before it.

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hndesc.peers import WEIGHTS
+from hndesc.pretrained.baselines import WEIGHTS
 from hndesc.runtime.settings import Count, InputFile, Natural, NotNegative, Number, Settings
 
 _BORDER = "no keypoint is nearer to the edge than this, pixels"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hndesc.benchmarks.hpatches.ranking import (
+from hndesc.evaluation.hpatches.ranking import (
     accuracy_at_yield,
     average_precision,
     correspondences,
@@ -13,7 +13,7 @@ from hndesc.benchmarks.hpatches.ranking import (
     precision_recall,
     unpack,
 )
-from hndesc.geometry import translation
+from hndesc.geometry.homography import translation
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from hndesc.datasets import demo as package
 from hndesc.datasets.demo import make_demo, photographs, retrieval, scene, sequences
-from hndesc.owned_folders import mark_folder
+from hndesc.io.owned_folders import mark_folder
 
 AGAIN = """
 import sys, cv2

@@ -9,7 +9,7 @@ import pytest
 from hndesc.datasets.demo import photographs
 from hndesc.datasets.demo.photographs import HELD_OUT, SOURCES, STYLES, TRAINING, load
 from hndesc.errors import HndescError
-from hndesc.images import find_images, read_image
+from hndesc.io.images import find_images, read_image
 
 
 def names(use):

@@ -9,8 +9,8 @@ import pytest
 from hndesc.datasets.demo import retrieval
 from hndesc.datasets.demo.photographs import HELD_OUT, load
 from hndesc.datasets.demo.relighting import Light, generator
-from hndesc.datasets.unpickle import load_pickle
-from hndesc.images import read_image, to_gray
+from hndesc.io.images import read_image, to_gray
+from hndesc.io.pickles import load_pickle
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from hndesc.datasets.demo import scene
 from hndesc.datasets.demo.photographs import HELD_OUT, load
 from hndesc.datasets.demo.rendering import Camera
-from hndesc.images import find_images, read_image, to_gray
+from hndesc.io.images import find_images, read_image, to_gray
 
 MODEL = "3D-models/aachen_v_1_1"
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hndesc.datasets.demo import sequences
-from hndesc.images import read_image, to_gray
+from hndesc.io.images import read_image, to_gray
 
 VIEWPOINT, ILLUMINATION = sorted(sequences.VIEWPOINTS), sorted(sequences.ILLUMINATIONS)
 LATER = range(2, 7)

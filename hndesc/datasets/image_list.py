@@ -1,0 +1,98 @@
+"""Own photos, listed once: each is read to its end, broken ones are left out, and of exact copies one is kept."""
+
+import logging
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tqdm import tqdm
+
+from hndesc.errors import HndescError, ImageError
+from hndesc.io.images import find_images, read_image
+from hndesc.io.lists import one_line, write_table
+from hndesc.io.owned_folders import check_output_folder, replace_folder
+from hndesc.runtime.provenance import file_hash
+
+logger = logging.getLogger(__name__)
+
+STEP = "list_photos"
+TABLE = "images.tsv"
+LEFT_OUT = "left_out.tsv"
+
+
+def list_own_photos(photos: str | os.PathLike, output: str | os.PathLike, *, threads: int = 1) -> None:
+    """Make a folder of links to the photos of another folder that can be used, and tables of what is in it.
+
+    The links have the photos' relative paths. `images.tsv` lists path, width, height (upright, pixels) and hash
+    (SHA-256 of the file); `left_out.tsv` the paths that are not among them, and why: broken, or an exact copy of one
+    that is (the first by name is kept).
+
+    Args:
+        photos: folder, searched with all its sub-folders.
+        output: folder of links; an earlier one is replaced.
+        threads: photos read at a time.
+
+    Raises:
+        HndescError: no folder, no photo in it, none that can be read; `output` overlaps with `photos`, or this step
+            did not make it.
+    """
+    photos, output = Path(photos), Path(output)
+    check_output_folder(output, STEP, [photos])
+    names = find_images(photos)
+    with ThreadPoolExecutor(threads) as pool:
+        looks = pool.map(_look, [photos / name for name in names])
+        seen = list(tqdm(looks, total=len(names), desc="photos checked", unit="photo", disable=None))
+    rows, left_out = _sort(names, seen)
+    if not rows:
+        raise HndescError(f"{photos}: none of its {len(names)} photos can be read ({left_out[0][1]}); replace them")
+    for name, reason in left_out:
+        logger.warning("%s is left out: %s", name, reason)
+    with replace_folder(output, STEP, [photos]) as part:
+        for name, *_ in rows:
+            link_photo(photos / name, part / name, output / name)
+        write_table(part / TABLE, ("path", "width", "height", "hash"), rows)
+        write_table(part / LEFT_OUT, ("path", "reason"), (map(one_line, row) for row in left_out))
+    logger.info("%d photos in %s, %d left out", len(rows), output, len(left_out))
+
+
+def _look(path: Path) -> tuple[int, int, str] | str:
+    """Return width, height and hash of a photo, or why it cannot be used."""
+    try:
+        height, width = read_image(path).shape[:2]
+        return width, height, file_hash(path)
+    except ImageError as error:
+        return str(error).removeprefix(f"{path}: ")
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
+def _sort(
+    names: Sequence[str], seen: Sequence[tuple[int, int, str] | str]
+) -> tuple[list[tuple[str, int, int, str]], list[tuple[str, str]]]:
+    rows, left_out = [], []
+    first: dict[str, str] = {}
+    for name, found in zip(names, seen, strict=True):
+        if set(name) & set("\t\n\r"):
+            left_out.append((name, "a tab or line break in its name"))
+        elif isinstance(found, str):
+            left_out.append((name, found))
+        elif found[2] in first:
+            left_out.append((name, f"the same file as {first[found[2]]}"))
+        else:
+            first[found[2]] = name
+            rows.append((name, *found))
+    return rows, left_out
+
+
+def link_photo(source: Path, link: Path, final: Path) -> None:
+    """Link to a photo; relatively if it was given so, that a project may be moved with its photos.
+
+    Args:
+        source: the photo; a link is followed.
+        link: to be made, within a folder that is yet to be moved.
+        final: where the link will be then.
+    """
+    link.parent.mkdir(parents=True, exist_ok=True)
+    found = source.resolve()
+    link.symlink_to(found if source.is_absolute() else os.path.relpath(found, final.parent.resolve()))

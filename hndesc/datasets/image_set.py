@@ -1,0 +1,49 @@
+"""Which photos a step works on: names in the feature store, files on disk, and the box to cut out, if any."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hndesc.errors import ImageError
+from hndesc.io.images import read_image
+from hndesc.runtime.provenance import file_identity
+
+# Photos that enlarge the database of a retrieval set are "db/distractors/<path>".
+DISTRACTORS = "distractors"
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photo of a set.
+
+    Attributes:
+        name: key in feature files, relative POSIX path.
+        path: file on disk.
+        box: (x1, y1, x2, y2) in pixels to cut out before anything else (queries of Oxford and Paris), or None.
+        upright: turn the photo by its EXIF tag. False for photos with a camera and a pose: COLMAP does not turn them.
+    """
+
+    name: str
+    path: Path
+    box: tuple[float, float, float, float] | None = None
+    upright: bool = True
+
+    @property
+    def identity(self) -> str:
+        """What tells the photo from one that takes its place."""
+        return f"{file_identity(self.path)}\t{self.box}"
+
+    def read(self) -> np.ndarray:
+        """Read the photo (RGB, uint8, H x W x 3), cut to its box; an ImageError names the file."""
+        image = read_image(self.path, self.upright)
+        return image if self.box is None else _cut(image, self.box, self.path)
+
+
+def _cut(image: np.ndarray, box: tuple[float, float, float, float], path: Path) -> np.ndarray:
+    height, width = image.shape[:2]
+    left, top = (max(0, int(np.floor(value))) for value in box[:2])
+    right, bottom = min(width, int(np.ceil(box[2]))), min(height, int(np.ceil(box[3])))
+    if left >= right or top >= bottom:
+        raise ImageError(f"{path}: query box {box} lies outside the {width}x{height} image; check the ground truth")
+    return image[top:bottom, left:right]

@@ -1,0 +1,49 @@
+"""The images of a dataset, by its kind."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from hndesc.datasets.image_set import DISTRACTORS, Photo
+from hndesc.io.images import find_images
+from hndesc.runtime.plugins import Registry, load_place
+
+# Functions (root, **settings) -> list of Photo, each imported only when it is asked for.
+LISTS = Registry(
+    "kind of dataset",
+    {
+        "folder": "hndesc.datasets.listing:folder_photos",
+        "hpatches": "hndesc.datasets.homography.sequences:sequence_photos",
+        "retrieval": "hndesc.datasets.revisited:dataset_photos",
+        "tokyo247": "hndesc.datasets.tokyo247:view_photos",
+        "localization": "hndesc.datasets.localization.images:posed_photos",
+    },
+)
+
+
+def list_photos(
+    root: str | os.PathLike, kind: str = "folder", distractors: str | os.PathLike | None = None, **settings: Any
+) -> list[Photo]:
+    """List the photos of a dataset.
+
+    Args:
+        root: folder of the dataset.
+        kind: "folder" (all images below), "hpatches" (the images of homography sequences), "retrieval" (database and
+            cropped queries of the revisited layout), "tokyo247" (database and queries of Tokyo 24/7), "localization"
+            (all images below the folders of `posed_folders`), or "module:function" of another list.
+        distractors: folder whose images enlarge the database of a retrieval set.
+        **settings: of the kind's function.
+    """
+    photos = (load_place(kind) if ":" in kind else LISTS.load(kind))(Path(root), **settings)
+    return photos + _distractors(distractors)
+
+
+def folder_photos(root: Path) -> list[Photo]:
+    """Return all images below a folder."""
+    return [Photo(name, root / name) for name in find_images(root)]
+
+
+def _distractors(folder: str | os.PathLike | None) -> list[Photo]:
+    if folder is None:
+        return []
+    return [Photo(f"db/{DISTRACTORS}/{name}", Path(folder) / name) for name in find_images(folder)]

@@ -1,0 +1,92 @@
+"""Cameras as COLMAP describes them, and the one import of pycolmap."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+# Imported before pycolmap on purpose: with pycolmap's own copy of zlib loaded first, OpenCV cannot write PNG files.
+import cv2  # noqa: F401
+import numpy as np
+import pycolmap
+
+from hndesc.errors import HndescError
+from hndesc.io.lists import numbers
+
+pycolmap.logging.minloglevel = pycolmap.logging.Level.WARNING.value
+
+# Sides beyond it are no photo's.
+_LARGEST = 10**6
+
+
+@dataclass(frozen=True)
+class _Form:
+    """The parameters of a camera model: how many there are, and which are focal lengths and the principal point."""
+
+    count: int
+    focal: tuple[int, ...]
+    center: tuple[int, ...]
+
+
+def _forms() -> Mapping[str, _Form]:
+    forms = {}
+    for name in pycolmap.CameraModelId.__members__:
+        if name != "INVALID":
+            camera = pycolmap.Camera.create_from_model_name(1, name, 100.0, 200, 200)
+            indices = camera.focal_length_idxs(), camera.principal_point_idxs()
+            forms[name] = _Form(len(camera.params), *map(tuple, indices))
+    return MappingProxyType(forms)
+
+
+# COLMAP's camera models, all that pycolmap knows.
+CAMERA_MODELS = _forms()
+
+
+class UnknownModelError(HndescError):
+    """A camera model that COLMAP does not have; a single image with one is left out instead of stopping a run."""
+
+
+@dataclass(frozen=True)
+class Intrinsics:
+    """A camera as COLMAP describes it: its `params` put the center of the top-left pixel at (0.5, 0.5)."""
+
+    model: str
+    width: int
+    height: int
+    params: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if self.model not in CAMERA_MODELS:
+            raise UnknownModelError(f"unknown camera model '{self.model}'; known ones: {', '.join(CAMERA_MODELS)}")
+        form, size = CAMERA_MODELS[self.model], (self.width, self.height)
+        if len(self.params) != form.count:
+            raise HndescError(f"{self.model} has {form.count} parameters, not {len(self.params)}")
+        if not all(side == int(side) and 1 <= side <= _LARGEST for side in size):
+            raise HndescError(f"impossible camera: {self.width}x{self.height} pixels")
+        if not np.isfinite(self.params).all():
+            raise HndescError(f"impossible camera: parameters {self.params} that are not finite")
+        if any(self.params[index] <= 0 for index in form.focal):
+            raise HndescError(f"impossible camera: focal length {min(self.params[i] for i in form.focal):g}")
+        # The center of a cropped photo may lie outside of it.
+        for index, side in zip(form.center, size, strict=False):
+            if not -side <= self.params[index] <= 2 * side:
+                raise HndescError(f"impossible camera: principal point at {self.params[index]:g} of {side} pixels")
+
+
+def read_camera(model: str, fields: Sequence[str], place: str) -> Intrinsics | None:
+    """Return the camera of a line of text, None where its model is unknown to COLMAP.
+
+    Args:
+        model: its name.
+        fields: width, height and parameters.
+        place: file and line, for messages.
+
+    Raises:
+        HndescError: an impossible camera; the message names `place`.
+    """
+    width, height, *params = numbers(fields, place)
+    try:
+        return Intrinsics(model, *(int(side) if side == int(side) else side for side in (width, height)), tuple(params))
+    except UnknownModelError:
+        return None
+    except HndescError as error:
+        raise HndescError(f"{place}: {error}") from None

@@ -1,0 +1,95 @@
+"""Reader of a COLMAP model, binary or text, with its photos in `images` beside it.
+
+The model lies in the folder itself or in `sparse/0`, `sparse` or `model` below it. Queries are those of the lists in
+`queries`, as Aachen has them; without such lists every third photo of the model is held out as one. Their truth is then
+the model's own pose, which the photo helped to find.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from hndesc.datasets.localization.aachen import (
+    check_models,
+    listed_pairs,
+    name_unread,
+    query_lists,
+    read_queries,
+    read_truth,
+)
+from hndesc.datasets.localization.cameras import Intrinsics
+from hndesc.datasets.localization.colmap_files import read_cameras, read_images, read_tracks
+from hndesc.datasets.localization.posed import hold_out
+from hndesc.datasets.localization.scene import Pose, Scene
+from hndesc.errors import HndescError
+
+logger = logging.getLogger(__name__)
+
+_PLACES = ("", "sparse/0", "sparse", "model")
+
+
+def find_model(root: Path) -> Path | None:
+    """Return the folder of the COLMAP model of a dataset, None where there is none."""
+    for place in (Path(root) / name for name in _PLACES):
+        for suffix in (".bin", ".txt"):
+            if all((place / (name + suffix)).is_file() for name in ("cameras", "images", "points3D")):
+                return place
+    return None
+
+
+def read_model(root: Path, pairs: Path | None = None) -> Scene:
+    """Read a dataset made of a COLMAP model.
+
+    Args:
+        root: folder of the dataset.
+        pairs: list of image pairs, by default the folder's own if it has one.
+
+    Raises:
+        HndescError: a broken model, or too few posed photos.
+    """
+    root = Path(root)
+    problems: Counter[str] = Counter()
+    cameras, poses = _posed_images(find_model(root), problems)
+    if not query_lists(root):
+        name_unread(root)
+        return hold_out(root, cameras, poses, pairs, problems=problems)
+    queries, conditions = read_queries(root, problems)
+    database = {name: camera for name, camera in cameras.items() if name not in queries}
+    if not database:
+        raise HndescError(f"{root}: the model has no posed image besides the queries")
+    return Scene(
+        root=root,
+        database=database,
+        poses={name: poses[name] for name in database},
+        queries=queries,
+        conditions=conditions,
+        pairs=listed_pairs(root, pairs, database.keys() | queries.keys(), problems),
+        truth=read_truth(root),
+        problems=dict(+problems),
+    )
+
+
+def read_model_tracks(root: Path) -> Iterator[list[str]]:
+    """Return, for each point of the model, the names of the images that see it."""
+    folder = find_model(root)
+    return read_tracks(folder, read_images(folder))
+
+
+def _posed_images(folder: Path, problems: Counter[str]) -> tuple[dict[str, Intrinsics], dict[str, Pose]]:
+    """Return camera and pose of the images whose camera model COLMAP knows, by name; the others are counted."""
+    known = read_cameras(folder)
+    cameras: dict[str, Intrinsics] = {}
+    poses: dict[str, Pose] = {}
+    for number, image in sorted(read_images(folder).items(), key=lambda item: item[1].name):
+        if image.camera not in known:
+            raise HndescError(f"{folder}: image {number} '{image.name}' has camera {image.camera}, which is not there")
+        camera = known[image.camera]
+        if camera is None:
+            problems["database images of unknown camera model"] += 1
+            continue
+        cameras[image.name], poses[image.name] = camera, image.pose
+    check_models(known, folder)
+    if problems:
+        logger.warning("%s: images of unknown camera model are left out: %s", folder, dict(problems))
+    return cameras, poses

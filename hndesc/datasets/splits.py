@@ -1,0 +1,163 @@
+"""Splitting photos into those to train on and those to judge by, so that a photo's side never changes.
+
+A photo's side is told by a hash of its name: adding photos moves no other, and neither does leaving some out. Photos
+that show the same (one name in several sizes, or pictures that look alike) are on one side.
+"""
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from hndesc.datasets.image_list import link_photo
+from hndesc.errors import HndescError, ImageError
+from hndesc.io.files import check_text_file
+from hndesc.io.images import find_images, read_image, to_gray
+from hndesc.io.lists import check_cell, write_table
+from hndesc.io.owned_folders import check_output_folder, replace_folder
+
+logger = logging.getLogger(__name__)
+
+SIDES = ("training", "validation", "test")
+STEP = "split_photos"
+FOLDERS = {"training": "training", "validation": "held_out/validation", "test": "held_out/test"}
+_COLUMNS = ("path", "side", "shown")
+# What tells sizes and variants of one picture apart in the names of wallpapers.
+_SIZES = re.compile(
+    r"\d{3,5}\s*[x*]\s*\d{3,5}|\b\d{1,2}[x:-]\d{1,2}\b|\b(wide|widescreen|standard|normal|portrait|large|dark|light)\b"
+)
+_BITS = (12, 12)  # of the hash of a picture: rows, columns
+_ALIKE = 24  # of its 144 bits may differ between two files of one picture
+
+
+def split_photos(
+    photos: Sequence[str | os.PathLike],
+    output: str | os.PathLike,
+    *,
+    share: float = 0.2,
+    seed: int = 0,
+    train_on: Sequence[str] = ("*",),
+) -> None:
+    """Make folders of links to photos: `training`, `held_out/validation` and `held_out/test`; and `split.tsv`.
+
+    The links have the photos' relative paths. Photos that cannot be read are left out, and of each held-out picture
+    all files but one.
+
+    Args:
+        photos: folders, each searched with all its sub-folders.
+        output: folder; what else is in it is left alone. The three folders must be apart from `photos`.
+        share: of the photos that is held out, half of it for validation (choosing between models), half for the test.
+        seed: of the split.
+        train_on: shell patterns of the relative paths of photos that may be trained on; others on that side are used
+            for nothing. The side of a photo does not depend on this.
+
+    Raises:
+        HndescError: no photos, two with the same relative path, or a side without any; a folder or table that this
+            step did not make is in the place of one of its own.
+    """
+    output = Path(output)
+    for side in SIDES:
+        check_output_folder(output / FOLDERS[side], STEP, photos)
+    check_text_file(output / "split.tsv", "\t".join(_COLUMNS) + "\n")
+    sources = _list(photos)
+    for name in sources:
+        check_cell(name, output / "split.tsv")
+    hashes = _picture_hashes(sources)
+    names = sorted(hashes)
+    groups = _groups(names, np.stack([hashes[name] for name in names]))
+    sides = {name: _side(group, share, seed) for name, group in zip(names, groups, strict=True)}
+    unused = _unused(names, groups, sides, train_on)
+    for side in SIDES:
+        chosen = [name for name in names if sides[name] == side and name not in unused]
+        if not chosen:
+            raise HndescError(
+                f"none of {len(names)} photos is on the side '{side}' of the split; "
+                "give more photos, or another share, seed or train_on"
+            )
+        with replace_folder(output / FOLDERS[side], STEP, photos) as part:
+            for name in chosen:
+                link_photo(sources[name], part / name, output / FOLDERS[side] / name)
+        logger.info("%s: %d photos", output / FOLDERS[side], len(chosen))
+    named = ["unused" if name in unused else sides[name] for name in names]
+    write_table(output / "split.tsv", _COLUMNS, zip(names, named, groups, strict=True))
+
+
+def _list(folders: Sequence[str | os.PathLike]) -> dict[str, Path]:
+    sources: dict[str, Path] = {}
+    for folder in map(Path, folders):
+        for name in find_images(folder):
+            if name in sources:
+                raise HndescError(f"{folder / name}: {sources[name]} has the same relative path; rename one")
+            sources[name] = folder / name
+    return sources
+
+
+def _picture_hashes(sources: dict[str, Path]) -> dict[str, np.ndarray]:
+    """Return for each readable photo whether it gets brighter from left to right, on a coarse grid (144 bits)."""
+    hashes = {}
+    for name, path in tqdm(sources.items(), desc="photos compared", unit="photo", disable=None):
+        try:
+            gray = to_gray(read_image(path))
+        except ImageError as error:
+            logger.warning("left out: %s", error)
+            continue
+        coarse = cv2.resize(gray, (_BITS[1] + 1, _BITS[0]), interpolation=cv2.INTER_AREA).astype(int)
+        hashes[name] = (coarse[:, 1:] > coarse[:, :-1]).ravel()
+    if not hashes:
+        raise HndescError(f"none of {len(sources)} photos can be read; replace them")
+    return hashes
+
+
+def subject(name: str) -> str:
+    """Return what a photo's name says it shows: without folders, suffix, size and shape of the picture."""
+    path = PurePosixPath(name.lower())
+    for part in (path.stem, *reversed(path.parent.parts)):
+        words = re.sub(r"[\W_]+", " ", _SIZES.sub(" ", part.replace("_", " "))).split()
+        if words:
+            return " ".join(words)
+    return path.stem
+
+
+def _groups(names: Sequence[str], hashes: np.ndarray) -> list[str]:
+    """Return for each photo the least subject among all photos that are tied to it by name or by look."""
+    signs = 2 * hashes.astype(np.float32) - 1
+    differing = (hashes.shape[1] - signs @ signs.T) / 2
+    subjects = [subject(name) for name in names]
+    group = {name: name for name in set(subjects)}
+
+    def root(name: str) -> str:
+        while group[name] != name:
+            name = group[name]
+        return name
+
+    for first, second in zip(*np.nonzero(np.triu(differing <= _ALIKE, 1)), strict=True):
+        low, high = sorted((root(subjects[first]), root(subjects[second])))
+        group[high] = low
+    return [root(name) for name in subjects]
+
+
+def _side(group: str, share: float, seed: int) -> str:
+    digest = hashlib.sha256(f"{seed}/{group}".encode()).digest()
+    position = int.from_bytes(digest[:8], "big") / 2**64
+    return "validation" if position < share / 2 else "test" if position < share else "training"
+
+
+def _unused(names: Sequence[str], groups: Sequence[str], sides: Mapping[str, str], train_on: Sequence[str]) -> set[str]:
+    """Return the training photos that no pattern names, and of each held-out picture all files but the first."""
+    unused, seen = set(), set()
+    for name, group in zip(names, groups, strict=True):
+        if sides[name] == "training":
+            left_out = not any(fnmatch(name, pattern) for pattern in train_on)
+        else:
+            left_out = group in seen
+        seen.add(group)
+        if left_out:
+            unused.add(name)
+    return unused

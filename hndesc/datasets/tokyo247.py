@@ -1,0 +1,103 @@
+"""The layout of Tokyo 24/7: two lists of file names, their positions, and the photos.
+
+`tokyo247_imageNames_index.txt` and `tokyo247_imageNames_query.txt` list the street views of the database and the
+queries; `tokyo247.npz` holds their positions (UTM, metres) as `utmDb` and `utmQ`, and `posDistThr`, the distance of a
+hit. Torii et al., 24/7 Place Recognition by View Synthesis, CVPR 2015.
+"""
+
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from hndesc.datasets.image_set import Photo
+from hndesc.errors import HndescError
+from hndesc.io.lists import text_lines
+
+LISTS = {"database": "tokyo247_imageNames_index.txt", "queries": "tokyo247_imageNames_query.txt"}
+POSITIONS = "tokyo247.npz"
+# The folder that holds everything in the lists, and where the queries lie in it.
+TOP = "247_Tokyo_GSV_Perspective"
+# Where photos are looked for below the dataset: as listed, or as the published evaluation laid them out.
+PLACES = {"database": (TOP, "247_db", "."), "queries": (f"{TOP}/247query_v3", "247query_v3", "247query", "queries")}
+SUFFIXES = (".jpg", ".png")
+
+
+@dataclass(frozen=True)
+class Views:
+    """What is known of Tokyo 24/7.
+
+    Attributes:
+        database: names of the views, "<easting block>/<position>/<panorama>_<angles>" without suffix.
+        queries: names of the queries without suffix.
+        database_positions: N x 2, UTM in metres.
+        query_positions: Q x 2.
+        distance: metres within which a view shows the place of a query.
+    """
+
+    database: list[str]
+    queries: list[str]
+    database_positions: np.ndarray
+    query_positions: np.ndarray
+    distance: float
+
+
+def read_views(root: str | os.PathLike) -> Views:
+    """Read names and positions; a missing or inconsistent file is a HndescError that names it."""
+    root = Path(root)
+    names = {key: _read_list(root / file, key) for key, file in LISTS.items()}
+    path = root / POSITIONS
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            database, queries = (np.asarray(file[key], np.float64) for key in ("utmDb", "utmQ"))
+            distance = float(file["posDistThr"])
+    except FileNotFoundError:
+        raise HndescError(f"{path}: no such file; it holds the positions of Tokyo 24/7") from None
+    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        raise HndescError(f"{path}: not a file of utmDb, utmQ and posDistThr ({error}); get it again") from None
+    for key, positions in (("database", database), ("queries", queries)):
+        if positions.shape != (len(names[key]), 2) or not np.isfinite(positions).all():
+            raise HndescError(f"{path}: {len(names[key])} x 2 positions are due for the {key}, not {positions.shape}")
+    return Views(names["database"], names["queries"], database, queries, distance)
+
+
+def view_photos(root: str | os.PathLike) -> list[Photo]:
+    """List the photos: "db/<name>" for the database, then "query/<name>"."""
+    root = Path(root)
+    photos = []
+    for key, prefix in (("database", "db"), ("queries", "query")):
+        names = _read_list(root / LISTS[key], key)
+        folder, suffix = _find(root, names[0], key)
+        photos += [Photo(f"{prefix}/{name}", folder / f"{name}{suffix}") for name in names]
+    return photos
+
+
+def view_name(path: str, key: str) -> str:
+    """Return the name of a view (key "database") or a query ("queries") from its path in any of the lists."""
+    parts = PurePosixPath(path).with_suffix("").parts
+    return parts[-1] if key == "queries" else "/".join(parts[-3:])
+
+
+def _read_list(path: Path, key: str) -> list[str]:
+    lines = [line.strip() for _, line in text_lines(path) if line.strip()]
+    for line in lines:
+        # Names become paths: none may lead out of the dataset's folder.
+        if not line or line.startswith("/") or ".." in PurePosixPath(line).parts:
+            raise HndescError(f"{path}: has {line!r:.80}, which is no photo name")
+    names = [view_name(line, key) for line in lines]
+    if not names or len(set(names)) != len(names):
+        raise HndescError(f"{path}: lists no photo, or one twice")
+    return names
+
+
+def _find(root: Path, name: str, key: str) -> tuple[Path, str]:
+    for place in PLACES[key]:
+        for suffix in SUFFIXES:
+            if (root / place / f"{name}{suffix}").is_file():
+                return root / place, suffix
+    raise HndescError(
+        f"{root}: no photo '{name}' ({' or '.join(SUFFIXES)}) in {', '.join(PLACES[key])}; "
+        "put the photos of Tokyo 24/7 there (by request from its authors)"
+    )

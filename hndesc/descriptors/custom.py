@@ -1,0 +1,70 @@
+"""A class of somebody's own as a descriptor, `module:Class`, with checks of what it returns."""
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from hndesc.descriptors import class_file
+from hndesc.errors import HndescError
+from hndesc.io.features import Features
+from hndesc.runtime.provenance import file_hash
+
+_TOLERANCE = 1e-3
+
+
+class ClassDescriptor:
+    """Describe keypoints by another program's object.
+
+    Attributes:
+        settings: the object's own where it has any, its class, and the hash of the file with the class.
+    """
+
+    def __init__(self, name: str, described_by: object, source: Path) -> None:
+        self.name = name
+        self.described_by = described_by
+        own = getattr(described_by, "settings", {})
+        self.settings = {"name": name.partition(":")[2], **own, "class": name, "source": file_hash(source)}
+
+    def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
+        """Describe the keypoints of an RGB uint8 H x W x 3 image; N x D float32, L2-normalised.
+
+        Raises:
+            HndescError: what the object returns is no such array.
+        """
+        values = np.asarray(self.described_by.describe(image, features))
+        if values.ndim != 2 or len(values) != len(features) or values.dtype.kind != "f":
+            raise HndescError(
+                f"descriptor '{self.name}': describe returned {values.dtype} of shape {values.shape} for "
+                f"{len(features)} keypoints; floating-point N x D is wanted"
+            )
+        lengths = np.linalg.norm(values, axis=1)
+        wrong = np.flatnonzero((np.abs(lengths - 1) > _TOLERANCE) & (lengths > _TOLERANCE))
+        if len(wrong) or not np.isfinite(lengths).all():
+            shown = lengths[wrong[0]] if len(wrong) else np.nan
+            raise HndescError(f"descriptor '{self.name}': a descriptor has the length {shown:.3g}; scale each to 1")
+        return values.astype(np.float32)
+
+
+def load_class(name: str, settings: Mapping[str, object]) -> ClassDescriptor:
+    """Make the object of a class `module:Class` with `settings`.
+
+    Raises:
+        HndescError: no such module or class, settings that it does not take, or no method `describe`.
+    """
+    source = class_file(name)
+    module, _, attribute = name.partition(":")
+    kind = getattr(importlib.import_module(module), attribute, None)
+    if not callable(kind):
+        raise HndescError(f"descriptor '{name}': {source} has no class '{attribute}'")
+    try:
+        inspect.signature(kind).bind(**settings)
+    except TypeError as error:
+        known = ", ".join(inspect.signature(kind).parameters)
+        raise HndescError(f"descriptor '{name}': {error} (its settings: {known or 'none'})") from None
+    made = kind(**settings)
+    if not callable(getattr(made, "describe", None)):
+        raise HndescError(f"descriptor '{name}': it has no method describe(image, features)")
+    return ClassDescriptor(name, made, source)

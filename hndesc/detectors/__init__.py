@@ -1,0 +1,48 @@
+"""Keypoint detectors, one file each.
+
+A detector is called by `detect(image)` with an RGB uint8 H x W x 3 image and returns `Features` without descriptors,
+strongest first, in pixels of that image; its `settings` say in JSON what it is and what it was made with.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from hndesc.io.features import Features
+from hndesc.runtime.plugins import Registry
+
+DETECTORS = Registry(
+    "detector",
+    {
+        "aliked": "hndesc.detectors.aliked:AlikedDetector",
+        "disk": "hndesc.detectors.disk:DiskDetector",
+        "r2d2": "hndesc.detectors.r2d2:R2d2Detector",
+        "sift": "hndesc.detectors.sift:SiftDetector",
+        "superpoint": "hndesc.detectors.superpoint:SuperPointDetector",
+        "xfeat": "hndesc.detectors.xfeat:XFeatDetector",
+    },
+)
+
+
+class Detector(Protocol):
+    """What every detector offers."""
+
+    settings: dict
+
+    def detect(self, image: np.ndarray) -> Features:
+        """Detect the keypoints of an RGB uint8 H x W x 3 image."""
+        ...
+
+
+def load_detector(name: str, weights: str | Path | None = None, **settings: object) -> Detector:
+    """Make the detector registered as `name`.
+
+    Args:
+        name: a name of `DETECTORS`.
+        weights: file of trained weights, for detectors that learn.
+        settings: the detector's own, see its class; unknown ones are a HndescError.
+    """
+    if weights is not None:
+        settings["weights"] = weights
+    return DETECTORS.build(name, **settings)

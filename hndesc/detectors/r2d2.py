@@ -1,0 +1,129 @@
+"""R2D2 (Revaud et al., NeurIPS 2019): the published network on top of our backbone, and keypoints by it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hndesc.detectors.pretrained import PublishedDetector
+from hndesc.detectors.selection import keypoints_of_map
+from hndesc.io.features import Features
+from hndesc.io.images import scale_points
+from hndesc.models.r2d2 import R2d2
+from hndesc.models.sampling import normalize_images
+from hndesc.pretrained.weights import below, load_published
+from hndesc.runtime.tiling import TILE, in_tiles
+
+BORDER = R2d2.reach + 1
+_STEP = 2**0.25
+
+
+class R2d2Network(nn.Module):
+    """The dilated L2-Net without its last ReLU, and two layers on its squares that score each pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ops = R2d2().ops[:-1]
+        self.clf = nn.Conv2d(R2d2.dim, 2, 1)
+        self.sal = nn.Conv2d(R2d2.dim, 1, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the dense descriptors, B x 128 x H x W, of normalised photos, B x 3 x H x W."""
+        return self.ops(images)
+
+    def scores(self, images: Tensor) -> Tensor:
+        """Return repeatability and reliability of each pixel of normalised photos, B x 2 x H x W in [0, 1]."""
+        squares = self(images) ** 2
+        repeatability = functional.softplus(self.sal(squares))
+        reliability = self.clf(squares).softmax(dim=1)[:, 1:]
+        return torch.cat([repeatability / (1 + repeatability), reliability], dim=1)
+
+
+def load_r2d2(weights: str | Path | None) -> tuple[R2d2Network, dict]:
+    """Load the published network, ready for inference; with where the weights came from."""
+    network = R2d2Network()
+
+    def find(state: dict) -> dict:
+        return {name.removeprefix("module."): values for name, values in below("state_dict")(state).items()}
+
+    def work(image: np.ndarray) -> tuple[Tensor, Tensor]:
+        batch = batch_of(image, network)
+        return network(batch), network.scores(batch)
+
+    return network, load_published(network, weights, "r2d2", work, find=find)
+
+
+def resize(image: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Resize an image by about `scale`, without smoothing, as published; return it and its exact (x, y) factors."""
+    height, width = image.shape[:2]
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    resized = image if size == (width, height) else cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    return resized, np.array(size) / (width, height)
+
+
+def batch_of(image: np.ndarray, network: nn.Module) -> Tensor:
+    """Return an RGB uint8 H x W x 3 image as the network takes it."""
+    return normalize_images(torch.from_numpy(image)[None].to(next(network.parameters()).device))
+
+
+@dataclass(eq=False)
+class R2d2Detector(PublishedDetector):
+    """Detect R2D2's keypoints at several scales; `scales` of the features tells how much the image was shrunk.
+
+    The threshold is the lowest repeatability of a keypoint, and its lowest reliability; the window has one keypoint at
+    one scale.
+
+    Args:
+        min_size: longest side of the smallest scale, pixels.
+        max_size: longest side of the largest scale, pixels; None for the image's own.
+    """
+
+    name = "r2d2"
+
+    threshold: float = 0.7
+    nms_radius: int = 1
+    min_size: int = 256
+    max_size: int | None = 1024
+
+    def load(self) -> tuple[R2d2Network, dict]:
+        """Load the network."""
+        return load_r2d2(self.weights)
+
+    def find(self, image: np.ndarray) -> Features:
+        """Find the keypoints of an RGB uint8 H x W x 3 image."""
+        size = image.shape[1], image.shape[0]
+        found = [self._find(image, scale) for scale in self._scales(max(size))]
+        points, scores, scales = (np.concatenate(values) for values in zip(*found, strict=True))
+        return Features(points, size, scores, extra={"scales": scales})
+
+    def _scales(self, longest: int) -> Iterator[float]:
+        """Yield scales from the largest down; at least one."""
+        smallest = min(1.0, self.min_size / longest)
+        largest = min(1.0, (self.max_size or longest) / longest)
+        scale = 1.0
+        while scale > largest + 1e-3 and scale / _STEP >= smallest - 1e-3:
+            scale /= _STEP
+        while True:
+            yield scale
+            scale /= _STEP
+            if scale < smallest - 1e-3:
+                return
+
+    def _find(self, image: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        resized, factors = resize(image, scale)
+
+        def work(part: np.ndarray) -> Tensor:
+            return self.network.scores(batch_of(part, self.network))[0]
+
+        repeatability, reliability = in_tiles(work, resized, TILE, BORDER).cpu().numpy()
+        found = keypoints_of_map(repeatability, self.threshold, self.nms_radius, rounds=1)
+        columns, rows = found.keypoints.astype(int).T
+        reliable = reliability[rows, columns]
+        kept = reliable >= self.threshold
+        points = scale_points(found.keypoints[kept], 1 / factors).astype(np.float32)
+        return points, (found.scores * reliable)[kept], np.full(kept.sum(), scale, np.float32)

@@ -1,0 +1,190 @@
+"""Scoring stored features on homography sequences."""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from hndesc.datasets.homography import sequences as sets
+from hndesc.datasets.homography.layouts import TABLE
+from hndesc.datasets.homography.types import Pair
+from hndesc.errors import HndescError
+from hndesc.evaluation.hpatches.aggregation import describe_sequences, failures, summarize
+from hndesc.evaluation.hpatches.pairs import PairScore, failed_pair, keep_strongest, score_pair
+from hndesc.evaluation.hpatches.protocols import Protocol, find_protocol
+from hndesc.evaluation.hpatches.text import format_result, sequence_table, summary_table
+from hndesc.evaluation.result import write_result
+from hndesc.geometry.robust import ESTIMATORS
+from hndesc.io.described_images import DescribedImages, named_pair
+from hndesc.io.features import Features
+from hndesc.io.files import check_output_files, write_text
+from hndesc.io.images import image_size
+from hndesc.runtime.processes import workers
+
+logger = logging.getLogger(__name__)
+
+
+def score_hpatches(
+    root: str | os.PathLike,
+    features: str | os.PathLike,
+    output: str | os.PathLike,
+    json_output: str | os.PathLike | None = None,
+    table: str | os.PathLike | None = None,
+    sequence_output: str | os.PathLike | None = None,
+    *,
+    protocol: str = "full",
+    estimator: str | Sequence[str] = "ransac",
+    ransac_threshold: float = 3.0,
+    iterations: int = 5000,
+    confidence: float | None = None,
+    large_scenes: bool = False,
+    layout: str | None = None,
+    threads: int = 1,
+    name: str | None = None,
+) -> dict:
+    """Score local features on homography sequences.
+
+    Args:
+        root: folder of the sequences.
+        features: features of their images, named by their paths below `root`.
+        output: text file in the published form.
+        json_output: all figures, by sequence and pair too; None writes none.
+        table: all figures as CSV; None writes none.
+        sequence_output: figures of each sequence as CSV; None writes none.
+        protocol: a name in `hndesc.evaluation.hpatches.protocols.PROTOCOLS`. "480x640" wants sequences that
+            `hndesc.datasets.homography.resizing` made, and features of them.
+        estimator: one or several of `hndesc.geometry.robust.ESTIMATORS`; each gets figures of its own.
+        ransac_threshold: reprojection error of an inlier, pixels.
+        iterations: see `hndesc.geometry.robust.estimate_homography`, as for `confidence`; None for the protocol's.
+        large_scenes: score `hndesc.datasets.homography.sequences.LARGE_SCENES` too.
+        layout: see `hndesc.datasets.homography.sequences.read_sequences`.
+        threads: sequences scored at a time, each by a process (`hndesc.runtime.processes`).
+        name: of the benchmark; the folder's if None.
+
+    Returns:
+        All figures, as `json_output` gets them.
+
+    Raises:
+        HndescError: incomplete sequences, features of another dataset, features that are not finite, broken files.
+            Images listed as failed in the feature file are no error: their pairs count as failures and are named.
+    """
+    rules = find_protocol(protocol)
+    estimators = _estimators(estimator)
+    ransac = {
+        "threshold": ransac_threshold,
+        "iterations": iterations,
+        "confidence": rules.confidence if confidence is None else confidence,
+    }
+    sequences, left_out = _sequences(root, layout, large_scenes)
+    names = [image for sequence in sequences for image in sequence.images]
+    inputs = [features, Path(root, TABLE), *Path(root).glob("*/H*"), *(Path(root, image) for image in names)]
+    check_output_files([output, json_output, table, sequence_output], inputs)
+    with (
+        DescribedImages(features, names) as reader,
+        workers(_Judge(Path(root), reader, rules, estimators, ransac).score, threads) as score,
+    ):
+        scores = list(tqdm(score(sequences), total=len(sequences), desc="sequences scored", disable=None))
+        feature_settings = reader.settings
+    pairs = [pair for sequence in scores for pair in sequence]
+    for pair in pairs:
+        if pair.failure:
+            logger.warning("pair %s, %s counts as a failure: %s", pair.first, pair.second, pair.failure)
+    record = {
+        "benchmark": name or Path(root).resolve().name,
+        "kind": "hpatches",
+        "protocol": rules.description,
+        "figures": summarize(pairs, rules),
+        "per_sequence": describe_sequences(pairs, rules),
+        "sequences": {kind: sum(sequence.kind == kind for sequence in sequences) for kind in ("v", "i", "")},
+        "left_out": left_out,
+        "settings": {"protocol": protocol, "estimator": estimators[0], "estimators": list(estimators), **ransac},
+        "features": feature_settings,
+        "failures": failures(pairs),
+    }
+    for path, form in ((table, summary_table), (sequence_output, sequence_table)):
+        if path is not None:
+            write_text(path, form(record))
+    write_result(output, json_output, format_result(record["figures"]), record)
+    return record
+
+
+def _estimators(names: str | Sequence[str]) -> tuple[str, ...]:
+    names = (names,) if isinstance(names, str) else tuple(names)
+    for name in names:
+        if name not in ESTIMATORS:
+            raise HndescError(f"unknown homography estimator '{name}'; choose one of: {', '.join(sorted(ESTIMATORS))}")
+    if not names or len(set(names)) < len(names):
+        raise HndescError("homography estimators: name at least one, and each once")
+    return names
+
+
+def _sequences(
+    root: str | os.PathLike, layout: str | None, large_scenes: bool
+) -> tuple[list[sets.Sequence], list[str]]:
+    """Return the sequences to score, and the names of those that are there but left out."""
+    wanted = sets.read_sequences(root, () if large_scenes else sets.LARGE_SCENES, layout)
+    left_out = sorted(set(sets.sequence_names(root, layout)) - {sequence.name for sequence in wanted})
+    if left_out:
+        logger.info("%s: left out as very large: %s", root, ", ".join(left_out))
+    return wanted, left_out
+
+
+class _Judge:
+    """Scores sequences, each image's features read once a sequence."""
+
+    def __init__(
+        self,
+        root: Path,
+        reader: DescribedImages,
+        protocol: Protocol,
+        estimators: Sequence[str],
+        ransac: Mapping[str, float],
+    ) -> None:
+        self._root = root
+        self._reader = reader
+        self._protocol = protocol
+        self._estimators = estimators
+        self._ransac = ransac
+
+    def score(self, sequence: sets.Sequence) -> list[PairScore]:
+        known = {name: self._read(name) for name in sequence.images if name not in self._reader.lost}
+        return [self._score(sequence, pair, known) for pair in sequence.pairs]
+
+    def _score(self, sequence: sets.Sequence, pair: Pair, known: Mapping[str, Features]) -> PairScore:
+        lost = self._reader.lost
+        if cause := next((name for name in (pair.first, pair.second) if name in lost), None):
+            why = f"{cause}: {lost[cause]}"
+            return failed_pair(sequence.name, sequence.kind, pair, self._estimators, self._protocol, why)
+        one, other = known[pair.first], known[pair.second]
+        if one.descriptors.shape[1] != other.descriptors.shape[1]:
+            raise HndescError(
+                f"{self._reader.path}: '{pair.first}' has descriptors of {one.descriptors.shape[1]} dimensions, "
+                f"'{pair.second}' of {other.descriptors.shape[1]}; make the file again"
+            )
+        with named_pair(pair.first, pair.second):
+            values = score_pair(one, other, pair.homography, self._protocol, self._estimators, **self._ransac)
+        return PairScore(sequence.name, sequence.kind, pair.first, pair.second, **values)
+
+    def _read(self, name: str) -> Features:
+        """Read the features of an image that must be that of the sequence."""
+        features, size = self._reader.read(name), image_size(self._root / name)
+        place = f"{self._reader.path}: features of '{name}'"
+        if self._protocol.size not in (None, size):
+            raise HndescError(
+                f"{self._root / name}: {size[0]} x {size[1]} pixels, but the protocol wants {self._protocol.size}; "
+                "make such images with: hndesc resize-sequences"
+            )
+        if features.image_size not in (size, (0, 0)):  # (0, 0): written by a program that does not tell
+            raise HndescError(
+                f"{place} belong to an image of {features.image_size} pixels, but it has {size}; "
+                "extract the features of this dataset at its own size"
+            )
+        points = features.keypoints
+        if len(points) and not ((points >= -1) & (points <= np.array(size))).all():
+            raise HndescError(f"{place} lie outside its {size[0]} x {size[1]} pixels; are they of another dataset?")
+        # As matching wants them, once an image and not once a pair.
+        descriptors = np.ascontiguousarray(features.descriptors, np.float32)
+        return keep_strongest(Features(points, size, features.scores, descriptors), self._protocol)

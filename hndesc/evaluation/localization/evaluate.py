@@ -1,0 +1,147 @@
+"""The step that localises the queries of a dataset and scores them where the truth is known."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from hndesc.datasets.localization.poses import format_poses
+from hndesc.datasets.localization.readers import read_scene
+from hndesc.datasets.localization.scene import Scene
+from hndesc.errors import HndescError
+from hndesc.evaluation.localization.metrics import THRESHOLDS, mean_camera_distance, pose_errors, score
+from hndesc.evaluation.result import write_result
+from hndesc.io.features import FeatureReader
+from hndesc.io.files import check_output_files
+from hndesc.localization.mapping import DATABASE, MapperSettings, make_settings, read_map
+from hndesc.localization.matches import MatchReader
+from hndesc.localization.pnp import PnpSettings, estimate_by_pnp
+from hndesc.localization.queries import Estimate, complete, count_localized, is_localized
+from hndesc.localization.registration import estimate_by_registration
+
+logger = logging.getLogger(__name__)
+
+METHODS = {"pnp": PnpSettings, "registration": MapperSettings}
+ROUTES = {"pnp": "2D-3D matches and LO-RANSAC (pnp)", "registration": "COLMAP's image registration (registration)"}
+PROTOCOL = "queries by {} against a map triangulated with known poses; recall within position and rotation thresholds"
+
+
+def localize_queries(
+    root: Path,
+    features: Path,
+    matches: Path,
+    map_folder: Path,
+    output: Path,
+    json_output: Path,
+    *,
+    name: str | None = None,
+    pairs: Path | None = None,
+    method: str = "pnp",
+    thresholds: Sequence[tuple[float, float]] = THRESHOLDS,
+    seed: int = 0,
+    **settings: float,
+) -> dict:
+    """Localise every query of a dataset and write the poses in the form that visuallocalization.net takes.
+
+    A query that cannot be localised takes the pose of its best retrieved database image, the first that it is paired
+    with; the log and the JSON name it and the reason.
+
+    Args:
+        root: folder of the dataset.
+        features: feature file.
+        matches: match file of the listed pairs.
+        map_folder: output of `hndesc.localization.mapping.build_map`.
+        output: poses, a line a query: `name qw qx qy qz tx ty tz`.
+        json_output: figures (recall and median errors where the truth is known), each query, settings.
+        name: of the benchmark; the dataset's folder by default.
+        pairs: another list of pairs than the dataset's own.
+        method: "pnp" (2D-3D matches) or "registration" (COLMAP's incremental mapper, as published).
+        thresholds: (position in units of the scene, degrees) of the recall.
+        seed: of RANSAC.
+        **settings: changes of `PnpSettings`, or of `MapperSettings` for "registration".
+
+    Returns:
+        What the JSON holds.
+    """
+    check_output_files([output, json_output], filter(None, [features, matches, pairs]))
+    chosen = _settings(method, settings)
+    scene = read_scene(root, pairs)
+    summary, model = read_map(map_folder)
+    with FeatureReader(features) as feature_reader, MatchReader(matches) as match_reader:
+        if method == "pnp":
+            estimates = estimate_by_pnp(scene, feature_reader, match_reader, model, chosen, seed)
+        else:
+            options = chosen.options(seed)
+            estimates = estimate_by_registration(scene, feature_reader, Path(map_folder) / DATABASE, model, options)
+        made_from = {"features": feature_reader.settings, "matches": match_reader.settings}
+    used = {"method": method, "seed": seed, "thresholds": thresholds} | asdict(chosen)
+    text, record = _result(scene, estimates, summary, thresholds)
+    record = (
+        {
+            "benchmark": name or Path(root).resolve().name,
+            "kind": "localization",
+            "protocol": PROTOCOL.format(ROUTES[method]),
+        }
+        | record
+        | {"settings": used | {"map": summary["settings"]}}
+        | made_from
+    )
+    write_result(output, json_output, text, record)
+    return record
+
+
+def _settings(method: str, changes: Mapping[str, float]) -> PnpSettings | MapperSettings:
+    if method not in METHODS:
+        raise HndescError(f"unknown localisation method '{method}'; choose one of: {', '.join(METHODS)}")
+    return make_settings(METHODS[method], changes)
+
+
+def _result(
+    scene: Scene,
+    estimates: Mapping[str, Estimate],
+    summary: Mapping,
+    thresholds: Sequence[tuple[float, float]],
+) -> tuple[str, dict]:
+    """Return the text of the poses and the record of the JSON."""
+    poses, records = complete(scene, estimates)
+    errors = pose_errors(poses, scene.truth)
+    for name, pose in poses.items():
+        records[name]["pose"] = [*pose.quaternion().tolist(), *pose.translation.tolist()]
+    for name, (position, rotation) in errors.items():
+        records[name] |= {"position_error": position, "rotation_error": rotation}
+    figures = score(errors, scene.conditions, mean_camera_distance(scene.poses), thresholds)
+    failures = {name: record["reason"] for name, record in records.items() if record["reason"]}
+    _report(figures, records, thresholds)
+    return format_poses(poses), {
+        "figures": figures | {"localized": count_localized(records), "map": summary["figures"]},
+        "counts": summary["counts"],
+        "problems": scene.problems,
+        "per_query": records,
+        "failures": [{"name": name, "reason": reason} for name, reason in failures.items()],
+    }
+
+
+def _report(
+    figures: Mapping[str, dict], records: Mapping[str, dict], thresholds: Sequence[tuple[float, float]]
+) -> None:
+    for name, record in records.items():
+        if record["pose_of"]:
+            reason, other = record["reason"], record["pose_of"]
+            logger.warning("'%s' could not be localised (%s): it takes the pose of '%s'", name, reason, other)
+        elif not is_localized(record):
+            logger.warning("'%s' has a pose of only %d inliers: not counted as localised", name, record["inliers"])
+    for condition, count in count_localized(records).items():
+        logger.info("%s: %d of %d queries localised", condition, count["localized"], count["queries"])
+    widest = [max(limits) for limits in zip(*thresholds, strict=True)]
+    known = [record for record in records.values() if is_localized(record) and "position_error" in record]
+    wrong = sum(record["position_error"] > widest[0] or record["rotation_error"] > widest[1] for record in known)
+    if wrong:
+        logger.warning("%d of %d localised queries lie outside %g/%g of their true pose", wrong, len(known), *widest)
+    for condition, values in figures.items():
+        shares = " / ".join(f"{100 * share:.1f}" for share in values["recall"].values())
+        logger.info("%s: %s %% within %s", condition, shares, " / ".join(values["recall"]))
+        position, rotation = values["median_position_error"], values["median_rotation_error"]
+        share = 100 * (values["median_position_share"] or 0)
+        logger.info(
+            "%s: medians %.4g (%.3g %% of the mean camera distance), %.3g degrees", condition, position, share, rotation
+        )

@@ -1,0 +1,33 @@
+"""What benchmarks share: reading features that must be there, naming pairs, a result as text and as JSON."""
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from hndesc.io.files import write_json, write_text
+from hndesc.runtime.provenance import versions
+
+
+def write_result(output: str | os.PathLike, json_output: str | os.PathLike | None, text: str, record: Mapping) -> None:
+    """Write the published text form and, beside it, all figures with where they came from.
+
+    Args:
+        output: text file.
+        json_output: JSON file, or None for none.
+        text: the published form.
+        record: benchmark, kind, protocol, figures, settings, …; NaN and infinity become null.
+    """
+    if json_output is not None:
+        write_json(json_output, _jsonable({**record, "versions": versions()}))
+    write_text(output, text)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,78 @@
+"""Retrieval on rOxford5k, rParis6k and sets of the same layout: mAP and mP@k before and after re-ranking."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hndesc.datasets.revisited import read_ground_truth
+from hndesc.evaluation.result import write_result
+from hndesc.evaluation.retrieval.average_precision import CUTS, SETUPS, score_rankings
+from hndesc.io.files import check_output_files
+from hndesc.retrieval import reranking
+from hndesc.retrieval.reranking import rerank_shortlist
+
+PROTOCOL = f"revisited Oxford/Paris; {reranking.PROTOCOL}"
+
+
+def score_retrieval(
+    root: str | os.PathLike,
+    features: str | os.PathLike,
+    shortlist: str | os.PathLike,
+    output: str | os.PathLike,
+    json_output: str | os.PathLike,
+    *,
+    name: str | None = None,
+    **settings: Any,
+) -> dict:
+    """Score local features by how well they re-rank a shortlist.
+
+    Args:
+        root: retrieval set (`gnd_*.pkl`).
+        features: local features of the photos of `root`, in pixels of the original photos; those that the shortlist
+            puts forward are enough.
+        shortlist: rankings to start from (`hndesc.retrieval.shortlist`).
+        output: text file in the published form, after re-ranking.
+        json_output: all figures, before and after.
+        name: of the benchmark; the folder's if None.
+        settings: of `hndesc.retrieval.reranking.rerank_shortlist`.
+
+    Returns:
+        What is written to `json_output`.
+
+    Raises:
+        HndescError: files of another dataset, broken files.
+    """
+    check_output_files([output, json_output], [features, shortlist])
+    truth = read_ground_truth(root)
+    queries = [query.name for query in truth.queries]
+    reranked = rerank_shortlist(features, shortlist, truth.database, queries, **settings)
+    before, after = score_rankings(reranked.before, truth), score_rankings(reranked.after, truth)
+    record = {
+        "benchmark": name or Path(root).resolve().name,
+        "kind": "retrieval",
+        "protocol": PROTOCOL,
+        "figures": _figures(after),
+        "figures_before": _figures(before),
+        "per_query": {
+            name: {"before": before["per_query"][name], "after": scores} for name, scores in after["per_query"].items()
+        },
+        **reranked.record,
+    }
+    write_result(output, json_output, format_result(after), record)
+    return record
+
+
+def format_result(scores: Mapping) -> str:
+    """Return the text of a result file in the published form, in percent with two decimals."""
+    names = {setup: setup[0].upper() for setup in SETUPS}
+    lines = ["mAP benchmark:"]
+    lines.append(", ".join(f"{letter}: {100 * scores['mAP'][setup]:.2f}" for setup, letter in names.items()))
+    lines.append(f"mP@k {list(CUTS)} benchmark:")
+    for setup, letter in names.items():
+        lines.append(f"{letter}: [{', '.join(f'{100 * value:.2f}' for value in scores['mP@k'][setup])}]")
+    return "\n".join(lines) + "\n"
+
+
+def _figures(scores: Mapping) -> dict:
+    return {key: scores[key] for key in ("mAP", "mP@k", "queries")}

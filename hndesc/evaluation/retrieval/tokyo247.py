@@ -1,0 +1,107 @@
+"""Place recognition on Tokyo 24/7: recall at n within 25 m, before and after re-ranking."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hndesc.datasets.tokyo247 import Views, read_views
+from hndesc.evaluation.result import write_result
+from hndesc.io.files import check_output_files
+from hndesc.retrieval import reranking
+from hndesc.retrieval.reranking import rerank_shortlist
+
+CUTS = (1, 5, 10, 20)
+PROTOCOL = f"Tokyo 24/7, recall over all queries, every view of a panorama counts; {reranking.PROTOCOL}"
+
+
+def score_tokyo247(
+    root: str | os.PathLike,
+    features: str | os.PathLike,
+    shortlist: str | os.PathLike,
+    output: str | os.PathLike,
+    json_output: str | os.PathLike,
+    *,
+    name: str | None = None,
+    **settings: Any,
+) -> dict:
+    """Score local features by how well they re-rank a shortlist of Tokyo 24/7.
+
+    Args:
+        root: the dataset (`hndesc.datasets.tokyo247`).
+        features: local features of its photos, in pixels of the original photos; those that the shortlist puts forward
+            are enough.
+        shortlist: rankings to start from (`hndesc.retrieval.shortlist`). The published one ends after 100 views.
+        output: text file, recall before and after.
+        json_output: all figures.
+        name: of the benchmark; the folder's if None.
+        settings: of `hndesc.retrieval.reranking.rerank_shortlist`.
+
+    Returns:
+        What is written to `json_output`.
+
+    Raises:
+        HndescError: files of another dataset, broken files.
+    """
+    check_output_files([output, json_output], [features, shortlist])
+    views = read_views(root)
+    reranked = rerank_shortlist(features, shortlist, views.database, views.queries, **settings)
+    before, after = (first_hits(ranks, views) for ranks in (reranked.before, reranked.after))
+    record = {
+        "benchmark": name or Path(root).resolve().name,
+        "kind": "tokyo247",
+        "protocol": PROTOCOL,
+        "figures": _figures(after),
+        "figures_before": _figures(before),
+        "distance": views.distance,
+        "per_query": {
+            query: {"before": _or_none(first), "after": _or_none(second)}
+            for query, first, second in zip(views.queries, before, after, strict=True)
+        },
+        **reranked.record,
+    }
+    write_result(output, json_output, format_result(record), record)
+    return record
+
+
+def first_hits(ranks: np.ndarray, views: Views) -> np.ndarray:
+    """Return for each query the 0-based rank of the first view within the distance; -1 where there is none.
+
+    Args:
+        ranks: queries x database, indices of views, best first; negative entries end a ranking, and indices beyond the
+            views are distractors.
+        views: the ground truth.
+    """
+    firsts = np.full(len(ranks), -1, np.int64)
+    for row, (ranking, position) in enumerate(zip(ranks, views.query_positions, strict=True)):
+        ranked = ranking[ranking >= 0]
+        known = np.flatnonzero(ranked < len(views.database))
+        distances = np.linalg.norm(views.database_positions[ranked[known]] - position, axis=1)
+        hits = known[distances <= views.distance]
+        if len(hits):
+            firsts[row] = hits[0]
+    return firsts
+
+
+def recall(firsts: np.ndarray, cuts: tuple[int, ...] = CUTS) -> dict[str, float]:
+    """Return the share of all queries whose first hit is among the first n, for each n."""
+    return {str(cut): float(((firsts >= 0) & (firsts < cut)).mean()) for cut in cuts}
+
+
+def format_result(record: Mapping) -> str:
+    """Return the text of a result file, in percent with two decimals."""
+    lines = ["recall benchmark:"]
+    for title, key in (("before", "figures_before"), ("after", "figures")):
+        values = ", ".join(f"{100 * value:.2f}" for value in record[key]["recall"].values())
+        lines.append(f"recall@{list(CUTS)} {title} re-ranking: [{values}]")
+    return "\n".join(lines) + "\n"
+
+
+def _figures(firsts: np.ndarray) -> dict:
+    return {"recall": recall(firsts), "queries": len(firsts)}
+
+
+def _or_none(rank: int) -> int | None:
+    return None if rank < 0 else int(rank)

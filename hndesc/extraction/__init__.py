@@ -1,0 +1,1 @@
+"""From images to features: detection and description as steps and from Python."""

@@ -1,0 +1,1 @@
+"""Homographies, camera poses, robust estimation and color spaces, as pure functions."""

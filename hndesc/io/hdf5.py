@@ -1,0 +1,314 @@
+"""HDF5 files: making them so that damage is noticed, and reading those of others so that none does harm.
+
+Files are made with the checksums that HDF5 offers: Fletcher32 for values, and those of its 1.8 form for all that
+describes them. Reading follows no link, asks for no values outside the file, and takes no more memory than what is
+stored can fill.
+"""
+
+import errno
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar, Self
+
+import h5py
+import numpy as np
+from h5py import h5d, h5f, h5g, h5l, h5o, h5p
+
+from hndesc.errors import HndescError
+from hndesc.io.files import check_output_file
+from hndesc.runtime.provenance import file_identity
+
+# What h5py raises on files that are damaged or hold something else, and numpy on values of another form.
+FAULTS = (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError, MemoryError)
+# Bytes on disk of what HDF5 keeps of a file's groups and headers; twenty times that in memory.
+_KEPT = 2**18
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# Bytes of a dataset that is read however little of it is stored; a larger one has at most so many times what is stored.
+_SMALL, _RATIO = 2**27, 64
+# Bytes and pieces of the largest dataset.
+_MOST, _PIECES = 2**31, 2**17
+# Levels of groups; names have fewer parts.
+_DEPTH = 64
+# Bytes of the longest text that is kept as an attribute of fixed length; HDF5 has room for 64 KB.
+_TEXT = 60000
+
+
+def open_bounded(path: str | os.PathLike, mode: str, **options: object) -> h5py.File:
+    """Open a file of many entries so that memory does not grow with those read or written.
+
+    HDF5 keeps the groups and headers that were used, and by itself up to 32 MiB of them: 10 KB of memory an entry, for
+    tens of thousands of entries. Large blocks that are freed between those small ones do not go back to the system.
+    """
+    file = h5py.File(path, mode, **options)
+    config = file.id.get_mdc_config()
+    config.set_initial_size = True
+    config.initial_size = config.min_size = _KEPT
+    config.incr_mode = 0  # H5C_incr__off; room for a single large piece, the names of a folder, is still made
+    file.id.set_mdc_config(config)
+    return file
+
+
+def create_hdf5(path: str | os.PathLike) -> h5py.File:
+    """Make an empty file whose groups, headers and names have checksums; equal content gives equal bytes.
+
+    Made in the form of HDF5 1.8, and only then opened for writing in that of 1.10: a file that is made in the newer
+    form cannot be opened again when its writer was killed.
+    """
+    creation, access = h5p.create(h5p.FILE_CREATE), h5p.create(h5p.FILE_ACCESS)
+    creation.set_obj_track_times(False)
+    access.set_libver_bounds(h5f.LIBVER_V18, h5f.LIBVER_V18)
+    h5f.create(os.fsencode(path), h5f.ACC_TRUNC, creation, access).close()
+    return reopen_hdf5(path)
+
+
+def reopen_hdf5(path: str | os.PathLike) -> h5py.File:
+    """Open a file of `create_hdf5` for writing."""
+    return open_bounded(path, "r+", libver=("v110", "v110"))
+
+
+def make_group(file: h5py.File, name: str) -> h5py.Group:
+    """Return the group of a path, made without times of the machine where there is none."""
+    group = file["/"]
+    for key in filter(None, name.split("/")):
+        if key not in group:
+            creation = h5p.create(h5p.GROUP_CREATE)
+            creation.set_obj_track_times(False)
+            h5g.create(group.id, _encoded(key), gcpl=creation)
+        group = group[key]
+    return group
+
+
+def write_array(group: h5py.Group, name: str, values: np.ndarray, **options: object) -> None:
+    """Store an array with a checksum, which HDF5 itself compares when it is read."""
+    values = np.asarray(values)
+    checked = {"chunks": values.shape, "fletcher32": True} if values.size and values.nbytes < 2**32 else {}
+    group.create_dataset(name, data=values, **checked | options)
+
+
+def write_text(item: h5py.Group, name: str, text: str) -> None:
+    """Store a text as an attribute; up to 60 KB of it have a checksum."""
+    data = text.encode("utf-8", "surrogateescape")
+    fixed = 0 < len(data) <= _TEXT
+    item.attrs.create(name, data if fixed else text, dtype=h5py.string_dtype("utf-8", len(data) if fixed else None))
+
+
+def read_text(item: h5py.Group, name: str, default: str | None = None) -> str | None:
+    """Return an attribute that is a text, `default` where there is none; anything else is a ValueError."""
+    if name not in item.attrs:
+        return default
+    value = item.attrs[name]
+    if not isinstance(value, str | bytes):
+        raise ValueError(f"attribute '{name}' is no text")
+    return value.decode() if isinstance(value, bytes) else value.encode().decode()
+
+
+def read_json(item: h5py.Group, name: str) -> dict:
+    """Return an attribute that is a JSON object, empty where there is none; anything else is a ValueError."""
+    try:
+        value = json.loads(read_text(item, name, "{}"), parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"attribute '{name}' is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"attribute '{name}' is no JSON object")
+    return value
+
+
+def find(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
+    """Return what lies at a path, None where nothing does; links to other places are a ValueError."""
+    item = group
+    for key in name.split("/"):
+        if not isinstance(item, h5py.Group) or not key or not has(item, key):
+            return None
+        if item.id.links.get_info(_encoded(key)).type != h5l.TYPE_HARD:
+            raise ValueError(f"'{key}' is a link to another place; links are not followed")
+        item = item[key]
+    return item
+
+
+def entries(
+    group: h5py.Group, is_entry: Callable[[h5py.Group], bool], prefix: str = "", seen: set | None = None
+) -> Iterator[tuple[str, h5py.Group]]:
+    """Yield path and group of all entries below a group; groups within groups for ever are a ValueError."""
+    seen = set() if seen is None else seen
+    if prefix.count("/") > _DEPTH:
+        raise ValueError(f"groups within groups, more than {_DEPTH} deep")
+    for key in group:
+        item = find(group, key)
+        if not isinstance(item, h5py.Group):
+            continue
+        if is_entry(item):
+            yield prefix + key, item
+            continue
+        place = h5o.get_info(item.id).addr
+        if place in seen:
+            raise ValueError(f"group '{prefix}{key}' has two names")
+        seen.add(place)
+        yield from entries(item, is_entry, f"{prefix}{key}/", seen)
+
+
+def has(group: h5py.Group, name: str) -> bool:
+    """Return whether a group has something of that name, without asking what."""
+    return group.id.links.exists(_encoded(name))
+
+
+def read_array(group: h5py.Group, name: str) -> np.ndarray:
+    """Read a dataset of integers or floating-point numbers; anything else is a ValueError, or an error of h5py."""
+    item = find(group, name)
+    if item is None:
+        raise KeyError(f"no dataset '{name}'")
+    if not isinstance(item, h5py.Dataset):
+        raise ValueError(f"'{name}' is no dataset")
+    check_stored(item)
+    if item.dtype.kind not in "fiu":
+        raise ValueError(f"dataset '{name}' holds no numbers")
+    return item[()]
+
+
+def check_stored(item: h5py.Dataset) -> None:
+    """Make sure that reading a dataset needs no other file and no memory beyond what is stored (ValueError)."""
+    name = item.name.rpartition("/")[2]
+    made = item.id.get_create_plist()
+    if made.get_layout() == h5d.VIRTUAL or made.get_external_count():
+        raise ValueError(f"dataset '{name}' keeps its values in another file")
+    if item.shape is None:
+        raise ValueError(f"dataset '{name}' is empty")
+    size, pieces = math.prod(item.shape) * item.dtype.itemsize, 1
+    if item.chunks and size:
+        pieces = math.prod(-(-length // chunk) for length, chunk in zip(item.shape, item.chunks, strict=True))
+        size = max(size, math.prod(item.chunks) * item.dtype.itemsize)
+    if size > _MOST or pieces > _PIECES or size > max(_SMALL, _RATIO * item.id.get_storage_size()):
+        raise ValueError(f"dataset '{name}' declares {size} bytes in {pieces} pieces, which are not there or too many")
+
+
+def explain(error: BaseException) -> str:
+    """Say in a few words what h5py's error means."""
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error) or type(error).__name__
+    if "checksum" in text or "filter returned failure" in text:
+        return "damaged: a checksum does not agree"
+    if isinstance(error, MemoryError):
+        return "too large for the memory"
+    inner = re.search(r"^(?:Unable|Can't) .*?\((.*)\)", text, re.DOTALL)  # what HDF5 says, within what h5py does
+    return " ".join((inner[1] if inner else text).split())[:200]
+
+
+@contextmanager
+def named(place: str) -> Iterator[None]:
+    """Turn what h5py raises on a damaged or malformed file into an error that names it."""
+    try:
+        yield
+    except FAULTS as error:
+        raise HndescError(f"{place} ({explain(error)}); make the file again") from None
+
+
+def open_hdf5(path: str | os.PathLike, what: str) -> h5py.File:
+    """Open a file for reading.
+
+    Args:
+        path: of the file.
+        what: the kind of file, for the message.
+
+    Raises:
+        HndescError: no such file, one that is locked or cannot be read, or not a complete one.
+    """
+    with opening(path):
+        if not Path(path).exists():
+            raise HndescError(f"{path}: no such {what}")
+        if not Path(path).is_file():
+            raise HndescError(f"{path}: a folder or device, not a {what}")
+        return open_bounded(path, "r")
+
+
+def check_own_hdf5(path: Path, attributes: Iterable[str] = ("settings",)) -> None:
+    """Refuse a file that no run of ours can have left; to be called before a file of a derived name is replaced.
+
+    Args:
+        path: an HDF5 file, whole or cut short, if it exists at all.
+        attributes: that a file of ours with any content has.
+    """
+    check_output_file(path)
+    if not os.path.lexists(path):
+        return
+    with open(path, "rb") as stream:
+        ours = not path.is_symlink() and stream.read(len(_SIGNATURE)) in (b"", _SIGNATURE)
+    try:
+        with h5py.File(path, "r") as file:
+            ours = ours and (len(file) == 0 or all(name in file.attrs for name in attributes))
+    except FAULTS:
+        pass  # cut short by a kill
+    if not ours:
+        raise HndescError(f"{path}: exists and was not made by hndesc; move it away or choose another output")
+
+
+@contextmanager
+def opening(path: str | os.PathLike) -> Iterator[None]:
+    """Tell a file that cannot be opened now, or by this user, from one that is damaged."""
+    try:
+        yield
+    except OSError as error:
+        if reason := obstacle(error):
+            raise HndescError(f"{path}: {reason}") from None
+        raise HndescError(f"{path}: not a complete HDF5 file ({explain(error)}); make it again") from None
+
+
+def obstacle(error: OSError) -> str | None:
+    """Say why a file cannot be opened that may well be sound; None where it is damaged."""
+    if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK) or "unable to lock file" in str(error):
+        return (
+            "locked by another process, which writes it; wait for its end (on file systems whose locks do not work, "
+            "set HDF5_USE_FILE_LOCKING=FALSE)"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "no permission to open it; ask its owner or change its mode"
+    # HDF5 tells of files cut short without a number.
+    return f"cannot be opened ({os.strerror(error.errno)})" if error.errno else None
+
+
+class Reader:
+    """Read a file whose attribute `settings` (JSON) says what made it; use as a context manager."""
+
+    what: ClassVar[str] = "HDF5 file"
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = Path(path)
+        self._open()
+
+    def _open(self) -> None:
+        self._file = open_hdf5(self.path, self.what)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in vars(self).items() if name != "_file"}
+
+    def __setstate__(self, state: Mapping) -> None:
+        """Open the file anew in another process."""
+        vars(self).update(state)
+        self._open()
+
+    @property
+    def settings(self) -> dict:
+        """What made the file; empty for files of other programs."""
+        with named(f"{self.path}: not a {self.what}"):
+            return read_json(self._file, "settings")
+
+    @property
+    def identity(self) -> str:
+        """Which file this is, for what is made from it."""
+        return file_identity(self.path)
+
+
+def _encoded(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")

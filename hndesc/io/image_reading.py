@@ -1,0 +1,189 @@
+"""Reading image files that may be anything: formats are told by content, and only those of a list are ever decoded.
+
+Every failure is an ImageError that names the file.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+# Registered by importing them; Pillow's other plugins are not asked, for some run programs (PostScript).
+from PIL import (  # noqa: F401  isort: skip
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from hndesc.errors import ImageError, printable
+from hndesc.io.pixel_values import to_8_bit, to_rgb
+
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF", "JPEG2000", "AVIF")
+MOST_PIXELS = 200_000_000
+_LONGEST_SIDE = 1_000_000
+_MOST_BYTES = 2**31
+# Each scan of a JPEG goes over the whole image; progressive ones have about ten.
+_MOST_SCANS = 100
+# Pillow's own limit (it refuses twice this number) is met by some formats before the size is known here.
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+_ORIENTATION = 0x0112  # EXIF tag
+_BACK = {6: 8, 8: 6}  # the orientation that undoes another; all others undo themselves
+
+
+def read_image(path: str | os.PathLike, upright: bool = True) -> np.ndarray:
+    """Read a photo as RGB, uint8, H x W x 3; any bit depth and color space.
+
+    See `hndesc.io.pixel_values` for images of more than 8 bits.
+
+    Args:
+        path: of the photo.
+        upright: turn it as its EXIF tag says; False leaves it as the camera wrote it.
+
+    Raises:
+        ImageError: missing, unreadable, truncated or undecodable file, or one with too many pixels.
+    """
+    with _opened(path) as (image, file):
+        deep = _may_be_deep_color(image)
+        orientation = _orientation(image)
+        if isinstance(image, JpegImagePlugin.JpegImageFile):
+            _check_scans(file, printable(path))
+        image.load()
+        deep = deep and _brightest(image) <= 64  # at most 14 of 16 bits are in use, of which Pillow gives the upper 8
+        pixels = to_rgb(image, path)
+        if image.format == "TIFF":  # Pillow turns TIFF by itself
+            pixels = _turn(pixels, _BACK.get(orientation, orientation))
+        if deep:
+            pixels = _read_deep(file, pixels)
+        return np.ascontiguousarray(_turn(pixels, orientation) if upright else pixels)
+
+
+def image_size(path: str | os.PathLike, upright: bool = True) -> tuple[int, int]:
+    """Return (width, height) of a photo, from its header alone; arguments and errors as for `read_image`."""
+    with _opened(path) as (image, _):
+        size = image.size
+        if image.format == "TIFF":  # the size as stored: Pillow has turned `image.size`
+            size = image.tag_v2[TiffImagePlugin.IMAGEWIDTH], image.tag_v2[TiffImagePlugin.IMAGELENGTH]
+        return size[::-1] if upright and _orientation(image) in (5, 6, 7, 8) else size
+
+
+@contextmanager
+def _opened(path: str | os.PathLike) -> Iterator[tuple[Image.Image, BinaryIO]]:
+    """Yield an image whose pixels are not decoded yet, and its file; whatever fails then is an ImageError, too."""
+    name = printable(path)
+    try:
+        with _open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
+            _check_size(image, name)
+            yield image, file
+    except ImageError:
+        raise
+    except (FileNotFoundError, NotADirectoryError):
+        raise ImageError(f"{name}: no such image") from None
+    except PermissionError:
+        raise ImageError(f"{name}: no permission to read it; change its mode, or that of its folder") from None
+    except UnidentifiedImageError:
+        raise ImageError(
+            f"{name}: not an image that can be decoded (formats: {', '.join(FORMATS)}); replace or remove it"
+        ) from None
+    except Image.DecompressionBombError:
+        raise ImageError(f"{name}: more than {MOST_PIXELS:,} pixels; make it smaller") from None
+    except MemoryError:
+        raise ImageError(f"{name}: not enough memory to decode it; make it smaller") from None
+    except Exception as error:  # Pillow's decoders raise anything when a file is broken
+        if isinstance(error, OSError) and error.errno is not None:
+            raise ImageError(f"{name}: cannot be read ({error.strerror})") from None
+        reason = printable(" ".join(str(error).split())) or type(error).__name__
+        raise ImageError(f"{name}: broken or truncated image ({reason}); replace or remove it") from None
+
+
+def _open_regular(path: str | os.PathLike) -> BinaryIO:
+    """Open a regular file; a FIFO or a device is refused, for reading it may wait for ever."""
+    _check_regular(os.stat(path), path)
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    try:
+        _check_regular(os.fstat(file.fileno()), path)
+    except ImageError:
+        file.close()
+        raise
+    return file
+
+
+def _check_regular(status: os.stat_result, path: str | os.PathLike) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError(f"{printable(path)}: a folder, FIFO or device, not an image file; remove it")
+    if status.st_size > _MOST_BYTES:
+        raise ImageError(f"{printable(path)}: {status.st_size / 2**30:.1f} GiB, which no photo has; make it smaller")
+
+
+def _check_size(image: Image.Image, name: str) -> None:
+    """Refuse before decoding what would take too much memory or time."""
+    width, height = image.size
+    if width * height > MOST_PIXELS or max(width, height) > _LONGEST_SIDE:
+        raise ImageError(
+            f"{name}: {width:,} x {height:,} pixels; at most {MOST_PIXELS:,} and {_LONGEST_SIDE:,} a side are read; "
+            "make it smaller"
+        )
+
+
+def _check_scans(file: BinaryIO, name: str) -> None:
+    file.seek(0)
+    scans = len(re.findall(b"\xff\xda", file.read()))
+    if scans > _MOST_SCANS:
+        raise ImageError(f"{name}: {scans} scans, which no camera writes; save it anew")
+
+
+def _orientation(image: Image.Image) -> int:
+    return image.getexif().get(_ORIENTATION, 1)
+
+
+def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Return a view of H x W x 3 pixels, upright by an EXIF orientation; a number that is none leaves them."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels[:, ::-1] if orientation in (2, 3, 6, 7) else pixels
+
+
+def _may_be_deep_color(image: Image.Image) -> bool:
+    """Tell whether an image that is not decoded yet may have color of 16 bits, of which Pillow gives the upper 8.
+
+    Gray without alpha is read by all its bits. JPEG 2000 does not say before it is decoded.
+    """
+    if image.mode not in ("RGB", "RGBA", "LA"):
+        return False
+    if image.format == "PPM":
+        settings = image.tile[0].args
+        return isinstance(settings, tuple) and settings[-1] > 255
+    return image.format == "JPEG2000" or any(";16" in str(tile.args) for tile in image.tile)
+
+
+def _brightest(image: Image.Image) -> int:
+    """Return the largest value of a decoded image of several bands, without its alpha."""
+    bands = len(image.getbands()) - (image.mode in ("RGBA", "LA"))
+    return max(high for _, high in image.getextrema()[:bands])
+
+
+def _read_deep(file: BinaryIO, pixels: np.ndarray) -> np.ndarray:
+    """Return the pixels of 16-bit color in a file by all their bits, where OpenCV gives them."""
+    file.seek(0)
+    deep = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    height, width, _ = pixels.shape
+    if deep is None or deep.dtype != np.uint16 or deep.shape not in ((height, width, 3), (height, width, 4)):
+        return pixels
+    color = to_8_bit(np.ascontiguousarray(deep[..., 2::-1]))
+    if deep.shape[2] == 3:
+        return color
+    return to_rgb(Image.fromarray(np.dstack([color, (deep[..., 3] >> 8).astype(np.uint8)])))

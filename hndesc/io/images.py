@@ -1,0 +1,58 @@
+"""Reading, writing and resizing photos, and the one place that states the pixel-center convention.
+
+Convention of the whole package: keypoints are (x, y) in pixels and the centre of the top-left pixel is (0, 0).
+Resizing a photo by a factor s moves a point to x' = (x + 0.5) * s - 0.5.
+"""
+
+import os
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from hndesc.io.files import atomic_path
+from hndesc.io.image_listing import SUFFIXES, find_images
+from hndesc.io.image_reading import image_size, read_image
+
+__all__ = [
+    "SUFFIXES",
+    "find_images",
+    "image_size",
+    "read_image",
+    "resize_longest",
+    "scale_points",
+    "to_gray",
+    "write_image",
+]
+
+
+def to_gray(image: np.ndarray) -> np.ndarray:
+    """Return the luma (ITU-R 601) of an RGB uint8 H x W x 3 image as uint8 H x W."""
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+
+
+def write_image(path: str | os.PathLike, image: np.ndarray, quality: int = 95) -> None:
+    """Write an RGB (H x W x 3) or grey (H x W) uint8 image atomically; the suffix names the format."""
+    with atomic_path(path) as temporary:
+        options = {"quality": quality, "subsampling": 0} if temporary.suffix.lower() in (".jpg", ".jpeg") else {}
+        Image.fromarray(image).save(temporary, **options)
+
+
+def resize_longest(image: np.ndarray, longest: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Shrink an image so that its longer side has at most `longest` pixels (None: leave it).
+
+    Returns:
+        The image and the factors (sx, sy), new size over old, that `scale_points` takes.
+    """
+    height, width = image.shape[:2]
+    if longest is None or max(height, width) <= longest:
+        return image, np.ones(2)
+    factor = longest / max(height, width)
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return resized, np.array([size[0] / width, size[1] / height])
+
+
+def scale_points(points: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Move N x 2 points into an image resized by `factors` (sx, sy): x' = (x + 0.5) * s - 0.5, as float64."""
+    return (np.asarray(points, np.float64) + 0.5) * factors - 0.5

@@ -1,0 +1,106 @@
+"""The COLMAP database of a scene: cameras and images under the dataset's own ids, keypoints and matches."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from hndesc.datasets.localization.pycolmap_border import camera_keypoints, opened, pycolmap, to_camera
+from hndesc.datasets.localization.scene import Intrinsics, Scene
+from hndesc.errors import HndescError
+from hndesc.io.features import FeatureReader
+from hndesc.localization.matches import MatchReader
+
+logger = logging.getLogger(__name__)
+
+
+def assign_ids(scene: Scene) -> dict[str, tuple[int, int]]:
+    """Choose (image id, camera id) for each image with a camera: those of the dataset's own database where it has them.
+
+    Images with one camera id there share a camera if their intrinsics agree; the others get new ids above.
+    """
+    next_image = max((image for image, _ in scene.ids.values()), default=0) + 1
+    next_camera = max((camera for _, camera in scene.ids.values()), default=0) + 1
+    taken: dict[int, Intrinsics] = {}
+    ids: dict[str, tuple[int, int]] = {}
+    for name, intrinsics in scene.cameras().items():
+        image, camera = scene.ids.get(name, (next_image, next_camera))
+        if taken.setdefault(camera, intrinsics) != intrinsics:
+            camera = next_camera
+            taken[camera] = intrinsics
+        next_image, next_camera = max(next_image, image + 1), max(next_camera, camera + 1)
+        ids[name] = image, camera
+    return ids
+
+
+def write_database(
+    path: Path, scene: Scene, ids: Mapping[str, tuple[int, int]], features: FeatureReader, matches: MatchReader
+) -> dict[str, int]:
+    """Write a COLMAP database of all images with a camera, their keypoints and the matches, in one transaction.
+
+    Returns:
+        Counts: `images`, `keypoints`, `images_without_features`, `images_of_other_size`, `listed_pairs`,
+        `matched_pairs`.
+    """
+    with opened(path) as database, pycolmap.DatabaseTransaction(database):
+        _write_images(database, scene, ids)
+        counts = _write_keypoints(database, scene, ids, features)
+        counts["listed_pairs"] = len(scene.pairs)
+        counts["matched_pairs"] = _write_matches(database, scene, ids, matches)
+    return counts
+
+
+def _write_images(database: pycolmap.Database, scene: Scene, ids: Mapping[str, tuple[int, int]]) -> None:
+    written: set[int] = set()
+    for name, intrinsics in scene.cameras().items():
+        image_id, camera_id = ids[name]
+        camera = to_camera(intrinsics, camera_id)
+        if camera_id not in written:
+            database.write_camera(camera, use_camera_id=True)
+            rig = pycolmap.Rig(rig_id=camera_id)
+            rig.add_ref_sensor(camera.sensor_id)
+            database.write_rig(rig, use_rig_id=True)
+            written.add(camera_id)
+        image = pycolmap.Image(name=name, camera_id=camera_id, image_id=image_id)
+        database.write_image(image, use_image_id=True)
+        frame = pycolmap.Frame(frame_id=image_id, rig_id=camera_id)
+        frame.add_data_id(image.data_id)
+        database.write_frame(frame, use_frame_id=True)
+
+
+def _write_keypoints(
+    database: pycolmap.Database, scene: Scene, ids: Mapping[str, tuple[int, int]], features: FeatureReader
+) -> dict[str, int]:
+    counts = {"images": len(ids), "keypoints": 0, "images_without_features": 0, "images_of_other_size": 0}
+    cameras = scene.cameras()
+    for name, (image_id, _) in tqdm(ids.items(), desc="keypoints", unit="image", disable=None):
+        if name not in features:
+            counts["images_without_features"] += 1
+            continue
+        entry = features.read(name)
+        size = cameras[name].width, cameras[name].height
+        counts["images_of_other_size"] += entry.image_size not in (size, (0, 0))
+        keypoints = camera_keypoints(entry, cameras[name], name)
+        database.write_keypoints(image_id, keypoints.astype(np.float32))
+        counts["keypoints"] += len(entry)
+    if counts["images_of_other_size"]:
+        logger.info(
+            "%d photos are resized; their keypoints are scaled to their cameras", counts["images_of_other_size"]
+        )
+    if counts["images_without_features"] == len(ids):
+        raise HndescError(f"{features.path}: has features of no image of {scene.root}; was it made from another one?")
+    return counts
+
+
+def _write_matches(
+    database: pycolmap.Database, scene: Scene, ids: Mapping[str, tuple[int, int]], matches: MatchReader
+) -> int:
+    written = 0
+    for first, second in tqdm(scene.pairs, desc="matches", unit="pair", disable=None):
+        rows = matches.read(first, second) if first in ids and second in ids else None
+        if rows is not None and len(rows):
+            database.write_matches(ids[first][0], ids[second][0], rows.astype(np.uint32))
+            written += 1
+    return written

@@ -1,0 +1,1 @@
+"""Mutual nearest neighbors and geometric verification."""

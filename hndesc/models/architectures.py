@@ -1,0 +1,41 @@
+"""Backbones by name: networks that turn an image into a dense map of local descriptors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hndesc.runtime.plugins import Registry
+
+if TYPE_CHECKING:
+    from hndesc.models.backbone import Backbone
+
+MODELS = Registry(
+    "model",
+    {
+        "caps": "hndesc.models.caps:Caps",
+        "lite": "hndesc.models.lite:Lite",
+        "lite_pyramid": "hndesc.models.lite_pyramid:LitePyramid",
+        "r2d2": "hndesc.models.r2d2:R2d2",
+        "r2d2_pyramid": "hndesc.models.r2d2_pyramid:R2d2Pyramid",
+        "r2d2_quarter": "hndesc.models.r2d2:R2d2Quarter",
+    },
+)
+
+
+def new_model(name: str, seed: int = 0) -> Backbone:
+    """Make a backbone with random weights.
+
+    Args:
+        name: a name in `MODELS`.
+        seed: of the weights; the global random state is neither used nor changed.
+
+    Raises:
+        HndescError: unknown name.
+    """
+    import torch
+
+    backbone = MODELS.load(name)
+    with torch.random.fork_rng(devices=[]):
+        # torch.manual_seed would also seed the GPUs, whose state is not restored here.
+        torch.default_generator.manual_seed(seed)
+        return backbone()

@@ -1,0 +1,74 @@
+"""Exporting a model to ONNX: photo and keypoints in, descriptors out, the normalisation included.
+
+Inputs: `image`, 1 x 3 x H x W float32, RGB, 0 to 1, H and W at least 16; `keypoints`, 1 x N x 2 float32, (x, y) in
+pixels of that image with the centre of the top-left pixel at (0, 0), N at least 1. Output: `descriptors`, 1 x N x dim
+float32, each of length 1. H, W and N are free. The model's card is in the file's metadata, under `hndesc`.
+"""
+
+import importlib.util
+import json
+import logging
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from hndesc.errors import HndescError
+from hndesc.io.files import atomic_path, check_output_file
+from hndesc.models.backbone import Backbone
+from hndesc.models.checkpoint import load_checkpoint
+from hndesc.models.sampling import IMAGENET_MEAN, IMAGENET_STD, sample_map
+
+logger = logging.getLogger(__name__)
+
+OPSET = 18
+_EXAMPLE = (1, 3, 250, 330)  # any sizes do
+
+
+class PhotoToDescriptors(nn.Module):
+    """A backbone with what comes before and after it, for export."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
+
+    def forward(self, image: Tensor, keypoints: Tensor) -> Tensor:
+        """Return the descriptors of keypoints; shapes as in the module's docstring."""
+        return sample_map(self.backbone((image - self.mean) / self.std), keypoints, self.backbone.stride)
+
+
+def export_onnx(checkpoint: str | Path, output: str | Path) -> None:
+    """Write a checkpoint as an ONNX file.
+
+    Args:
+        checkpoint: a .safetensors file with hndesc's card.
+        output: file to write, suffix .onnx.
+
+    Raises:
+        HndescError: no such checkpoint, another suffix, or the packages `onnx` and `onnxscript` are missing.
+    """
+    output = Path(output)
+    if output.suffix != ".onnx":
+        raise HndescError(f"{output}: an ONNX file must be named *.onnx")
+    check_output_file(output, [checkpoint])
+    for package in ("onnx", "onnxscript"):
+        if importlib.util.find_spec(package) is None:
+            raise HndescError(f"the export needs the package {package}; install it: pip install 'hndesc[onnx]'")
+    model, card = load_checkpoint(checkpoint)
+    free = torch.export.Dim.DYNAMIC
+    program = torch.onnx.export(
+        PhotoToDescriptors(model).eval(),
+        (torch.rand(_EXAMPLE), torch.rand(1, 50, 2)),
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=["image", "keypoints"],
+        output_names=["descriptors"],
+        dynamic_shapes={"image": {2: free, 3: free}, "keypoints": {1: free}},
+        verbose=False,
+    )
+    program.model.metadata_props["hndesc"] = json.dumps(card)
+    with atomic_path(output) as temporary:
+        program.save(temporary)
+    logger.info("%s: %.1f MB", output, output.stat().st_size / 1e6)

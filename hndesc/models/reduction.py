@@ -1,0 +1,73 @@
+"""Making a model's descriptors shorter by the principal components of those that it gives."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from hndesc.errors import HndescError
+from hndesc.io.features import FeatureReader
+from hndesc.models.checkpoint import check_checkpoint, load_checkpoint, save_checkpoint
+from hndesc.models.projected import Projected
+from hndesc.models.release import ADDED
+from hndesc.runtime.provenance import file_hash
+
+
+def shrink_model(checkpoint: str | Path, features: str | Path, output: str | Path, dimensions: int) -> float:
+    """Write a checkpoint whose descriptors are those of another, projected to fewer dimensions.
+
+    The projection is on the first eigenvectors of the second moment of descriptors: the mean is not taken out, so that
+    products of descriptors change as little as a projection can make them.
+
+    Args:
+        checkpoint: of the model.
+        features: descriptors that this model gave for photos like those it is for (not for those it is judged by).
+        output: checkpoint to write; its card tells of the projection.
+        dimensions: length of the new descriptors.
+
+    Returns:
+        The mean share of the descriptors' squared length that the projection keeps.
+
+    Raises:
+        HndescError: dimensions that are no fewer than the model's, a model that is projected already, features of
+            another model, or fewer descriptors than dimensions.
+    """
+    check_checkpoint(output, [checkpoint, Path(checkpoint).with_suffix(".json"), features])
+    model, card = load_checkpoint(checkpoint)
+    if isinstance(model, Projected):
+        raise HndescError(
+            f"{checkpoint}: its descriptors are projected already; give the checkpoint that training wrote"
+        )
+    if not 1 <= dimensions < model.dim:
+        raise HndescError(
+            f"{dimensions} dimensions: {checkpoint} has {model.dim}, give a number from 1 to {model.dim - 1}"
+        )
+    moment, number, photos = _second_moment(Path(features), file_hash(checkpoint), model.dim)
+    if number < model.dim:
+        raise HndescError(f"{features}: {number} descriptors are too few for {model.dim} dimensions; use more photos")
+    values, vectors = np.linalg.eigh(moment)  # rising
+    smaller = Projected(model, dimensions).eval()
+    smaller.projection.copy_(torch.from_numpy(vectors[:, ::-1][:, :dimensions].T.copy()))
+    kept = float(values[::-1][:dimensions].sum() / values.sum())
+    card = {key: value for key, value in card.items() if key not in ADDED}
+    card["projection"] = {"from": model.dim, "photos": photos, "descriptors": number, "kept": round(kept, 4)}
+    save_checkpoint(output, smaller, card, card.get("settings", {}).get("half_weights", False))
+    return kept
+
+
+def _second_moment(path: Path, sha256: str, dim: int) -> tuple[np.ndarray, int, int]:
+    """Return the sum of the outer products of all descriptors in a file, their number, and that of the photos."""
+    moment, number = np.zeros((dim, dim)), 0
+    with FeatureReader(path) as reader:
+        made_by = reader.settings.get("descriptor")
+        if not isinstance(made_by, dict) or made_by.get("sha256") != sha256:
+            raise HndescError(
+                f"{path}: not described by this model; describe the photos with it first (hndesc extract)"
+            )
+        names = reader.names()
+        for name in tqdm(names, desc="descriptors", unit="photo"):
+            descriptors = reader.read(name).descriptors.astype(np.float64)
+            moment += descriptors.T @ descriptors
+            number += len(descriptors)
+    return moment, number, len(names)

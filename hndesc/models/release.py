@@ -1,0 +1,178 @@
+"""Putting a trained model in the box: weights, a card with its scores, and a page made of nothing but that card."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hndesc.errors import HndescError
+from hndesc.io.files import check_output_file, read_json, write_text
+from hndesc.models.checkpoint import check_checkpoint, load_checkpoint, read_card, save_checkpoint
+from hndesc.runtime.provenance import file_hash
+
+logger = logging.getLogger(__name__)
+
+# What only people know of a model, and what the file about it must say.
+ABOUT = ("summary", "data", "licence", "hardware", "hours")
+# What shipping adds to a card; it is true of that very file alone.
+ADDED = ("name", "about", "trained_file", "parameters", "scores")
+_THRESHOLD = "3"  # pixels
+
+
+def ship_model(
+    checkpoint: str | Path,
+    name: str,
+    about: str | Path,
+    scores: Sequence[str | Path],
+    folder: str | Path,
+    pages: str | Path,
+) -> None:
+    """Write a checkpoint with a full card, `<name>.safetensors` and `<name>.json`, and its page, `<name>.md`.
+
+    Args:
+        checkpoint: what training wrote.
+        name: of the model.
+        about: YAML with the keys of `ABOUT`: a sentence; a list of {photos, number, licence}; licence of the weights;
+            what it was trained on; hours of training.
+        scores: JSON results of HPatches-like benchmarks, of this checkpoint and of others to compare with.
+        folder: of the model: `hndesc.models.bundled.FOLDER` is the box.
+        pages: folder of the page.
+
+    Raises:
+        HndescError: an incomplete file about the model, results of another kind, or none of this checkpoint.
+    """
+    inputs = [checkpoint, about, *scores]
+    check_checkpoint(Path(folder) / f"{name}.safetensors", inputs)
+    check_output_file(Path(pages) / f"{name}.md", inputs)
+    model, card = load_checkpoint(checkpoint)
+    card |= {"name": name, "about": _read_about(Path(about)), "trained_file": file_hash(checkpoint)}
+    card["parameters"] = sum(values.numel() for values in model.parameters())
+    card["scores"] = _compare([_score(Path(path), card) for path in scores])
+    missing = {row["benchmark"] for row in card["scores"]} - {r["benchmark"] for r in card["scores"] if r["this"]}
+    if missing or not card["scores"]:
+        raise HndescError(f"{checkpoint}: no result of this very file on {', '.join(missing) or 'anything'}; score it")
+    path = Path(folder) / f"{name}.safetensors"
+    save_checkpoint(path, model, card, card.get("settings", {}).get("half_weights", False))
+    logger.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
+    write_text(Path(pages) / f"{name}.md", page(path))
+
+
+def _read_about(path: Path) -> dict[str, Any]:
+    try:
+        about = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise HndescError(f"{path}: cannot be read as YAML ({error})") from None
+    if not isinstance(about, dict) or set(about) != set(ABOUT):
+        raise HndescError(f"{path}: the keys are {', '.join(ABOUT)}, each of them and no other")
+    for row in about["data"]:
+        if not isinstance(row, dict) or set(row) != {"photos", "number", "licence"}:
+            raise HndescError(f"{path}: each entry of data has the keys photos, number and licence")
+    return about
+
+
+def _score(path: Path, card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the main figures of a result."""
+    result = read_json(path)
+    try:
+        features, figures = result["features"], result["figures"]
+        described, detected = features.get("descriptor", {}), features.get("detector") or {}
+        return {
+            "benchmark": result["benchmark"],
+            "sequences": result["sequences"],
+            "protocol": result["protocol"],
+            "this": described.get("sha256") == card["trained_file"],
+            "descriptor": described.get("name", path.stem),
+            "keypoints": detected,
+            "mma": figures["mma"][_THRESHOLD],
+            "homography_accuracy": figures["homography_accuracy"][_THRESHOLD],
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise HndescError(f"{path}: no result of an HPatches-like benchmark (missing: {error})") from None
+
+
+def _compare(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Sort rows by benchmark and accuracy, after a check that those of a benchmark can be compared."""
+    first: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        other = first.setdefault(row["benchmark"], row)
+        for key in ("protocol", "sequences"):
+            if row[key] != other[key]:
+                raise HndescError(
+                    f"results of {row['benchmark']} differ in '{key}' ({row['descriptor']}, {other['descriptor']}); "
+                    "score all alike"
+                )
+    order = list(first)
+    return sorted(rows, key=lambda row: (order.index(row["benchmark"]), row["mma"]["avg"]))
+
+
+def summary(checkpoint: str | Path) -> str:
+    """Return a few lines on a model in the box: what it is, its licence, its accuracy on each benchmark."""
+    path = Path(checkpoint)
+    card = read_card(path)
+    size = f"{path.stat().st_size / 1e6:.2f} MB"
+    lines = [f"{path.stem}: {card['architecture']}, {card['dim']}-D, {size}; {card['about']['licence']}"]
+    for row in card["scores"]:
+        if row["this"]:
+            mma = "/".join("-" if row["mma"][kind] is None else f"{row['mma'][kind]:.3f}" for kind in ("v", "i", "avg"))
+            lines.append(f"  {row['benchmark']}: MMA@3 v/i/avg {mma} (keypoints: {_keypoints(row['keypoints'])})")
+    return "\n".join(lines)
+
+
+def page(checkpoint: str | Path) -> str:
+    """Return a model's page in Markdown, from the card in its file."""
+    path = Path(checkpoint)
+    card = read_card(path)
+    about = card["about"]
+    facts = {
+        "Architecture": f"`{card['architecture']}`, {card['dim']}-D, a cell every {card['stride']} pixels",
+        "Size": f"{card['parameters']:,} parameters, {path.stat().st_size / 1e6:.2f} MB",
+        "Licence": about["licence"],
+        "Training": f"{card['metrics'].get('step', '?')} steps, {about['hours']} h on {about['hardware']}",
+        "Seed": card["seed"],
+        "Made by": f"hndesc {card['version']}, torch {card.get('versions', {}).get('torch', '?')}",
+        "SHA-256": f"`{file_hash(path)}`",
+    }
+    data = [(row["photos"], row["number"], row["licence"]) for row in about["data"]]
+    sections = [
+        f"# {card['name']}\n\n{about['summary']}",
+        _table(("", ""), facts.items()),
+        "## Data\n\n" + _table(("photos", "number", "licence"), data),
+        "## Scores\n\n" + "\n\n".join(_scores(card["scores"], card["name"])),
+        "## Settings\n\n```yaml\n" + yaml.safe_dump(card["settings"], sort_keys=False).strip() + "\n```",
+        "This page is made from the card in the model's file by `hndesc ship`; nothing in it is typed by hand.",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _scores(rows: Sequence[Mapping[str, Any]], name: str) -> list[str]:
+    """Return a paragraph and a table for each benchmark."""
+    parts = []
+    for benchmark in dict.fromkeys(row["benchmark"] for row in rows):
+        of = [row for row in rows if row["benchmark"] == benchmark]
+        counts = of[0]["sequences"]
+        parts.append(
+            f"**{benchmark}**: {counts['v']} sequences with changes of viewpoint (v), {counts['i']} of light (i). "
+            f"{of[0]['protocol']}"
+        )
+        header = ("descriptor", "keypoints", "MMA@3 v", "MMA@3 i", "MMA@3 avg", "homography @3")
+        parts.append(_table(header, [_row(row, name) for row in of]))
+    return parts
+
+
+def _row(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    figures = (*(row["mma"][kind] for kind in ("v", "i", "avg")), row["homography_accuracy"]["all"])
+    shown = [f"{value:.3f}" if value is not None else "-" for value in figures]
+    if row["this"]:
+        return (f"**{name}**", _keypoints(row["keypoints"]), *(f"**{value}**" for value in shown))
+    return (row["descriptor"], _keypoints(row["keypoints"]), *shown)
+
+
+def _keypoints(detector: Mapping[str, Any]) -> str:
+    return ", ".join([detector.get("name", "?"), *([f"at most {n}"] if (n := detector.get("max_keypoints")) else [])])
+
+
+def _table(header: Sequence[str], rows: Any) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

@@ -1,0 +1,1 @@
+"""Image retrieval: global descriptors, shortlists, re-ranking, hard negatives."""

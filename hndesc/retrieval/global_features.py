@@ -1,0 +1,138 @@
+"""Global descriptors on disk: HDF5 in hloc's layout, a group a photo with `global_descriptor` (D, float32).
+
+A photo that could not be read has a group with the attribute `failed` (the reason) instead.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+from tqdm import tqdm
+
+from hndesc.datasets.image_set import Photo
+from hndesc.errors import HndescError, ImageError
+from hndesc.io.files import check_output_file, check_space
+from hndesc.io.hdf5 import (
+    check_own_hdf5,
+    entries,
+    find,
+    has,
+    make_group,
+    named,
+    open_hdf5,
+    read_array,
+    read_json,
+    read_text,
+    write_array,
+    write_text,
+)
+from hndesc.io.hdf5_parts import filling
+from hndesc.io.images import resize_longest
+from hndesc.retrieval.global_descriptors import GlobalDescriptor, load_global_descriptor
+
+RESIZE_MAX = 480
+_WHAT, _VECTOR, _FAILED = "file of global descriptors", "global_descriptor", "failed"
+logger = logging.getLogger(__name__)
+
+
+def describe_globally(
+    photos: Sequence[Photo],
+    output: str | os.PathLike,
+    descriptor: str = "efficientnet_lite0",
+    resize_max: int | None = RESIZE_MAX,
+    weights: str | os.PathLike | None = None,
+) -> None:
+    """Describe each photo by one vector; an interrupted run with equal settings and photos is resumed.
+
+    Args:
+        photos: what to describe; broken ones are skipped, warned about and recorded.
+        output: HDF5 file (see the module).
+        descriptor: name in `GLOBAL_DESCRIPTORS`.
+        resize_max: longest side in pixels; None leaves photos as they are.
+        weights: file of the descriptor's weights, where it takes one.
+
+    Raises:
+        HndescError: unknown descriptor, or no photo that can be read.
+    """
+    output = check_output_file(output, [photo.path for photo in photos])
+    model = load_global_descriptor(descriptor, weights)
+    settings = json.dumps({**model.settings, "resize_max": resize_max}, sort_keys=True)
+    sources = {photo.name: photo.identity for photo in photos}
+    with filling(output, settings, entries=sources) as file:
+        for photo in tqdm(photos, desc="photos described", disable=None):
+            if f"{photo.name}/{_VECTOR}" not in file:
+                check_space(output)
+                _describe(photo, model, resize_max, file)
+        if not any(f"{photo.name}/{_VECTOR}" in file for photo in photos):
+            raise HndescError(f"none of {len(photos)} photos can be read, '{photos[0].path}' first; see the warnings")
+
+
+def scratch_of(output: str | os.PathLike) -> Path:
+    """Return where descriptors are stored while `output`, which is made from them, is worked on.
+
+    Raises:
+        HndescError: `output` cannot be written, or another file has the name of that store.
+    """
+    output = check_output_file(output)
+    store = output.with_name(output.name + ".descriptors")
+    check_own_hdf5(store)
+    return store
+
+
+def stored_names(path: str | os.PathLike) -> list[str]:
+    """Return the names of all photos in a file of global descriptors, failed ones as well."""
+    with open_hdf5(path, _WHAT) as file, named(f"{path}: not a complete {_WHAT}"):
+        return [name for name, _ in entries(file, lambda group: has(group, _VECTOR) or _FAILED in group.attrs)]
+
+
+def read_global(path: str | os.PathLike, names: Sequence[str]) -> tuple[np.ndarray, dict[str, str], dict]:
+    """Read the descriptors of some photos.
+
+    Returns:
+        float32 N x D, a row a name, NaN for photos that failed; those photos with the reason; what made the file.
+    """
+    failed: dict[str, str] = {}
+    vectors: dict[str, np.ndarray] = {}
+    with open_hdf5(path, _WHAT) as file:
+        with named(f"{path}: not a complete {_WHAT}"):
+            settings = read_json(file, "settings")
+        for name in names:
+            with named(f"{path}: entry '{name}' is broken"):
+                group = find(file, name)
+                if not isinstance(group, h5py.Group):
+                    raise HndescError(f"{path}: no global descriptor of '{name}'; make the file from this dataset")
+                if _FAILED in group.attrs:
+                    failed[name] = read_text(group, _FAILED)
+                else:
+                    vectors[name] = _vector(group)
+    dimension = len(next(iter(vectors.values()), ()))
+    if other := [name for name, vector in vectors.items() if len(vector) != dimension]:
+        raise HndescError(f"{path}: '{other[0]}' has another number of dimensions than the rest; make the file again")
+    nothing = np.full(dimension, np.nan, np.float32)
+    return np.stack([vectors.get(name, nothing) for name in names]), failed, settings
+
+
+def _vector(group: h5py.Group) -> np.ndarray:
+    vector = read_array(group, _VECTOR).astype(np.float32)
+    if vector.ndim != 1 or not vector.size:
+        raise ValueError(f"a global descriptor of shape {vector.shape}")
+    if not np.isfinite(vector).all():
+        raise ValueError("a global descriptor that is not finite")
+    return vector
+
+
+def _describe(photo: Photo, model: GlobalDescriptor, resize_max: int | None, file: h5py.File) -> None:
+    try:
+        image = photo.read()
+    except ImageError as error:
+        logger.warning("%s: skipped: %s", photo.name, error)
+        write_text(make_group(file, photo.name), _FAILED, str(error))
+        return
+    group = make_group(file, photo.name)
+    group.attrs.pop(_FAILED, None)  # mended since an interrupted run
+    write_array(group, _VECTOR, model.describe(resize_longest(image, resize_max)[0]))
+    file.flush()

@@ -1,0 +1,58 @@
+"""Files of inlier counts: what jobs that share the re-ranking of a shortlist find, each for some of the queries.
+
+HDF5 with `rows` (which queries of the shortlist) and `inliers` (rows x candidates, best ranked first, -1 where the
+ranking has ended), and the attribute `settings` (JSON).
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from hndesc.errors import HndescError
+from hndesc.io.files import atomic_path
+from hndesc.io.hdf5 import create_hdf5, named, open_hdf5, read_array, read_text, write_array, write_text
+
+_OPEN = -2  # a query that nobody has counted
+
+
+def write_counts(path: str | os.PathLike, rows: Sequence[int], inliers: np.ndarray, settings: Mapping) -> None:
+    """Write the counts of some queries atomically."""
+    with atomic_path(path) as temporary, create_hdf5(temporary) as file:
+        write_array(file, "rows", np.asarray(rows, np.int64))
+        write_array(file, "inliers", inliers)
+        write_text(file, "settings", json.dumps(settings, sort_keys=True))
+
+
+def read_counts(paths: Sequence[str | os.PathLike], shape: tuple[int, int], settings: Mapping) -> np.ndarray:
+    """Gather the counts of all queries, whatever the order of the files.
+
+    Args:
+        paths: files that have each query once.
+        shape: queries x candidates.
+        settings: what the counts must have been made with.
+
+    Raises:
+        HndescError: broken files, other settings, a query twice or not at all.
+    """
+    inliers = np.full(shape, _OPEN, np.int32)
+    wanted = json.dumps(settings, sort_keys=True)
+    for path in paths:
+        rows, counts, found = _read(path)
+        if found != wanted or counts.shape != (len(rows), shape[1]) or not np.isin(rows, np.arange(shape[0])).all():
+            raise HndescError(f"{path}: counts of another shortlist, features or settings; delete it and make it again")
+        if (inliers[rows] != _OPEN).any():
+            raise HndescError(f"{path}: has queries that another of the files has; give each part once")
+        inliers[rows] = counts
+    if (inliers == _OPEN).any():
+        raise HndescError(f"{paths[0]} and the others leave out queries; give all parts")
+    return inliers
+
+
+def _read(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, str]:
+    with open_hdf5(path, "file of inlier counts") as file, named(f"{path}: broken file of inlier counts"):
+        rows, counts = read_array(file, "rows"), read_array(file, "inliers")
+        if rows.ndim != 1 or counts.ndim != 2 or "f" in (rows.dtype.kind, counts.dtype.kind):
+            raise ValueError(f"'rows' and 'inliers' of shapes {rows.shape} and {counts.shape}")
+        return rows, counts, read_text(file, "settings", "")

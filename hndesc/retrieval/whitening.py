@@ -1,0 +1,82 @@
+"""PCA-whitening of global descriptors: directions in which all photos differ alike count less.
+
+Jégou and Chum, Negative Evidences and Co-occurrences in Image Retrieval, ECCV 2012.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hndesc.errors import HndescError
+from hndesc.io.files import atomic_path
+from hndesc.io.hdf5 import create_hdf5, named, open_hdf5, read_array, read_json, write_array, write_text
+
+MOST = 512
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """A learned whitening.
+
+    Attributes:
+        mean: D.
+        projection: D x K, columns scaled to variance 1 on the photos that it was learned from.
+        settings: what made it.
+    """
+
+    mean: np.ndarray
+    projection: np.ndarray
+    settings: Mapping = field(default_factory=dict)
+
+    def apply(self, vectors: np.ndarray) -> np.ndarray:
+        """Whiten N x D descriptors: N x K float32, of unit length (one of length 0 stays 0)."""
+        whitened = (vectors - self.mean) @ self.projection
+        return (whitened / np.maximum(np.linalg.norm(whitened, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+
+
+def learn(vectors: np.ndarray, dimensions: int | None = None, settings: Mapping | None = None) -> Whitening:
+    """Learn a whitening.
+
+    Args:
+        vectors: N x D, a row a photo.
+        dimensions: how many of the strongest components to keep; None for at most 512 and half as many as photos, for
+            the weakest are noise that whitening would blow up.
+        settings: to be stored with it.
+
+    Raises:
+        HndescError: too few photos for so many dimensions.
+    """
+    count, size = vectors.shape
+    keep = dimensions or max(1, min(MOST, size, count // 2))
+    mean = vectors.mean(axis=0, dtype=np.float64)
+    _, deviations, directions = np.linalg.svd(vectors - mean, full_matrices=False)
+    rank = int((deviations > 1e-6 * max(deviations[0], 1e-12)).sum())
+    if keep > rank:
+        raise HndescError(
+            f"{count} photos give a whitening of {rank} dimensions at most, not {keep}; take fewer or more photos"
+        )
+    projection = directions[:keep].T * (np.sqrt(count) / deviations[:keep])
+    return Whitening(mean.astype(np.float32), projection.astype(np.float32), {**(settings or {}), "dimensions": keep})
+
+
+def write_whitening(path: str | os.PathLike, whitening: Whitening) -> None:
+    """Write a whitening as HDF5, atomically."""
+    with atomic_path(path) as temporary, create_hdf5(temporary) as file:
+        write_array(file, "mean", whitening.mean)
+        write_array(file, "projection", whitening.projection)
+        write_text(file, "settings", json.dumps(whitening.settings, sort_keys=True))
+
+
+def read_whitening(path: str | os.PathLike) -> Whitening:
+    """Read a whitening; a missing or broken file is a HndescError."""
+    what = "whitening; the step that learns it has not run"
+    with open_hdf5(path, what) as file, named(f"{path}: not a complete whitening"):
+        mean, projection = read_array(file, "mean"), read_array(file, "projection")
+        if mean.ndim != 1 or not mean.size or projection.ndim != 2 or len(projection) != len(mean):
+            raise ValueError(f"'mean' and 'projection' of shapes {mean.shape} and {projection.shape}")
+        if not (np.isfinite(mean).all() and np.isfinite(projection).all() and projection.any()):
+            raise ValueError("its values are not finite or all zero")
+        return Whitening(mean, projection, read_json(file, "settings"))

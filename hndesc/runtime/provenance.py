@@ -1,0 +1,93 @@
+"""Where a result came from: fingerprints of the code that makes it, and the versions of what it ran on."""
+
+import ast
+import hashlib
+import os
+import platform
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def fingerprint(*modules: str) -> str:
+    """Hash the code of `modules` (dotted, below hndesc) and of every hndesc module that they import.
+
+    Comments, docstrings and layout do not count, so that only a change of what the code does makes
+    Snakemake run a step again.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(_closure(modules)):
+        digest.update(f"{name}\n{_code(name)[0]}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _closure(modules: tuple[str, ...]) -> set[str]:
+    found: set[str] = set()
+    waiting = [name if name.startswith("hndesc") else f"hndesc.{name}" for name in modules]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(_code(name)[1])
+    return found
+
+
+@cache
+def _code(name: str) -> tuple[str, tuple[str, ...]]:
+    """Return the normal form of a module's code and the hndesc modules that it imports, parents included."""
+    path = _path(name)
+    if path is None:
+        raise ModuleNotFoundError(f"{name}: no such module of hndesc to take a fingerprint of")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = {found for node in ast.walk(tree) for found in _imports(node)}
+    _strip_docstrings(tree)
+    parents = {name.rsplit(".", depth)[0] for depth in range(1, name.count(".") + 1)}
+    return ast.dump(tree), tuple(sorted(imported | parents - {"hndesc"}))
+
+
+def _imports(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    else:
+        names = []
+    return [name for name in names if name.startswith("hndesc.") and _path(name)]
+
+
+def _path(name: str) -> Path | None:
+    base = PACKAGE.joinpath(*name.split(".")[1:])
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+
+
+def _strip_docstrings(tree: ast.Module) -> None:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body:
+            first = body[0]
+            if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
+                node.body = body[1:]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, hndesc and the libraries that figures depend on."""
+    libraries = ("hndesc", "numpy", "opencv-python-headless", "poselib", "pycolmap", "torch")
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in libraries}
+
+
+def file_hash(path: str | Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_identity(path: str | Path) -> str:
+    """Return what tells a file from one that takes its place: real path, size and time of its last change."""
+    place = os.path.realpath(path)
+    try:
+        state = os.stat(place)
+    except OSError:  # reported when the file is read
+        return f"{place}\t"
+    return f"{place}\t{state.st_size}\t{state.st_mtime_ns}"

@@ -1,0 +1,204 @@
+"""The steps that make stylized copies of the photos of a folder, in one piece or by shards."""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from hndesc.errors import HndescError, ImageError
+from hndesc.io.files import read_json, write_json
+from hndesc.io.images import find_images, read_image, resize_longest, write_image
+from hndesc.io.locks import writing
+from hndesc.io.owned_folders import check_output_folder, clear_folder, finish_folder, open_part_folder, replace_folder
+from hndesc.stylization import needs_styles
+from hndesc.stylization.methods import Mixture, prepare
+from hndesc.stylization.styles import Styles
+from hndesc.stylization.tables import Copy, Failure, gather, write_tables
+
+logger = logging.getLogger(__name__)
+
+STEP = "stylize_photos"
+_SETTINGS = "settings.json"
+
+
+def stylize_photos(
+    photos: Path,
+    styles: Path | None,
+    output: Path,
+    method: str = "monge_kantorovich",
+    seed: int = 0,
+    methods: Mapping[str, Mapping[str, object]] | None = None,
+    classes: Sequence[str] | None = None,
+    copies: int = 1,
+    resize_max: int | None = None,
+    quality: int = 95,
+    threads: int = 1,
+    part: str | None = None,
+    **settings: object,
+) -> None:
+    """Write stylized copies of each photo, their styles drawn at random.
+
+    The copies lie in `output` under the photos' relative names with the suffix .jpg; photos that differ in nothing
+    but their suffix keep it before the new one (a.png.jpg). Several copies a photo lie in folders 1, 2 and so on.
+    `stylized.tsv` lists photo, copy, style, class and method; `failed.tsv` the photos that could not be read, and why.
+    The work is done in `.<output>.part`, and is resumed there when settings and inputs are the same.
+
+    Args:
+        photos: folder of photos.
+        styles: folder of style photos: one sub-folder a class, or flat; None for methods that need none.
+        output: folder of the copies; one that an earlier run made is replaced.
+        method: one of `hndesc.stylization.METHODS`, or "mixed": one of `methods` for each copy.
+        seed: of the draws; a copy depends on it and on the names, not on the other photos.
+        methods: of a mixture, by name their settings; `weight` is a method's share of copies relative to the others'.
+        classes: of styles, to draw from; None for all.
+        copies: of each photo.
+        resize_max: longest side of a copy, pixels; None keeps the photo's size.
+        quality: of the JPEG files, 1..100.
+        threads: photos worked on at the same time; the copies do not depend on it.
+        part: "i-of-n", i from 1: only every n-th photo from the i-th on; `gather_stylized` puts the parts together.
+        **settings: of the method, such as `strength`: 0 leaves the photo, 1 is the full style.
+
+    Raises:
+        HndescError: missing folders, settings out of range, no photo or no style that can be read; `output` overlaps
+            with an input, or this step did not make it.
+    """
+    photos, output = Path(photos), Path(output)
+    check_output_folder(output, STEP, [photos, styles])
+    if copies < 1:
+        raise HndescError(f"{copies} stylized copies a photo; at least 1 is needed")
+    wanted = styles is not None and needs_styles(method, methods)
+    drawn = Styles(Path(styles), seed, classes) if wanted else None
+    mixture = prepare(method, settings, methods, drawn, classes, seed)
+    names = find_images(photos)
+    chosen = names if part is None else _part(names, part)
+    made_by = {"method": method, "methods": methods, "seed": seed, "classes": classes, "copies": copies, "part": part}
+    made_by |= {"resize_max": resize_max, "quality": quality, "settings": settings}
+    made_by |= {"inputs": _digest(photos, *([Path(styles)] if wanted else []))}
+    with writing(check_output_folder(output, STEP, [photos, styles])):
+        folder = _open_part(output, [photos, styles], made_by)
+        work = _Work(photos, folder, mixture, copy_names(names), copies, resize_max, quality)
+        with ThreadPoolExecutor(threads) as pool:
+            jobs = pool.map(work.stylize, chosen)
+            outcomes = list(tqdm(jobs, total=len(chosen), desc="stylized", unit="photo", disable=None))
+        done = [row for outcome in outcomes for row in outcome if isinstance(row, Copy)]
+        failed = [row for outcome in outcomes for row in outcome if isinstance(row, Failure)]
+        if not done and part is None:
+            raise HndescError(f"{photos}: none of its {len(names)} photos can be read; replace them")
+        write_tables(folder, done, failed)
+        finish_folder(folder, output, STEP, [photos, styles])
+    _report(output, done, failed)
+
+
+def gather_stylized(shards: Sequence[Path], output: Path) -> None:
+    """Put the copies that `stylize_photos` made of all parts of a folder together, as if made in one piece.
+
+    Args:
+        shards: its outputs for the parts 1-of-n to n-of-n, in any order.
+        output: folder of the copies; one that an earlier run made is replaced.
+
+    Raises:
+        HndescError: a shard without tables, two with the same photo, or no copy at all.
+    """
+    shards = [Path(shard) for shard in shards]
+    check_output_folder(output, STEP, shards)
+    records = [read_json(shard / _SETTINGS) | {"part": None} for shard in shards]
+    if any(record != records[0] for record in records):
+        raise HndescError(f"{shards[0].parent}: the shards were made with different settings; stylize the photos again")
+    with replace_folder(output, STEP, shards) as folder:
+        write_json(folder / _SETTINGS, records[0])
+        done, failed = gather(shards, folder)
+        if not done:
+            raise HndescError(f"{output}: none of the {len(failed)} photos can be read; replace them")
+        write_tables(folder, done, failed)
+    _report(output, done, failed)
+
+
+def copy_names(names: Sequence[str]) -> dict[str, str]:
+    """Return the relative name of each photo's copy: the photo's with suffix .jpg, or added where two would meet."""
+    plain = {name: PurePosixPath(name).with_suffix(".jpg").as_posix() for name in names}
+    count = Counter(plain.values())
+    copies = {name: f"{name}.jpg" if count[plain[name]] > 1 else plain[name] for name in names}
+    if clash := [name for name, times in Counter(copies.values()).items() if times > 1]:
+        owners = ", ".join(name for name in names if copies[name] == clash[0])
+        raise HndescError(f"photos {owners} would all have the stylized copy {clash[0]}; rename one of them")
+    return copies
+
+
+@dataclass(frozen=True)
+class _Work:
+    """All that the copies of one photo need; shared by the threads."""
+
+    photos: Path
+    folder: Path
+    mixture: Mixture
+    names: Mapping[str, str]
+    copies: int
+    longest: int | None
+    quality: int
+
+    def stylize(self, photo: str) -> list[Copy | Failure]:
+        """Make the copies of a photo that are not there yet."""
+        rows, missing = [], []
+        for number in range(1, self.copies + 1):
+            # The first copy is the same one however many there are.
+            key = photo if number == 1 else f"{photo}\t{number}"
+            draw = self.mixture.draw(key)
+            name = self.names[photo] if self.copies == 1 else f"{number}/{self.names[photo]}"
+            rows.append(Copy(photo, name, draw.style, draw.group, draw.method))
+            if not (self.folder / name).exists():
+                missing.append((name, draw, key))
+        if not missing:
+            return rows
+        try:
+            image, _ = resize_longest(read_image(self.photos / photo), self.longest)
+        except ImageError as error:
+            logger.warning("photo left out: %s", error)
+            return [Failure(photo, str(error))]
+        for name, draw, key in missing:
+            write_image(self.folder / name, self.mixture.copy(image, draw, key), self.quality)
+        return rows
+
+
+def _part(names: Sequence[str], part: str) -> Sequence[str]:
+    """Return the photos of a part, which may have none."""
+    number, _, parts = part.partition("-of-")
+    if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
+        raise HndescError(f"'{part}' is no part of a set of photos; write it as 2-of-5")
+    return names[int(number) - 1 :: int(parts)]
+
+
+def _open_part(output: Path, inputs: Sequence[Path | None], settings: Mapping[str, object]) -> Path:
+    """Return the folder in which `output` is filled, emptied unless it was made with the same settings."""
+    part = open_part_folder(output, STEP, inputs)
+    record = part / _SETTINGS
+    text = json.dumps(settings, indent=1, sort_keys=True)
+    if record.exists() and record.read_text(encoding="utf-8") == text + "\n":
+        for left in part.rglob(".*.jpg"):  # temporary names of copies that a kill cut short
+            left.unlink()
+        return part
+    clear_folder(part)
+    write_json(record, json.loads(text))
+    return part
+
+
+def _report(output: Path, done: Sequence[Copy], failed: Sequence[Failure]) -> None:
+    logger.info("%d stylized copies in %s, %d photos failed", len(done), output, len(failed))
+
+
+def _digest(*folders: Path) -> str:
+    """Hash names, sizes and times of all photos of the folders: a changed one makes an interrupted run start anew."""
+    digest = sha256()
+    for folder in folders:
+        for name in find_images(folder):
+            try:
+                state = (folder / name).stat()
+            except FileNotFoundError:  # gone since the listing: reported when its turn comes
+                continue
+            digest.update(f"{name}\t{state.st_size}\t{state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,87 @@
+"""What a network sees of validation pairs: their matches, and how similar right and wrong ones are."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from hndesc.io.files import atomic_path
+from hndesc.training.data import Batch
+from hndesc.training.losses import Anchors
+from hndesc.training.negatives import Candidates, allowed, hardest
+
+_RIGHT, _WRONG = (0, 200, 0), (220, 0, 0)
+_LINES = 60
+_KEPT = 4  # pairs whose crops are recorded
+
+
+def match_picture(batch: Batch, anchors: Anchors, place: int = 0) -> np.ndarray:
+    """Draw the crops of a pair side by side and join each keypoint to its nearest descriptor: green right, red wrong.
+
+    Args:
+        batch: a batch of pairs.
+        anchors: its descriptors.
+        place: of the pair in the batch.
+
+    Returns:
+        S x 2S x 3 uint8, RGB.
+    """
+    pairs, size = len(batch.photos), batch.images.shape[1]
+    nearest = nearest_keypoints(anchors, batch.first + place)
+    first, second = (batch.points[row].double().numpy() for row in (place, pairs + place))
+    picture = np.concatenate([batch.images[row].numpy() for row in (place, pairs + place)], axis=1)
+    for start in range(0, len(nearest), -(-len(nearest) // _LINES)) if nearest else ():
+        end = nearest[start]
+        ends = (tuple(round(value) for value in point) for point in (first[start], second[end] + (size, 0)))
+        cv2.line(picture, *ends, _RIGHT if end == start else _WRONG, 1, cv2.LINE_AA)
+    return picture
+
+
+def nearest_keypoints(anchors: Anchors, pair: int) -> list[int]:
+    """Return for each keypoint of a pair's first crop the one of the second whose descriptor is nearest."""
+    own = anchors.pair == pair
+    return (anchors.anchor[own] @ anchors.positive[own].T).argmax(dim=1).tolist() if own.any() else []
+
+
+def similarities(anchors: Anchors) -> tuple[Tensor, Tensor]:
+    """Return the similarity of each anchor to its positive, and to the hardest other one of its pair's second crop."""
+    rows = torch.arange(len(anchors.pair), device=anchors.pair.device)
+    candidates = Candidates(anchors.positive, anchors.pair, anchors.photo, rows)
+    mask = allowed("in_pair", candidates, anchors.pair, anchors.photo, rows)
+    compared = mask.any(dim=1)
+    similarity = anchors.anchor @ anchors.positive.T
+    return similarity.diagonal(), hardest(similarity[compared], mask[compared], 1)[:, 0]
+
+
+def write_record(path: Path, batch: Batch, networks: Mapping[str, Anchors]) -> None:
+    """Record what several networks make of the same validation batch, for pictures of it.
+
+    The file (.npz) holds the crops `first` and `second` (P x S x S x 3 uint8) of up to four pairs; their keypoints
+    `first_points` and `second_points` (P x N x 2, pixels) and `counts` (P). For each network, `<name>/nearest` (P x N)
+    are places in `second_points`, -1 beyond the count; `<name>/positive` and `<name>/negative` the similarities of all
+    keypoints of the batch to the right and to the most similar wrong one.
+
+    Args:
+        path: file to write.
+        batch: of pairs.
+        networks: name -> its descriptors of the batch.
+    """
+    pairs = len(batch.photos)
+    kept = min(_KEPT, pairs)
+    arrays = {"counts": batch.counts[:kept].numpy()}
+    for name, start in (("first", 0), ("second", pairs)):
+        arrays[name] = batch.images[start : start + kept].numpy()
+        arrays[f"{name}_points"] = batch.points[start : start + kept].numpy()
+    for name, anchors in networks.items():
+        nearest = np.full((kept, batch.points.shape[1]), -1, np.int32)
+        for pair in range(kept):
+            found = nearest_keypoints(anchors, batch.first + pair)
+            nearest[pair, : len(found)] = found
+        arrays[f"{name}/nearest"] = nearest
+        positive, negative = (values.float().cpu().numpy() for values in similarities(anchors))
+        arrays |= {f"{name}/positive": positive, f"{name}/negative": negative}
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **arrays)

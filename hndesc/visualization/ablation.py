@@ -1,0 +1,197 @@
+"""An ablation: how the variants of a training compare, as a table and a plot; mean and spread over the seeds."""
+
+import csv
+import io
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hndesc.errors import HndescError
+from hndesc.io.files import write_text
+from hndesc.visualization.comparison import Figure, main_figures
+from hndesc.visualization.curves import read_history
+from hndesc.visualization.results import Result
+from hndesc.visualization.style import COLOURS, MARKERS, check_picture, figure
+
+_SHOWN = (
+    ("MMA@1", ("mma", "1", "avg")),
+    ("MMA@3 v", ("mma", "3", "v")),
+    ("MMA@3 i", ("mma", "3", "i")),
+    ("MMA@3", ("mma", "3", "avg")),
+    ("MMA@5", ("mma", "5", "avg")),
+    ("H@3", ("homography_accuracy", "3", "all")),
+)
+_LEGEND = (
+    "MMA@t: share of matches within t pixels, viewpoint (v), illumination (i) or the mean of both; H@3: share of pairs "
+    "whose homography is within 3 pixels."
+)
+_PLOTTED = (("viewpoint", "v"), ("illumination", "i"), ("mean", "avg"))
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over several seeds.
+
+    Attributes:
+        values: one a seed.
+    """
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.values)
+
+    @property
+    def deviation(self) -> float:
+        """Sample standard deviation; NaN of a single value."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else float("nan")
+
+    def show(self, digits: int = 3) -> str:
+        """Return the mean, with the deviation where there is one."""
+        if np.isnan(self.mean):
+            return "\N{EN DASH}"
+        more = f" \N{PLUS-MINUS SIGN} {self.deviation:.{digits}f}" if len(self.values) > 1 else ""
+        return f"{self.mean:.{digits}f}{more}"
+
+
+Rows = dict[str, list[Result]]  # name -> results, one a seed
+
+
+def write_ablation(
+    results: Sequence[Path],
+    benchmarks: Sequence[str],
+    names: Sequence[str],
+    histories: Sequence[tuple[str, Path]],
+    differences: Mapping[str, str],
+    text: Path,
+    table: Path,
+    picture: Path,
+    note: str = "",
+) -> None:
+    """Compare the variants of a training.
+
+    Args:
+        results: JSON results of benchmarks of the kind hpatches.
+        benchmarks: name of each result's benchmark, as long as `results`.
+        names: of each result's variant, as long as `results`; one that occurs several times was trained with so many
+            seeds.
+        histories: (variant, CSV file of its training's course), one a training.
+        differences: variant -> what it changes, in words.
+        text: plain text to write: the main figures, a block a benchmark.
+        table: CSV to write: all figures.
+        picture: PNG or SVG to write.
+        note: a sentence to stand above the table.
+
+    Raises:
+        HndescError: no result, one of another kind, or variants of a benchmark with unequal numbers of results.
+    """
+    check_picture(picture)
+    grouped = _group(results, benchmarks, names)
+    minutes = _minutes(histories)
+    write_text(text, _text(grouped, minutes, differences, note))
+    write_text(table, _csv(grouped, minutes, differences))
+    _plot(grouped, picture)
+
+
+def _group(results: Sequence[Path], benchmarks: Sequence[str], names: Sequence[str]) -> dict[str, Rows]:
+    if not results:
+        raise HndescError("no results to compare; an ablation needs a benchmark of the kind hpatches")
+    grouped: dict[str, Rows] = {}
+    for path, benchmark, name in zip(results, benchmarks, names, strict=True):
+        result = Result(path)
+        if result.kind != "hpatches":
+            raise HndescError(f"{path}: an ablation is judged by results of hpatches, not of {result.kind}")
+        grouped.setdefault(benchmark, {}).setdefault(name, []).append(result)
+    return grouped
+
+
+def _minutes(histories: Sequence[tuple[str, Path]]) -> dict[str, Spread]:
+    """Return how long each variant was trained."""
+    found: dict[str, tuple[float, ...]] = {}
+    for name, path in histories:
+        found[name] = (*found.get(name, ()), float(read_history(path)["seconds"].iloc[-1]) / 60)
+    return {name: Spread(values) for name, values in found.items()}
+
+
+def _spread(results: Sequence[Result], *keys: str) -> Spread:
+    """Return a figure over seeds; of a set of one class or none, the mean over all pairs stands for that of both."""
+    values = tuple(result.number("figures", *keys) for result in results)
+    if keys[-1] == "avg" and np.isnan(values).all():
+        return _spread(results, *keys[:-1], "all")
+    return Spread(values)
+
+
+def _text(grouped: Mapping[str, Rows], minutes: Mapping[str, Spread], differences: Mapping[str, str], note: str) -> str:
+    lines = [note, ""] if note else []
+    for benchmark, rows in grouped.items():
+        first = next(iter(rows.values()))[0]
+        cells = [["", *(name for name, _ in _SHOWN), "minutes"]]
+        for name, results in rows.items():
+            trained = minutes[name].show(1) if name in minutes else "\N{EN DASH}"
+            cells.append([name, *(_spread(results, *keys).show() for _, keys in _SHOWN), trained])
+        lines += [f"{benchmark} ({first.get('protocol')})", *_align(cells), ""]
+    seeds = max(len(results) for rows in grouped.values() for results in rows.values())
+    if seeds > 1:
+        lines += [f"Means and sample standard deviations over {seeds} seeds.", ""]
+    lines += [_LEGEND, ""]
+    width = max(map(len, differences), default=0)
+    lines += [f"{name.ljust(width)}  {text}" for name, text in differences.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _align(cells: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+        for row in cells
+    ]
+
+
+def _csv(grouped: Mapping[str, Rows], minutes: Mapping[str, Spread], differences: Mapping[str, str]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("benchmark", "run", "changes", "group", "figure", "mean", "deviation", "seeds", "values"))
+    for benchmark, rows in grouped.items():
+        for name, results in rows.items():
+            head = (benchmark, name, differences.get(name, ""))
+            for one in main_figures(results[0]):
+                spread = Spread(tuple(result.number(*one.keys) for result in results))
+                writer.writerow((*head, one.group, one.name, *_numbers(spread, one)))
+            if name in minutes:
+                writer.writerow((*head, "training", "minutes", *_numbers(minutes[name])))
+    return stream.getvalue()
+
+
+def _numbers(spread: Spread, one: Figure | None = None) -> tuple[str, ...]:
+    digits = 2 if one is None else one.digits + 1
+    mean, deviation, *values = (
+        "" if np.isnan(value) else f"{value:.{digits}f}" for value in (spread.mean, spread.deviation, *spread.values)
+    )
+    return mean, deviation, str(len(values)), " ".join(values)
+
+
+def _plot(grouped: Mapping[str, Rows], picture: Path) -> None:
+    """Draw a panel a benchmark: variants down, matching accuracy across."""
+    most = max(len(rows) for rows in grouped.values())
+    with figure(picture, 2.0 + 4.2 * len(grouped), 1.3 + 0.34 * most) as drawing:
+        panels = drawing.subplots(1, len(grouped), squeeze=False, sharey=True)[0]
+        for axes, (benchmark, rows) in zip(panels, grouped.items(), strict=True):
+            heights = np.arange(len(rows))
+            for row, (label, key) in enumerate(_PLOTTED):
+                spreads = [_spread(results, "mma", "3", key) for results in rows.values()]
+                axes.errorbar(
+                    [spread.mean for spread in spreads],
+                    heights,
+                    xerr=[0 if len(spread.values) == 1 else spread.deviation for spread in spreads],
+                    fmt=MARKERS[row],
+                    color=COLOURS[row],
+                    capsize=2,
+                    label=label,
+                )
+            axes.set(title=benchmark, xlabel="MMA@3", yticks=heights, yticklabels=list(rows))
+            axes.set_ylim(len(rows) - 0.5, -0.5)
+        drawing.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(_PLOTTED))

@@ -1,0 +1,260 @@
+"""The main figures of descriptors on each benchmark, read from results and laid out as tables."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hndesc.errors import HndescError
+from hndesc.visualization.equal_yield import equal_yield
+from hndesc.visualization.origins import origin
+from hndesc.visualization.results import Result
+
+_RANKING = (
+    ("correct_matches", "Correct matches a pair", 1),
+    ("near_misses", "Near misses, 3 to 10 px", 3),
+    ("average_precision", "Average precision", 3),
+    ("recall", "Recall", 3),
+)
+ESTIMATORS = {"ransac": "RANSAC", "magsac": "MAGSAC++", "poselib": "PoseLib"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One column of a table.
+
+    Attributes:
+        group: heading shared by neighbouring columns, with the unit.
+        name: heading of the column below it.
+        keys: where results keep it.
+        factor: from the stored value to the shown one.
+        digits: decimals shown.
+        lower: whether less is better.
+        total: where results keep the count that a stored count is a share of, if it is one.
+        block: columns of different blocks stand below each other on a page.
+    """
+
+    group: str
+    name: str
+    keys: tuple[str, ...]
+    factor: float = 1.0
+    digits: int = 3
+    lower: bool = False
+    total: tuple[str, ...] = ()
+    block: str = ""
+
+    def read(self, result: Result) -> float:
+        """Return the figure as shown, rounded; NaN where there is nothing to average."""
+        value = result.number(*self.keys) * self.factor
+        if self.total:
+            value /= result.number(*self.total)
+        return round(value, self.digits)
+
+
+@dataclass
+class Table:
+    """The figures of one benchmark.
+
+    Attributes:
+        benchmark: its name.
+        protocol: what was measured, one line.
+        figures: the columns.
+        rows: descriptor -> values, in the order of `figures`.
+        difference: label and values of the difference of two rows, if both are there.
+        remarks: further lines.
+    """
+
+    benchmark: str
+    protocol: str
+    figures: list[Figure]
+    rows: dict[str, list[float]]
+    difference: tuple[str, list[float]] | None = None
+    remarks: list[str] = field(default_factory=list)
+
+    def best(self, column: int) -> float:
+        """Return the best value of a column; NaN where all are the same."""
+        values = {row[column] for row in self.rows.values() if not math.isnan(row[column])}
+        if len(values) < 2:
+            return math.nan
+        return min(values) if self.figures[column].lower else max(values)
+
+
+def gather(
+    results: Sequence[Path],
+    benchmarks: Sequence[str],
+    descriptors: Sequence[str],
+    difference: tuple[str, str],
+    main: Mapping[str, Callable[[Result], list[Figure]]] | None = None,
+) -> list[Table]:
+    """Read results into tables, in the order in which benchmarks and descriptors are first named."""
+    if not results:
+        raise HndescError("no results to make tables of; score at least one benchmark")
+    grouped: dict[str, dict[str, Result]] = {}
+    for path, benchmark, descriptor in zip(results, benchmarks, descriptors, strict=True):
+        group = grouped.setdefault(benchmark, {})
+        if descriptor in group:
+            raise HndescError(f"{path}: a result of {descriptor} on {benchmark} is already given; name each once")
+        group[descriptor] = Result(path)
+    return [_table(benchmark, group, difference, main) for benchmark, group in grouped.items()]
+
+
+def _table(
+    benchmark: str,
+    results: Mapping[str, Result],
+    difference: tuple[str, str],
+    main: Mapping[str, Callable[[Result], list[Figure]]] | None,
+) -> Table:
+    first = next(iter(results.values()))
+    figures = main_figures(first, main)
+    for result in results.values():
+        if result.kind != first.kind:
+            raise HndescError(f"{result.path}: a {result.kind} result among {first.kind} results of {benchmark}")
+    rows = {name: [figure.read(result) for figure in figures] for name, result in results.items()}
+    if first.kind == "hpatches":
+        _add_equal_yield(figures, rows, equal_yield(results))
+    table = Table(benchmark, str(first.get("protocol")), figures, rows)
+    origins = {name: origin(result.get("features")) for name, result in results.items()}
+    table.remarks += [f"{name}: {text}." for name, text in origins.items() if text]
+    for name, result in results.items():
+        if count := _failures(result):
+            table.remarks.append(f"{name}: {count} failed and count against it; {result.path.name} names them.")
+    if left_out := first.get("left_out") if first.kind == "hpatches" else ():
+        table.remarks.append(f"Left out as very large: {', '.join(left_out)}.")
+    one, other = difference
+    if one in rows and other in rows:
+        values = [a - b for a, b in zip(rows[one], rows[other], strict=True)]
+        table.difference = f"{one} \N{MINUS SIGN} {other}", values
+    return table
+
+
+def _add_equal_yield(
+    figures: list[Figure], rows: Mapping[str, list[float]], known: Mapping[str, Mapping[str, float]]
+) -> None:
+    """Add columns that no result holds, since they depend on all of them; a descriptor that lacks them has none."""
+    classes = [kind for kind in ("v", "i", "avg") if any(not math.isnan(means[kind]) for means in known.values())]
+    for kind in [*classes, "all"] if known else []:
+        figure = Figure("MMA@3 px at equal yield", kind, (), block="yield")
+        figures.append(figure)
+        for name, values in rows.items():
+            values.append(round(known[name][kind], figure.digits) if name in known else math.nan)
+
+
+def _failures(result: Result) -> int:
+    failures = result.get("failures")
+    return len(failures["features"] if isinstance(failures, Mapping) else failures)
+
+
+def main_figures(result: Result, others: Mapping[str, Callable[[Result], list[Figure]]] | None = None) -> list[Figure]:
+    """Return the main figures of a result's kind of benchmark.
+
+    Args:
+        result: to show.
+        others: what makes those of further kinds.
+    """
+    makers = _MAIN_FIGURES | dict(others or {})
+    if result.kind not in makers:
+        raise HndescError(f"{result.path}: no table for a benchmark of kind '{result.kind}'")
+    return makers[result.kind](result)
+
+
+def hpatches_figures(result: Result) -> list[Figure]:
+    """Return both published means of matches, half of v + i and over all pairs; homographies by estimator."""
+    known = result.get("figures")
+    # A set of pairs without classes has means over all pairs alone.
+    classes = [kind for kind in "vi" if any(known["mma"]["3"].get(one) is not None for one in "vi")]
+    figures = [
+        Figure(f"MMA@{threshold} px", kind, ("figures", "mma", str(threshold), kind), block="mma")
+        for threshold in (1, 3, 5)
+        for kind in [*classes, *(["avg"] if classes else []), "all"]
+    ]
+    titles = {"homography_accuracy": "Homography accuracy@{} px ({})", "homography_auc": "AUC@{} px ({})"}
+    for estimator, own in result.get("figures", "estimators").items():
+        for key, title in titles.items():
+            figures += [
+                Figure(
+                    title.format(threshold, ESTIMATORS.get(estimator, estimator)),
+                    kind,
+                    ("figures", "estimators", estimator, key, threshold, kind),
+                    block=f"{estimator} {key}",
+                )
+                for threshold in own[key]
+                for kind in [*classes, "all"]
+            ]
+    if "matching_score" in known:
+        place = ("figures", "matching_score")
+        figures += [Figure("Matching score@3 px", kind, (*place, kind), block="score") for kind in [*classes, "all"]]
+    for key, title, digits in _RANKING:
+        if key in known:
+            look = {"digits": digits, "lower": key == "near_misses", "block": "ranking"}
+            figures += [Figure(title, kind, ("figures", key, kind), **look) for kind in [*classes, "all"]]
+    return figures
+
+
+def retrieval_figures(result: Result) -> list[Figure]:
+    """Return the mean average precision by setup, re-ranked and of the shortlist."""
+    groups = (("mAP re-ranked (%)", "figures"), ("mAP of the shortlist alone (%)", "figures_before"))
+    return [
+        Figure(title, setup.capitalize(), (key, "mAP", setup), 100.0, 2)
+        for title, key in groups
+        for setup in ("easy", "medium", "hard")
+    ]
+
+
+def recall_figures(result: Result) -> list[Figure]:
+    """Return the recall at each cut, re-ranked and of the shortlist."""
+    groups = (("recall re-ranked (%)", "figures"), ("recall of the shortlist alone (%)", "figures_before"))
+    return [
+        Figure(title, f"@{cut}", (key, "recall", cut), 100.0, 2)
+        for title, key in groups
+        for cut in result.get("figures", "recall")
+    ]
+
+
+def localization_figures(result: Result) -> list[Figure]:
+    """Return how many queries are localized, their errors by condition, and figures of the map."""
+    figures = []
+    known = result.get("figures")
+    for condition in sorted(result.get("figures", "localized")):
+        look = {"group": f"{condition} queries", "block": condition}
+        place = ("figures", "localized", condition)
+        figures.append(
+            Figure(
+                name="localized (%)",
+                keys=(*place, "localized"),
+                factor=100.0,
+                digits=1,
+                total=(*place, "queries"),
+                **look,
+            )
+        )
+        if condition not in known:  # nobody but the benchmark's server knows the truth
+            continue
+        for threshold in result.get("figures", condition, "recall"):
+            metres, degrees = threshold.split("/")
+            name = f"{metres} m, {degrees}\N{DEGREE SIGN} (%)"
+            figures.append(
+                Figure(name=name, keys=("figures", condition, "recall", threshold), factor=100.0, digits=1, **look)
+            )
+        medians = (
+            ("m", "position_error", 1.0, 3),
+            ("% of camera distance", "position_share", 100.0, 3),
+            ("\N{DEGREE SIGN}", "rotation_error", 1.0, 2),
+        )
+        for name, key, factor, digits in medians:
+            keys = ("figures", condition, f"median_{key}")
+            figures.append(Figure(name=f"median ({name})", keys=keys, factor=factor, digits=digits, lower=True, **look))
+    keys = ("figures", "map")
+    return [
+        *figures,
+        Figure("map", "points", (*keys, "points"), digits=0, block="map"),
+        Figure("map", "track length", (*keys, "mean_track_length"), digits=2, block="map"),
+        Figure("map", "reprojection error (px)", (*keys, "mean_reprojection_error"), lower=True, block="map"),
+    ]
+
+
+_MAIN_FIGURES: dict[str, Callable[[Result], list[Figure]]] = {
+    "hpatches": hpatches_figures,
+    "retrieval": retrieval_figures,
+    "tokyo247": recall_figures,
+    "localization": localization_figures,
+}

@@ -1,0 +1,119 @@
+"""Curves: mean matching accuracy over the threshold, and the course of a training."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from hndesc.errors import HndescError
+from hndesc.visualization.origins import describer
+from hndesc.visualization.results import Result
+from hndesc.visualization.style import COLOURS, MARKERS, check_picture, figure, line_looks
+
+_THRESHOLDS = np.arange(1, 11)
+_PANELS = (("all", "All pairs"), ("v", "Viewpoint"), ("i", "Illumination"))
+_WIDTH = 10.5  # inches
+_HISTORY = ("step", "loss", "validation_loss", "accuracy", "learning_rate")
+
+
+def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), title: str = "") -> None:
+    """Draw mean matching accuracy over the threshold: all, viewpoint and illumination, one line a descriptor.
+
+    The legend tells how many keypoints an image and matches a pair each has on average. One descriptor at keypoints of
+    several detectors has one colour.
+
+    Args:
+        results: JSON results of the HPatches benchmark.
+        output: PNG or SVG.
+        labels: name of each result's descriptor; the file's stem if left out.
+        title: of the figure; benchmark and protocol if left out.
+    """
+    check_picture(output)
+    if not results:
+        raise HndescError(f"{output}: no results to draw curves of")
+    labels = labels or [Path(path).stem for path in results]
+    results = [_matching_result(path) for path in results]
+    curves = [_mma(result) for result in results]
+    names = [_legend(label, result) for label, result in zip(labels, results, strict=True)]
+    looks = line_looks([describer(one.get("features")) or row for row, one in enumerate(results)])
+    # A letter of the legend is about 0.08 inches wide.
+    columns = max(1, min(len(names), 5, int(_WIDTH / (0.08 * max(map(len, names)) + 0.7))))
+    with figure(output, _WIDTH, 3.7 + 0.19 * -(-len(names) // columns)) as drawing:
+        drawing.suptitle(title or f"{results[0].get('benchmark')}: {results[0].get('protocol')}")
+        panels = drawing.subplots(1, 3, sharey=True)
+        for axes, (key, name) in zip(panels, _PANELS, strict=True):
+            for label, curve, look in zip(names, curves, looks, strict=True):
+                axes.plot(_THRESHOLDS, curve[key], label=label, **look)
+            if all(np.isnan(curve[key]).all() for curve in curves):
+                axes.text(0.5, 0.5, "no such pairs", transform=axes.transAxes, ha="center")
+            axes.set(title=name, xlabel="threshold (px)", xticks=_THRESHOLDS, xlim=(0.7, 10.3), ylim=(0, 1))
+        panels[0].set_ylabel("mean matching accuracy")
+        handles = panels[0].get_legend_handles_labels()
+        drawing.legend(*handles, loc="outside lower center", ncols=columns, fontsize=9)
+
+
+def _matching_result(path: Path) -> Result:
+    result = Result(path)
+    if result.kind != "hpatches":
+        raise HndescError(f"{path}: a {result.kind} result has no matching accuracy to draw; give results of hpatches")
+    return result
+
+
+def _mma(result: Result) -> dict[str, list[float]]:
+    return {key: [result.number("figures", "mma", str(t), key) for t in _THRESHOLDS] for key, _ in _PANELS}
+
+
+def _legend(label: str, result: Result) -> str:
+    features, matches = (result.number("figures", key, "all") for key in ("features", "matches"))
+    return f"{label} ({features:,.0f} keypoints, {matches:,.0f} matches)"
+
+
+def plot_training(history: Path, output: Path) -> None:
+    """Draw the course of a training: loss, validation accuracy and learning rate over the steps.
+
+    Args:
+        history: CSV that training wrote.
+        output: PNG or SVG.
+    """
+    check_picture(output)
+    table = read_history(Path(history))
+    with figure(output, 10.5, 3.4) as drawing:
+        loss, accuracy, rate = drawing.subplots(1, 3)
+        _draw(loss, table, "loss", 0, "training")
+        _draw(loss, table, "validation_loss", 1, "validation")
+        loss.set(title="Loss", ylabel="loss")
+        loss.legend()
+        _draw(accuracy, table, "accuracy", 1, "validation")
+        accuracy.set(title="Validation accuracy", ylabel="keypoints matched correctly", ylim=(0, 1))
+        accuracy.yaxis.set_major_formatter(PercentFormatter(1.0))
+        _draw(rate, table, "learning_rate", 2, "")
+        rate.set(title="Learning rate", ylabel="learning rate")
+        rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+        rate.set_ylim(bottom=0)
+        last = max(1, table["step"].max())
+        for axes in (loss, accuracy, rate):
+            axes.set(xlabel="step", xlim=(-0.02 * last, 1.02 * last))
+
+
+def _draw(axes: Axes, table: pd.DataFrame, column: str, look: int, label: str) -> None:
+    rows = table[["step", column]].dropna()
+    marker = MARKERS[look] if len(rows) <= 40 else ""
+    axes.plot(rows["step"], rows[column], color=COLOURS[look], marker=marker, label=label)
+
+
+def read_history(path: Path) -> pd.DataFrame:
+    """Read the history of a training, as its CSV file has it."""
+    try:
+        table = pd.read_csv(path)
+    except FileNotFoundError:
+        raise HndescError(f"{path}: no such file; train a model first") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise HndescError(f"{path}: not the history of a training ({error})") from None
+    if missing := [name for name in _HISTORY if name not in table]:
+        raise HndescError(f"{path}: no column '{missing[0]}'; it is not the history of a training")
+    if table.empty:
+        raise HndescError(f"{path}: no step in it; train for at least one step")
+    return table

@@ -1,0 +1,228 @@
+"""Pictures of a localisation: the model from above with its cameras, inlier matches of queries, errors of poses."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.ticker import MaxNLocator
+
+from hndesc.datasets.listing import list_photos
+from hndesc.datasets.localization.pycolmap_border import camera_keypoints, pycolmap, to_camera
+from hndesc.datasets.localization.readers import read_scene
+from hndesc.datasets.localization.scene import Pose, Scene
+from hndesc.errors import HndescError
+from hndesc.io.features import FeatureReader
+from hndesc.io.owned_folders import check_output_folder, replace_folder
+from hndesc.localization.mapping import observed, read_map
+from hndesc.localization.matches import MatchReader
+from hndesc.visualization.match_figures import Matches, draw_judged
+from hndesc.visualization.results import Result
+from hndesc.visualization.style import COLOURS, OUTLIER, figure
+
+STEP = "plot_localization"
+_BINS = 12
+_LEAST = 1e-6  # stands for an error of zero on a logarithmic axis
+
+
+def plot_localization(
+    root: str | os.PathLike,
+    features: str | os.PathLike,
+    matches: str | os.PathLike,
+    map_folder: str | os.PathLike,
+    results: Sequence[str | os.PathLike],
+    output: str | os.PathLike,
+    labels: Sequence[str],
+    *,
+    pairs: Path | None = None,
+    count: int = 2,
+) -> None:
+    """Draw `model.jpg`, `errors.jpg` (where the truth is known) and `<query>.jpg` for some queries.
+
+    Args:
+        root: folder of the dataset.
+        features: feature file of the first result, as the next two.
+        matches: match file.
+        map_folder: map.
+        results: JSON results, one a descriptor.
+        output: folder of the pictures, replaced.
+        labels: name of each descriptor.
+        pairs: another list of pairs than the dataset's own.
+        count: queries of each condition whose matches are drawn: those in the middle by their number of inliers.
+    """
+    inputs = [root, features, matches, map_folder, *results, pairs]
+    check_output_folder(output, STEP, inputs)
+    scene, result = read_scene(Path(root), pairs), Result(results[0])
+    queries = result.get("per_query")
+    _, model = read_map(map_folder)
+    settings = result.get("settings")
+    largest = settings.get("max_error") or settings["filter_max_reproj_error"]
+    with (
+        replace_folder(output, STEP, inputs) as part,
+        FeatureReader(features) as feature_reader,
+        MatchReader(matches) as match_reader,
+    ):
+        plot_model(scene, queries, np.array([point.xyz for point in model.points3D.values()]), part / "model.jpg")
+        for name in _typical(queries, count):
+            place = part / f"{name.replace('/', '_').rpartition('.')[0]}.jpg"
+            _plot_query(scene, name, queries[name], feature_reader, match_reader, model, largest, place)
+        if scene.truth:
+            plot_errors(results, part / "errors.jpg", labels)
+
+
+def _typical(queries: Mapping[str, Mapping], count: int) -> list[str]:
+    """Return for each condition the localised queries in the middle by their number of inliers."""
+    chosen = []
+    for condition in dict.fromkeys(query["condition"] for query in queries.values()):
+        localized = [n for n, query in queries.items() if query["condition"] == condition and not query["pose_of"]]
+        localized.sort(key=lambda name: queries[name]["inliers"])
+        start = max(0, (len(localized) - count) // 2)
+        chosen += localized[start : start + count]
+    return chosen
+
+
+def plot_model(scene: Scene, queries: Mapping[str, Mapping], points: np.ndarray, output: Path) -> None:
+    """Draw points (N x 3), database cameras and queries from above; queries without an own pose stand where they are.
+
+    Above is where the tops of the upright photos point in the mean.
+    """
+    ground = _ground(list(scene.poses.values()))
+    poses = {name: Pose.from_quaternion(query["pose"][:4], query["pose"][4:]) for name, query in queries.items()}
+    found = [name for name, query in queries.items() if not query["pose_of"]]
+    # Poses that are far off must not make the rest a dot: the picture ends where cameras are known to be.
+    centers = np.array([pose.center() for pose in [*scene.poses.values(), *scene.truth.values()]])
+    length = 0.06 * np.ptp(centers @ ground.T, axis=0).max()
+    with figure(output, 8.0, 7.0) as drawing:
+        axes = drawing.subplots()
+        axes.set_title(f"{len(points)} points, {len(scene.poses)} database images, {len(found)} queries localised")
+        if len(points):
+            axes.plot(*(points @ ground.T).T, ".", color="#888888", markersize=1.5, alpha=0.6, zorder=1)
+        _draw_cameras(axes, list(scene.poses.values()), ground, length, COLOURS[0], "database")
+        _draw_cameras(axes, [poses[name] for name in found], ground, length, COLOURS[2], "localised queries")
+        _draw_truth(axes, scene, poses, found, ground)
+        _limit(axes, points @ ground.T if len(points) else centers @ ground.T, centers @ ground.T)
+        axes.set(aspect="equal", xlabel="right (units of the scene)", ylabel="forward (units of the scene)")
+        axes.legend(loc="upper right")
+
+
+def _ground(poses: Sequence[Pose]) -> np.ndarray:
+    """Return the picture's right and up as directions in the world, 2 x 3; the cameras look upwards in the mean."""
+    up = -np.mean([pose.rotation[1] for pose in poses], axis=0)
+    forward = np.mean([pose.rotation[2] for pose in poses], axis=0)
+    up = up / np.linalg.norm(up) if np.linalg.norm(up) > 1e-6 else np.array([0.0, 0.0, 1.0])
+    forward = forward - up * (up @ forward)
+    if np.linalg.norm(forward) < 1e-6:  # they look all around: any direction will do
+        forward = np.cross(up, np.eye(3)[np.abs(up).argmin()])
+    forward /= np.linalg.norm(forward)
+    return np.stack([np.cross(forward, up), forward])
+
+
+def _draw_cameras(
+    axes: Axes, poses: Sequence[Pose], ground: np.ndarray, length: float, colour: str, label: str
+) -> None:
+    if not poses:
+        return
+    centers = np.array([pose.center() for pose in poses]) @ ground.T
+    # A wedge of 60 degrees in the direction of view.
+    sides = [[pose.rotation.T @ [x, 0.0, 1.0] for x in (-0.58, 0.58)] for pose in poses]
+    tips = centers[:, None] + length * (np.array(sides) @ ground.T)
+    outline = np.stack([centers, tips[:, 0], tips[:, 1], centers], axis=1)
+    axes.add_collection(LineCollection(outline, colors=colour, linewidths=1.0, zorder=3))
+    axes.plot(*centers.T, "o", color=colour, markersize=3, label=label, zorder=3)
+
+
+def _draw_truth(axes: Axes, scene: Scene, poses: Mapping[str, Pose], found: Sequence[str], ground: np.ndarray) -> None:
+    """Join localised queries with their true places, and mark those of the others."""
+    lines = [[poses[name].center(), scene.truth[name].center()] for name in found if name in scene.truth]
+    if lines:
+        axes.add_collection(LineCollection(np.array(lines) @ ground.T, colors=OUTLIER, linewidths=1.2, zorder=4))
+    lost = [scene.truth[name].center() for name in poses if name not in found and name in scene.truth]
+    if lost:
+        axes.plot(*(np.array(lost) @ ground.T).T, "x", color=OUTLIER, label="queries not localised", zorder=4)
+
+
+def _limit(axes: Axes, points: np.ndarray, centers: np.ndarray) -> None:
+    """Show all cameras that are known and nearly all points."""
+    low, high = np.percentile(points, [5, 95], axis=0)
+    low, high = np.minimum(low, centers.min(axis=0)), np.maximum(high, centers.max(axis=0))
+    margin = 0.08 * max(float((high - low).max()), 1e-9)
+    axes.set_xlim(low[0] - margin, high[0] + margin)
+    axes.set_ylim(low[1] - margin, high[1] + margin)
+
+
+def _plot_query(
+    scene: Scene,
+    name: str,
+    query: Mapping,
+    features: FeatureReader,
+    matches: MatchReader,
+    model: "pycolmap.Reconstruction",
+    largest: float,
+    output: Path,
+) -> None:
+    """Draw a query's 2D-3D matches with the database image that most of its inliers are shared with."""
+    pose = Pose.from_quaternion(query["pose"][:4], query["pose"][4:])
+    camera = to_camera(scene.queries[name])
+    entry = features.read(name)
+    keypoints, in_camera = entry.keypoints, camera_keypoints(entry, scene.queries[name], name)
+    found: dict[str, Matches] = {}
+    for other in scene.retrieved()[name]:
+        rows, image = matches.read(name, other), model.find_image_with_name(other)
+        if rows is None or image is None or not len(rows) or not image.points2D:
+            continue
+        ids = observed(image)[rows[:, 1]]
+        rows, ids = rows[ids >= 0], ids[ids >= 0]
+        seen = np.array([model.points3D[point].xyz for point in ids]).reshape(-1, 3)
+        inliers = _errors(camera, pose, seen, in_camera[rows[:, 0]]) <= largest
+        found[other] = Matches(keypoints[rows[:, 0]], features.read(other).keypoints[rows[:, 1]], inliers)
+    if not found:
+        return
+    best = max(found, key=lambda other: found[other].correct.sum())
+    photos = {photo.name: photo for photo in list_photos(scene.root, "localization")}
+    correct = found[best].correct
+    title = f"{correct.sum()} of {len(correct)} matches of points agree with the pose to {largest:g} px"
+    if "position_error" in query:
+        title += f"; error {query['position_error']:.3g} in position, {query['rotation_error']:.2g}\N{DEGREE SIGN}"
+    heading = f"{name}  \N{RIGHTWARDS ARROW}  {best}"
+    draw_judged((photos[name].read(), photos[best].read()), [found[best]], output, heading, [title])
+
+
+def _errors(camera: "pycolmap.Camera", pose: Pose, points: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
+    """Return the distance of K projected points from keypoints (COLMAP's convention), infinity behind the camera."""
+    inside = points @ pose.rotation.T + pose.translation
+    errors = np.full(len(points), np.inf)
+    ahead = inside[:, 2] > 0
+    if ahead.any():
+        errors[ahead] = np.linalg.norm(camera.img_from_cam(inside[ahead]) - keypoints[ahead], axis=1)
+    return errors
+
+
+def plot_errors(results: Sequence[str | os.PathLike], output: Path, labels: Sequence[str]) -> None:
+    """Draw histograms of the errors in position and rotation, one line a descriptor; all queries with a known truth."""
+    errors = {label: _query_errors(Result(path)) for label, path in zip(labels, results, strict=True)}
+    everything = np.concatenate(list(errors.values()))
+    if not len(everything):
+        raise HndescError(f"{output}: no query in the results has a known truth")
+    titles = ("Position error (units of the scene)", "Rotation error (\N{DEGREE SIGN})")
+    with figure(output, 10.5, 3.6) as drawing:
+        drawing.suptitle("Errors of all queries; those not localised count with the pose of their best database image")
+        for column, (axes, title) in enumerate(zip(drawing.subplots(1, 2, sharey=True), titles, strict=True)):
+            values = np.maximum(everything[:, column], _LEAST)
+            edges = np.geomspace(values.min() / 1.1, values.max() * 1.1, _BINS + 1)
+            for row, (label, both) in enumerate(errors.items()):
+                heights, _ = np.histogram(np.maximum(both[:, column], _LEAST), edges)
+                axes.stairs(heights, edges, color=COLOURS[row % len(COLOURS)], label=label, linewidth=1.8)
+            axes.set(title=title, xscale="log")
+            axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        drawing.axes[0].set_ylabel("queries")
+        drawing.legend(
+            *drawing.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(5, len(errors))
+        )
+
+
+def _query_errors(result: Result) -> np.ndarray:
+    queries = result.get("per_query").values()
+    rows = [(query["position_error"], query["rotation_error"]) for query in queries if "position_error" in query]
+    return np.array(rows, np.float64).reshape(-1, 2)

@@ -1,0 +1,189 @@
+"""Match pictures: two photos side by side, correct matches in green and wrong ones in red."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+
+from hndesc.errors import HndescError
+from hndesc.geometry.homography import warp_points
+from hndesc.geometry.robust import estimate_homography
+from hndesc.io.features import FeatureReader, Features
+from hndesc.io.images import read_image, scale_points
+from hndesc.matching.matcher import match_features
+from hndesc.visualization.style import INLIER, OUTLIER, check_picture, figure
+
+_HEIGHT = 480  # pixels of each photo in the picture
+_WIDEST = 20 * _HEIGHT  # a wider one, a strip, is squeezed
+_GAP = 12
+_WIDTH = 11.0  # inches of the picture
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The matches of an image pair.
+
+    Attributes:
+        first, second: K x 2 pixels of the first and the second image.
+        correct: K bool.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    correct: np.ndarray
+
+
+def plot_matches(
+    images: tuple[Path, Path],
+    names: tuple[str, str],
+    features: Sequence[Path],
+    output: Path,
+    labels: Sequence[str] = (),
+    homography: np.ndarray | None = None,
+    threshold: float = 3.0,
+    most_lines: int = 200,
+) -> None:
+    """Draw the matches of an image pair, one row a feature file.
+
+    Args:
+        images: the two photos.
+        names: their names in the feature files.
+        features: feature files with descriptors.
+        output: PNG or SVG.
+        labels: what to call each feature file; its stem if left out.
+        homography: the true one, 3 x 3, first to second; None to estimate one for each row by RANSAC.
+        threshold: largest distance of a correct match, pixels of the second photo.
+        most_lines: draw at most so many matches a row, picked evenly at random; the title counts all.
+    """
+    check_picture(output)
+    rows = []
+    for path, label in zip(features, labels or [Path(path).stem for path in features], strict=True):
+        with FeatureReader(path) as reader:
+            rows.append((label, reader.read(names[0]), reader.read(names[1])))
+    photos = (read_image(images[0]), read_image(images[1]))
+    draw_matches(photos, names, rows, output, homography, threshold, most_lines)
+
+
+def draw_matches(
+    photos: tuple[np.ndarray, np.ndarray],
+    names: tuple[str, str],
+    rows: Sequence[tuple[str, Features, Features]],
+    output: Path,
+    homography: np.ndarray | None = None,
+    threshold: float = 3.0,
+    most_lines: int = 200,
+) -> list[Matches]:
+    """Draw the matches of an image pair, one row a pair of features; the arguments are those of `plot_matches`.
+
+    Args:
+        rows: (label, features of the first photo, features of the second).
+
+    Returns:
+        All matches of each row.
+    """
+    if not rows:
+        raise HndescError(f"{output}: no features to draw matches of")
+    _check_sizes(photos, names, rows)
+    truth, word = "the true homography", "are correct"
+    if homography is None:
+        truth, word = "RANSAC's homography", "are inliers"
+    found = [judge_matches(a, b, homography, threshold) for _, a, b in rows]
+    heading = f"{names[0]}  \N{RIGHTWARDS ARROW}  {names[1]}: green within {threshold:g} px of {truth}"
+    titles = [_title(label, matches, word, most_lines) for (label, *_), matches in zip(rows, found, strict=True)]
+    draw_judged(photos, found, output, heading, titles, most_lines)
+    return found
+
+
+def draw_judged(
+    photos: tuple[np.ndarray, np.ndarray],
+    found: Sequence[Matches],
+    output: Path,
+    heading: str,
+    titles: Sequence[str],
+    most_lines: int = 200,
+) -> None:
+    """Draw matches that are known to be right or wrong: the photos side by side, a row for each of `found`.
+
+    Args:
+        photos: RGB, uint8.
+        found: matches between the photos.
+        output: PNG, JPEG or SVG.
+        heading: above all rows.
+        titles: of each row.
+        most_lines: draw at most so many matches a row, picked evenly at random.
+    """
+    canvas, factors, shift = _side_by_side(*photos)
+    row_height = _WIDTH * canvas.shape[0] / canvas.shape[1] + 0.35
+    with figure(output, _WIDTH, len(found) * row_height + 0.45) as drawing:
+        drawing.suptitle(heading, parse_math=False)  # a name may hold a "$"
+        panels = drawing.subplots(len(found), squeeze=False)[:, 0]
+        for axes, title, matches in zip(panels, titles, found, strict=True):
+            axes.imshow(canvas)
+            axes.set_axis_off()
+            axes.set_title(title, parse_math=False)
+            ends = scale_points(matches.first, factors[0]), scale_points(matches.second, factors[1]) + shift
+            shown = _pick(len(matches.first), most_lines)
+            _draw_lines(axes, np.stack(ends, axis=1)[shown], matches.correct[shown])
+
+
+def _check_sizes(
+    photos: tuple[np.ndarray, np.ndarray], names: tuple[str, str], rows: Sequence[tuple[str, Features, Features]]
+) -> None:
+    for label, *pair in rows:
+        for photo, name, features in zip(photos, names, pair, strict=True):
+            size = photo.shape[1], photo.shape[0]
+            if features.image_size not in (size, (0, 0)):  # (0, 0): written by a program that does not tell
+                raise HndescError(
+                    f"{label}: the features of '{name}' belong to an image of {features.image_size} pixels, but the "
+                    f"photo has {size}; extract them from this photo"
+                )
+
+
+def judge_matches(a: Features, b: Features, homography: np.ndarray | None, threshold: float) -> Matches:
+    """Match two images and tell right from wrong by a homography, estimated from the matches when it is None."""
+    pairs = match_features(a, b)
+    first, second = a.keypoints[pairs[:, 0]], b.keypoints[pairs[:, 1]]
+    if homography is None:
+        return Matches(first, second, estimate_homography(first, second, threshold)[1])
+    distance = np.linalg.norm(warp_points(homography, first) - second, axis=1)
+    return Matches(first, second, distance <= threshold)
+
+
+def _title(label: str, matches: Matches, word: str, most_lines: int) -> str:
+    count, correct = len(matches.first), int(matches.correct.sum())
+    share = f" ({100 * correct / count:.0f} %)" if count else ""
+    drawn = f", {most_lines} of them drawn" if count > most_lines else ""
+    return f"{label}: {correct} of {count} matches {word}{share}{drawn}"
+
+
+def _pick(count: int, most: int) -> np.ndarray:
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])
+
+
+def _draw_lines(axes: Axes, lines: np.ndarray, correct: np.ndarray) -> None:
+    # The wrong ones first: the right ones lie above them.
+    for mask, colour, alpha, name in ((~correct, OUTLIER, 0.45, "outliers"), (correct, INLIER, 0.7, "inliers")):
+        axes.add_collection(LineCollection(lines[mask], colors=colour, linewidths=0.7, alpha=alpha, gid=name))
+        ends = lines[mask].reshape(-1, 2)
+        axes.scatter(ends[:, 0], ends[:, 1], s=2.5, color=colour, linewidths=0)
+
+
+def _side_by_side(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+    """Put two photos on one white canvas; returns it, the factors (sx, sy) of each and the shift of the second."""
+    resized, factors = zip(*(_to_height(photo) for photo in (first, second)), strict=True)
+    shift = resized[0].shape[1] + _GAP
+    canvas = np.full((_HEIGHT, shift + resized[1].shape[1], 3), 255, np.uint8)
+    canvas[:, : resized[0].shape[1]] = resized[0]
+    canvas[:, shift:] = resized[1]
+    return canvas, list(factors), np.array([shift, 0.0])
+
+
+def _to_height(photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    height, width = photo.shape[:2]
+    size = (min(max(1, round(width * _HEIGHT / height)), _WIDEST), _HEIGHT)
+    way = cv2.INTER_AREA if height > _HEIGHT else cv2.INTER_CUBIC
+    return cv2.resize(photo, size, interpolation=way), np.array([size[0] / width, size[1] / height])

@@ -1,0 +1,46 @@
+"""What stands behind a row of a table: which descriptor, at whose keypoints, with which weights under which licence."""
+
+from collections.abc import Mapping
+
+from hndesc.pretrained.baselines import OWN_DETECTORS
+
+
+def origin(features: object) -> str:
+    """Return one line on features from the settings that their file carries; empty where it carries none."""
+    if not isinstance(features, Mapping):
+        return ""
+    descriptor, detector = _part(features, "descriptor"), _part(features, "detector")
+    pieces = []
+    if "imported" in features:
+        pieces.append(f"features of {features['imported']['file']}")
+    if descriptor:
+        pieces.append(f"descriptor {descriptor['name']}{_weights(descriptor)}")
+    if detector:
+        pieces.append(_keypoints(descriptor, detector))
+    return "; ".join(pieces)
+
+
+def describer(features: object) -> tuple[str, ...]:
+    """Return what tells a descriptor from others, whatever the keypoints: its name and weights; empty if unknown."""
+    part = _part(features, "descriptor") if isinstance(features, Mapping) else {}
+    return tuple(str(part[key]) for key in ("name", "weights", "sha256", "source") if key in part)
+
+
+def _part(features: Mapping, name: str) -> Mapping:
+    part = features.get(name)
+    return part if isinstance(part, Mapping) and "name" in part else {}
+
+
+def _keypoints(descriptor: Mapping, detector: Mapping) -> str:
+    most = detector.get("max_keypoints")
+    limit = f", at most {most} an image" if most else ""
+    if OWN_DETECTORS.get(descriptor.get("name", "")) == detector["name"]:
+        return f"its own keypoints{limit}"
+    return f"keypoints of {detector['name']}{limit}{_weights(detector)}"
+
+
+def _weights(part: Mapping) -> str:
+    if "weights_file" not in part:
+        return ""
+    rebuilt = "rebuilt, not the published file; " if part.get("rebuilt") else ""
+    return f" ({part['weights_file']}: {rebuilt}{part['licence']})"

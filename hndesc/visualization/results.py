@@ -1,0 +1,49 @@
+"""Reading result files strictly: a figure that is missing is an error that names the file and the key."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from hndesc.errors import HndescError
+from hndesc.io.files import read_json
+
+
+class Result:
+    """The JSON result of one benchmark for one descriptor.
+
+    Attributes:
+        path: the file.
+        kind: "hpatches", "retrieval" or "localization".
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = Path(path)
+        self._data = read_json(path)
+        self.kind = str(self.get("kind"))
+
+    def get(self, *keys: str) -> object:
+        """Return the value at a chain of keys."""
+        value: object = self._data
+        for depth, key in enumerate(keys):
+            if not isinstance(value, Mapping) or key not in value:
+                place = ".".join(keys[: depth + 1])
+                raise HndescError(f"{self.path}: no key '{place}'; it was made by another version, make it again")
+            value = value[key]
+        return value
+
+    def has(self, *keys: str) -> bool:
+        """Tell whether there is a value at a chain of keys."""
+        try:
+            self.get(*keys)
+        except HndescError:
+            return False
+        return True
+
+    def number(self, *keys: str) -> float:
+        """Return the figure at a chain of keys; NaN where the benchmark wrote null (nothing to average)."""
+        value = self.get(*keys)
+        if value is None:
+            return float("nan")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise HndescError(f"{self.path}: '{'.'.join(keys)}' is no number but {value!r}; make the result again")
+        return float(value)

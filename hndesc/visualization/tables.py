@@ -1,0 +1,178 @@
+"""Comparison tables: for each benchmark the main figures of every descriptor, as HTML, CSV and plain text."""
+
+import csv
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from itertools import groupby
+from pathlib import Path
+
+from hndesc.io.files import check_output_files, write_text
+from hndesc.visualization.comparison import Figure, Table, gather
+from hndesc.visualization.results import Result
+
+TextColumn = tuple[str, list[str]]  # heading and cells
+
+_WIDEST = 130  # letters of a line of text
+
+
+def write_tables(
+    results: Sequence[Path],
+    benchmarks: Sequence[str],
+    descriptors: Sequence[str],
+    html: Path,
+    table: Path,
+    summary: Path,
+    note: str = "",
+    difference: tuple[str, str] = ("trained", "initial"),
+    main: Mapping[str, Callable[[Result], list[Figure]]] | None = None,
+) -> None:
+    """Compare descriptors, one table a benchmark, the best of each column in bold.
+
+    Args:
+        results: JSON results.
+        benchmarks: name of each result's benchmark, as long as `results`.
+        descriptors: name of each result's descriptor, as long as `results`.
+        html: page to write, self-contained.
+        table: CSV to write, one line a figure.
+        summary: plain text to write.
+        note: a sentence to stand above the tables.
+        main: what makes the columns of further kinds of benchmarks (`hndesc.visualization.comparison.main_figures`).
+        difference: the two descriptors whose difference gets a row of its own wherever both were scored.
+
+    Raises:
+        HndescError: no result, one named twice, or a figure that is missing in one.
+    """
+    check_output_files([html, table, summary], results)
+    tables = gather(results, benchmarks, descriptors, difference, main)
+    write_text(html, _html(tables, note))
+    write_text(table, _csv(tables))
+    write_text(summary, _text(tables, note))
+
+
+def _show(value: float, digits: int, sign: bool = False) -> str:
+    if math.isnan(value):
+        return "\N{EN DASH}"
+    return f"{round(value, digits) + 0.0:{'+' if sign else ''}.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _csv(tables: Sequence[Table]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("benchmark", "descriptor", "group", "figure", "value"))
+    for table in tables:
+        for descriptor, values in table.rows.items():
+            for figure, value in zip(table.figures, values, strict=True):
+                shown = "" if math.isnan(value) else f"{value:.{figure.digits}f}"
+                writer.writerow((table.benchmark, descriptor, figure.group, figure.name, shown))
+    return stream.getvalue()
+
+
+def _text(tables: Sequence[Table], note: str) -> str:
+    lines = [note, ""] if note else []
+    for table in tables:
+        lines += [f"{table.benchmark} ({table.protocol})", *_text_rows(table), *table.remarks, ""]
+    return "\n".join(lines)
+
+
+def _text_rows(table: Table) -> list[str]:
+    """Return figures down, descriptors across, below each other where a line has no room; a star marks the best."""
+    columns: list[TextColumn] = [("", [f"{figure.group} {figure.name}" for figure in table.figures])]
+    for name, values in table.rows.items():
+        cells = []
+        for column, (figure, value) in enumerate(zip(table.figures, values, strict=True)):
+            cells.append(_show(value, figure.digits) + ("*" if value == table.best(column) else " "))
+        columns.append((name + " ", cells))
+    if table.difference:
+        name, values = table.difference
+        shown = zip(values, table.figures, strict=True)
+        columns.append((name, [_show(value, figure.digits, sign=True) for value, figure in shown]))
+    lines: list[str] = []
+    for part in _side_by_side(columns[1:], _WIDEST - _width(columns[0])):
+        shown = [columns[0], *part]
+        for first, *rest in zip(*([name, *cells] for name, cells in shown), strict=True):
+            cells = (cell.rjust(_width(column)) for cell, column in zip(rest, part, strict=True))
+            lines.append("  ".join([first.ljust(_width(columns[0])), *cells]).rstrip())
+        lines.append("")
+    return lines[:-1]
+
+
+def _width(column: TextColumn) -> int:
+    return max(map(len, (column[0], *column[1])))
+
+
+def _side_by_side(columns: Sequence[TextColumn], room: int) -> list[list[TextColumn]]:
+    """Split columns into as many that stand side by side as there is room for, at least one."""
+    parts: list[list[TextColumn]] = [[]]
+    left = room
+    for column in columns:
+        needed = 2 + _width(column)
+        if parts[-1] and needed > left:
+            parts.append([])
+            left = room
+        parts[-1].append(column)
+        left -= needed
+    return parts
+
+
+_STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; color: #1b1b1b; background: #fff; margin: 1.5em auto; max-width: 1150px;
+       padding: 0 1em; }
+h1 { font-size: 1.35em; } h2 { font-size: 1.1em; margin: 1.8em 0 .2em; }
+p { margin: .3em 0; color: #444; } .note { color: #1b1b1b; border-left: 4px solid #E69F00; padding: .3em .8em; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; margin: .6em 0; font-variant-numeric: tabular-nums; }
+th, td { padding: .25em .6em; text-align: right; white-space: nowrap; font-size: .93em; }
+thead th { font-weight: 600; border-bottom: 1px solid #bbb; }
+thead tr:first-child th { text-align: center; white-space: normal; vertical-align: bottom; }
+tbody th { text-align: left; font-weight: 600; } tbody tr:nth-child(even) { background: #f5f7f9; }
+.start { border-left: 1px solid #ccc; } td b { color: #00527f; }
+tr.difference td, tr.difference th { border-top: 1px solid #bbb; color: #444; font-style: italic; font-weight: 400; }
+"""
+
+
+def _html(tables: Sequence[Table], note: str) -> str:
+    body = "\n".join(_html_table(table) for table in tables)
+    remark = f'<p class="note">{escape(note)}</p>\n' if note else ""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>Scores</title>\n'
+        f"<style>{_STYLE}</style>\n</head>\n<body>\n<h1>Scores</h1>\n{remark}{body}\n"
+        "<p>The best value of each column is bold.</p>\n</body>\n</html>\n"
+    )
+
+
+def _html_table(table: Table) -> str:
+    blocks = groupby(range(len(table.figures)), key=lambda column: table.figures[column].block)
+    inner = "".join(_html_block(table, list(columns)) for _, columns in blocks)
+    remarks = "".join(f"<p>{escape(remark)}</p>\n" for remark in table.remarks)
+    return f"<h2>{escape(table.benchmark)}</h2>\n<p>{escape(table.protocol)}</p>\n{inner}{remarks}"
+
+
+def _html_block(table: Table, columns: Sequence[int]) -> str:
+    groups = [list(members) for _, members in groupby(columns, key=lambda column: table.figures[column].group)]
+    starts = {group[0] for group in groups}
+    heads = "".join(_cell("th", table.figures[g[0]].group, True, len(g)) for g in groups)
+    names = "".join(_cell("th", table.figures[column].name, column in starts) for column in columns)
+    rows = []
+    for name, values in table.rows.items():
+        cells = [
+            _cell("td", _show(values[c], table.figures[c].digits), c in starts, bold=values[c] == table.best(c))
+            for c in columns
+        ]
+        rows.append(f"<tr><th>{escape(name)}</th>{''.join(cells)}</tr>\n")
+    if table.difference:
+        name, values = table.difference
+        cells = [_cell("td", _show(values[c], table.figures[c].digits, sign=True), c in starts) for c in columns]
+        rows.append(f'<tr class="difference"><th>{escape(name)}</th>{"".join(cells)}</tr>\n')
+    return (
+        f'<div class="wide"><table>\n<thead>\n<tr><th rowspan="2">descriptor</th>{heads}</tr>\n<tr>{names}</tr>\n'
+        f"</thead>\n<tbody>\n{''.join(rows)}</tbody>\n</table></div>\n"
+    )
+
+
+def _cell(tag: str, text: str, start: bool, span: int = 1, bold: bool = False) -> str:
+    mark = ' class="start"' if start else ""
+    width = f' colspan="{span}"' if span > 1 else ""
+    inner = f"<b>{escape(text)}</b>" if bold else escape(text)
+    return f"<{tag}{mark}{width}>{inner}</{tag}>"

@@ -1,0 +1,47 @@
+"""The images that a job works on: all of a dataset, those of a shortlist, or one shard of them."""
+
+import os
+from typing import Any
+
+from hndesc.datasets.image_set import Photo
+from hndesc.datasets.listing import list_photos
+from hndesc.errors import HndescError
+from hndesc.retrieval.shortlist import candidates, read_shortlist
+from hndesc.runtime.shards import read_part
+
+
+def select_photos(
+    root: str | os.PathLike,
+    kind: str = "folder",
+    *,
+    distractors: str | os.PathLike | None = None,
+    shortlist: str | os.PathLike | None = None,
+    top: int = 100,
+    part: str | None = None,
+    **settings: Any,
+) -> list[Photo]:
+    """List the photos of a dataset that a step works on.
+
+    Args:
+        root: folder of the dataset.
+        kind: see `list_photos`, as for `distractors`.
+        shortlist: of a retrieval set: only queries and the photos that it puts forward; None for all.
+        top: candidates a query that count as put forward.
+        part: "i-of-n", i from 1: every n-th photo from the i-th on; None for all.
+        **settings: see `list_photos`.
+
+    Raises:
+        HndescError: a part that is none, or has no photo.
+    """
+    photos = list_photos(root, kind, distractors, **settings)
+    if shortlist is not None:
+        wanted = set(candidates(read_shortlist(shortlist), top))
+        photos = [photo for photo in photos if photo.name in wanted]
+    return photos if part is None else _part(photos, part)
+
+
+def _part(photos: list[Photo], part: str) -> list[Photo]:
+    number, count = read_part(part)
+    if number > len(photos):
+        raise HndescError(f"part {part} of {len(photos)} photos is empty; ask for at most {len(photos)} shards")
+    return photos[number - 1 :: count]

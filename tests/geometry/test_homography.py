@@ -1,0 +1,101 @@
+"""Homographies and poses against analytic truth."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hndesc.geometry.homography import corner_error, corners, homography_of_corners, translation, warp_points
+from hndesc.geometry.pose import camera_center, pose_error, rotation_angle
+
+
+def rotation_about(axis: np.ndarray, degrees: float) -> np.ndarray:
+    x, y, z = axis / np.linalg.norm(axis)
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    angle = np.radians(degrees)
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+
+
+def test_warp_points_divides_by_depth():
+    homography = np.array([[2.0, 0, 1], [0, 3, -1], [0.5, 0, 1]])
+    assert np.allclose(warp_points(homography, np.array([[2.0, 4.0], [0, 0]])), [[5 / 2, 11 / 2], [1, -1]])
+
+
+def test_warp_points_of_nothing_is_empty():
+    assert warp_points(np.eye(3), np.zeros((0, 2))).shape == (0, 2)
+
+
+def test_a_point_at_infinity_is_nan():
+    homography = np.array([[1.0, 0, 0], [0, 1, 0], [1, 0, -2]])
+    warped = warp_points(homography, np.array([[2.0, 0], [3, 0]]))
+    assert np.isnan(warped[0]).all()
+    assert np.allclose(warped[1], [3, 0])
+
+
+def test_translation_moves_points():
+    assert np.allclose(warp_points(translation(3, -2), np.array([[1.0, 1.0]])), [[4, -1]])
+
+
+@given(st.lists(st.floats(-20, 20), min_size=8, max_size=8))
+def test_homography_of_corners_hits_its_corners(shifts):
+    source = corners((101, 81))
+    target = source + np.reshape(shifts, (4, 2))
+    homography = homography_of_corners(source, target)
+    assert np.allclose(warp_points(homography, source), target, atol=1e-8)
+    assert np.allclose(warp_points(np.linalg.inv(homography), target), source, atol=1e-7)
+
+
+def test_homography_of_corners_refuses_points_on_a_line():
+    line = np.array([[0.0, 0], [1, 0], [2, 0], [3, 0]])
+    with pytest.raises(np.linalg.LinAlgError):
+        homography_of_corners(line, corners((10, 10)))
+
+
+def test_corners_are_pixel_centres():
+    assert corners((4, 3)).tolist() == [[0, 0], [0, 2], [3, 2], [3, 0]]
+
+
+def test_corner_error_of_a_shift_is_its_length():
+    assert corner_error(translation(3, 4), np.eye(3), (640, 480)) == pytest.approx(5)
+
+
+def test_corner_error_of_a_zoom_is_the_mean_over_corners():
+    # x' = 1.1 x moves the corners by 0, 0, 1 and 1 pixels.
+    assert corner_error(np.diag([1.1, 1, 1]), np.eye(3), (11, 7)) == pytest.approx(0.5)
+
+
+def test_corner_error_does_not_depend_on_the_scale_of_the_matrix():
+    assert corner_error(-7 * translation(3, 4), np.eye(3), (640, 480)) == pytest.approx(5)
+
+
+@pytest.mark.parametrize("estimate", [None, np.zeros((3, 3)), np.full((3, 3), np.nan)])
+def test_a_failed_estimate_is_infinitely_wrong(estimate):
+    assert corner_error(estimate, np.eye(3), (640, 480)) == float("inf")
+
+
+@given(st.floats(0, 180), st.integers(0, 1000))
+def test_rotation_angle_is_the_angle_about_any_axis(degrees, seed):
+    generator = np.random.default_rng(seed)
+    base = rotation_about(generator.normal(size=3), 77.0)
+    turned = rotation_about(generator.normal(size=3), degrees) @ base
+    assert rotation_angle(turned, base) == pytest.approx(degrees, abs=1e-5)
+    assert rotation_angle(base, turned) == pytest.approx(degrees, abs=1e-5)
+
+
+def test_rotation_angle_keeps_tiny_angles():
+    turned = rotation_about(np.array([1.0, 2, 3]), 1e-6)
+    assert rotation_angle(turned, np.eye(3)) == pytest.approx(1e-6, rel=1e-6)
+
+
+def test_camera_center_is_where_the_pose_maps_to_the_origin():
+    rotation = rotation_about(np.array([1.0, -2, 0.5]), 40)
+    center = np.array([3.0, -1.0, 7.0])
+    assert np.allclose(camera_center(rotation, -rotation @ center), center)
+
+
+def test_pose_error_measures_centres_not_translations():
+    turn = rotation_about(np.array([0, 0, 1.0]), 90)
+    center, other = np.array([10.0, 0, 0]), np.array([10.0, 0, 2.0])
+    position, angle = pose_error((turn, -turn @ other), (np.eye(3), -center))
+    assert position == pytest.approx(2.0)
+    assert angle == pytest.approx(90.0)

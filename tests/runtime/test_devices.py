@@ -1,0 +1,16 @@
+import pytest
+import torch
+
+from hndesc.errors import HndescError
+from hndesc.runtime.devices import choose_device
+
+
+def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto").type == "cpu"
+
+
+@pytest.mark.parametrize("name", ["gpu9", "cuda:99"])
+def test_a_device_that_cannot_be_used_is_told(name: str) -> None:
+    with pytest.raises(HndescError, match=rf"device '{name}' cannot be used.*'cpu'"):
+        choose_device(name)

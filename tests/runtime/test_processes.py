@@ -1,0 +1,242 @@
+"""Sharing out work: the same values as in one process, and one clear error however it goes wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event
+
+import cv2
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from hndesc.errors import HndescError
+from hndesc.io.features import FeatureReader, Features, FeatureWriter
+from hndesc.runtime import processes
+from hndesc.runtime.processes import workers
+
+PARENT = os.getpid()
+
+
+def square(value: int) -> int:
+    return value * value
+
+
+def meet(folder: Path, count: int, item: int) -> int:
+    """Return which process this is, once so many take part."""
+    (folder / str(os.getpid())).touch()
+    deadline = time.monotonic() + 60
+    while len(list(folder.iterdir())) < count:
+        assert time.monotonic() < deadline, "the others did not come"
+        time.sleep(0.001)
+    return os.getpid()
+
+
+def meet_and(act: str, folder: Path, parent: int, item: int) -> int:
+    """Do something in the helper, and nothing in the process that it helps."""
+    if meet(folder, 2, item) != parent:
+        if act == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if act == "leave":
+            os._exit(3)
+        raise {"refuse": HndescError("features.h5: broken"), "fail": ZeroDivisionError("of item")}[act]
+    return item
+
+
+def threads_in_use(folder: Path, count: int, item: int) -> tuple[int, set[int], int, int]:
+    import torch
+
+    np.ones((4, 4)) @ np.ones((4, 4))
+    pools = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+    return meet(folder, count, item), pools, cv2.getNumThreads(), torch.get_num_threads()
+
+
+def where(_: int) -> str:
+    return os.getcwd()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_values_come_in_order_whatever_the_number_of_processes(count):
+    with workers(square, count) as squares:
+        assert list(squares(range(50))) == [value * value for value in range(50)]
+        assert list(squares([])) == []
+        assert list(squares([7])) == [49]
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_all_processes_take_part(tmp_path, count):
+    with workers(partial(meet, tmp_path, count), count) as met:
+        assert len(set(met(range(count)))) == count
+
+
+def test_each_process_has_one_thread_and_this_one_has_its_own_back(tmp_path):
+    import torch
+
+    before, usual = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(2)
+    cv2.setNumThreads(2)
+    try:
+        with workers(partial(threads_in_use, tmp_path, 2), 2) as use:
+            found = list(use(range(2)))
+        assert len({place for place, *_ in found}) == 2
+        assert [rest for _, *rest in found] == [[{1}, 1, 1]] * 2
+        assert torch.get_num_threads() == cv2.getNumThreads() == 2
+    finally:
+        torch.set_num_threads(before)
+        cv2.setNumThreads(usual)
+
+
+def test_torch_that_is_loaded_meanwhile_has_one_thread_and_then_the_usual_number():
+    code = """
+import sys
+from hndesc.runtime.processes import workers
+def threads(_):
+    import torch
+    return torch.get_num_threads()
+assert "torch" not in sys.modules
+with workers(threads) as count:
+    print(*count([0]))
+print(threads(0))
+"""
+    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert (done.stdout.split(), done.stderr) == (["1", "2"], "")
+
+
+def test_helpers_stay_for_the_next_time_and_follow_to_other_folders(tmp_path, monkeypatch):
+    (tmp_path / "met").mkdir()
+    with workers(partial(meet, tmp_path / "met", 2), 2) as met:
+        first = set(met(range(2)))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "again").mkdir()
+    with workers(partial(meet, Path("again"), 2), 2) as met:
+        assert set(met(range(2))) == first
+
+
+@pytest.mark.parametrize(
+    ("act", "kind", "message"),
+    [
+        ("refuse", HndescError, "^features.h5: broken$"),
+        ("fail", RuntimeError, "(?s)Traceback.*ZeroDivisionError: of item"),
+        ("die", HndescError, "share the work was ended by signal 9; if memory is short, use fewer threads"),
+        ("leave", HndescError, "share the work ended with exit status 3"),
+    ],
+)
+def test_what_goes_wrong_in_a_helper_is_raised_here_and_the_next_work_goes_well(tmp_path, act, kind, message):
+    with pytest.raises(kind, match=message), workers(partial(meet_and, act, tmp_path, PARENT), 2) as work:
+        list(work(range(2)))
+    with workers(square, 2) as squares:
+        assert list(squares(range(5))) == [0, 1, 4, 9, 16]
+
+
+def test_the_first_item_that_fails_is_told_whatever_fails_before_it_in_time():
+    for count in (1, 3):
+        with pytest.raises((ZeroDivisionError, RuntimeError), match="item 3"), workers(fail_from_3, count) as work:
+            list(work(range(40)))
+
+
+def fail_from_3(item: int) -> int:
+    if item >= 3:
+        raise ZeroDivisionError(f"item {item}")
+    return item
+
+
+def test_a_helper_that_cannot_take_the_work_fails_what_it_is_given():
+    tasks = SimpleQueue()
+    for task in ((future := Future(), 0), None):
+        tasks.put(task)
+    processes._feed(processes._Helper(), Unsendable(), tasks, Event())
+    assert str(future.exception(timeout=0)) == "f.h5: no such feature file"
+
+
+class Unsendable:
+    """Work that fails on arrival."""
+
+    def __reduce__(self) -> tuple:
+        return refuse, ()
+
+
+def refuse() -> None:
+    raise HndescError("f.h5: no such feature file")
+
+
+def test_a_reader_opens_its_file_in_the_helper_and_closes_it_after_the_work(tmp_path):
+    path = tmp_path / "f.h5"
+    features = Features(np.zeros((2, 2), np.float32), (8, 8), np.ones(2, np.float32), np.eye(2, dtype=np.float32))
+    (tmp_path / "met").mkdir()
+    with FeatureWriter(path, {}) as writer:
+        for name in "ab":
+            writer.write(name, features)
+    with FeatureReader(path) as reader, workers(partial(count_features, reader, tmp_path / "met"), 2) as count:
+        assert {number for _, number in count("ab")} == {2}
+    holders = [process for process in met(tmp_path / "met") if path in open_files(process)]
+    assert holders == []
+
+
+def count_features(reader: FeatureReader, folder: Path, name: str) -> tuple[int, int]:
+    return meet(folder, 2, 0), len(reader.read(name))
+
+
+def met(folder: Path) -> list[int]:
+    return [int(path.name) for path in folder.iterdir()]
+
+
+def open_files(process: int) -> set[Path]:
+    return {Path(os.readlink(link)) for link in Path(f"/proc/{process}/fd").iterdir() if link.exists()}
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_helpers_end_with_the_process_that_they_help(tmp_path, end):
+    code = """
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+from tests.runtime.test_processes import meet
+from hndesc.runtime.processes import workers
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started deaf to it
+folder = Path(sys.argv[1])
+with workers(partial(meet, folder, 2), 2) as met:
+    list(met(range(2)))
+    print("met", flush=True)
+    sys.stdin.readline()
+"""
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=Path(__file__).parents[2]
+    )
+    with process:
+        assert process.stdout.readline() == b"met\n"
+        process.send_signal(end)
+        # The helper has both streams open as well: they end with it.
+        process.communicate(timeout=60)
+    assert process.returncode == -end
+    assert not any(map(lives, met(tmp_path)))
+
+
+def lives(process: int) -> bool:
+    """Tell whether a process runs; one that has ended and is still listed has no command line."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes() != b""
+    except FileNotFoundError:
+        return False
+
+
+def test_an_interruption_ends_helpers_at_work(tmp_path):
+    with pytest.raises(KeyboardInterrupt), workers(partial(interrupted, tmp_path, PARENT), 2) as work:
+        list(work(range(2)))
+    (helper,) = {*met(tmp_path)} - {PARENT}
+    assert not lives(helper)
+    assert not any(idle.busy for idle in processes._idle)
+
+
+def interrupted(folder: Path, parent: int, item: int) -> int:
+    if meet(folder, 2, item) == parent:
+        raise KeyboardInterrupt
+    return meet(folder, 3, item)  # which nobody joins

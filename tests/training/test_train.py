@@ -1,0 +1,164 @@
+"""The training step from files to files; killed in the middle it ends with the same weights."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from hndesc.errors import HndescError
+from hndesc.io.locks import writing
+from hndesc.models.checkpoint import load_checkpoint
+from hndesc.retrieval.neighbor_table import write_neighbours
+from hndesc.training.train import train
+
+SETTINGS = {
+    "architecture": "lite",
+    "steps": 6,
+    "batch_size": 2,
+    "crop_size": 48,
+    "max_keypoints": 30,
+    "learning_rate": 1e-2,
+    "workers": 0,
+    "save_every": 2,
+    "device": "cpu",
+    "validation": {"every": 3, "pairs": 2},
+}
+# Kills itself in the update of a step, or between writing a state and giving it its name.
+KILLED = """
+import os, signal, sys, json
+import torch, cv2
+torch.set_num_threads(1)
+cv2.setNumThreads(1)
+from hndesc.training import state, step, trainer
+where, number, arguments, settings = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3]), json.loads(sys.argv[4])
+kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
+if where == "update":
+    update = trainer.Trainer._update
+    def wrapped(self, stream):
+        result = update(self, stream)
+        if self.step == number:
+            kill()
+        return result
+    trainer.Trainer._update = wrapped
+else:
+    save = torch.save
+    def wrapped(content, path):
+        save(content, path)
+        if content["step"] == number:
+            kill()
+    state.torch.save = wrapped
+step.train(**arguments, **settings)
+"""
+
+
+def arguments_of(data, folder, stylized=True) -> dict[str, str | None]:
+    return {
+        "photos": str(data.photos),
+        "keypoints": str(data.keypoints),
+        "stylized": str(data.stylized) if stylized else None,
+        "neighbours": None,
+        "output": str(folder / "model.safetensors"),
+        "initial": str(folder / "initial.safetensors"),
+        "history": str(folder / "history.csv"),
+        "state": str(folder / "state"),
+    }
+
+
+def test_from_files_to_files(data, tmp_path):
+    train(**arguments_of(data, tmp_path), record=tmp_path / "validation.npz", **SETTINGS)
+    model, card = load_checkpoint(tmp_path / "model.safetensors")
+    first, first_card = load_checkpoint(tmp_path / "initial.safetensors")
+    assert any(not torch.equal(a, b) for a, b in zip(model.parameters(), first.parameters(), strict=True))
+    assert (card["trained"], first_card["trained"]) == (True, False)
+    assert card["settings"]["steps"] == 6
+    assert card["settings"]["loss"]["bins"] == 20
+    assert card["data"]["photos"] == 6
+    assert card["metrics"]["step"] in (0, 3, 6)
+    with open(tmp_path / "history.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["step"] for row in rows if row["validation_loss"]] == ["0", "3", "6"]
+    best = min((row for row in rows if row["validation_loss"]), key=lambda row: float(row["validation_loss"]))
+    assert card["metrics"]["validation_loss"] == float(best["validation_loss"])
+    assert [path.name for path in (tmp_path / "state").iterdir()] == ["tensorboard"]
+    with np.load(tmp_path / "validation.npz") as record:
+        assert record["first"].shape == (2, 48, 48, 3)
+        assert not np.array_equal(record["untrained/positive"], record["trained/positive"])
+    events = EventAccumulator(str(tmp_path / "state" / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("validation/accuracy")] == [0, 3, 6]
+    assert [event.step for event in events.Images("validation/matches")] == [0, 3, 6]
+    assert {"similarity/positive", "similarity/hardest_negative"} <= set(events.Tags()["histograms"])
+
+
+def test_without_logs_nothing_remains_but_the_outputs(data, tmp_path):
+    train(**arguments_of(data, tmp_path / "run", stylized=False), **SETTINGS, keep_logs=False)
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"model.safetensors", "model.json", "initial.safetensors", "initial.json", "history.csv"}
+
+
+@pytest.mark.parametrize(("where", "number"), [("update", 3), ("save", 4)])
+def test_killed_at_any_moment_it_ends_with_the_same_weights(data, tmp_path, where, number):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    train(**arguments_of(data, whole), **SETTINGS)
+    arguments = arguments_of(data, killed)
+    command = [sys.executable, "-c", KILLED, where, str(number), json.dumps(arguments), json.dumps(SETTINGS)]
+    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+    assert not (killed / "model.safetensors").exists()
+    assert torch.load(killed / "state" / "state.pt", weights_only=True)["step"] == 2
+    train(**arguments, **SETTINGS)
+    assert (killed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_a_state_of_other_data_is_not_continued(data, tmp_path, caplog, write_keypoints):
+    arguments = arguments_of(data, tmp_path)
+    command = [sys.executable, "-c", KILLED, "update", "3", json.dumps(arguments), json.dumps(SETTINGS)]
+    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+    write_keypoints(data.keypoints, {f"set/{number}.png": (120, 96) for number in range(6)}, count=150)
+    with caplog.at_level("INFO"):
+        train(**arguments, **SETTINGS)
+    assert "training starts anew" in caplog.text
+    train(**arguments_of(data, tmp_path / "fresh"), **SETTINGS)
+    assert (tmp_path / "model.safetensors").read_bytes() == (tmp_path / "fresh/model.safetensors").read_bytes()
+
+
+def test_a_second_training_of_the_same_state_is_refused(data, tmp_path):
+    arguments = arguments_of(data, tmp_path)
+    with writing(arguments["state"]), pytest.raises(HndescError, match="state: another run is writing this"):
+        train(**arguments, **SETTINGS)
+    assert not (tmp_path / "initial.safetensors").exists()
+
+
+def test_similar_photos_are_negatives(data, tmp_path):
+    table = tmp_path / "neighbours.tsv"
+    write_neighbours(table, [(f"set/{n}.png", f"set/{(n + 1) % 6}.png", 0.5) for n in range(6)])
+    settings = SETTINGS | {"loss": {"negatives": "in_batch_global"}}
+    arguments = arguments_of(data, tmp_path)
+    with pytest.raises(HndescError, match="'in_batch_global' needs the neighbours"):
+        train(**arguments, **settings)
+    train(**(arguments | {"neighbours": str(table)}), **settings)
+    assert "neighbours_hash" in load_checkpoint(tmp_path / "model.safetensors")[1]["data"]
+
+
+def test_too_few_photos(make_data, tmp_path):
+    few = make_data(tmp_path / "few", count=3)
+    with pytest.raises(HndescError, match="3 usable photos are too few"):
+        train(**arguments_of(few, tmp_path), **SETTINGS)
+    settings = SETTINGS | {"loss": {"negatives": "in_pair"}, "steps": 1}
+    train(**arguments_of(few, tmp_path), **settings)
+    assert (tmp_path / "model.safetensors").exists()
+
+
+def test_an_unknown_setting_or_architecture_is_named_before_anything_is_read(data, tmp_path):
+    arguments = arguments_of(data, tmp_path) | {"photos": "nowhere"}
+    with pytest.raises(HndescError, match="'learningrate'"):
+        train(**arguments, **SETTINGS, learningrate=1e-3)
+    with pytest.raises(HndescError, match="nowhere"):
+        train(**arguments, **SETTINGS)
+    with pytest.raises(HndescError, match="unknown model 'liter'"):
+        train(**arguments, **(SETTINGS | {"architecture": "liter"}))

@@ -1,0 +1,147 @@
+"""Curves: what is drawn, read back from the figure and from the file."""
+
+from pathlib import Path
+
+import matplotlib.axes
+import numpy as np
+import pytest
+
+from hndesc.errors import HndescError
+from hndesc.io.images import read_image
+from hndesc.visualization.curves import plot_mma, plot_training
+from hndesc.visualization.style import COLOURS, line_looks
+
+HISTORY = """step,loss,ap,validation_loss,accuracy,learning_rate,seconds
+0,,,0.9,0.2,0.001,0
+10,0.8,0.2,,,0.001,1.5
+20,0.5,0.5,0.6,0.7,0.0005,3
+"""
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
+    """All lines drawn: (axes, label, x, y)."""
+    lines = []
+    plot = matplotlib.axes.Axes.plot
+
+    def record(axes, x, y, **look):
+        lines.append((axes, look.get("label"), np.asarray(x, float), np.asarray(y, float)))
+        return plot(axes, x, y, **look)
+
+    monkeypatch.setattr(matplotlib.axes.Axes, "plot", record)
+    return lines
+
+
+def colours_in(path: Path) -> set[str]:
+    red, green, blue = np.moveaxis(read_image(path).astype(int), -1, 0)
+    return {f"#{code:06X}" for code in np.unique(red << 16 | green << 8 | blue)}
+
+
+def test_mma_draws_one_line_a_descriptor_and_panel(write_result, tmp_path: Path, drawn: list) -> None:
+    results = [write_result("hpatches", "a"), write_result("hpatches", "b", 0.5)]
+    plot_mma(results, tmp_path / "mma.png", ["trained", "sift"])
+    assert [(axes.get_title(), label) for axes, label, *_ in drawn] == [
+        (panel, f"{label} (1,234 keypoints, 400 matches)")
+        for panel in ("All pairs", "Viewpoint", "Illumination")
+        for label in ("trained", "sift")
+    ]
+    _, _, x, y = drawn[3]
+    assert x.tolist() == list(range(1, 11))
+    assert np.allclose(y, 0.5 * 0.5 * x / 10)
+    axes = drawn[0][0]
+    assert axes.get_xlabel() == "threshold (px)"
+    assert axes.get_ylabel() == "mean matching accuracy"
+    assert axes.get_ylim() == (0, 1)
+    assert set(COLOURS[:2]) <= colours_in(tmp_path / "mma.png")
+    assert COLOURS[2] not in colours_in(tmp_path / "mma.png")
+
+
+def test_one_descriptor_at_several_keypoints_has_one_colour(write_result, tmp_path: Path, monkeypatch) -> None:
+    looks = []
+    plot = matplotlib.axes.Axes.plot
+    monkeypatch.setattr(matplotlib.axes.Axes, "plot", lambda *a, **look: looks.append(look) or plot(*a, **look))
+    described = [
+        {"name": "disk", "weights": "1"},
+        {"name": "disk", "weights": "2"},
+        {"name": "disk", "weights": "1"},
+        None,
+    ]
+    results = [
+        write_result("hpatches", str(row), change=lambda record, one=one: record["features"].update(descriptor=one))
+        for row, one in enumerate(described)
+    ]
+    plot_mma(results, tmp_path / "mma.png")
+    keys = ("color", "marker", "linestyle")
+    assert [tuple(look[key] for key in keys) for look in looks[:4]] == [
+        (COLOURS[0], "o", "-"), (COLOURS[1], "s", "-"), (COLOURS[0], "o", "--"), (COLOURS[2], "^", "-"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "kinds", [range(32), [*range(20), *range(8)], [0] * 5, [0] * 4 + [8] * 4 + [1], [*range(9), 0] * 3]
+)
+def test_no_two_lines_look_the_same(kinds) -> None:
+    looks = [tuple(look.values()) for look in line_looks(kinds)]
+    assert len(set(looks)) == len(kinds)
+
+
+def test_mma_of_a_set_without_illumination_pairs(write_result, tmp_path: Path, drawn: list) -> None:
+    def no_illumination(record: dict) -> None:
+        for values in record["figures"]["mma"].values():
+            values["i"] = values["avg"] = None
+
+    plot_mma([write_result("hpatches", change=no_illumination)], tmp_path / "mma.png")
+    assert np.isnan(drawn[2][3]).all()
+    assert [text.get_text() for text in drawn[2][0].texts] == ["no such pairs"]
+    assert not drawn[0][0].texts
+
+
+def test_mma_as_svg_is_the_same_each_time(write_result, tmp_path: Path) -> None:
+    result = write_result("hpatches")
+    for name in ("a.svg", "b.svg"):
+        plot_mma([result], tmp_path / name)
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert b"<svg" in (tmp_path / "a.svg").read_bytes()
+
+
+def test_mma_errors_name_file_and_key(write_result, tmp_path: Path) -> None:
+    output = tmp_path / "mma.png"
+    with pytest.raises(HndescError, match="no results"):
+        plot_mma([], output)
+    with pytest.raises(HndescError, match="retrieval result has no matching accuracy"):
+        plot_mma([write_result("retrieval")], output)
+    cut = write_result("hpatches", change=lambda record: record["figures"]["mma"]["7"].pop("v"))
+    with pytest.raises(HndescError, match=r"hpatches_result\.json: no key 'figures\.mma\.7\.v'"):
+        plot_mma([cut], output)
+    assert not output.exists()
+
+
+def test_training_draws_loss_accuracy_and_learning_rate(tmp_path: Path, drawn: list) -> None:
+    (tmp_path / "history.csv").write_text(HISTORY)
+    plot_training(tmp_path / "history.csv", tmp_path / "training.png")
+    lines = {(axes.get_title(), label): (x.tolist(), y.tolist()) for axes, label, x, y in drawn}
+    assert lines == {
+        ("Loss", "training"): ([10, 20], [0.8, 0.5]),
+        ("Loss", "validation"): ([0, 20], [0.9, 0.6]),
+        ("Validation accuracy", "validation"): ([0, 20], [0.2, 0.7]),
+        ("Learning rate", ""): ([0, 10, 20], [0.001, 0.001, 0.0005]),
+    }
+    assert all(axes.get_xlabel() == "step" for axes, *_ in drawn)
+    assert set(COLOURS[:3]) <= colours_in(tmp_path / "training.png")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "no such file"),
+        ("", "not the history of a training"),
+        ("step,loss\n1,2\n", "no column 'validation_loss'"),
+        (HISTORY.splitlines()[0] + "\n", "no step in it"),
+    ],
+)
+def test_training_errors(tmp_path: Path, text: str | None, message: str) -> None:
+    if text is not None:
+        (tmp_path / "history.csv").write_text(text)
+    with pytest.raises(HndescError, match=rf"history\.csv.*{message}"):
+        plot_training(tmp_path / "history.csv", tmp_path / "training.png")
+    assert not (tmp_path / "training.png").exists()

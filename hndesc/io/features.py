@@ -14,14 +14,13 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import h5py
 import numpy as np
 
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, ImageError
 from hndesc.io.files import atomic_path, check_output_file, check_space
 from hndesc.io.hdf5 import (
     Reader,
@@ -156,14 +155,7 @@ class FeatureReader(Reader):
         with named(f"{place} is broken"):
             features = _read_group(group)
         _check(features, place)
-        if self._foreign and features.descriptors is not None:
-            _check_lengths(features.descriptors, place)
         return features
-
-    @cached_property
-    def _foreign(self) -> bool:
-        """Whether another program made the entries."""
-        return "settings" not in self._own.attrs or "imported" in self.settings
 
 
 def _checked(settings: dict) -> dict:
@@ -209,6 +201,8 @@ def _check(features: Features, place: str) -> None:
             raise HndescError(f"{place} has {count} keypoints but {len(values)} {name}; make the file again")
         if not np.isfinite(values).all():
             raise HndescError(f"{place} has non-finite {name}; the model or program that made them is at fault")
+    if features.descriptors is not None and count:
+        _check_lengths(features.descriptors, place)
 
 
 def _check_lengths(descriptors: np.ndarray, place: str) -> None:
@@ -217,7 +211,7 @@ def _check_lengths(descriptors: np.ndarray, place: str) -> None:
     wrong = (np.abs(lengths - 1) > _UNIT) & (lengths > _UNIT)
     if wrong.any():
         raise HndescError(f"{place} has a descriptor of length {lengths[wrong][0]:.3g}; scale each to length 1")
-    if len(lengths) and not lengths.any():
+    if not lengths.any():
         raise HndescError(f"{place} has descriptors that are all zero; the program that made them is at fault")
 
 
@@ -278,7 +272,16 @@ class FeatureWriter:
         return group is not None and bool(group.attrs.get("complete"))
 
     def write(self, name: str, features: Features) -> None:
-        """Store the features of one image; descriptors are checked for NaN and length first."""
+        """Store the features of one image.
+
+        Raises:
+            ImageError: its descriptors are all zero.
+            HndescError: arrays that differ in number, values that are not finite, descriptors not of length 1.
+        """
+        if features.descriptors is not None and len(features) and not features.descriptors.any():
+            raise ImageError(
+                f"features of '{name}' has descriptors that are all zero: the photo is flat at its keypoints"
+            )
         _check(features, f"features of '{name}'")
         check_space(self.path, sum(values.nbytes for values in _arrays(features).values()))
         group = self._anew(name)

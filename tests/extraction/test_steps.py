@@ -379,6 +379,18 @@ def test_killed_run_goes_on(photos, tmp_path):
     assert FeatureReader(tmp_path / "k.h5").settings == FeatureReader(tmp_path / "whole.h5").settings
 
 
+def test_a_photo_without_anything_at_its_keypoints_is_skipped_by_name(photos, tmp_path, caplog):
+    write_image(photos[0].path, np.full((120, 160, 3), 90, np.uint8))
+    with h5py.File(tmp_path / "k.h5", "w") as file:
+        for photo in photos:
+            file[f"{photo.name}/keypoints"] = np.array([[30.5, 40], [80, 60]], np.float16)
+    describe_keypoints(photos, tmp_path / "k.h5", tmp_path / "f.h5", "sift")
+    with FeatureReader(tmp_path / "f.h5") as reader:
+        assert reader.names() == ["night/b.png", "night/c.png"]
+        assert "all zero" in reader.failed["a.png"]
+    assert "skipped 'a.png'" in caplog.text
+
+
 def test_unknown_parts_are_told_before_any_work(photos, tmp_path):
     with pytest.raises(HndescError, match="unknown detector 'orb'"):
         detect_keypoints(photos, tmp_path / "k.h5", "orb")

@@ -16,11 +16,13 @@ SETTINGS = {"detector": {"name": "sift"}, "resize_max": None}
 
 def make(count: int = 5, seed: int = 0, dim: int = 8) -> Features:
     rng = np.random.default_rng(seed)
+    descriptors = rng.normal(size=(count, dim))
+    descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
     return Features(
         keypoints=rng.uniform(0, 40, (count, 2)).astype(np.float32),
         image_size=(40, 50),
         scores=rng.random(count, np.float32),
-        descriptors=rng.normal(size=(count, dim)).astype(np.float32),
+        descriptors=descriptors.astype(np.float32),
         extra={"sizes": rng.random(count, np.float32)},
     )
 
@@ -130,6 +132,19 @@ def test_nan_is_refused_when_writing_and_when_reading(tmp_path, field):
     with FeatureReader(tmp_path / "f.h5") as reader, pytest.raises(HndescError, match=f"f.h5.*good.jpg.*{field}"):
         reader.read("good.jpg")
     assert "bad.jpg" not in FeatureReader(tmp_path / "f.h5")
+
+
+@pytest.mark.parametrize("factor", [0, 0.5, 512])
+def test_descriptors_that_are_not_of_length_1_are_refused(tmp_path, factor):
+    path = write(tmp_path / "f.h5", {"a.jpg": make()})
+    with h5py.File(path, "r+") as file:
+        file["a.jpg/descriptors"][...] *= factor
+    expected = "all zero" if factor == 0 else f"of length {factor}"
+    with FeatureReader(path) as reader, pytest.raises(HndescError, match=f"f.h5: entry 'a.jpg' has .*{expected}"):
+        reader.read("a.jpg")
+    wrong = Features(**vars(make()) | {"descriptors": make().descriptors * factor})
+    with FeatureWriter(path, {}) as writer, pytest.raises(HndescError, match=f"features of 'b.jpg' has .*{expected}"):
+        writer.write("b.jpg", wrong)
 
 
 @pytest.mark.parametrize("field", ["scores", "descriptors"])

@@ -64,6 +64,16 @@ def _prefixed(state: dict) -> dict:
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_describes_keypoints_of_images_of_any_size(weights, name):
+    descriptor = load_descriptor(name, weights[name])
+    for height, width in [(1, 1), (1, 33), (33, 1), (2, 9), (8, 2), (7, 7), (16, 16), (16, 17)]:
+        last = np.array([width - 1, height - 1], np.float32)
+        points = np.stack([0 * last, last / 2, last])
+        values = descriptor.describe(photo(height, width), Features(points, (width, height), np.ones(3, np.float32)))
+        np.testing.assert_allclose(np.linalg.norm(values, axis=1), 1, atol=1e-4, err_msg=f"{height} x {width}")
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_detects_and_describes_what_it_is_given(weights, name):
     image = photo(75, 101)
     points = np.array([[0, 0], [50.25, 37.5], [100, 74]], np.float32)

@@ -136,7 +136,7 @@ def test_large_photos_in_tiles_as_in_one_piece(weights, name, monkeypatch):
     features = Features(points, (211, 125), np.ones(60, np.float32))
     parts = load_descriptor(name, weights[name]), load_detector(name, weights[name], threshold=0.0)
     whole = parts[0].describe(image, features), parts[1].detect(image)
-    for kind in ("descriptors", "keypoints"):
+    for kind in ("descriptors", "detectors"):
         monkeypatch.setattr(f"hndesc.{kind}.{name}.TILE", 64, raising=False)
     tiled = parts[0].describe(image, features), parts[1].detect(image)
     np.testing.assert_allclose(tiled[0], whole[0], atol=1e-5)

@@ -352,9 +352,9 @@ def test_a_photo_that_was_replaced_is_worked_on_again(photos, tmp_path, change, 
 
 KILLED = """
 import os, signal, sys
-from hndesc import extraction
-from hndesc.datasets.image_set import list_photos
-original = extraction._detect
+from hndesc.datasets.listing import list_photos
+from hndesc.extraction import steps
+original = steps._detect
 count = 0
 def deadly(*arguments):
     global count
@@ -362,8 +362,8 @@ def deadly(*arguments):
     if count == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return original(*arguments)
-extraction._detect = deadly
-extraction.detect_keypoints(list_photos(sys.argv[1]), sys.argv[2])
+steps._detect = deadly
+steps.detect_keypoints(list_photos(sys.argv[1]), sys.argv[2])
 """
 
 

@@ -35,7 +35,7 @@ import os, signal, sys, json
 import torch, cv2
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
-from hndesc.training import state, step, trainer
+from hndesc.training import state, train, trainer
 where, number, arguments, settings = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3]), json.loads(sys.argv[4])
 kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
 if where == "update":
@@ -53,7 +53,7 @@ else:
         if content["step"] == number:
             kill()
     state.torch.save = wrapped
-step.train(**arguments, **settings)
+train.train(**arguments, **settings)
 """
 
 
@@ -160,5 +160,5 @@ def test_an_unknown_setting_or_architecture_is_named_before_anything_is_read(dat
         train(**arguments, **SETTINGS, learningrate=1e-3)
     with pytest.raises(HndescError, match="nowhere"):
         train(**arguments, **SETTINGS)
-    with pytest.raises(HndescError, match="unknown model 'liter'"):
+    with pytest.raises(HndescError, match="'architecture' is 'liter'; did you mean 'lite'"):
         train(**arguments, **(SETTINGS | {"architecture": "liter"}))

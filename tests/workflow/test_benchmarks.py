@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from hndesc.datasets import image_set
+from hndesc.datasets import listing
 from hndesc.datasets.fetch import verify
 from hndesc.runtime.plugins import load_place, module_of
 from hndesc.runtime.provenance import _closure
@@ -138,12 +138,12 @@ def test_every_place_of_an_entry_can_be_loaded(name: str) -> None:
 
 def test_short_names_mean_the_same() -> None:
     for name, kind in KINDS.items():
-        assert image_set.LISTS.places[name] == kind.images
+        assert listing.LISTS.places[name] == kind.images
     assert functions("verify").items() <= verify.LAYOUTS.items()
     assert functions("main_figures").items() <= comparison._MAIN_FIGURES.items()
 
 
-READERS = {module_of(kind.images) for kind in KINDS.values()} - {"hndesc.datasets.image_set"}
+READERS = {module_of(kind.images) for kind in KINDS.values()} - {"hndesc.datasets.listing"}
 
 
 def test_a_fingerprint_covers_no_reader_of_another_benchmark() -> None:

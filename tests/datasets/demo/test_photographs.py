@@ -10,6 +10,7 @@ from hndesc.datasets.demo import photographs
 from hndesc.datasets.demo.photographs import HELD_OUT, SOURCES, STYLES, TRAINING, load
 from hndesc.errors import HndescError
 from hndesc.io.images import find_images, read_image
+from hndesc.io.owned_folders import MARKER
 
 
 def names(use):
@@ -54,7 +55,7 @@ def test_training_photos(demo):
 
 def test_styles_have_classes_that_look_as_they_are_called(demo):
     folder = demo.root / "styles"
-    assert {path.name for path in folder.iterdir()} == set(STYLES)
+    assert {path.name for path in folder.iterdir()} == {*STYLES, MARKER}
     photos = {s: [read_image(path).astype(float) for path in sorted((folder / s).iterdir())] for s in STYLES}
     assert min(map(len, photos.values())) >= 3
     light = {style: np.mean([photo.mean() for photo in images]) for style, images in photos.items()}

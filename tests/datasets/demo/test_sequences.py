@@ -1,11 +1,14 @@
 """Sequences: the layout of HPatches, homographies that are right to a fraction of a pixel, growing difficulty."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from hndesc.datasets.demo import sequences
 from hndesc.io.images import read_image, to_gray
+from hndesc.io.owned_folders import MARKER
 
 VIEWPOINT, ILLUMINATION = sorted(sequences.VIEWPOINTS), sorted(sequences.ILLUMINATIONS)
 LATER = range(2, 7)
@@ -22,9 +25,9 @@ def homography(root, name, k):
 
 def test_layout(root):
     assert len(VIEWPOINT) >= 3 and len(ILLUMINATION) >= 3
-    assert sorted(path.name for path in root.iterdir()) == sorted(VIEWPOINT + ILLUMINATION)
+    assert sorted(path.name for path in root.iterdir()) == sorted([*VIEWPOINT, *ILLUMINATION, MARKER])
     expected = sorted([f"{k}.ppm" for k in range(1, 7)] + [f"H_1_{k}" for k in LATER])
-    for folder in root.iterdir():
+    for folder in filter(Path.is_dir, root.iterdir()):
         assert folder.name[:2] in ("v_", "i_")
         assert sorted(path.name for path in folder.iterdir()) == expected
         assert (folder / "1.ppm").read_bytes()[:2] == b"P6"

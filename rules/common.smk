@@ -142,3 +142,9 @@ def announce_training():
 
 
 atexit.register(announce_training)
+
+
+def described_keypoints(wildcards):
+    return PLAN.descriptors.keypoint_file(
+        wildcards.benchmark, wildcards.descriptor, wildcards.get("part")
+    )

@@ -1,12 +1,6 @@
 # Descriptors at the keypoints of a benchmark's images, one file a descriptor.
 
 
-def described_keypoints(wildcards):
-    return PLAN.descriptors.keypoint_file(
-        wildcards.benchmark, wildcards.descriptor, wildcards.get("part")
-    )
-
-
 rule describe_keypoints:
     input:
         images=images_folder,

@@ -16,6 +16,9 @@ from hndesc.runtime.settings import PathOf, Settings
 from hndesc.workflow.config import Config
 from hndesc.workflow.sections.descriptors import DescriptorSettings
 
+# What the workflow writes.
+RESULTS = "results"
+
 
 @dataclass(frozen=True)
 class NamedPath:
@@ -114,11 +117,21 @@ def _check_existing(one: NamedPath, path: str, registered: Mapping[str, str]) ->
         raise HndescError(f"config key {one.key}: '{one.path}' is no {one.kind}; name a {one.kind}")
     if not os.access(path, os.R_OK):
         raise HndescError(f"config key {one.key}: no permission to read '{one.path}'; ask its owner for it")
+    if one.kind == "folder" and _overlap(path, RESULTS):
+        raise HndescError(
+            f"config key {one.key}: '{one.path}' overlaps with '{RESULTS}', which the workflow writes; choose another "
+            "folder, or copy what is wanted there"
+        )
     if one.kind == "folder" and path in registered and not os.path.exists(os.path.join(path, RECEIPT)):
         raise HndescError(
             f"config key {one.key}: '{one.path}' was not fetched by hndesc; to verify it: hndesc datasets get "
             f"{registered[path]}"
         )
+
+
+def _overlap(first: str, second: str) -> bool:
+    one, other = os.path.realpath(first), os.path.realpath(second)
+    return os.path.commonpath([one, other]) in (one, other)
 
 
 def _cure(one: NamedPath, path: str, registered: Mapping[str, str], is_made: Callable[[str], object]) -> str:

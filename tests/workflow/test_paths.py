@@ -87,6 +87,14 @@ def test_what_is_missing_is_named(folder: Path, key: str, changes: dict, kind: s
     check(changes)
 
 
+@pytest.mark.parametrize("path", ["results/photos/training", "results", ".", "linked", "results/../results/photos"])
+def test_a_folder_that_the_workflow_writes_is_no_input(folder: Path, path: str) -> None:
+    (folder / "results" / "photos" / "training").mkdir(parents=True)
+    (folder / "linked").symlink_to("results/photos")
+    with pytest.raises(HndescError, match=f"config key photos: '{path}' overlaps with 'results'"):
+        check({"photos": path})
+
+
 def test_features_and_checkpoints() -> None:
     entries = [{"name": "d", "features": "photos/{benchmark}.png"}]
     sets = [SET | {"name": "1"}, SET | {"name": "2"}]

@@ -59,7 +59,8 @@ def test_unknown_module_is_an_error() -> None:
 
 def test_every_module_has_a_fingerprint_of_its_own() -> None:
     paths = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "hndesc").rglob("*.py")]
-    modules = [".".join(path.parts) for path in paths if path.name != "__init__"]
+    names = [".".join(path.parts) for path in paths if path.name != "__init__"]
+    modules = [name for name in names if not name.startswith("hndesc.datasets.demo.")]  # one step makes all of it
     assert len({fingerprint(module) for module in modules}) == len(modules) > 100
 
 

@@ -128,7 +128,7 @@ def test_another_kind_of_result(checkpoint: Path, about: Path, tmp_path: Path) -
 
 
 def test_pages_and_cards_of_what_is_in_the_box_are_up_to_date() -> None:
-    pages = FOLDER.parents[1] / "docs" / "models"
+    pages = FOLDER.parents[2] / "docs" / "models"
     for name, path in shipped_models().items():
         assert (pages / f"{name}.md").read_text() == page(path), f"run: hndesc models --pages {pages.name}"
         beside = json.loads(path.with_suffix(".json").read_text())

@@ -178,15 +178,16 @@ def _check_made(output: str | os.PathLike, target: Path, step: str) -> None:
 def _check_apart(output: str | os.PathLike, target: Path, source: Path) -> None:
     """Refuse an output that is, contains or lies within an input, or that a link in the input leads to."""
     found = Path(os.path.realpath(source))
-    if _overlap(target, found):
+    if overlap(target, found):
         raise HndescError(f"{output}: overlaps with the input {source}; choose an output apart from it")
     if target.is_dir() and found.is_dir():
         for link in _links(found):
-            if _overlap(target, Path(os.path.realpath(link))):
+            if overlap(target, Path(os.path.realpath(link))):
                 raise HndescError(f"{output}: the input {source} links to it ({link}); choose another output")
 
 
-def _overlap(first: Path, second: Path) -> bool:
+def overlap(first: Path, second: Path) -> bool:
+    """Tell whether one of two paths without links is the other or lies within it."""
     return first.is_relative_to(second) or second.is_relative_to(first)
 
 

@@ -7,11 +7,13 @@ import os
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from hndesc.datasets.fetch.registry import RECEIPT
 from hndesc.descriptors import class_file, is_class
 from hndesc.errors import HndescError
+from hndesc.io.owned_folders import overlap
 from hndesc.runtime.settings import PathOf, Settings
 from hndesc.workflow.config import Config
 from hndesc.workflow.sections.descriptors import DescriptorSettings
@@ -117,7 +119,7 @@ def _check_existing(one: NamedPath, path: str, registered: Mapping[str, str]) ->
         raise HndescError(f"config key {one.key}: '{one.path}' is no {one.kind}; name a {one.kind}")
     if not os.access(path, os.R_OK):
         raise HndescError(f"config key {one.key}: no permission to read '{one.path}'; ask its owner for it")
-    if one.kind == "folder" and _overlap(path, RESULTS):
+    if one.kind == "folder" and overlap(Path(os.path.realpath(path)), Path(os.path.realpath(RESULTS))):
         raise HndescError(
             f"config key {one.key}: '{one.path}' overlaps with '{RESULTS}', which the workflow writes; choose another "
             "folder, or copy what is wanted there"
@@ -127,11 +129,6 @@ def _check_existing(one: NamedPath, path: str, registered: Mapping[str, str]) ->
             f"config key {one.key}: '{one.path}' was not fetched by hndesc; to verify it: hndesc datasets get "
             f"{registered[path]}"
         )
-
-
-def _overlap(first: str, second: str) -> bool:
-    one, other = os.path.realpath(first), os.path.realpath(second)
-    return os.path.commonpath([one, other]) in (one, other)
 
 
 def _cure(one: NamedPath, path: str, registered: Mapping[str, str], is_made: Callable[[str], object]) -> str:

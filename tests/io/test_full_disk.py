@@ -39,6 +39,7 @@ def fill(path: Path, count: int) -> None:
         for number in range(count):
             if str(number) not in writer:
                 codes = rng.random((200, 128)).astype(np.float32)
+                codes /= np.linalg.norm(codes, axis=1, keepdims=True)
                 points = rng.random((200, 2)).astype(np.float32)
                 writer.write(str(number), Features(points, (9, 9), points[:, 0], codes))
 

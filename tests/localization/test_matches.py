@@ -77,7 +77,7 @@ def test_images_without_features_are_left_out_by_name(make, tmp_path: Path, capl
 
 
 def test_features_of_another_dataset_are_an_error(exact: Synthetic, tmp_path: Path) -> None:
-    entry = Features(np.zeros((1, 2), np.float32), (4, 4), np.ones(1, np.float32), np.ones((1, 4), np.float32))
+    entry = Features(np.zeros((1, 2), np.float32), (4, 4), np.ones(1, np.float32), np.full((1, 4), 0.5, np.float32))
     write_features(tmp_path / "features.h5", {"other.jpg": entry})
     with pytest.raises(HndescError, match=r"features.h5: has features of no image of .*scene"):
         match_pairs(exact.root, tmp_path / "features.h5", tmp_path / "matches.h5")

@@ -1,4 +1,4 @@
-"""Entry for torch.hub: the models in the box, as networks of torch."""
+"""Entry for torch.hub: the bundled models, as networks of torch."""
 
 dependencies = ["torch", "numpy", "safetensors"]
 

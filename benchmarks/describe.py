@@ -3,7 +3,7 @@
     python benchmarks/describe.py [CHECKPOINT] [--size 640x480] [--keypoints 2000] [--repeat N] [--threads 1 2]
 
 The two take turns, so that other programs disturb both alike; the quickest of the repeats counts. `lite` is
-measured from photo to descriptors (normalisation, network, sampling). SuperPoint is its network alone, as it detects
+measured from photo to descriptors (normalization, network, sampling). SuperPoint is its network alone, as it detects
 and describes (encoder and both heads), without what follows; and the part of it that describes (encoder, one head,
 sampling). Speed does not depend on the weights: random ones are taken where no checkpoint is given.
 """

@@ -6,9 +6,9 @@ Without arguments the two sequences and the features of the optional extra test 
 `shared` beside the checkout). They are repeated under other names until there are as many pairs as asked for, by links
 in the folder and in the file: nothing is cached from one repetition to the next but what the system's disk cache holds.
 
-The published way is one loop over the pairs in one process: features read, normalised, all distances by torch and
+The published way is one loop over the pairs in one process: features read, normalized, all distances by torch and
 their minima both ways; then for every threshold of homographies the image read again for its size, the true homography
-read again and RANSAC run again. Ours is the step of the workflow: mutual neighbours in blocks, image headers, RANSAC
+read again and RANSAC run again. Ours is the step of the workflow: mutual neighbors in blocks, image headers, RANSAC
 once, sequences shared out among processes, whose start counts. Both have the same cores to use. Processor time tells
 more than seconds where other programs run.
 """
@@ -118,7 +118,7 @@ def read_features(path: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def published_matches(first: torch.Tensor, second: torch.Tensor) -> np.ndarray:
-    """Return mutual nearest neighbours by the matrix of all distances."""
+    """Return mutual nearest neighbors by the matrix of all distances."""
     first, second = (torch.nn.functional.normalize(codes) for codes in (first, second))
     distances = torch.sqrt(torch.clamp(2 - 2 * (first @ second.t()), min=0))
     forth, back = torch.min(distances, dim=1)[1], torch.min(distances, dim=0)[1]

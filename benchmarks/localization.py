@@ -102,7 +102,7 @@ def one_by_one(folder: Path, pairs: list[tuple[str, str]]) -> None:
 
 
 def plain_nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pair mutual nearest neighbours by the whole matrix of similarities."""
+    """Pair mutual nearest neighbors by the whole matrix of similarities."""
     similarity = a @ b.T
     to_b, to_a = similarity.argmax(axis=1), similarity.argmax(axis=0)
     mutual = np.flatnonzero(to_a[to_b] == np.arange(len(a)))

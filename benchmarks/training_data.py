@@ -1,4 +1,4 @@
-"""How many training pairs a second one process with one thread prepares: decoding, both crops, keypoints, colours.
+"""How many training pairs a second one process with one thread prepares: decoding, both crops, keypoints, colors.
 
     python benchmarks/training_data.py [FOLDER] [--pairs N] [--stylized FOLDER]
 
@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT, help="photos (default: %(default)s)")
     parser.add_argument("--pairs", type=int, default=400, help="pairs a crop size (default: %(default)s)")
-    parser.add_argument("--stylized", type=Path, help="stylised copies of the photos, by the same names")
+    parser.add_argument("--stylized", type=Path, help="stylized copies of the photos, by the same names")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

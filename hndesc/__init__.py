@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 
 
 def load(model: "str | os.PathLike" = "hndesc-lite", **settings: object) -> "Model":
-    """Load a model that comes in the box; `hndesc.extraction.model.load` tells of the settings and of what it gives.
+    """Load a bundled model; `hndesc.extraction.model.load` has the settings and the return value.
 
     >>> import hndesc
     >>> model = hndesc.load("hndesc-lite")

@@ -1,4 +1,4 @@
-# The ablation: every variant is trained and judged alike, on keypoints and stylised photos that are made once.
+# The ablation: every variant is trained and judged alike, on keypoints and stylized photos that are made once.
 
 
 rule ablation_table:

@@ -21,10 +21,10 @@ rule list_pairs:
         runtime=more(240),
     params:
         settings=lambda wildcards: PLAN.images.pairs(wildcards.benchmark),
-        descriptor=PLAN.config.neighbours.descriptor,
+        descriptor=PLAN.config.neighbors.descriptor,
         content=content(images_folder),
         code=PLAN.ranking_code(
-            PLAN.config.neighbours.descriptor, "hndesc.localization.pairs"
+            PLAN.config.neighbors.descriptor, "hndesc.localization.pairs"
         ),
     script:
         "../workflow_scripts/list_pairs.py"

@@ -195,7 +195,7 @@ rule plot_stylization:
             "<results>/figures/stylization.png",
             category="Training",
             caption="report/stylization.rst",
-            labels={"what": "stylised photographs"},
+            labels={"what": "stylized photographs"},
         ),
     log:
         "<results>/logs/plot_stylization.log",

@@ -1,4 +1,4 @@
-# Stylised copies of the training photos, in one job or by shards.
+# Stylized copies of the training photos, in one job or by shards.
 
 
 rule stylize_photos:

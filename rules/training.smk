@@ -6,7 +6,7 @@ rule train:
         photos=PLAN.images.photos,
         keypoints=PLAN.descriptors.keypoints_of_images(TRAINING),
         stylized=lambda wildcards: PLAN.runs.copies(wildcards.run),
-        neighbours=lambda wildcards: PLAN.runs.neighbors(wildcards.run),
+        neighbors=lambda wildcards: PLAN.runs.neighbors(wildcards.run),
         weights=lambda wildcards: PLAN.runs.weights(wildcards.run),
     output:
         model="<results>/{run}/model.safetensors",

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hndesc.datasets.image_set import Photo
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.extraction.steps import describe_keypoints, detect_keypoints
 from hndesc.io.features import FeatureReader, FeatureWriter
 from hndesc.io.images import write_image
@@ -70,7 +70,7 @@ def growth(told: list[int]) -> int:
 def test_detection_and_description_keep_nothing_of_a_photo(tmp_path: Path, monkeypatch, in_use):
     image = np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)
     write_image(tmp_path / "a.png", image)
-    photos = [Photo(f"folder/{number:05d}.png", tmp_path / "a.png") for number in range(END)]
+    photos = [ImageEntry(f"folder/{number:05d}.png", tmp_path / "a.png") for number in range(END)]
     written = watch(monkeypatch, FeatureWriter, "write", in_use)
     detect_keypoints(photos, tmp_path / "k.h5", "sift", max_keypoints=4)
     assert growth(written) < GROWTH

@@ -1,4 +1,4 @@
-"""Snakemake adapter: stylised copies of several jobs in one folder."""
+"""Snakemake adapter: stylized copies of several jobs in one folder."""
 
 from hndesc.runtime.logs import step
 from hndesc.stylization.stylize import gather_stylized

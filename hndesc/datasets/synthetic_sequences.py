@@ -141,14 +141,14 @@ class _Scene:
 
     Attributes:
         size: (width, height) of the photo in pixels of the picture.
-        centre: its middle in the picture.
+        center: its middle in the picture.
     """
 
     def __init__(self, photo: Path, wall: Path) -> None:
         image = resize_longest(read_image(photo), LONGEST)[0]
         self.size = np.array(image.shape[1::-1])
         margin = int(max(self.size)) // 2
-        self.centre = (self.size - 1) / 2 + margin
+        self.center = (self.size - 1) / 2 + margin
         self.picture = hang(image, read_image(wall), margin, (1.0, 1.0, 1.0), frame=0)
 
     def take(
@@ -209,7 +209,7 @@ def _held(scene: _Scene, size: tuple[int, int], scale: float, rng: np.random.Gen
 
 
 def _view(scene: _Scene, size: tuple[int, int], scale: float, angles: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    return view_homography(tuple(scene.centre + shift), size, scale, *angles)
+    return view_homography(tuple(scene.center + shift), size, scale, *angles)
 
 
 def _overlap(homography: np.ndarray, first: tuple[int, int], last: tuple[int, int]) -> float:

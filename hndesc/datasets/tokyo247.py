@@ -1,7 +1,7 @@
 """The layout of Tokyo 24/7: two lists of file names, their positions, and the photos.
 
 `tokyo247_imageNames_index.txt` and `tokyo247_imageNames_query.txt` list the street views of the database and the
-queries; `tokyo247.npz` holds their positions (UTM, metres) as `utmDb` and `utmQ`, and `posDistThr`, the distance of a
+queries; `tokyo247.npz` holds their positions (UTM, meters) as `utmDb` and `utmQ`, and `posDistThr`, the distance of a
 hit. Torii et al., 24/7 Place Recognition by View Synthesis, CVPR 2015.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from hndesc.datasets.image_set import Photo
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError
 from hndesc.io.lists import text_lines
 
@@ -32,9 +32,9 @@ class Views:
     Attributes:
         database: names of the views, "<easting block>/<position>/<panorama>_<angles>" without suffix.
         queries: names of the queries without suffix.
-        database_positions: N x 2, UTM in metres.
+        database_positions: N x 2, UTM in meters.
         query_positions: Q x 2.
-        distance: metres within which a view shows the place of a query.
+        distance: meters within which a view shows the place of a query.
     """
 
     database: list[str]
@@ -63,14 +63,14 @@ def read_views(root: str | os.PathLike) -> Views:
     return Views(names["database"], names["queries"], database, queries, distance)
 
 
-def view_photos(root: str | os.PathLike) -> list[Photo]:
+def view_photos(root: str | os.PathLike) -> list[ImageEntry]:
     """List the photos: "db/<name>" for the database, then "query/<name>"."""
     root = Path(root)
     photos = []
     for key, prefix in (("database", "db"), ("queries", "query")):
         names = _read_list(root / LISTS[key], key)
         folder, suffix = _find(root, names[0], key)
-        photos += [Photo(f"{prefix}/{name}", folder / f"{name}{suffix}") for name in names]
+        photos += [ImageEntry(f"{prefix}/{name}", folder / f"{name}{suffix}") for name in names]
     return photos
 
 

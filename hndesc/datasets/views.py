@@ -14,7 +14,7 @@ GROWTH = {k: ((k - 1) / 5) ** 0.7 for k in range(2, 7)}
 
 
 def view_homography(
-    centre: tuple[float, float],
+    center: tuple[float, float],
     size: tuple[int, int],
     zoom: float = 1.0,
     roll: float = 0.0,
@@ -24,7 +24,7 @@ def view_homography(
     """Return the 3 x 3 homography from a picture to the photo that a pinhole camera takes of it.
 
     Args:
-        centre: the point (x, y) of the picture that comes to lie in the middle of the photo.
+        center: the point (x, y) of the picture that comes to lie in the middle of the photo.
         size: (width, height) of the photo; its focal length is 1.2 times the longer side.
         zoom: pixels of the photo for one of the picture, at the middle.
         roll: rotation in the image plane, degrees.
@@ -37,7 +37,7 @@ def view_homography(
     pose = np.column_stack([x_axis, y_axis, [0, 0, distance]])
     middle = ((size[0] - 1) / 2, (size[1] - 1) / 2)
     intrinsics = np.array([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1]])
-    shift = np.array([[1, 0, -centre[0]], [0, 1, -centre[1]], [0, 0, 1]])
+    shift = np.array([[1, 0, -center[0]], [0, 1, -center[1]], [0, 0, 1]])
     homography = intrinsics @ pose @ shift
     return homography / homography[2, 2]
 
@@ -52,7 +52,7 @@ def rotation(roll: float, tilt: float, pan: float) -> np.ndarray:
 
 
 def finer(homography: np.ndarray, samples: int) -> np.ndarray:
-    """Return the homography into a photo with `samples` times the pixels on each axis (centres at integers)."""
+    """Return the homography into a photo with `samples` times the pixels on each axis (centers at integers)."""
     offset = (samples - 1) / 2
     return np.array([[samples, 0, offset], [0, samples, offset], [0, 0, 1]]) @ homography
 
@@ -75,7 +75,7 @@ def hang(
         photo: sRGB, uint8, H x W x 3.
         wall: texture of the wall, sRGB, uint8; it goes on mirrored where it is too small.
         margin: pixels of wall on each side; the photo's pixel (0, 0) comes to lie at (margin, margin).
-        tint: colour of the wall, factors on R, G, B.
+        tint: color of the wall, factors on R, G, B.
         frame: width of the frame in pixels.
     """
     height, width = photo.shape[0] + 2 * margin, photo.shape[1] + 2 * margin

@@ -1,7 +1,7 @@
 """Descriptors of keypoints: OpenCV's SIFT, published networks, those that this package trains, and anyone's own class.
 
 A descriptor is called by `describe(image, features)` with an RGB uint8 H x W x 3 image and keypoints in its pixels and
-returns N x D float32, L2-normalised; its `settings` say in JSON what it is and which file its weights came from.
+returns N x D float32, L2-normalized; its `settings` say in JSON what it is and which file its weights came from.
 """
 
 import importlib.util
@@ -14,7 +14,7 @@ import numpy as np
 
 from hndesc.errors import HndescError
 from hndesc.io.features import Features
-from hndesc.models.bundled import shipped_models
+from hndesc.models.bundled import bundled_models
 from hndesc.runtime.plugins import Registry
 
 DESCRIPTORS = Registry(
@@ -45,7 +45,7 @@ class Descriptor(Protocol):
     settings: dict
 
     def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
-        """Describe the keypoints of an RGB uint8 H x W x 3 image; N x D float32, L2-normalised."""
+        """Describe the keypoints of an RGB uint8 H x W x 3 image; N x D float32, L2-normalized."""
         ...
 
 
@@ -100,9 +100,9 @@ def load_descriptor(name_or_file: str | Path, weights: str | Path | None = None,
         return DESCRIPTORS.build(name, **settings)
     if is_class(name):
         return NETWORKS.load("class")(name, settings)
-    path = shipped_models().get(name, Path(name))
+    path = bundled_models().get(name, Path(name))
     if not path.is_file():
-        names = ", ".join([*sorted(DESCRIPTORS.places), *shipped_models()])
+        names = ", ".join([*sorted(DESCRIPTORS.places), *bundled_models()])
         raise HndescError(
             f"'{name}' is neither a descriptor ({names}) nor an existing checkpoint file nor a class (module:Class)"
         )

@@ -29,7 +29,7 @@ class ClassDescriptor:
         self.settings = {"name": name.partition(":")[2], **own, "class": name, "source": file_hash(source)}
 
     def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
-        """Describe the keypoints of an RGB uint8 H x W x 3 image; N x D float32, L2-normalised.
+        """Describe the keypoints of an RGB uint8 H x W x 3 image; N x D float32, L2-normalized.
 
         Raises:
             HndescError: what the object returns is no such array.

@@ -39,7 +39,7 @@ class PublishedDescriptor:
 
     @torch.inference_mode()
     def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
-        """Describe the keypoints of an RGB uint8 H x W x 3 image; N x D float32, L2-normalised."""
+        """Describe the keypoints of an RGB uint8 H x W x 3 image; N x D float32, L2-normalized."""
         if len(features) == 0:
             return np.empty((0, self.dim), np.float32)
         points = torch.from_numpy(features.keypoints).to(next(self.network.parameters()).device)

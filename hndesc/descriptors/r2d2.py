@@ -23,7 +23,7 @@ class R2d2Descriptor(PublishedDescriptor):
     load = staticmethod(load_r2d2)
 
     def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
-        """Describe the keypoints of an RGB uint8 H x W x 3 image; N x 128 float32, L2-normalised."""
+        """Describe the keypoints of an RGB uint8 H x W x 3 image; N x 128 float32, L2-normalized."""
         descriptors = np.empty((len(features), 128), np.float32)
         scales = features.extra.get("scales", np.ones(len(features), np.float32))
         for scale in np.unique(scales):

@@ -34,7 +34,7 @@ class SiftDescriptor:
         return type(self), (self.default_size,)
 
     def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
-        """Describe keypoints of an RGB uint8 H x W x 3 image; N x 128 float32, L2-normalised (0 where all is flat)."""
+        """Describe keypoints of an RGB uint8 H x W x 3 image; N x 128 float32, L2-normalized (0 where all is flat)."""
         if len(features) == 0:
             return np.empty((0, 128), np.float32)
         sizes = features.extra.get("sizes", np.full(len(features), self.default_size, np.float32))
@@ -52,7 +52,7 @@ class SiftDescriptor:
 
 
 class RootSiftDescriptor(SiftDescriptor):
-    """SIFT compared by the Hellinger kernel: L1-normalised, then the square root of each value."""
+    """SIFT compared by the Hellinger kernel: L1-normalized, then the square root of each value."""
 
     name = "rootsift"
 

@@ -24,9 +24,9 @@ class SuperPointDescriptor(PublishedDescriptor):
 
 
 def sample_as_published(coarse: Tensor, points: Tensor) -> Tensor:
-    """Sample a 1 x D x h x w map of cells at N x 2 pixels; N x D, L2-normalised.
+    """Sample a 1 x D x h x w map of cells at N x 2 pixels; N x D, L2-normalized.
 
-    The published code takes the last cell's centre for 8w - 4.5 in a scale that starts at the first cell's centre, 3.5,
+    The published code takes the last cell's center for 8w - 4.5 in a scale that starts at the first cell's center, 3.5,
     where 8w - 8 would be exact: its samples lie up to half a cell nearer to the top left. Kept, since published
     figures were made so.
     """

@@ -44,7 +44,7 @@ def aliked_maps(network: ALIKED, image: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 def relative(points: Tensor, size: tuple[int, int]) -> Tensor:
-    """Scale N x 2 pixels of an image of (height, width): the centres of its outermost pixels are at -1 and 1."""
+    """Scale N x 2 pixels of an image of (height, width): the centers of its outermost pixels are at -1 and 1."""
     return 2 * points / (points.new_tensor(size[::-1]) - 1) - 1
 
 

@@ -14,7 +14,7 @@ from hndesc.io.features import Features
 from hndesc.pretrained.weights import below, image_tensor, load_published
 from hndesc.runtime.tiling import announce
 
-# The U-Net halves the image four times; it is normalised as a whole, and so cannot be tiled.
+# The U-Net halves the image four times; it is normalized as a whole, and so cannot be tiled.
 _MULTIPLE = 16
 _BYTES_PER_PIXEL = 1900
 

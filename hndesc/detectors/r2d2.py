@@ -33,11 +33,11 @@ class R2d2Network(nn.Module):
         self.sal = nn.Conv2d(R2d2.dim, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the dense descriptors, B x 128 x H x W, of normalised photos, B x 3 x H x W."""
+        """Return the dense descriptors, B x 128 x H x W, of normalized photos, B x 3 x H x W."""
         return self.ops(images)
 
     def scores(self, images: Tensor) -> Tensor:
-        """Return repeatability and reliability of each pixel of normalised photos, B x 2 x H x W in [0, 1]."""
+        """Return repeatability and reliability of each pixel of normalized photos, B x 2 x H x W in [0, 1]."""
         squares = self(images) ** 2
         repeatability = functional.softplus(self.sal(squares))
         reliability = self.clf(squares).softmax(dim=1)[:, 1:]

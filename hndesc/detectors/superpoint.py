@@ -17,7 +17,7 @@ from hndesc.pretrained.weights import load_published
 from hndesc.runtime.tiling import TILE, in_tiles
 
 CELL = 8
-# The network sees 2 + 4 + 8 + 24 pixels beyond a cell of 8 and its neighbour; in whole cells.
+# The network sees 2 + 4 + 8 + 24 pixels beyond a cell of 8 and its neighbor; in whole cells.
 _BORDER = 48
 
 
@@ -38,7 +38,7 @@ class SuperPoint(nn.Module):
             self.add_module(f"conv{head}b", nn.Conv2d(256, outputs, 1))
 
     def encode(self, gray: Tensor) -> Tensor:
-        """Map grey images (B x 1 x H x W in [0, 1]; H, W >= 8) to features, B x 128 x H//8 x W//8."""
+        """Map gray images (B x 1 x H x W in [0, 1]; H, W >= 8) to features, B x 128 x H//8 x W//8."""
         x = gray
         for block in "1234":
             x = self._block(x, f"conv{block}a", f"conv{block}b").relu()
@@ -52,7 +52,7 @@ class SuperPoint(nn.Module):
         return functional.pixel_shuffle(cells, CELL).squeeze(1)
 
     def descriptors(self, features: Tensor) -> Tensor:
-        """Return one descriptor a cell, B x 256 x h x w, L2-normalised, from B x 128 x h x w features."""
+        """Return one descriptor a cell, B x 256 x h x w, L2-normalized, from B x 128 x h x w features."""
         return functional.normalize(self._block(features, "convDa", "convDb"), dim=1)
 
     def _block(self, x: Tensor, first: str, second: str) -> Tensor:

@@ -13,9 +13,9 @@ from hndesc.errors import HndescError
 from hndesc.io.features import Features
 from hndesc.io.images import read_image
 from hndesc.io.pixel_values import array_to_rgb, to_rgb
-from hndesc.models.bundled import DEFAULT, shipped_models
+from hndesc.models.bundled import DEFAULT, bundled_models
 
-Photo = str | os.PathLike | np.ndarray | torch.Tensor | Image.Image
+ImageLike = str | os.PathLike | np.ndarray | torch.Tensor | Image.Image
 
 
 class Model:
@@ -37,7 +37,7 @@ class Model:
         self.name: str = self._network.settings["name"]
         self.dim: int = self._network.settings["dim"]
 
-    def describe(self, photo: Photo, keypoints: np.ndarray) -> np.ndarray:
+    def describe(self, photo: ImageLike, keypoints: np.ndarray) -> np.ndarray:
         """Return the descriptors of given keypoints.
 
         Args:
@@ -60,7 +60,7 @@ class Model:
         height, width = image.shape[:2]
         return self._network.describe(image, Features(points, (width, height), np.ones(len(points), np.float32)))
 
-    def extract(self, photo: Photo) -> tuple[np.ndarray, np.ndarray]:
+    def extract(self, photo: ImageLike) -> tuple[np.ndarray, np.ndarray]:
         """Detect keypoints and describe them.
 
         Args:
@@ -81,7 +81,7 @@ def load(
     max_keypoints: int | None = None,
     device: str = "auto",
 ) -> Model:
-    """Load a model that comes in the box, or a checkpoint that hndesc has trained.
+    """Load a bundled model, or a checkpoint that hndesc has trained.
 
     Args:
         model: its name (`hndesc models` lists them), or a .safetensors file.
@@ -103,15 +103,15 @@ def find_model(model: str | os.PathLike) -> Path:
     Raises:
         HndescError: neither.
     """
-    shipped = shipped_models()
-    path = shipped.get(str(model), Path(model))
+    bundled = bundled_models()
+    path = bundled.get(str(model), Path(model))
     if not path.is_file():
-        names = ", ".join(shipped) or "there are none"
-        raise HndescError(f"'{model}' is neither a model in the box ({names}) nor an existing checkpoint file")
+        names = ", ".join(bundled) or "there are none"
+        raise HndescError(f"'{model}' is neither a bundled model ({names}) nor an existing checkpoint file")
     return path
 
 
-def _image(photo: Photo) -> np.ndarray:
+def _image(photo: ImageLike) -> np.ndarray:
     """Return a photo as RGB, uint8, H x W x 3."""
     if isinstance(photo, str | os.PathLike):
         return read_image(photo)

@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hndesc import __version__
-from hndesc.datasets.image_set import Photo
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.descriptors import Descriptor, load_descriptor
 from hndesc.detectors import Detector, load_detector
 from hndesc.errors import HndescError, ImageError
@@ -30,7 +30,7 @@ _READ_AHEAD = 2
 
 
 def detect_keypoints(
-    photos: Sequence[Photo],
+    photos: Sequence[ImageEntry],
     output: str | Path,
     detector: str = "sift",
     weights: str | Path | None = None,
@@ -59,7 +59,7 @@ def detect_keypoints(
 
 
 def describe_keypoints(
-    photos: Sequence[Photo],
+    photos: Sequence[ImageEntry],
     keypoints: str | Path,
     output: str | Path,
     descriptor: str | Path,
@@ -93,7 +93,7 @@ def describe_keypoints(
         if precision != PRECISIONS[0]:
             settings["precision"] = precision
 
-        def describe(photo: Photo, image: np.ndarray) -> Features:
+        def describe(photo: ImageEntry, image: np.ndarray) -> Features:
             features = _describe(describer, image, _stored(reader, photo, image), resize_max)
             return replace(features, descriptors=features.descriptors.astype(precision))
 
@@ -108,7 +108,7 @@ def describe_keypoints(
 
 
 def extract(
-    photos: Sequence[Photo],
+    photos: Sequence[ImageEntry],
     output: str | Path,
     descriptor: str | Path,
     detector: str = "sift",
@@ -134,13 +134,13 @@ def extract(
     describer = load_descriptor(descriptor, descriptor_weights)
     settings = _settings(finder.settings, resize_max, describer.settings)
 
-    def both(_: Photo, image: np.ndarray) -> Features:
+    def both(_: ImageEntry, image: np.ndarray) -> Features:
         return _describe(describer, image, _detect(finder, image, resize_max), resize_max)
 
     _process(photos, output, settings, both)
 
 
-def _check_output(output: str | Path, photos: Sequence[Photo], *inputs: object) -> None:
+def _check_output(output: str | Path, photos: Sequence[ImageEntry], *inputs: object) -> None:
     check_output_file(output, [*filter(None, inputs), *(photo.path for photo in photos)])
 
 
@@ -168,7 +168,7 @@ def _rescale(features: Features, factors: np.ndarray, image: np.ndarray) -> Feat
     return replace(features, keypoints=keypoints, image_size=(image.shape[1], image.shape[0]), extra=extra)
 
 
-def _stored(reader: FeatureReader, photo: Photo, image: np.ndarray) -> Features:
+def _stored(reader: FeatureReader, photo: ImageEntry, image: np.ndarray) -> Features:
     features = reader.read(photo.name)
     size = image.shape[1], image.shape[0]
     if features.image_size not in (size, (0, 0)):  # (0, 0): written by a program that does not tell
@@ -180,10 +180,10 @@ def _stored(reader: FeatureReader, photo: Photo, image: np.ndarray) -> Features:
 
 
 def _process(
-    photos: Sequence[Photo],
+    photos: Sequence[ImageEntry],
     output: str | Path,
     settings: dict,
-    work: Callable[[Photo, np.ndarray], Features],
+    work: Callable[[ImageEntry, np.ndarray], Features],
     failed: dict[str, str] | None = None,
     source: str = "",
 ) -> None:
@@ -215,10 +215,10 @@ def _process(
     logger.info("%s: %d photos, %d skipped, %d without a keypoint", output, len(photos), len(reasons), empty)
 
 
-def _read_ahead(photos: Iterator[Photo]) -> Iterator[tuple[Photo, Future]]:
+def _read_ahead(photos: Iterator[ImageEntry]) -> Iterator[tuple[ImageEntry, Future]]:
     """Read the next photos while one is worked on."""
     with ThreadPoolExecutor(1) as pool:
-        reading: deque[tuple[Photo, Future]] = deque()
+        reading: deque[tuple[ImageEntry, Future]] = deque()
         for photo in photos:
             reading.append((photo, pool.submit(photo.read)))
             if len(reading) > _READ_AHEAD:

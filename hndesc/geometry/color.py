@@ -1,6 +1,6 @@
 """sRGB, linear light, and CIELAB: an opponent space in which distances are roughly what the eye sees.
 
-Written out here because the way back must be able to bring colours that no screen shows into range without shifting
+Written out here because the way back must be able to bring colors that no screen shows into range without shifting
 their hue or luminance; library conversions clip each channel on its own.
 """
 
@@ -46,7 +46,7 @@ def rgb_to_lab(image: np.ndarray) -> np.ndarray:
 def lab_to_rgb(lab: np.ndarray) -> np.ndarray:
     """Convert CIELAB (float32, H x W x 3) to sRGB (uint8).
 
-    Colours outside sRGB are mixed with the grey of their own luminance until they fit.
+    Colors outside sRGB are mixed with the gray of their own luminance until they fit.
     """
     luma = np.clip((lab[..., 0] + 16.0) / 116.0, 4 / 29, 1.0)
     roots = np.stack([luma + lab[..., 1] / 500.0, luma, luma - lab[..., 2] / 200.0], axis=-1)
@@ -57,7 +57,7 @@ def lab_to_rgb(lab: np.ndarray) -> np.ndarray:
 
 
 def _fit(linear: np.ndarray, luminance: np.ndarray) -> np.ndarray:
-    """Shrink the distance of each colour from its grey so that all channels lie in 0..1."""
+    """Shrink the distance of each color from its gray so that all channels lie in 0..1."""
     red, green, blue = np.moveaxis(linear, -1, 0)
     above = np.maximum(np.maximum(np.maximum(red, green), blue) - luminance, 1e-6)
     below = np.maximum(luminance - np.minimum(np.minimum(red, green), blue), 1e-6)

@@ -47,7 +47,7 @@ def homography_of_corners(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def corners(size: tuple[int, int]) -> np.ndarray:
-    """Return the centres of the four corner pixels of an image of `size` (width, height), 4 x 2, counter-clockwise."""
+    """Return the centers of the four corner pixels of an image of `size` (width, height), 4 x 2, counter-clockwise."""
     right, bottom = size[0] - 1, size[1] - 1
     return np.array([[0, 0], [0, bottom], [right, bottom], [right, 0]], np.float64)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def camera_center(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
-    """Return the centre of a camera in the world's frame, -R^T t, from its world-to-camera pose."""
+    """Return the center of a camera in the world's frame, -R^T t, from its world-to-camera pose."""
     return -np.asarray(rotation, np.float64).T @ np.asarray(translation, np.float64).reshape(3)
 
 
@@ -22,7 +22,7 @@ def rotation_angle(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def pose_error(estimate: tuple[np.ndarray, np.ndarray], truth: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:
-    """Return the distance of two cameras' centres (the unit of t) and the angle between them in degrees.
+    """Return the distance of two cameras' centers (the unit of t) and the angle between them in degrees.
 
     Args:
         estimate: (R, t), world to camera.

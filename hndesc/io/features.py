@@ -1,6 +1,6 @@
 """The feature store: one HDF5 file of keypoints, and descriptors where there are any, in hloc's layout.
 
-One group an image, named by its relative path, with `keypoints` (N x 2, (x, y), centre of the top-left pixel at
+One group an image, named by its relative path, with `keypoints` (N x 2, (x, y), center of the top-left pixel at
 (0, 0)), `scores` (N), `descriptors` (D x N) and `image_size` (width, height). Detectors that know more of a keypoint
 (`sizes`, `angles`) add it as further datasets of length N. The file's attribute `settings` (JSON) tells what made it.
 An image that could not be processed has an empty group with the reason as its attribute `failed`.

@@ -1,6 +1,6 @@
 """Reading, writing and resizing photos, and the one place that states the pixel-center convention.
 
-Convention of the whole package: keypoints are (x, y) in pixels and the centre of the top-left pixel is (0, 0).
+Convention of the whole package: keypoints are (x, y) in pixels and the center of the top-left pixel is (0, 0).
 Resizing a photo by a factor s moves a point to x' = (x + 0.5) * s - 0.5.
 """
 
@@ -32,7 +32,7 @@ def to_gray(image: np.ndarray) -> np.ndarray:
 
 
 def write_image(path: str | os.PathLike, image: np.ndarray, quality: int = 95) -> None:
-    """Write an RGB (H x W x 3) or grey (H x W) uint8 image atomically; the suffix names the format."""
+    """Write an RGB (H x W x 3) or gray (H x W) uint8 image atomically; the suffix names the format."""
     with atomic_path(path) as temporary:
         options = {"quality": quality, "subsampling": 0} if temporary.suffix.lower() in (".jpg", ".jpeg") else {}
         Image.fromarray(image).save(temporary, **options)

@@ -1,1 +1,1 @@
-"""Camera relocalisation: matches on listed pairs, a map triangulated with known poses, poses of the queries."""
+"""Camera relocalization: matches on listed pairs, a map triangulated with known poses, poses of the queries."""

@@ -65,10 +65,10 @@ def make_settings(kind: type[Settings], changes: Mapping[str, float]) -> Setting
     known = [field.name for field in fields(kind)]
     for name in changes:
         if name not in known:
-            raise HndescError(f"unknown setting '{name}' of localisation; choose from: {', '.join(known)}")
+            raise HndescError(f"unknown setting '{name}' of localization; choose from: {', '.join(known)}")
         value = changes[name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-            raise HndescError(f"setting '{name}' of localisation is {value!r}; a number above 0 is wanted")
+            raise HndescError(f"setting '{name}' of localization is {value!r}; a number above 0 is wanted")
     return kind(**changes)
 
 
@@ -83,7 +83,7 @@ def build_map(
     threads: int = 1,
     **mapper: float,
 ) -> None:
-    """Build the map that queries are localised against.
+    """Build the map that queries are localized against.
 
     Args:
         root: folder of the dataset.
@@ -162,7 +162,7 @@ def triangulate(
         `images`, `points`, `mean_track_length` and `mean_reprojection_error` (pixels); None where there is no point.
     """
     model = posed_model(scene, ids)
-    # COLMAP would read every photo for the points' colours. It is shown a folder without photos, and complains.
+    # COLMAP would read every photo for the points' colors. It is shown a folder without photos, and complains.
     with silenced():
         model = pycolmap.triangulate_points(
             model, folder / DATABASE, folder, folder / MODEL, clear_points=True, options=options

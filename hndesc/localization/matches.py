@@ -45,7 +45,7 @@ def match_pairs(
     part: str | None = None,
     threads: int = 1,
 ) -> None:
-    """Match the listed pairs of a localisation dataset by mutual nearest neighbours, each unordered pair once.
+    """Match the listed pairs of a localization dataset by mutual nearest neighbors, each unordered pair once.
 
     An interrupted run goes on with the pairs that are missing. Pairs with an image that has no features are left out;
     those images are named in a warning and in the file.

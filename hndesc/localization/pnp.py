@@ -37,7 +37,7 @@ def estimate_by_pnp(
     """Estimate the pose of each query from its matches with its retrieved database images."""
     points = {image.name: observed(image) for image in model.images.values()}
     estimates = {}
-    for name, retrieved in tqdm(scene.retrieved().items(), desc="localisation", unit="query", disable=None):
+    for name, retrieved in tqdm(scene.retrieved().items(), desc="localization", unit="query", disable=None):
         reason = find_obstacle(scene, features, name, retrieved)
         if reason:
             estimates[name] = Estimate(reason=reason)

@@ -1,4 +1,4 @@
-"""What localising a query comes to, and what all queries of a dataset come to, whichever route found the poses."""
+"""What localizing a query comes to, and what all queries of a dataset come to, whichever route found the poses."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class Estimate:
 
 
 def find_obstacle(scene: Scene, features: FeatureReader, query: str, retrieved: list[str]) -> str | None:
-    """Return why a query cannot be localised whatever its matches are, or None."""
+    """Return why a query cannot be localized whatever its matches are, or None."""
     if scene.queries[query] is None:
         return "unknown camera model"
     if not retrieved:

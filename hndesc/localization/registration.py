@@ -29,7 +29,7 @@ def estimate_by_registration(
     mapper.begin_reconstruction(model)
     ids = {image.name: image_id for image_id, image in cache.images.items()}
     estimates = {}
-    for name, retrieved in tqdm(scene.retrieved().items(), desc="localisation", unit="query", disable=None):
+    for name, retrieved in tqdm(scene.retrieved().items(), desc="localization", unit="query", disable=None):
         reason = find_obstacle(scene, features, name, retrieved)
         if not reason and not cache.correspondence_graph.num_correspondences_for_image(ids[name]):
             reason = f"no pair with {options.min_num_matches} verified matches"

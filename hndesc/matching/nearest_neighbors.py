@@ -1,4 +1,4 @@
-"""Mutual nearest neighbours among descriptors: screened by approximate products, decided by exact ones.
+"""Mutual nearest neighbors among descriptors: screened by approximate products, decided by exact ones.
 
 Products of all descriptors a, b are computed in blocks, in a quick arithmetic: 8-bit whole numbers where the processor
 has instructions for them, else single precision. They differ from the exact a b by a known bound
@@ -41,7 +41,7 @@ _USUAL = 1e9
 
 
 def mutual_nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pair the descriptors that are each other's nearest neighbours by dot product.
+    """Pair the descriptors that are each other's nearest neighbors by dot product.
 
     Of equal products, the one of the lowest index counts as the greatest. Products are compared in double precision:
     those of equal descriptors are equal, those of whole numbers are exact, and others are ordered correctly where they

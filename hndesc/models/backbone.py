@@ -13,10 +13,10 @@ ANOTHER = "give another file as training.weights, or set it to 'random'"
 
 
 class Backbone(nn.Module, ABC):
-    """A network from ImageNet-normalised photos (B x 3 x H x W, H and W >= 16) to a dense map of descriptors.
+    """A network from ImageNet-normalized photos (B x 3 x H x W, H and W >= 16) to a dense map of descriptors.
 
-    The map is B x dim x ceil(H / stride) x ceil(W / stride) and not normalised. Its cell (row i, column j) describes
-    the square of `stride` pixels whose centre is at x = stride * j + (stride - 1) / 2, and y likewise: every backbone
+    The map is B x dim x ceil(H / stride) x ceil(W / stride) and not normalized. Its cell (row i, column j) describes
+    the square of `stride` pixels whose center is at x = stride * j + (stride - 1) / 2, and y likewise: every backbone
     keeps to that, and `hndesc.models.sampling` relies on it.
 
     Attributes:
@@ -24,7 +24,7 @@ class Backbone(nn.Module, ABC):
         dim: length of a descriptor.
         stride: pixels a cell.
         period: moving the photo by this many pixels moves the map and changes nothing else, borders apart.
-        reach: pixels farther than this (in x or y) from the centre of a cell do not influence it.
+        reach: pixels farther than this (in x or y) from the center of a cell do not influence it.
         default_weights: where training starts when nothing is asked for.
     """
 
@@ -37,7 +37,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
-        """Return the dense descriptors of a batch of normalised photos."""
+        """Return the dense descriptors of a batch of normalized photos."""
 
     def load_published(self, state: Mapping[str, Tensor], source: str) -> None:
         """Take the weights of another program's file `source`; a HndescError names it where they do not fit."""

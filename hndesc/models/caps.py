@@ -16,10 +16,10 @@ from hndesc.models.torchvision_import import torchvision_models
 
 
 class Caps(Backbone):
-    """ResNet-50 encoder, decoder with ELU and batch normalisation, 128-D descriptors at stride 4.
+    """ResNet-50 encoder, decoder with ELU and batch normalization, 128-D descriptors at stride 4.
 
     ResNet's cells at stride s sit on pixels s * j. The photo is therefore sampled 1.5 pixels further on (by cubic
-    interpolation, as in-between pixels are wanted), which puts the cells of the result on the centres of their
+    interpolation, as in-between pixels are wanted), which puts the cells of the result on the centers of their
     4 x 4 squares without a change to the pre-trained weights.
     """
 
@@ -45,7 +45,7 @@ class Caps(Backbone):
         self.register_buffer("halfway", torch.outer(taps, taps).expand(3, 1, 4, 4).clone(), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the dense descriptors of a batch of normalised photos."""
+        """Return the dense descriptors of a batch of normalized photos."""
         encoder = self.encoder
         x = functional.pad(images, (0, 3, 0, 3), mode="replicate")
         x = functional.conv2d(x, self.halfway, groups=3)

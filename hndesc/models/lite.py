@@ -2,7 +2,7 @@
 
 It reads the luminance with its local mean and contrast taken out, so that day and night, or a cast of light, look much
 alike before anything is learned. Levels at strides 8 to 32 bring in the surroundings cheaply, the one at stride 4 the
-exact place. Every stride is an even kernel, and every enlargement is by half cells, so that the centres of all levels'
+exact place. Every stride is an even kernel, and every enlargement is by half cells, so that the centers of all levels'
 cells agree with those of the pixels under them.
 """
 
@@ -43,7 +43,7 @@ class Lite(Backbone):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the dense descriptors of a batch of normalised photos."""
+        """Return the dense descriptors of a batch of normalized photos."""
         rows, columns = (_ceil(size, self.stride) for size in images.shape[-2:])
         contrast = local_contrast(pad_to_multiple(images.mean(1, keepdim=True), self.period))
         return self.head(self.fuse(contrast))[..., :rows, :columns]
@@ -79,7 +79,7 @@ def local_contrast(luminance: Tensor, cell: int = 8, window: int = 7, floor: flo
 
 
 def enlarge(x: Tensor, factor: int) -> Tensor:
-    """Enlarge a map so that its cells' centres keep their places."""
+    """Enlarge a map so that its cells' centers keep their places."""
     return functional.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
@@ -98,7 +98,7 @@ def _ceil(size: int, divisor: int) -> int:
 
 
 def unit(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Return a convolution, normalised over the batch and rectified."""
+    """Return a convolution, normalized over the batch and rectified."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - stride + 1) // 2, bias=False),
         nn.BatchNorm2d(outputs),

@@ -1,7 +1,7 @@
-"""Exporting a model to ONNX: photo and keypoints in, descriptors out, the normalisation included.
+"""Exporting a model to ONNX: photo and keypoints in, descriptors out, the normalization included.
 
 Inputs: `image`, 1 x 3 x H x W float32, RGB, 0 to 1, H and W at least 16; `keypoints`, 1 x N x 2 float32, (x, y) in
-pixels of that image with the centre of the top-left pixel at (0, 0), N at least 1. Output: `descriptors`, 1 x N x dim
+pixels of that image with the center of the top-left pixel at (0, 0), N at least 1. Output: `descriptors`, 1 x N x dim
 float32, each of length 1. H, W and N are free. The model's card is in the file's metadata, under `hndesc`.
 """
 

@@ -31,7 +31,7 @@ class Projected(Backbone):
         self.register_buffer(PROJECTION, torch.zeros(dim, network.dim))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the dense descriptors of a batch of normalised photos."""
+        """Return the dense descriptors of a batch of normalized photos."""
         return functional.conv2d(self.network(images), self.projection[:, :, None, None])
 
 

@@ -32,7 +32,7 @@ class Pyramid(Backbone):
         self.towers = nn.ModuleList(tower() for _ in OCTAVES)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the dense descriptors of a batch of normalised photos."""
+        """Return the dense descriptors of a batch of normalized photos."""
         rows, columns = ((size + self.stride - 1) // self.stride for size in images.shape[-2:])
         images = pad_to_multiple(images, self.multiple)
         maps = [self._octave(*one, images) for one in zip(self.towers, OCTAVES, strict=True)]

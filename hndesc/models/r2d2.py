@@ -53,7 +53,7 @@ class R2d2(Backbone):
         self.ops = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the dense descriptors of a batch of normalised photos."""
+        """Return the dense descriptors of a batch of normalized photos."""
         return self.ops(images)
 
     def load_published(self, state: Mapping[str, Tensor], source: str) -> None:
@@ -70,7 +70,7 @@ class R2d2Quarter(R2d2):
     """The same network at each fourth pixel alone, for a tenth of the work: most of all to train `R2d2`'s weights.
 
     What a layer computes between the places that are read later is left out. Exactly the dense map's values come out,
-    of the pixels (4 i + 2, 4 j + 2); they are then moved to the cells' centres, 1.5 pixels from the first one's.
+    of the pixels (4 i + 2, 4 j + 2); they are then moved to the cells' centers, 1.5 pixels from the first one's.
     """
 
     name = "r2d2_quarter"
@@ -79,7 +79,7 @@ class R2d2Quarter(R2d2):
     reach = R2d2.reach + 4
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return descriptors at each fourth pixel of a batch of normalised photos."""
+        """Return descriptors at each fourth pixel of a batch of normalized photos."""
         dense = self.thinned(pad_to_multiple(images, self.stride))
         before = functional.pad(dense, (1, 0, 1, 0), mode="replicate")
         weights = dense.new_tensor([1 / 8, 7 / 8])

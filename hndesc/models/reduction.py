@@ -14,7 +14,7 @@ from hndesc.models.release import ADDED
 from hndesc.runtime.provenance import file_hash
 
 
-def shrink_model(checkpoint: str | Path, features: str | Path, output: str | Path, dimensions: int) -> float:
+def reduce_dimensions(checkpoint: str | Path, features: str | Path, output: str | Path, dimensions: int) -> float:
     """Write a checkpoint whose descriptors are those of another, projected to fewer dimensions.
 
     The projection is on the first eigenvectors of the second moment of descriptors: the mean is not taken out, so that

@@ -1,4 +1,4 @@
-"""Putting a trained model in the box: weights, a card with its scores, and a page made of nothing but that card."""
+"""Putting a trained model among the bundled ones: weights, a card with its scores, and a page made of nothing but that card."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ from hndesc.runtime.provenance import file_hash
 logger = logging.getLogger(__name__)
 
 # What only people know of a model, and what the file about it must say.
-ABOUT = ("summary", "data", "licence", "hardware", "hours")
+ABOUT = ("summary", "data", "license", "hardware", "hours")
 # What shipping adds to a card; it is true of that very file alone.
 ADDED = ("name", "about", "trained_file", "parameters", "scores")
 _THRESHOLD = "3"  # pixels
 
 
-def ship_model(
+def release_model(
     checkpoint: str | Path,
     name: str,
     about: str | Path,
@@ -34,10 +34,10 @@ def ship_model(
     Args:
         checkpoint: what training wrote.
         name: of the model.
-        about: YAML with the keys of `ABOUT`: a sentence; a list of {photos, number, licence}; licence of the weights;
+        about: YAML with the keys of `ABOUT`: a sentence; a list of {photos, number, license}; license of the weights;
             what it was trained on; hours of training.
         scores: JSON results of HPatches-like benchmarks, of this checkpoint and of others to compare with.
-        folder: of the model: `hndesc.models.bundled.FOLDER` is the box.
+        folder: of the model: `hndesc.models.bundled.FOLDER` by default.
         pages: folder of the page.
 
     Raises:
@@ -67,8 +67,8 @@ def _read_about(path: Path) -> dict[str, Any]:
     if not isinstance(about, dict) or set(about) != set(ABOUT):
         raise HndescError(f"{path}: the keys are {', '.join(ABOUT)}, each of them and no other")
     for row in about["data"]:
-        if not isinstance(row, dict) or set(row) != {"photos", "number", "licence"}:
-            raise HndescError(f"{path}: each entry of data has the keys photos, number and licence")
+        if not isinstance(row, dict) or set(row) != {"photos", "number", "license"}:
+            raise HndescError(f"{path}: each entry of data has the keys photos, number and license")
     return about
 
 
@@ -108,11 +108,11 @@ def _compare(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def summary(checkpoint: str | Path) -> str:
-    """Return a few lines on a model in the box: what it is, its licence, its accuracy on each benchmark."""
+    """Return a few lines on a bundled model: what it is, its license, its accuracy on each benchmark."""
     path = Path(checkpoint)
     card = read_card(path)
     size = f"{path.stat().st_size / 1e6:.2f} MB"
-    lines = [f"{path.stem}: {card['architecture']}, {card['dim']}-D, {size}; {card['about']['licence']}"]
+    lines = [f"{path.stem}: {card['architecture']}, {card['dim']}-D, {size}; {card['about']['license']}"]
     for row in card["scores"]:
         if row["this"]:
             mma = "/".join("-" if row["mma"][kind] is None else f"{row['mma'][kind]:.3f}" for kind in ("v", "i", "avg"))
@@ -128,20 +128,20 @@ def page(checkpoint: str | Path) -> str:
     facts = {
         "Architecture": f"`{card['architecture']}`, {card['dim']}-D, a cell every {card['stride']} pixels",
         "Size": f"{card['parameters']:,} parameters, {path.stat().st_size / 1e6:.2f} MB",
-        "Licence": about["licence"],
+        "License": about["license"],
         "Training": f"{card['metrics'].get('step', '?')} steps, {about['hours']} h on {about['hardware']}",
         "Seed": card["seed"],
         "Made by": f"hndesc {card['version']}, torch {card.get('versions', {}).get('torch', '?')}",
         "SHA-256": f"`{file_hash(path)}`",
     }
-    data = [(row["photos"], row["number"], row["licence"]) for row in about["data"]]
+    data = [(row["photos"], row["number"], row["license"]) for row in about["data"]]
     sections = [
         f"# {card['name']}\n\n{about['summary']}",
         _table(("", ""), facts.items()),
-        "## Data\n\n" + _table(("photos", "number", "licence"), data),
+        "## Data\n\n" + _table(("photos", "number", "license"), data),
         "## Scores\n\n" + "\n\n".join(_scores(card["scores"], card["name"])),
         "## Settings\n\n```yaml\n" + yaml.safe_dump(card["settings"], sort_keys=False).strip() + "\n```",
-        "This page is made from the card in the model's file by `hndesc ship`; nothing in it is typed by hand.",
+        "This page is made from the card in the model's file by `hndesc release`; nothing in it is typed by hand.",
     ]
     return "\n\n".join(sections) + "\n"
 

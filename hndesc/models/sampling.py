@@ -1,4 +1,4 @@
-"""Into and out of a backbone: photos to normalised batches, dense maps to descriptors at keypoints."""
+"""Into and out of a backbone: photos to normalized batches, dense maps to descriptors at keypoints."""
 
 import numpy as np
 import torch
@@ -32,12 +32,12 @@ def normalize_images(images: np.ndarray | Tensor) -> Tensor:
 def sample_descriptors(dense: Tensor, points: Tensor, image_size: tuple[int, int]) -> Tensor:
     """Read a dense map at keypoints, bilinearly, and scale each descriptor to unit length.
 
-    A point beyond the outermost centres of cells takes the value at the nearest point between them. A descriptor of
+    A point beyond the outermost centers of cells takes the value at the nearest point between them. A descriptor of
     length 0 stays 0.
 
     Args:
         dense: B x dim x h x w, as a backbone gives it.
-        points: B x N x 2, (x, y) in pixels, centre of the top-left pixel at (0, 0); N may be 0.
+        points: B x N x 2, (x, y) in pixels, center of the top-left pixel at (0, 0); N may be 0.
         image_size: (H, W) of the photos that went into the backbone, in pixels.
 
     Returns:
@@ -56,7 +56,7 @@ def sample_map(dense: Tensor, points: Tensor, stride: int) -> Tensor:
     height, width = dense.shape[-2:]
     dense = dense.to(torch.promote_types(dense.dtype, torch.float32))
     extent = torch.tensor([width * stride, height * stride], dtype=dense.dtype, device=dense.device)
-    # Pixel centres at integers: the map spans -0.5 to extent - 0.5 in pixels, -1 to 1 for grid_sample.
+    # Pixel centers at integers: the map spans -0.5 to extent - 0.5 in pixels, -1 to 1 for grid_sample.
     grid = ((2 * points.to(dense) + 1) / extent - 1)[:, None]
     sampled = functional.grid_sample(dense, grid, mode="bilinear", padding_mode="border", align_corners=False)
     return functional.normalize(sampled[:, :, 0].transpose(1, 2), dim=2, eps=SHORTEST)

@@ -1,4 +1,4 @@
-"""Published weights of other programs: which file, under whose licence, and into a network."""
+"""Published weights of other programs: which file, under whose license, and into a network."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ def load_published(
         without: tensors of the network that the file does not have.
 
     Returns:
-        What a result tells of them: hash and name of the file, its licence, and whether it is another than published.
+        What a result tells of them: hash and name of the file, its license, and whether it is another than published.
 
     Raises:
         HndescError: no weights, or a file that does not hold them.
@@ -45,8 +45,8 @@ def load_published(
     if weights is None or not Path(weights).exists():
         cause = f"{name} needs its published weights" if weights is None else f"{weights}: no such file of weights"
         raise HndescError(
-            f"{cause}: 'hndesc datasets get {entry.name}' fetches them to data/{entry.place} ({entry.page}; licence: "
-            f"{entry.licence}); name the file by --weights (of a detector: --detector-weights) or the config key "
+            f"{cause}: 'hndesc datasets get {entry.name}' fetches them to data/{entry.place} ({entry.page}; license: "
+            f"{entry.license}); name the file by --weights (of a detector: --detector-weights) or the config key "
             "weights of the entry in descriptors (of shared keypoints: keypoints.weights)"
         )
     expected = {key: value for key, value in network.state_dict().items() if key not in without}
@@ -55,12 +55,12 @@ def load_published(
     network.load_state_dict(tensors, strict=not without)
     network.eval().to(choose_device(), memory_format=torch.channels_last)
     probe(str(weights), name, work, cure)
-    return _origin(Path(weights), entry.licence, entry.files[0].sha256)
+    return _origin(Path(weights), entry.license, entry.files[0].sha256)
 
 
-def _origin(weights: Path, licence: str, published: str | None) -> dict[str, Any]:
+def _origin(weights: Path, license: str, published: str | None) -> dict[str, Any]:
     digest = file_hash(weights)
-    origin: dict[str, Any] = {"weights": digest, "weights_file": weights.name, "licence": licence}
+    origin: dict[str, Any] = {"weights": digest, "weights_file": weights.name, "license": license}
     if published and not digest.startswith(published):
         origin["rebuilt"] = True
     return origin

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
-from hndesc.datasets.image_set import Photo
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError, ImageError
 from hndesc.io.files import check_output_file, check_space
 from hndesc.io.hdf5 import (
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 
 def describe_globally(
-    photos: Sequence[Photo],
+    photos: Sequence[ImageEntry],
     output: str | os.PathLike,
     descriptor: str = "efficientnet_lite0",
     resize_max: int | None = RESIZE_MAX,
@@ -125,7 +125,7 @@ def _vector(group: h5py.Group) -> np.ndarray:
     return vector
 
 
-def _describe(photo: Photo, model: GlobalDescriptor, resize_max: int | None, file: h5py.File) -> None:
+def _describe(photo: ImageEntry, model: GlobalDescriptor, resize_max: int | None, file: h5py.File) -> None:
     try:
         image = photo.read()
     except ImageError as error:

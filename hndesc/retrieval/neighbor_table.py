@@ -1,25 +1,25 @@
-"""Which photos look alike: a table with a row for each neighbour of each photo, the most similar first."""
+"""Which photos look alike: a table with a row for each neighbor of each photo, the most similar first."""
 
 import os
 from collections.abc import Iterable
 
 from hndesc.io.lists import read_table, write_table
 
-COLUMNS = ("photo", "neighbour", "similarity")
+COLUMNS = ("photo", "neighbor", "similarity")
 
 
-def write_neighbours(path: str | os.PathLike, rows: Iterable[tuple[str, str, float]]) -> None:
-    """Write (photo, neighbour, similarity) rows, grouped by photo and ordered by similarity, as tab-separated text."""
-    write_table(path, COLUMNS, ((photo, neighbour, f"{similarity:.6f}") for photo, neighbour, similarity in rows))
+def write_neighbors(path: str | os.PathLike, rows: Iterable[tuple[str, str, float]]) -> None:
+    """Write (photo, neighbor, similarity) rows, grouped by photo and ordered by similarity, as tab-separated text."""
+    write_table(path, COLUMNS, ((photo, neighbor, f"{similarity:.6f}") for photo, neighbor, similarity in rows))
 
 
-def read_neighbours(path: str | os.PathLike) -> dict[str, list[str]]:
-    """Read the neighbours of each photo, the most similar first; photos without neighbours are not in the result.
+def read_neighbors(path: str | os.PathLike) -> dict[str, list[str]]:
+    """Read the neighbors of each photo, the most similar first; photos without neighbors are not in the result.
 
     Raises:
         HndescError: missing or malformed file.
     """
-    neighbours: dict[str, list[str]] = {}
-    for photo, neighbour, _ in read_table(path, COLUMNS, "find the neighbours again"):
-        neighbours.setdefault(photo, []).append(neighbour)
-    return neighbours
+    neighbors: dict[str, list[str]] = {}
+    for photo, neighbor, _ in read_table(path, COLUMNS, "find the neighbors again"):
+        neighbors.setdefault(photo, []).append(neighbor)
+    return neighbors

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hndesc.datasets.image_set import Photo
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.datasets.listing import list_photos
 from hndesc.errors import HndescError
 from hndesc.retrieval import whitening
 from hndesc.retrieval.global_features import RESIZE_MAX, describe_globally, read_global, scratch_of, stored_names
-from hndesc.retrieval.neighbor_table import write_neighbours
+from hndesc.retrieval.neighbor_table import write_neighbors
 from hndesc.retrieval.shortlist import Shortlist, write_shortlist
 from hndesc.retrieval.whitening import read_whitening, write_whitening
 
@@ -21,7 +21,7 @@ BLOCK = 16_000_000
 ROWS = 2000
 
 
-def find_neighbours(
+def find_neighbors(
     photos: str | os.PathLike,
     output: str | os.PathLike,
     *,
@@ -36,7 +36,7 @@ def find_neighbours(
         output: table (`hndesc.retrieval.neighbor_table`). Photos that cannot be read are left out of it, with a
             warning.
         descriptor: name of a global descriptor.
-        count: neighbours a photo, at most.
+        count: neighbors a photo, at most.
         resize_max: longest side that photos are shrunk to, pixels.
 
     Raises:
@@ -47,7 +47,7 @@ def find_neighbours(
     readable = np.array([name not in failed for name in names])
     names, vectors = [name for name in names if name not in failed], vectors[readable]
     ranked = rank(vectors, vectors, count + 1)
-    write_neighbours(output, _rows(names, ranked, count))
+    write_neighbors(output, _rows(names, ranked, count))
 
 
 def learn_whitening(
@@ -236,7 +236,7 @@ def _blocks(
 
 
 def _describe(
-    photos: Sequence[Photo],
+    photos: Sequence[ImageEntry],
     output: Path,
     descriptor: str,
     resize_max: int | None,

@@ -1,4 +1,4 @@
-"""Re-ranking shortlists by local features: inliers of a homography among mutual nearest neighbours."""
+"""Re-ranking shortlists by local features: inliers of a homography among mutual nearest neighbors."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ from hndesc.retrieval.shortlist import Shortlist, candidates, read_shortlist
 from hndesc.runtime.processes import workers
 from hndesc.runtime.shards import block_of
 
-PROTOCOL = "re-ranking by homography inliers among mutual nearest neighbours"
+PROTOCOL = "re-ranking by homography inliers among mutual nearest neighbors"
 # Candidates of a query that are verified in one go.
 BATCH = 5
 logger = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ def read_part(part: str) -> tuple[int, int]:
 
 
 def block_of(items: Sequence[Item], part: str | None) -> Sequence[Item]:
-    """Return one of n stretches of a list, as even as they can be: neighbours, which share images, stay together.
+    """Return one of n stretches of a list, as even as they can be: neighbors, which share images, stay together.
 
     Args:
         items: the whole list.

@@ -36,14 +36,14 @@ def local_models(guide: np.ndarray, source: np.ndarray, radius: int, noise: floa
         Slope and offset, H x W x C float32 each.
     """
     # Moments around the overall mean: float32 would lose the variance of a bright flat window otherwise.
-    centre = guide.mean()
-    g = (guide - centre)[..., None]
+    center = guide.mean()
+    g = (guide - center)[..., None]
     mean_g, mean_s = _box(g, radius), _box(source, radius)
     variance = _box(g**2, radius) - mean_g**2
     slope = (_box(g * source, radius) - mean_g * mean_s) / (np.maximum(variance, 0) + noise**2)
     offset = mean_s - slope * mean_g
     slope = _box(slope, radius)
-    return slope, _box(offset, radius) - slope * centre
+    return slope, _box(offset, radius) - slope * center
 
 
 def follow(guide: np.ndarray, slope: np.ndarray, offset: np.ndarray) -> np.ndarray:

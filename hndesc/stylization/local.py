@@ -1,10 +1,10 @@
 """Local transfer of light: what a region becomes depends on where it lies, and every edge stays where it is.
 
 An edge-aware pyramid, made by guided filters, parts both photos into a base and bands of detail. The bases are small
-pictures of the light: sliced optimal transport over colour and place (Rabin et al., SSVM 2011; Bonneel et al., JMIV
-2015) moves the content's to the style's, so that a sky takes its colours from a sky. The change is brought back to full
+pictures of the light: sliced optimal transport over color and place (Rabin et al., SSVM 2011; Bonneel et al., JMIV
+2015) moves the content's to the style's, so that a sky takes its colors from a sky. The change is brought back to full
 size as a local linear function of the content's lightness, which has an edge only where the content has one. The
-colours of each band are whitened and coloured by the optimal linear map between the bands' covariances, within limits.
+colors of each band are whitened and colored by the optimal linear map between the bands' covariances, within limits.
 """
 
 import cv2
@@ -12,7 +12,7 @@ import numpy as np
 
 from hndesc.geometry.color import lab_to_rgb, rgb_to_lab
 from hndesc.stylization.guided_filter import follow, guided_filter, local_models
-from hndesc.stylization.monge_kantorovich import colour_moments, fit_range, limit_gain, transport_map
+from hndesc.stylization.monge_kantorovich import color_moments, fit_range, limit_gain, transport_map
 
 _NOISE = 2.0  # CIELAB units: below this a window counts as flat
 _BANDS = (128, 32)  # what is finer than these parts of the longest side is a band of its own
@@ -37,11 +37,11 @@ def stylize(
         content: RGB uint8, H x W x 3.
         style: RGB uint8, any size.
         rng: of the directions of transport; None for the same ones each time.
-        strength: 0 leaves the content, 1 is the full style; between them the colours travel along straight lines.
-        noise: standard deviation in CIELAB units that counts as noise in both photos; keeps grey ones legal.
+        strength: 0 leaves the content, 1 is the full style; between them the colors travel along straight lines.
+        noise: standard deviation in CIELAB units that counts as noise in both photos; keeps gray ones legal.
         gain: least and greatest factor by which light may stretch the contrast of a region.
         detail_gain: the same for the bands of detail.
-        place: how much the place counts against colours, as the standard deviation of places over that of colours.
+        place: how much the place counts against colors, as the standard deviation of places over that of colors.
         rounds: of the transport.
 
     Returns:
@@ -54,7 +54,7 @@ def stylize(
     style_base, style_bands = split(rgb_to_lab(style))
     result = base + np.float32(strength) * light_change(base, style_base, rng, gain, place, rounds)
     for band, style_band in zip(bands, style_bands, strict=True):
-        covariances = (colour_moments(one)[1] for one in (band, style_band))
+        covariances = (color_moments(one)[1] for one in (band, style_band))
         matrix = limit_gain(transport_map(*covariances, noise), *detail_gain)
         result += band @ ((1 - strength) * np.eye(3) + strength * matrix).T.astype(np.float32)
     result[..., 0] = fit_range(result[..., 0])
@@ -97,17 +97,17 @@ def light_change(
 
 
 def transport(
-    colours: np.ndarray, target: np.ndarray, rng: np.random.Generator, place: float, rounds: int
+    colors: np.ndarray, target: np.ndarray, rng: np.random.Generator, place: float, rounds: int
 ) -> np.ndarray:
-    """Move colours (H x W x 3) to those of `target` (the same size) by sliced optimal transport over colour and place.
+    """Move colors (H x W x 3) to those of `target` (the same size) by sliced optimal transport over color and place.
 
     In each round all five dimensions, turned at random, are matched one by one: sorted, the n-th goes to the n-th.
     """
-    height, width = colours.shape[:2]
+    height, width = colors.shape[:2]
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    spread = place * float(np.sqrt(target.reshape(-1, 3).var(axis=0).sum() + colours.reshape(-1, 3).var(axis=0).sum()))
+    spread = place * float(np.sqrt(target.reshape(-1, 3).var(axis=0).sum() + colors.reshape(-1, 3).var(axis=0).sum()))
     places = np.stack([(x - x.mean()), (y - y.mean())], axis=-1) * np.float32(spread / max(x.std(), y.std(), 1.0))
-    points, goal = (np.concatenate([one, places], axis=-1).reshape(-1, 5) for one in (colours, target))
+    points, goal = (np.concatenate([one, places], axis=-1).reshape(-1, 5) for one in (colors, target))
     for _ in range(rounds):
         turn, _ = np.linalg.qr(rng.normal(size=(5, 5)))
         turn = turn.astype(np.float32)
@@ -115,4 +115,4 @@ def transport(
         order = np.argsort(turned, axis=0, kind="stable")
         np.put_along_axis(turned, order, wanted, axis=0)
         points = turned @ turn.T
-    return points[:, :3].reshape(colours.shape)
+    return points[:, :3].reshape(colors.shape)

@@ -1,7 +1,7 @@
-"""Colour-distribution transfer: the linear Monge-Kantorovich map between two photos' colours.
+"""Color-distribution transfer: the linear Monge-Kantorovich map between two photos' colors.
 
-Both photos' colours are taken as Gaussians in CIELAB. Of all linear maps that turn one into the other, the optimal
-transport (Pitié and Kokaram, CVMP 2007) moves colours least, keeps their order, and has a closed form. Where it would
+Both photos' colors are taken as Gaussians in CIELAB. Of all linear maps that turn one into the other, the optimal
+transport (Pitié and Kokaram, CVMP 2007) moves colors least, keeps their order, and has a closed form. Where it would
 amplify noise it acts on the picture smoothed along its edges, while the fine detail keeps about its own contrast.
 """
 
@@ -22,15 +22,15 @@ def stylize(
     gain: tuple[float, float] = (0.35, 2.5),
     detail_gain: tuple[float, float] = (0.7, 1.0),
 ) -> np.ndarray:
-    """Give `content` the colours and the light of `style`.
+    """Give `content` the colors and the light of `style`.
 
     Args:
         content: RGB uint8, H x W x 3.
         style: RGB uint8, any size.
         rng: of no use: nothing here is random.
-        strength: 0 leaves the content, 1 is the full style; between them the colours travel along straight lines.
-        noise: standard deviation in CIELAB units that counts as noise in both photos; keeps grey ones legal.
-        gain: least and greatest factor by which the map may stretch colours in any direction.
+        strength: 0 leaves the content, 1 is the full style; between them the colors travel along straight lines.
+        noise: standard deviation in CIELAB units that counts as noise in both photos; keeps gray ones legal.
+        gain: least and greatest factor by which the map may stretch colors in any direction.
         detail_gain: the same for detail finer than about 1/32 of the picture.
 
     Returns:
@@ -39,8 +39,8 @@ def stylize(
     if strength == 0:
         return content.copy()
     lab = rgb_to_lab(content)
-    mean, covariance = colour_moments(lab)
-    style_mean, style_covariance = colour_moments(rgb_to_lab(style))
+    mean, covariance = color_moments(lab)
+    style_mean, style_covariance = color_moments(rgb_to_lab(style))
     full = transport_map(covariance, style_covariance, noise)
     target = mean + strength * (style_mean - mean)
     full, fine = ((1 - strength) * np.eye(3) + strength * limit_gain(full, *limits) for limits in (gain, detail_gain))
@@ -49,12 +49,12 @@ def stylize(
     return lab_to_rgb(result)
 
 
-def colour_moments(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean (3) and covariance (3 x 3) of colours (... x 3) in float64."""
-    flat = colours.reshape(-1, 3)
+def color_moments(colors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean (3) and covariance (3 x 3) of colors (... x 3) in float64."""
+    flat = colors.reshape(-1, 3)
     mean = flat.mean(axis=0, dtype=np.float64)
-    centred = flat - mean.astype(flat.dtype)
-    return mean, (centred.T @ centred).astype(np.float64) / len(flat)
+    centered = flat - mean.astype(flat.dtype)
+    return mean, (centered.T @ centered).astype(np.float64) / len(flat)
 
 
 def transport_map(covariance: np.ndarray, target: np.ndarray, noise: float = 0.0) -> np.ndarray:
@@ -81,14 +81,14 @@ def limit_gain(matrix: np.ndarray, least: float, greatest: float) -> np.ndarray:
 
 
 def transfer(lab: np.ndarray, mean: np.ndarray, target: np.ndarray, full: np.ndarray, fine: np.ndarray) -> np.ndarray:
-    """Map colours to target + full (x - mean); detail, what the guided filter takes away, is mapped by `fine`."""
-    centred = lab - mean.astype(np.float32)
-    result = centred @ full.T.astype(np.float32) + target.astype(np.float32)
+    """Map colors to target + full (x - mean); detail, what the guided filter takes away, is mapped by `fine`."""
+    centered = lab - mean.astype(np.float32)
+    result = centered @ full.T.astype(np.float32) + target.astype(np.float32)
     if np.allclose(full, fine):
         return result
     longest = max(lab.shape[:2])
-    base = guided_filter(lab[..., 0], centred, max(2, longest // 32), _NOISE, 4 if longest >= 256 else 1)
-    return result + (centred - base) @ (fine - full).T.astype(np.float32)
+    base = guided_filter(lab[..., 0], centered, max(2, longest // 32), _NOISE, 4 if longest >= 256 else 1)
+    return result + (centered - base) @ (fine - full).T.astype(np.float32)
 
 
 def fit_range(lightness: np.ndarray) -> np.ndarray:

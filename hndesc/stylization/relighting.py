@@ -14,7 +14,7 @@ import numpy as np
 from hndesc.geometry.color import linear_to_srgb, to_linear
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
-_GREY = 0.18  # what the tone curve leaves in place
+_GRAY = 0.18  # what the tone curve leaves in place
 _LONGEST = 4.0  # by which a dark scene is exposed for longer, at most
 _BRIGHTEST = 4.0  # linear light beyond which the tone curve is flat
 _COARSE = 8  # smooth fields are computed on a grid coarser by this factor
@@ -36,8 +36,8 @@ class Light:
         haze: share of the scene that haze hides at the top of the photo; 0.7 of that at the bottom.
         airlight: brightness of the haze.
         vignette: share of the light that is lost in the corners.
-        saturation: factor on the distance from grey.
-        contrast: exponent of the tone curve around middle grey.
+        saturation: factor on the distance from gray.
+        contrast: exponent of the tone curve around middle gray.
         knee: linear light above which highlights are rolled off, 1: they are cut off.
         noise: standard deviation of photon noise at white, in linear light; read noise goes with it.
         blur: standard deviation, in thousandths of the longest side.
@@ -185,7 +185,7 @@ def draw_light(style: str, rng: np.random.Generator) -> Light:
 def meter(light: Light, content: np.ndarray) -> Light:
     """Expose a dark scene for longer, as a camera that measures the light, but never longer than the photo was."""
     brightness = float((to_linear(content[::8, ::8]) @ _LUMA).mean())
-    longer = np.clip(np.sqrt(_GREY / max(brightness, 1e-6)), 1.0, _LONGEST)
+    longer = np.clip(np.sqrt(_GRAY / max(brightness, 1e-6)), 1.0, _LONGEST)
     return replace(light, exposure=max(light.exposure, min(1.0, light.exposure * longer)))
 
 
@@ -221,7 +221,7 @@ def photograph(content: np.ndarray, light: Light, rng: np.random.Generator) -> n
 
 def _fields(height: int, width: int, light: Light, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return what the scene's own brightness is multiplied by, and the light that is added, both H x W x 3."""
-    # Coarse pixels sample the picture at their centres, as resizing it back assumes.
+    # Coarse pixels sample the picture at their centers, as resizing it back assumes.
     rows, columns = -(-height // _COARSE), -(-width // _COARSE)
     half = max(height, width) / 2
     y = (((np.arange(rows, dtype=np.float32) + 0.5) / rows - 0.5) * height / half)[:, None, None]
@@ -284,7 +284,7 @@ def _develop(linear: np.ndarray, light: Light) -> np.ndarray:
 
 
 def _encode(linear: np.ndarray, light: Light) -> np.ndarray:
-    toned = _GREY * (linear / _GREY) ** light.contrast
+    toned = _GRAY * (linear / _GRAY) ** light.contrast
     if light.knee < 1:
         room = 1 - light.knee
         above = np.maximum(toned - light.knee, 0)

@@ -14,7 +14,7 @@ from hndesc.runtime.seeds import generator
 logger = logging.getLogger(__name__)
 
 FLAT = "all"  # class of the style photos that lie in no sub-folder
-_LONGEST = 512  # a style gives away its colours at this size as well as at any
+_LONGEST = 512  # a style gives away its colors at this size as well as at any
 
 
 class Styles:

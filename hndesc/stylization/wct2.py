@@ -5,7 +5,7 @@ pass by the bottleneck, so that what the encoder takes apart the decoder can put
 Features are whitened and given the style's covariance at each level.
 
 The weights are the two files that the authors published (github.com/clovaai/WCT2, folder model_checkpoints, MIT
-licence): wave_encoder_cat5_l4.pth and wave_decoder_cat5_l4.pth.
+license): wave_encoder_cat5_l4.pth and wave_decoder_cat5_l4.pth.
 """
 
 from collections.abc import Mapping, Sequence
@@ -210,24 +210,24 @@ def _kernels(like: Tensor) -> Tensor:
 def adopt(content: Tensor, style: Tensor, strength: float = 1.0) -> Tensor:
     """Give features (1 x C x H x W) the style's mean and covariance; below strength 1 mixed with their own."""
     flat, target = content[0].flatten(1), style[0].flatten(1)
-    mixed = strength * colour(whiten(flat), target) + (1 - strength) * flat
+    mixed = strength * color(whiten(flat), target) + (1 - strength) * flat
     return mixed.reshape(content.shape)
 
 
 def whiten(features: Tensor) -> Tensor:
     """Turn features (C x N) into ones of mean 0 and covariance 1, in as many directions as they have."""
-    centred = features - features.mean(dim=1, keepdim=True)
-    return (_power(_covariance(centred), -0.5) @ centred.double()).to(features)
+    centered = features - features.mean(dim=1, keepdim=True)
+    return (_power(_covariance(centered), -0.5) @ centered.double()).to(features)
 
 
-def colour(white: Tensor, style: Tensor) -> Tensor:
+def color(white: Tensor, style: Tensor) -> Tensor:
     """Give white features (C x N) mean and covariance of `style` (C x M)."""
     mean = style.mean(dim=1, keepdim=True)
     return (_power(_covariance(style - mean), 0.5) @ white.double()).to(white) + mean
 
 
-def _covariance(centred: Tensor) -> Tensor:
-    wide = centred.double()
+def _covariance(centered: Tensor) -> Tensor:
+    wide = centered.double()
     return wide @ wide.T / wide.shape[1]
 
 

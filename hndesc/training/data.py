@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from hndesc.errors import HndescError, ImageError
-from hndesc.training.distributed import Team
+from hndesc.training.distributed import ProcessGroup
 from hndesc.training.negatives import NONE
-from hndesc.training.pairs import Pair, draw_crop, draw_pair, eased
-from hndesc.training.photometric import change_colors
+from hndesc.training.pairs import Pair, draw_crop, draw_pair, scaled_difficulty
+from hndesc.training.photometric import augment_photometrically
 from hndesc.training.settings import PairSettings, TrainingSettings
 from hndesc.training.sources import TrainingPhotos
 
@@ -39,8 +39,8 @@ class Batch(NamedTuple):
         names: the pairs' photos.
         skipped: (photo, reason) of photos that could not be read.
         first: place of the first pair in the whole batch.
-        lone: 2B x L x 2 float32, keypoints that only one crop of a pair has, filled up with zeros; None for none.
-        lone_counts: 2B.
+        unmatched: 2B x L x 2 float32, keypoints that only one crop of a pair has, filled up with zeros; None for none.
+        unmatched_counts: 2B.
     """
 
     images: Tensor
@@ -51,8 +51,8 @@ class Batch(NamedTuple):
     names: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     first: int = 0
-    lone: Tensor | None = None
-    lone_counts: Tensor | None = None
+    unmatched: Tensor | None = None
+    unmatched_counts: Tensor | None = None
 
 
 class PairBatches(Dataset):
@@ -65,14 +65,14 @@ class PairBatches(Dataset):
         stream: `TRAINING` or `VALIDATION`, whose random numbers are others and whose pairs are always as hard.
 
     Attributes:
-        team: the processes among which each batch is divided.
+        group: the processes among which each batch is divided.
     """
 
     def __init__(
         self, photos: TrainingPhotos, names: Sequence[str], settings: TrainingSettings, stream: int = TRAINING
     ) -> None:
         self.photos, self.names, self.settings, self.stream = photos, list(names), settings, stream
-        self.team = Team()
+        self.group = ProcessGroup()
         self._with_similar = settings.loss.negatives == "in_batch_global"
         self._index = {name: index for index, name in enumerate(photos.names)}
 
@@ -86,21 +86,21 @@ class PairBatches(Dataset):
     def batch(self, number: int) -> Batch:
         """Make batch `number`, or this process's part of it."""
         size = self.settings.batch_size
-        part = size // self.team.size
-        places = range(self.team.rank * part, (self.team.rank + 1) * part)
+        part = size // self.group.size
+        places = range(self.group.rank * part, (self.group.rank + 1) * part)
         names = self.order(number)
         skipped: dict[str, str] = {}
-        law = self.law(number)
-        drawn = [self._draw(number * size + place, names[place], law, skipped) for place in places]
+        difficulty = self.difficulty(number)
+        drawn = [self._draw(number * size + place, names[place], difficulty, skipped) for place in places]
         return self._collate(drawn, skipped)._replace(first=places.start)
 
-    def law(self, number: int) -> PairSettings:
-        """Return the law of the pairs of batch `number`, which grows harder in the first share `pair.ramp` of them."""
+    def difficulty(self, number: int) -> PairSettings:
+        """Return the settings of batch `number`: they grow harder in the first share `pair.curriculum` of the steps."""
         settings = self.settings
-        ramp = settings.pair.ramp * settings.steps * settings.accumulation
-        if self.stream != TRAINING or number >= ramp:
+        curriculum = settings.pair.curriculum * settings.steps * settings.accumulation
+        if self.stream != TRAINING or number >= curriculum:
             return settings.pair
-        return eased(settings.pair, number / ramp)
+        return scaled_difficulty(settings.pair, number / curriculum)
 
     def order(self, number: int) -> list[str]:
         """Return the photos of batch `number`: epoch by epoch in a new order, without repetition where they suffice."""
@@ -118,15 +118,17 @@ class PairBatches(Dataset):
     def _generator(self, purpose: int, *key: int) -> np.random.Generator:
         return np.random.default_rng((self.settings.seed, self.stream, purpose, *key))
 
-    def _draw(self, index: int, name: str, law: PairSettings, skipped: dict[str, str]) -> "_Drawn":
+    def _draw(self, index: int, name: str, difficulty: PairSettings, skipped: dict[str, str]) -> "_Drawn":
         """Draw pair `index` from photo `name`, or from another where that one is broken or gives none."""
         for attempt in range(_ATTEMPTS):
             generator = self._generator(1, index, attempt)
             try:
-                pair = self._pair(generator, name, law)
+                pair = self._pair(generator, name, difficulty)
                 if pair is not None:
                     crops = [(pair.anchor, pair.anchor_points), (pair.positive, pair.positive_points)]
-                    return self._finish(generator, name, crops, skipped, (pair.anchor_lone, pair.positive_lone))
+                    return self._finish(
+                        generator, name, crops, skipped, (pair.anchor_unmatched, pair.positive_unmatched)
+                    )
             except ImageError as error:
                 skipped[name] = str(error)
             name = self.names[generator.integers(len(self.names))]
@@ -135,14 +137,14 @@ class PairBatches(Dataset):
             f"one '{name}'; use larger photos, a smaller crop_size or more keypoints"
         )
 
-    def _pair(self, generator: np.random.Generator, name: str, law: PairSettings) -> Pair | None:
+    def _pair(self, generator: np.random.Generator, name: str, difficulty: PairSettings) -> Pair | None:
         settings = self.settings
         photo = other = self.photos.photo(name)
         if self.photos.copies and generator.random() < settings.stylized_probability:
             copies = len(self.photos.copies[name])
             other = self.photos.stylized_copy(name, int(generator.integers(copies)) if copies > 1 else 0)
         keypoints = self.photos.keypoints(name)
-        return draw_pair(generator, (photo, other), keypoints, settings.crop_size, settings.max_keypoints, law)
+        return draw_pair(generator, (photo, other), keypoints, settings.crop_size, settings.max_keypoints, difficulty)
 
     def _finish(
         self,
@@ -150,21 +152,21 @@ class PairBatches(Dataset):
         name: str,
         crops: list[_Crop],
         skipped: dict[str, str],
-        lone: tuple[np.ndarray, np.ndarray],
+        unmatched: tuple[np.ndarray, np.ndarray],
     ) -> "_Drawn":
-        """Add the crop of a similar photo where there is one, and change the colours of all."""
+        """Add the crop of a similar photo where there is one, and change the colors of all."""
         similar = self._similar(generator, name, skipped)
         if similar is not None:
             crops = [*crops, similar[1]]
-        colored = [(change_colors(generator, crop, self.settings.color), points) for crop, points in crops]
-        return _Drawn(name, colored, None if similar is None else similar[0], lone)
+        colored = [(augment_photometrically(generator, crop, self.settings.color), points) for crop, points in crops]
+        return _Drawn(name, colored, None if similar is None else similar[0], unmatched)
 
     def _similar(self, generator: np.random.Generator, name: str, skipped: dict[str, str]) -> tuple[str, _Crop] | None:
         """Cut a crop of the nearest photo that is at least as large as a crop, where the negatives ask for one."""
         settings = self.settings
         if not self._with_similar:
             return None
-        for other in self.photos.neighbours.get(name, ()):
+        for other in self.photos.neighbors.get(name, ()):
             if min(self.photos.size(other)) < settings.crop_size:
                 continue
             try:
@@ -184,10 +186,10 @@ class PairBatches(Dataset):
         for place, one in enumerate(drawn):
             for part, (crop, keypoints) in enumerate(one.crops):
                 images[part * count + place], points[part * count + place] = crop, keypoints
-        lone = lone_counts = None
-        if settings.pair.lone > 0:
-            alone = [one.lone[part] for part in range(2) for one in drawn]
-            lone, lone_counts = _filled(alone, settings.max_keypoints // 2)
+        unmatched = unmatched_counts = None
+        if settings.pair.unmatched > 0:
+            alone = [one.unmatched[part] for part in range(2) for one in drawn]
+            unmatched, unmatched_counts = _filled(alone, settings.max_keypoints // 2)
         return Batch(
             torch.from_numpy(images),
             *_filled(points, settings.max_keypoints),
@@ -197,8 +199,8 @@ class PairBatches(Dataset):
             ),
             tuple(one.name for one in drawn),
             tuple(skipped.items()),
-            lone=lone,
-            lone_counts=lone_counts,
+            unmatched=unmatched,
+            unmatched_counts=unmatched_counts,
         )
 
 
@@ -214,7 +216,7 @@ class _Drawn(NamedTuple):
     name: str
     crops: list[_Crop]
     similar: str | None
-    lone: tuple[np.ndarray, np.ndarray]
+    unmatched: tuple[np.ndarray, np.ndarray]
 
 
 def stream_batches(dataset: PairBatches, numbers: range, workers: int, pin_memory: bool = False) -> Iterator[Batch]:

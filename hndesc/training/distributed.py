@@ -1,7 +1,7 @@
 """Data-parallel training: several processes share each batch and take the very steps that one process would take.
 
 Each process (started by `hndesc.training.launch`, or by torchrun) draws its part of a batch. Negatives come from the
-parts of all, batch normalisation uses the statistics of all, and gradients are added up: up to rounding, nothing
+parts of all, batch normalization uses the statistics of all, and gradients are added up: up to rounding, nothing
 depends on the number of processes.
 """
 
@@ -15,11 +15,11 @@ from torch import Tensor, distributed, nn
 from hndesc.errors import HndescError
 
 # Environment variable: address (file://) by which the processes of one machine find each other.
-MEETING = "HNDESC_MEETING"
+RENDEZVOUS = "HNDESC_RENDEZVOUS"
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """The processes that train together.
 
     Attributes:
@@ -86,11 +86,11 @@ class _Sum(torch.autograd.Function):
         return total
 
 
-def join_team(device: torch.device) -> tuple[Team, torch.device]:
+def join_group(device: torch.device) -> tuple[ProcessGroup, torch.device]:
     """Join the processes that `hndesc.training.launch` or torchrun started, each with its own GPU; else be alone."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        return Team(), device
+        return ProcessGroup(), device
     if device.type == "cuda":
         place, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if place >= there:
@@ -99,24 +99,24 @@ def join_team(device: torch.device) -> tuple[Team, torch.device]:
         torch.cuda.set_device(device)
     if not distributed.is_initialized():
         backend, rank = "nccl" if device.type == "cuda" else "gloo", int(os.environ["RANK"])
-        distributed.init_process_group(backend, os.environ.get(MEETING), rank=rank, world_size=size)
-    return Team(distributed.get_rank(), size), device
+        distributed.init_process_group(backend, os.environ.get(RENDEZVOUS), rank=rank, world_size=size)
+    return ProcessGroup(distributed.get_rank(), size), device
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation with the statistics of all processes' parts of a batch."""
+    """Batch normalization with the statistics of all processes' parts of a batch."""
 
-    team: Team
+    group: ProcessGroup
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise B x C x H x W."""
+        """Normalize B x C x H x W."""
         if not self.training:
             return super().forward(x)
         values = x.to(torch.promote_types(x.dtype, torch.float32))
-        count = self.team.total(torch.tensor(float(x.numel() // x.shape[1]), device=x.device))
-        mean = self.team.total(values.sum((0, 2, 3))) / count
+        count = self.group.total(torch.tensor(float(x.numel() // x.shape[1]), device=x.device))
+        mean = self.group.total(values.sum((0, 2, 3))) / count
         centered = values - mean[:, None, None]
-        variance = self.team.total(centered.square().sum((0, 2, 3))) / count
+        variance = self.group.total(centered.square().sum((0, 2, 3))) / count
         self._follow(mean.detach(), variance.detach() * count / (count - 1))
         normalized = centered * (variance + self.eps).rsqrt()[:, None, None]
         if self.affine:
@@ -131,21 +131,21 @@ class SharedBatchNorm(nn.BatchNorm2d):
             self.running_var.lerp_(variance.to(self.running_var), self.momentum)
 
 
-def share_batch_norms(model: nn.Module, team: Team) -> None:
-    """Replace the batch normalisations of a model by shared ones, unless this process is alone."""
-    if team.size == 1:
+def share_batch_norms(model: nn.Module, group: ProcessGroup) -> None:
+    """Replace the batch normalizations of a model by shared ones, unless this process is alone."""
+    if group.size == 1:
         return
     for parent in list(model.modules()):
         for name, module in parent.named_children():
             if type(module) is nn.BatchNorm2d:
-                setattr(parent, name, _shared(module, team))
+                setattr(parent, name, _shared(module, group))
 
 
-def _shared(module: nn.BatchNorm2d, team: Team) -> SharedBatchNorm:
+def _shared(module: nn.BatchNorm2d, group: ProcessGroup) -> SharedBatchNorm:
     shared = SharedBatchNorm(
         module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats
     )
     for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
         setattr(shared, name, getattr(module, name))
-    shared.team = team
+    shared.group = group
     return shared.train(module.training)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from hndesc.errors import HndescError
 from hndesc.models.sampling import normalize_images, sample_descriptors
 from hndesc.training.data import Batch
-from hndesc.training.distributed import Team
-from hndesc.training.losses import ALONE, Anchors, Lone, Loss, descriptor_loss
+from hndesc.training.distributed import ProcessGroup
+from hndesc.training.losses import ALONE, Anchors, Loss, Unmatched, descriptor_loss
 from hndesc.training.ring import ring_offsets, sample_rings
 from hndesc.training.settings import LossSettings
 
@@ -60,17 +60,17 @@ def _valid(points: Tensor, counts: Tensor) -> Tensor:
     return torch.arange(points.shape[1], device=points.device)[None] < counts[:, None]
 
 
-def _lone(dense: Tensor, batch: Batch, photos: Tensor) -> tuple[Lone, Lone] | None:
+def _lone(dense: Tensor, batch: Batch, photos: Tensor) -> tuple[Unmatched, Unmatched] | None:
     """Read the descriptors of the keypoints that only one crop of a pair has."""
-    if batch.lone is None:
+    if batch.unmatched is None:
         return None
-    points, counts = batch.lone.to(dense.device), batch.lone_counts.to(dense.device)
+    points, counts = batch.unmatched.to(dense.device), batch.unmatched_counts.to(dense.device)
     sampled = sample_descriptors(dense[: len(points)], points, tuple(batch.images.shape[1:3]))
-    lone = []
+    unmatched = []
     for part, valid in zip(sampled.chunk(2), _valid(points, counts).chunk(2), strict=True):
         place, _ = valid.nonzero(as_tuple=True)
-        lone.append(Lone(part[valid], batch.first + place, photos[place]))
-    return lone[0], lone[1]
+        unmatched.append(Unmatched(part[valid], batch.first + place, photos[place]))
+    return unmatched[0], unmatched[1]
 
 
 def batch_loss(
@@ -80,10 +80,10 @@ def batch_loss(
     device: torch.device,
     precision: str,
     seed: int,
-    team: Team = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> Loss:
     """Return the loss of a batch, or of this process's part of it; `seed` draws the `random` and `ring` negatives."""
-    return _describe_and_compare(model, batch, settings, device, precision, seed, team)[1]
+    return _describe_and_compare(model, batch, settings, device, precision, seed, group)[1]
 
 
 def _describe_and_compare(
@@ -93,12 +93,12 @@ def _describe_and_compare(
     device: torch.device,
     precision: str,
     seed: int,
-    team: Team = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> tuple[Anchors, Loss]:
     generator = torch.Generator().manual_seed(seed)
-    offsets = ring_offsets(settings.ring, batch, team.size, generator)
+    offsets = ring_offsets(settings.ring, batch, group.size, generator)
     anchors, similar = describe(model, batch, device, precision, offsets)
-    return anchors, descriptor_loss(anchors, settings, similar, generator, team)
+    return anchors, descriptor_loss(anchors, settings, similar, generator, group)
 
 
 def matching_accuracy(anchors: Anchors) -> tuple[int, int]:
@@ -115,7 +115,7 @@ def matching_accuracy(anchors: Anchors) -> tuple[int, int]:
 def validate(
     model: nn.Module, batches: Iterable[Batch], settings: LossSettings, device: torch.device, precision: str, seed: int
 ) -> dict[str, float]:
-    """Score a network on fixed batches: mean loss and share of right nearest neighbours, over all keypoints."""
+    """Score a network on fixed batches: mean loss and share of right nearest neighbors, over all keypoints."""
     model.eval()
     total = count = right = compared = 0.0
     for number, batch in enumerate(batches):

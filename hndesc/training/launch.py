@@ -18,7 +18,7 @@ from typing import Any
 
 from hndesc.errors import HndescError
 from hndesc.runtime.logs import step
-from hndesc.training.distributed import MEETING
+from hndesc.training.distributed import RENDEZVOUS
 from hndesc.training.settings import TrainingSettings
 from hndesc.training.train import train
 
@@ -74,7 +74,7 @@ def divide(processes: int, batch_size: int) -> int:
 def _start(folder: Path, rank: int, processes: int) -> subprocess.Popen:
     environment = {"GLOO_SOCKET_IFNAME": _LOOPBACK, "NCCL_SOCKET_IFNAME": _LOOPBACK} | os.environ
     environment |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}
-    environment |= {MEETING: (folder / "meeting").as_uri()}
+    environment |= {RENDEZVOUS: (folder / "meeting").as_uri()}
     command = [sys.executable, "-m", "hndesc.training.launch", str(folder)]
     # Its input closes when this process ends, in whatever way: see _end_with_parent.
     return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)

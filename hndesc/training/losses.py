@@ -1,4 +1,4 @@
-"""What training minimises, over all keypoints of a batch: 1 - quantised average precision, triplet or contrastive loss.
+"""What training minimizes, over all keypoints of a batch: 1 - quantized average precision, triplet or contrastive loss.
 
 To any of them the expected number of false matches can be added. A soft mutual match of two keypoints is the product of
 two softmaxes, of either among all keypoints of the other's crop (Tyszkiewicz et al., DISK, NeurIPS 2020); it is false
@@ -7,7 +7,7 @@ for all but a keypoint and its own positive. Keypoints that only one of the crop
 The average precision of a keypoint's one positive among its negatives is made differentiable by sorting similarities
 into overlapping triangular bins (He et al., Local Descriptors Optimized for Average Precision, CVPR 2018; Revaud et
 al., R2D2, NeurIPS 2019). The contrastive loss is the cross-entropy of finding the positive by softmax (van den Oord et
-al., Representation Learning with Contrastive Predictive Coding, 2018), both ways, as mutual neighbours are found.
+al., Representation Learning with Contrastive Predictive Coding, 2018), both ways, as mutual neighbors are found.
 Places around the positive can join its negatives (`hndesc.training.ring`).
 """
 
@@ -18,17 +18,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hndesc.training.distributed import Team
+from hndesc.training.distributed import ProcessGroup
 from hndesc.training.negatives import Candidates, allowed, drawn, hardest
 from hndesc.training.ring import Ring
 from hndesc.training.settings import LossSettings
 
 # Squared distances below this have no gradient: that of their root would be without bound.
 _SHORTEST = 1e-8
-ALONE = Team()
+ALONE = ProcessGroup()
 
 
-class Lone(NamedTuple):
+class Unmatched(NamedTuple):
     """The keypoints that only one of the crops of their pair has.
 
     Attributes:
@@ -51,7 +51,7 @@ class Anchors:
         positive: M x D, descriptors in the second crops.
         pair: M, index of the pair.
         photo: M, index of the photo; two pairs may share it.
-        lone: those that only a first crop has and those that only a second one has, or None.
+        unmatched: those that only a first crop has and those that only a second one has, or None.
         rings: what lies around the keypoints in the first crops and in the second ones, or None.
     """
 
@@ -59,7 +59,7 @@ class Anchors:
     positive: Tensor
     pair: Tensor
     photo: Tensor
-    lone: tuple[Lone, Lone] | None = None
+    unmatched: tuple[Unmatched, Unmatched] | None = None
     rings: tuple[Ring, Ring] | None = None
 
     def usable(self) -> "Anchors":
@@ -67,12 +67,12 @@ class Anchors:
         pairs, counts = self.pair.unique(return_inverse=True, return_counts=True)[1:]
         keep = counts[pairs] >= 2
         rings = self.rings and tuple(Ring(*(values[keep] for values in ring)) for ring in self.rings)
-        return Anchors(self.anchor[keep], self.positive[keep], self.pair[keep], self.photo[keep], self.lone, rings)
+        return Anchors(self.anchor[keep], self.positive[keep], self.pair[keep], self.photo[keep], self.unmatched, rings)
 
-    def turned(self) -> "Anchors":
+    def swapped(self) -> "Anchors":
         """Let the second crops ask for the first."""
-        lone, rings = (both and both[::-1] for both in (self.lone, self.rings))
-        return Anchors(self.positive, self.anchor, self.pair, self.photo, lone, rings)
+        unmatched, rings = (both and both[::-1] for both in (self.unmatched, self.rings))
+        return Anchors(self.positive, self.anchor, self.pair, self.photo, unmatched, rings)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def descriptor_loss(
     settings: LossSettings,
     similar: tuple[Tensor, Tensor] | None = None,
     generator: torch.Generator | None = None,
-    team: Team = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> Loss:
     """Compare every anchor with its positive and its negatives.
 
@@ -104,17 +104,17 @@ def descriptor_loss(
         settings: the loss and its negatives.
         similar: descriptors (H x D) and photos (H) of keypoints of similar photos, for `in_batch_global`.
         generator: for `random` negatives, on the CPU, the same in all processes.
-        team: the processes that share the batch.
+        group: the processes that share the batch.
     """
     anchors = anchors.usable()
-    loss = _one_way(anchors, settings, similar, generator, team)
+    loss = _one_way(anchors, settings, similar, generator, group)
     if settings.kind == "contrastive":
-        back = _one_way(anchors.turned(), settings, similar, generator, team)
+        back = _one_way(anchors.swapped(), settings, similar, generator, group)
         loss = Loss((loss.value + back.value) / 2, (loss.mean + back.mean) / 2, loss.count)
     if settings.false_matches == 0:
         return loss
     value = settings.false_matches * false_matches(anchors, settings.match_temperature) / max(loss.count, 1)
-    return Loss(loss.value + value, loss.mean + float(team.total(value.detach())), loss.count)
+    return Loss(loss.value + value, loss.mean + float(group.total(value.detach())), loss.count)
 
 
 def _one_way(
@@ -122,13 +122,13 @@ def _one_way(
     settings: LossSettings,
     similar: tuple[Tensor, Tensor] | None,
     generator: torch.Generator | None,
-    team: Team,
+    group: ProcessGroup,
 ) -> Loss:
     """Let the first crops ask for the second; the arguments of `descriptor_loss`."""
-    candidates, rows = _candidates(anchors, team)
+    candidates, rows = _candidates(anchors, group)
     shape = len(candidates.row), len(candidates.row)
     if settings.negatives == "in_batch_global" and similar is not None:
-        candidates = candidates.extended(*(team.gather(values) for values in similar))
+        candidates = candidates.extended(*(group.gather(values) for values in similar))
     mask = allowed(settings.negatives, candidates, anchors.pair, anchors.photo, rows)
     similarity = anchors.anchor @ candidates.descriptors.T
     if anchors.rings is not None:
@@ -141,10 +141,10 @@ def _one_way(
     if settings.negatives == "random":
         chance = torch.rand(shape, generator=generator).to(rows.device)[rows][compared]
     losses = _losses(positive[compared], similarity[compared], mask[compared], chance, settings)
-    count = int(team.total(compared.sum()))
+    count = int(group.total(compared.sum()))
     # All similarities hang on the loss, so that every process takes part in every sum on the way back.
     value = (losses.sum() + 0.0 * similarity.sum()) / max(count, 1)
-    return Loss(value, float(team.total(value.detach())), count)
+    return Loss(value, float(group.total(value.detach())), count)
 
 
 def _weighed(anchor: Tensor, around: Ring, settings: LossSettings) -> Tensor:
@@ -153,15 +153,15 @@ def _weighed(anchor: Tensor, around: Ring, settings: LossSettings) -> Tensor:
     return similarity + settings.temperature * math.log(settings.ring.weight)
 
 
-def _candidates(anchors: Anchors, team: Team) -> tuple[Candidates, Tensor]:
+def _candidates(anchors: Anchors, group: ProcessGroup) -> tuple[Candidates, Tensor]:
     """Return the second crops' keypoints of all processes, and which are the positives of this one's anchors."""
     parts = [(anchors.positive, anchors.pair, anchors.photo)]
-    if anchors.lone is not None:
-        parts.append(anchors.lone[1])
-    gathered = [[team.gather(values) for values in part] for part in parts]
+    if anchors.unmatched is not None:
+        parts.append(anchors.unmatched[1])
+    gathered = [[group.gather(values) for values in part] for part in parts]
     descriptors, pair, photo = (torch.cat(values) for values in zip(*gathered, strict=True))
     rows = torch.arange(len(pair), device=pair.device)
-    start = sum(team.counts(anchors.pair)[: team.rank])
+    start = sum(group.counts(anchors.pair)[: group.rank])
     return Candidates(descriptors, pair, photo, rows), rows[start : start + len(anchors.pair)]
 
 
@@ -193,10 +193,10 @@ def false_matches(anchors: Anchors, temperature: float) -> Tensor:
     for pair in anchors.pair.unique():
         own = anchors.pair == pair
         first, second = anchors.anchor[own], anchors.positive[own]
-        if anchors.lone is not None:
+        if anchors.unmatched is not None:
             first, second = (
-                torch.cat([common, lone.descriptors[lone.pair == pair]])
-                for common, lone in zip((first, second), anchors.lone, strict=True)
+                torch.cat([common, unmatched.descriptors[unmatched.pair == pair]])
+                for common, unmatched in zip((first, second), anchors.unmatched, strict=True)
             )
         logits = first @ second.T / temperature
         matches = logits.softmax(dim=1) * logits.softmax(dim=0)
@@ -224,12 +224,12 @@ def contrastive(positive: Tensor, similarity: Tensor, mask: Tensor, temperature:
 
 
 def quantized_ap(positive: Tensor, negatives: Tensor, bins: int, mask: Tensor | None = None) -> Tensor:
-    """Return the quantised average precision of one positive among negatives.
+    """Return the quantized average precision of one positive among negatives.
 
     Args:
         positive: M similarities; those outside 0 to 1 count as the nearer end.
         negatives: M x K similarities.
-        bins: centres of bins, spread evenly from 1 to 0.
+        bins: centers of bins, spread evenly from 1 to 0.
         mask: M x K, the negatives that count; None: all.
 
     Returns:
@@ -243,7 +243,7 @@ def quantized_ap(positive: Tensor, negatives: Tensor, bins: int, mask: Tensor | 
 
 
 def _histogram(similarity: Tensor, bins: int, mask: Tensor | None) -> Tensor:
-    """Share each similarity between the two bins whose centres it lies between; M x bins, most similar first."""
+    """Share each similarity between the two bins whose centers it lies between; M x bins, most similar first."""
     place = (1 - similarity).clamp(0, 1) * (bins - 1)
     lower = place.detach().floor().clamp(max=bins - 2)
     upper_share = place - lower

@@ -23,20 +23,20 @@ class Pair:
     Attributes:
         anchor, positive: S x S x 3 uint8, RGB.
         anchor_points, positive_points: N x 2 float32, pixels of the crops, row by row the same keypoints.
-        anchor_lone, positive_lone: L x 2 float32 each, keypoints of one crop that the other lacks; none where the law
-            of pairs hides none.
+        anchor_unmatched, positive_unmatched: L x 2 float32 each, keypoints of one crop that the other lacks;
+            none where the settings hide none.
     """
 
     anchor: np.ndarray
     positive: np.ndarray
     anchor_points: np.ndarray
     positive_points: np.ndarray
-    anchor_lone: np.ndarray
-    positive_lone: np.ndarray
+    anchor_unmatched: np.ndarray
+    positive_unmatched: np.ndarray
 
 
-def eased(settings: PairSettings, hardness: float) -> PairSettings:
-    """Return the law of pairs whose zoom, rotation and perspective are `hardness` (0 to 1) times as strong."""
+def scaled_difficulty(settings: PairSettings, hardness: float) -> PairSettings:
+    """Return the difficulty of pairs whose zoom, rotation and perspective are `hardness` (0 to 1) times as strong."""
 
     def factor(value: float) -> float:
         return 1 + hardness * (value - 1)
@@ -103,7 +103,7 @@ def cut(image: np.ndarray, homography: np.ndarray, crop_size: int, photo_size: t
 
 
 def inside(points: np.ndarray, crop_size: int) -> np.ndarray:
-    """Return the mask of the N x 2 points within a crop's outermost pixel centres."""
+    """Return the mask of the N x 2 points within a crop's outermost pixel centers."""
     return ((points >= 0) & (points <= crop_size - 1)).all(axis=1)
 
 
@@ -122,8 +122,8 @@ def draw_pair(
         photos: the photo (H x W x 3, uint8, RGB) and the picture of the same view that the second crop is cut from.
         keypoints: N x 2, pixels of the photo.
         crop_size: side of the crops in pixels.
-        max_keypoints: common keypoints that are kept at most; of the lone ones half as many a crop.
-        settings: the law of pairs.
+        max_keypoints: common keypoints that are kept at most; of the unmatched ones half as many a crop.
+        settings: the difficulty of pairs.
 
     Returns:
         The pair, flat if it must be, or None when no draw had a keypoint in both crops.
@@ -134,16 +134,16 @@ def draw_pair(
         quadrilaterals = random_quadrilaterals(generator, size, crop_size, settings)
         homographies = [crop_homography(quadrilateral, crop_size) for quadrilateral in quadrilaterals]
         points = [warp_points(homography, keypoints) for homography in homographies]
-        common, *lone = _part(generator, [inside(one, crop_size) for one in points], settings.lone)
+        common, *unmatched = _part(generator, [inside(one, crop_size) for one in points], settings.unmatched)
         if not common.any():
             continue
         rows = _at_most(generator, common, max_keypoints)
-        lone = [_at_most(generator, one, max_keypoints // 2) for one in lone]
+        unmatched = [_at_most(generator, one, max_keypoints // 2) for one in unmatched]
         crops = [cut(photo, one, crop_size, size) for photo, one in zip(photos, homographies, strict=True)]
         found = Pair(
             *crops,
             *(one[rows].astype(np.float32) for one in points),
-            *(one[mine].astype(np.float32) for one, mine in zip(points, lone, strict=True)),
+            *(one[mine].astype(np.float32) for one, mine in zip(points, unmatched, strict=True)),
         )
         if to_gray(found.anchor).std() >= settings.contrast:
             break

@@ -1,4 +1,4 @@
-"""Random changes of a crop's colours, on RGB uint8 images, with OpenCV and look-up tables."""
+"""Random changes of a crop's colors, on RGB uint8 images, with OpenCV and look-up tables."""
 
 import cv2
 import numpy as np
@@ -18,8 +18,8 @@ _TONES = 5
 _LAMPS = 4  # fields of light to a side
 
 
-def change_colors(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
-    """Change an H x W x 3 uint8 image, each by chance: a colour term of five, blur, noise, darkness, compression."""
+def augment_photometrically(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
+    """Change an H x W x 3 uint8 image, each by chance: a color term of five, blur, noise, darkness, compression."""
     if generator.random() < settings.probability:
         image = _one_of(generator, image, settings)
     if generator.random() < settings.blur:

@@ -42,12 +42,12 @@ class PairSettings(Settings):
     shift: Share = Field(
         0.1, description="distance of the second crop's center from the first's on each axis, in crop sides"
     )
-    lone: number(ge=0, le=0.5) = Field(
+    unmatched: number(ge=0, le=0.5) = Field(
         0.0,
         description="share of the keypoints that each crop of a pair lacks, as if its detector had missed them; with "
         "any, those that only one crop shows count as negatives and as false matches, too; 0: neither",
     )
-    ramp: Share = Field(
+    curriculum: Share = Field(
         0.0,
         description="share of the steps in which zoom, rotation and perspective grow, from none, to the values above; "
         "pairs to validate with always have these; 0: all pairs do",

@@ -1,4 +1,4 @@
-"""What training learns from: photos, their keypoints, stylised copies and neighbours, checked at the start."""
+"""What training learns from: photos, their keypoints, stylized copies and neighbors, checked at the start."""
 
 import hashlib
 import logging
@@ -11,7 +11,7 @@ import numpy as np
 from hndesc.errors import HndescError
 from hndesc.io.features import FeatureReader, Features
 from hndesc.io.images import find_images, read_image
-from hndesc.retrieval.neighbor_table import read_neighbours
+from hndesc.retrieval.neighbor_table import read_neighbors
 from hndesc.runtime.provenance import file_hash
 from hndesc.stylization.tables import TABLE, read_copies
 
@@ -27,26 +27,26 @@ class TrainingPhotos:
     Args:
         photos: folder of photos.
         keypoints: feature file of these photos.
-        stylized: folder of stylised copies, or None.
-        neighbours: table of each photo's nearest others, or None.
+        stylized: folder of stylized copies, or None.
+        neighbors: table of each photo's nearest others, or None.
         cache_megabytes: memory for decoded photos.
 
     Attributes:
         names: relative paths of the usable photos, sorted: those with at least two keypoints.
 
     Raises:
-        HndescError: no usable photo, keypoints of other photos, or a stylised copy that is missing.
+        HndescError: no usable photo, keypoints of other photos, or a stylized copy that is missing.
     """
 
     def __init__(
-        self, photos: Path, keypoints: Path, stylized: Path | None, neighbours: Path | None, cache_megabytes: int = 0
+        self, photos: Path, keypoints: Path, stylized: Path | None, neighbors: Path | None, cache_megabytes: int = 0
     ) -> None:
         self.folder, self.keypoints_file = Path(photos), Path(keypoints)
         self.stylized = None if stylized is None else Path(stylized)
-        self.neighbours_file = None if neighbours is None else Path(neighbours)
+        self.neighbors_file = None if neighbors is None else Path(neighbors)
         self.names, self.total = self._usable(find_images(photos))
         self.copies = {} if self.stylized is None else self._copies(self.stylized)
-        self.neighbours = {} if self.neighbours_file is None else self._neighbours(self.neighbours_file)
+        self.neighbors = {} if self.neighbors_file is None else self._neighbors(self.neighbors_file)
         self._cache = ImageCache(cache_megabytes * 2**20)
         self._reader: FeatureReader | None = None
         self._latest: tuple[str, Features | None] = "", None
@@ -81,7 +81,7 @@ class TrainingPhotos:
         return usable, sum(counts.values())
 
     def _copies(self, folder: Path) -> dict[str, tuple[Path, ...]]:
-        """Return each photo's stylised copies, one or more."""
+        """Return each photo's stylized copies, one or more."""
         listed: dict[str, tuple[Path, ...]] = {}
         if (folder / TABLE).is_file():
             for row in read_copies(folder):
@@ -92,17 +92,15 @@ class TrainingPhotos:
             copies = listed.get(name, ())
             for place in copies or (folder / name,):
                 if not copies or not place.is_file():
-                    raise HndescError(f"{place}: no stylised copy of '{name}'; stylise the photos again")
+                    raise HndescError(f"{place}: no stylized copy of '{name}'; stylize the photos again")
         return {name: listed[name] for name in self.names}
 
-    def _neighbours(self, table: Path) -> dict[str, tuple[str, ...]]:
+    def _neighbors(self, table: Path) -> dict[str, tuple[str, ...]]:
         usable = set(self.names)
-        listed = read_neighbours(table)
+        listed = read_neighbors(table)
         found = {name: tuple(one for one in listed.get(name, ()) if one in usable) for name in self.names}
         if not any(found.values()):
-            raise HndescError(
-                f"{table}: names no neighbour of the photos in {self.folder}; find their neighbours again"
-            )
+            raise HndescError(f"{table}: names no neighbor of the photos in {self.folder}; find their neighbors again")
         return found
 
     def keypoints(self, name: str) -> np.ndarray:
@@ -147,7 +145,7 @@ class TrainingPhotos:
         return photo
 
     def stylized_copy(self, name: str, number: int = 0) -> np.ndarray:
-        """Return a photo's stylised copy of a number, from 0; it may have another resolution.
+        """Return a photo's stylized copy of a number, from 0; it may have another resolution.
 
         Raises:
             HndescError: it is gone, broken, or of another shape than the photo.
@@ -159,7 +157,7 @@ class TrainingPhotos:
         if abs(copy.shape[1] * height - copy.shape[0] * width) > max(width, height):
             raise HndescError(
                 f"{path}: {copy.shape[1]}x{copy.shape[0]} pixels is another shape than the {width}x{height} of "
-                f"'{name}'; stylise the photos again"
+                f"'{name}'; stylize the photos again"
             )
         return copy
 
@@ -173,8 +171,8 @@ class TrainingPhotos:
         }
         if self.copies:
             description["stylized_hash"] = _listing(path for copies in self.copies.values() for path in copies)
-        if self.neighbours_file is not None:
-            description["neighbours_hash"] = file_hash(self.neighbours_file)
+        if self.neighbors_file is not None:
+            description["neighbors_hash"] = file_hash(self.neighbors_file)
         return description
 
     def identity(self) -> str:

@@ -27,7 +27,7 @@ def train(
     photos: Path,
     keypoints: Path,
     stylized: Path | None,
-    neighbours: Path | None,
+    neighbors: Path | None,
     output: Path,
     initial: Path,
     history: Path,
@@ -44,8 +44,8 @@ def train(
     Args:
         photos: folder of photos.
         keypoints: feature file of these photos.
-        stylized: folder of their stylised copies, None: second crops are cut from the photos themselves.
-        neighbours: table of each photo's nearest others, for the negatives `in_batch_global` only.
+        stylized: folder of their stylized copies, None: second crops are cut from the photos themselves.
+        neighbors: table of each photo's nearest others, for the negatives `in_batch_global` only.
         output: checkpoint (.safetensors, its card beside it) of the weights with the lowest validation loss.
         initial: checkpoint of the weights before training.
         history: CSV file of losses, accuracy and learning rate by step.
@@ -62,22 +62,22 @@ def train(
         chosen = training_settings(settings)
         for path in (output, initial):
             check_checkpoint(path, [keypoints])
-        check_output_files([output, initial, history, record], filter(None, [keypoints, neighbours]))
+        check_output_files([output, initial, history, record], filter(None, [keypoints, neighbors]))
         MODELS.module(chosen.architecture)  # an unknown name is told before the data is read
         if chosen.stylized_probability == 0:
             stylized = None
-        data = _open(Path(photos), Path(keypoints), stylized, neighbours, chosen)
+        data = _open(Path(photos), Path(keypoints), stylized, neighbors, chosen)
         summary = data.summary()
         training, validation = _split(data, chosen)
         model = build_model(chosen.architecture, chosen.weights, chosen.seed)
         card = {"settings": chosen.model_dump(), "data": summary, "seed": chosen.seed, "versions": versions()}
         folder = StateFolder(state, fingerprint(chosen, summary | {"files": data.identity()}))
         trainer = Trainer(model, training, validation, chosen, folder)
-        if trainer.team.first:
+        if trainer.group.first:
             save_checkpoint(initial, model, card | {"trained": False, "metrics": {}})
         views = {"untrained": trainer.look()}
         trainer.run()
-        if not trainer.team.first:
+        if not trainer.group.first:
             return
         best = trainer.best
         model.load_state_dict(best.weights)
@@ -91,12 +91,12 @@ def train(
 
 
 def _open(
-    photos: Path, keypoints: Path, stylized: Path | None, neighbours: Path | None, settings: TrainingSettings
+    photos: Path, keypoints: Path, stylized: Path | None, neighbors: Path | None, settings: TrainingSettings
 ) -> TrainingPhotos:
     wanted = settings.loss.negatives == "in_batch_global"
-    if wanted and neighbours is None:
-        raise HndescError("loss.negatives 'in_batch_global' needs the neighbours of the photos; find them first")
-    return TrainingPhotos(photos, keypoints, stylized, neighbours if wanted else None, settings.cache_megabytes)
+    if wanted and neighbors is None:
+        raise HndescError("loss.negatives 'in_batch_global' needs the neighbors of the photos; find them first")
+    return TrainingPhotos(photos, keypoints, stylized, neighbors if wanted else None, settings.cache_megabytes)
 
 
 def _split(data: TrainingPhotos, settings: TrainingSettings) -> tuple[PairBatches, list[Batch]]:

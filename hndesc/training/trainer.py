@@ -14,7 +14,7 @@ from hndesc.errors import HndescError
 from hndesc.io.tensor_files import reason
 from hndesc.runtime.devices import choose_device
 from hndesc.training.data import Batch, PairBatches, stream_batches
-from hndesc.training.distributed import join_team, share_batch_norms
+from hndesc.training.distributed import join_group, share_batch_norms
 from hndesc.training.evaluation import batch_loss, describe, validate
 from hndesc.training.history import Board, History
 from hndesc.training.losses import Anchors, Loss
@@ -60,11 +60,11 @@ class Trainer:
         state: StateFolder,
     ) -> None:
         self.settings, self.batches, self.validation, self.state = settings, batches, validation, state
-        self.team, self.device = join_team(choose_device(settings.device))
-        if settings.batch_size % self.team.size:
-            raise HndescError(f"batch_size {settings.batch_size} cannot be divided among {self.team.size} processes")
-        batches.team = self.team
-        share_batch_norms(model, self.team)
+        self.group, self.device = join_group(choose_device(settings.device))
+        if settings.batch_size % self.group.size:
+            raise HndescError(f"batch_size {settings.batch_size} cannot be divided among {self.group.size} processes")
+        batches.group = self.group
+        share_batch_norms(model, self.group)
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.model = model.to(self.device, memory_format=layout).train()
         self.network = torch.compile(self.model) if settings.compile else self.model
@@ -81,7 +81,7 @@ class Trainer:
                 before that step is saved.
         """
         self._restore()
-        self._board = Board(self.state.logs, self.step) if self.team.first else None
+        self._board = Board(self.state.logs, self.step) if self.group.first else None
         try:
             if not self.history.rows:
                 self._record(self._validate())
@@ -96,7 +96,7 @@ class Trainer:
         settings, steps = self.settings, self.settings.steps
         numbers = range(self.step * settings.accumulation, steps * settings.accumulation)
         stream = stream_batches(self.batches, numbers, settings.workers, self.device.type == "cuda")
-        disable = None if self.team.first else True
+        disable = None if self.group.first else True
         with tqdm(total=steps, initial=self.step, desc="training", unit="step", disable=disable) as bar:
             while self.step < steps:
                 loss = self._update(stream)
@@ -126,7 +126,7 @@ class Trainer:
             loss = self._loss(next(stream), self.step * settings.accumulation + part)
             (loss.value / settings.accumulation).backward()
             total += loss.mean
-        self.team.add_gradients(self.model)
+        self.group.add_gradients(self.model)
         if settings.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_clip)
         self.optimizer.step()
@@ -134,7 +134,7 @@ class Trainer:
 
     def _loss(self, batch: Batch, number: int) -> Loss:
         settings, seed = self.settings, self.settings.seed + number
-        loss = batch_loss(self.network, batch, settings.loss, self.device, settings.precision, seed, self.team)
+        loss = batch_loss(self.network, batch, settings.loss, self.device, settings.precision, seed, self.group)
         if loss.count == 0:
             self._stop(batch, "has no keypoint with a negative", "use more or other photos, or a larger batch_size")
         if not math.isfinite(loss.mean):
@@ -185,7 +185,7 @@ class Trainer:
 
     def save(self) -> None:
         """Save all that an interrupted run needs to go on."""
-        if not self.team.first:
+        if not self.group.first:
             return
         self.state.save(
             {
@@ -200,10 +200,10 @@ class Trainer:
 
     def _restore(self) -> None:
         # One after the other: the first process removes a state that is of no use.
-        state = self.state.load() if self.team.first else None
-        self.team.wait()
-        state = state if self.team.first else self.state.load()
-        self.team.wait()
+        state = self.state.load() if self.group.first else None
+        self.group.wait()
+        state = state if self.group.first else self.state.load()
+        self.group.wait()
         if state is None:
             return
         try:

@@ -14,7 +14,7 @@ from hndesc.io.files import write_text
 from hndesc.visualization.comparison import Figure, main_figures
 from hndesc.visualization.curves import read_history
 from hndesc.visualization.results import Result
-from hndesc.visualization.style import COLOURS, MARKERS, check_picture, figure
+from hndesc.visualization.style import COLORS, MARKERS, check_picture, figure
 
 _SHOWN = (
     ("MMA@1", ("mma", "1", "avg")),
@@ -188,7 +188,7 @@ def _plot(grouped: Mapping[str, Rows], picture: Path) -> None:
                     heights,
                     xerr=[0 if len(spread.values) == 1 else spread.deviation for spread in spreads],
                     fmt=MARKERS[row],
-                    color=COLOURS[row],
+                    color=COLORS[row],
                     capsize=2,
                     label=label,
                 )

@@ -24,7 +24,7 @@ class Figure:
     """One column of a table.
 
     Attributes:
-        group: heading shared by neighbouring columns, with the unit.
+        group: heading shared by neighboring columns, with the unit.
         name: heading of the column below it.
         keys: where results keep it.
         factor: from the stored value to the shown one.
@@ -230,8 +230,8 @@ def localization_figures(result: Result) -> list[Figure]:
         if condition not in known:  # nobody but the benchmark's server knows the truth
             continue
         for threshold in result.get("figures", condition, "recall"):
-            metres, degrees = threshold.split("/")
-            name = f"{metres} m, {degrees}\N{DEGREE SIGN} (%)"
+            meters, degrees = threshold.split("/")
+            name = f"{meters} m, {degrees}\N{DEGREE SIGN} (%)"
             figures.append(
                 Figure(name=name, keys=("figures", condition, "recall", threshold), factor=100.0, digits=1, **look)
             )

@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from hndesc.errors import HndescError
 from hndesc.visualization.origins import describer
 from hndesc.visualization.results import Result
-from hndesc.visualization.style import COLOURS, MARKERS, check_picture, figure, line_looks
+from hndesc.visualization.style import COLORS, MARKERS, check_picture, figure, line_looks
 
 _THRESHOLDS = np.arange(1, 11)
 _PANELS = (("all", "All pairs"), ("v", "Viewpoint"), ("i", "Illumination"))
@@ -23,7 +23,7 @@ def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), 
     """Draw mean matching accuracy over the threshold: all, viewpoint and illumination, one line a descriptor.
 
     The legend tells how many keypoints an image and matches a pair each has on average. One descriptor at keypoints of
-    several detectors has one colour.
+    several detectors has one color.
 
     Args:
         results: JSON results of the HPatches benchmark.
@@ -101,7 +101,7 @@ def plot_training(history: Path, output: Path) -> None:
 def _draw(axes: Axes, table: pd.DataFrame, column: str, look: int, label: str) -> None:
     rows = table[["step", column]].dropna()
     marker = MARKERS[look] if len(rows) <= 40 else ""
-    axes.plot(rows["step"], rows[column], color=COLOURS[look], marker=marker, label=label)
+    axes.plot(rows["step"], rows[column], color=COLORS[look], marker=marker, label=label)
 
 
 def read_history(path: Path) -> pd.DataFrame:

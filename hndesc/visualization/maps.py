@@ -1,4 +1,4 @@
-"""Pictures of a localisation: the model from above with its cameras, inlier matches of queries, errors of poses."""
+"""Pictures of a localization: the model from above with its cameras, inlier matches of queries, errors of poses."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from hndesc.localization.mapping import observed, read_map
 from hndesc.localization.matches import MatchReader
 from hndesc.visualization.match_figures import Matches, draw_judged
 from hndesc.visualization.results import Result
-from hndesc.visualization.style import COLOURS, OUTLIER, figure
+from hndesc.visualization.style import COLORS, OUTLIER, figure
 
 STEP = "plot_localization"
 _BINS = 12
@@ -73,7 +73,7 @@ def plot_localization(
 
 
 def _typical(queries: Mapping[str, Mapping], count: int) -> list[str]:
-    """Return for each condition the localised queries in the middle by their number of inliers."""
+    """Return for each condition the localized queries in the middle by their number of inliers."""
     chosen = []
     for condition in dict.fromkeys(query["condition"] for query in queries.values()):
         localized = [n for n, query in queries.items() if query["condition"] == condition and not query["pose_of"]]
@@ -96,11 +96,11 @@ def plot_model(scene: Scene, queries: Mapping[str, Mapping], points: np.ndarray,
     length = 0.06 * np.ptp(centers @ ground.T, axis=0).max()
     with figure(output, 8.0, 7.0) as drawing:
         axes = drawing.subplots()
-        axes.set_title(f"{len(points)} points, {len(scene.poses)} database images, {len(found)} queries localised")
+        axes.set_title(f"{len(points)} points, {len(scene.poses)} database images, {len(found)} queries localized")
         if len(points):
             axes.plot(*(points @ ground.T).T, ".", color="#888888", markersize=1.5, alpha=0.6, zorder=1)
-        _draw_cameras(axes, list(scene.poses.values()), ground, length, COLOURS[0], "database")
-        _draw_cameras(axes, [poses[name] for name in found], ground, length, COLOURS[2], "localised queries")
+        _draw_cameras(axes, list(scene.poses.values()), ground, length, COLORS[0], "database")
+        _draw_cameras(axes, [poses[name] for name in found], ground, length, COLORS[2], "localized queries")
         _draw_truth(axes, scene, poses, found, ground)
         _limit(axes, points @ ground.T if len(points) else centers @ ground.T, centers @ ground.T)
         axes.set(aspect="equal", xlabel="right (units of the scene)", ylabel="forward (units of the scene)")
@@ -119,9 +119,7 @@ def _ground(poses: Sequence[Pose]) -> np.ndarray:
     return np.stack([np.cross(forward, up), forward])
 
 
-def _draw_cameras(
-    axes: Axes, poses: Sequence[Pose], ground: np.ndarray, length: float, colour: str, label: str
-) -> None:
+def _draw_cameras(axes: Axes, poses: Sequence[Pose], ground: np.ndarray, length: float, color: str, label: str) -> None:
     if not poses:
         return
     centers = np.array([pose.center() for pose in poses]) @ ground.T
@@ -129,18 +127,18 @@ def _draw_cameras(
     sides = [[pose.rotation.T @ [x, 0.0, 1.0] for x in (-0.58, 0.58)] for pose in poses]
     tips = centers[:, None] + length * (np.array(sides) @ ground.T)
     outline = np.stack([centers, tips[:, 0], tips[:, 1], centers], axis=1)
-    axes.add_collection(LineCollection(outline, colors=colour, linewidths=1.0, zorder=3))
-    axes.plot(*centers.T, "o", color=colour, markersize=3, label=label, zorder=3)
+    axes.add_collection(LineCollection(outline, colors=color, linewidths=1.0, zorder=3))
+    axes.plot(*centers.T, "o", color=color, markersize=3, label=label, zorder=3)
 
 
 def _draw_truth(axes: Axes, scene: Scene, poses: Mapping[str, Pose], found: Sequence[str], ground: np.ndarray) -> None:
-    """Join localised queries with their true places, and mark those of the others."""
+    """Join localized queries with their true places, and mark those of the others."""
     lines = [[poses[name].center(), scene.truth[name].center()] for name in found if name in scene.truth]
     if lines:
         axes.add_collection(LineCollection(np.array(lines) @ ground.T, colors=OUTLIER, linewidths=1.2, zorder=4))
     lost = [scene.truth[name].center() for name in poses if name not in found and name in scene.truth]
     if lost:
-        axes.plot(*(np.array(lost) @ ground.T).T, "x", color=OUTLIER, label="queries not localised", zorder=4)
+        axes.plot(*(np.array(lost) @ ground.T).T, "x", color=OUTLIER, label="queries not localized", zorder=4)
 
 
 def _limit(axes: Axes, points: np.ndarray, centers: np.ndarray) -> None:
@@ -207,13 +205,13 @@ def plot_errors(results: Sequence[str | os.PathLike], output: Path, labels: Sequ
         raise HndescError(f"{output}: no query in the results has a known truth")
     titles = ("Position error (units of the scene)", "Rotation error (\N{DEGREE SIGN})")
     with figure(output, 10.5, 3.6) as drawing:
-        drawing.suptitle("Errors of all queries; those not localised count with the pose of their best database image")
+        drawing.suptitle("Errors of all queries; those not localized count with the pose of their best database image")
         for column, (axes, title) in enumerate(zip(drawing.subplots(1, 2, sharey=True), titles, strict=True)):
             values = np.maximum(everything[:, column], _LEAST)
             edges = np.geomspace(values.min() / 1.1, values.max() * 1.1, _BINS + 1)
             for row, (label, both) in enumerate(errors.items()):
                 heights, _ = np.histogram(np.maximum(both[:, column], _LEAST), edges)
-                axes.stairs(heights, edges, color=COLOURS[row % len(COLOURS)], label=label, linewidth=1.8)
+                axes.stairs(heights, edges, color=COLORS[row % len(COLORS)], label=label, linewidth=1.8)
             axes.set(title=title, xscale="log")
             axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         drawing.axes[0].set_ylabel("queries")

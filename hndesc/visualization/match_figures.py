@@ -166,10 +166,10 @@ def _pick(count: int, most: int) -> np.ndarray:
 
 def _draw_lines(axes: Axes, lines: np.ndarray, correct: np.ndarray) -> None:
     # The wrong ones first: the right ones lie above them.
-    for mask, colour, alpha, name in ((~correct, OUTLIER, 0.45, "outliers"), (correct, INLIER, 0.7, "inliers")):
-        axes.add_collection(LineCollection(lines[mask], colors=colour, linewidths=0.7, alpha=alpha, gid=name))
+    for mask, color, alpha, name in ((~correct, OUTLIER, 0.45, "outliers"), (correct, INLIER, 0.7, "inliers")):
+        axes.add_collection(LineCollection(lines[mask], colors=color, linewidths=0.7, alpha=alpha, gid=name))
         ends = lines[mask].reshape(-1, 2)
-        axes.scatter(ends[:, 0], ends[:, 1], s=2.5, color=colour, linewidths=0)
+        axes.scatter(ends[:, 0], ends[:, 1], s=2.5, color=color, linewidths=0)
 
 
 def _side_by_side(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:

@@ -1,4 +1,4 @@
-"""What stands behind a row of a table: which descriptor, at whose keypoints, with which weights under which licence."""
+"""What stands behind a row of a table: which descriptor, at whose keypoints, with which weights under which license."""
 
 from collections.abc import Mapping
 
@@ -43,4 +43,4 @@ def _weights(part: Mapping) -> str:
     if "weights_file" not in part:
         return ""
     rebuilt = "rebuilt, not the published file; " if part.get("rebuilt") else ""
-    return f" ({part['weights_file']}: {rebuilt}{part['licence']})"
+    return f" ({part['weights_file']}: {rebuilt}{part['license']})"

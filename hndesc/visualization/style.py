@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from hndesc.errors import HndescError, printable
 from hndesc.io.files import atomic_path, check_output_file
 
-# Okabe and Ito's colours, told apart with any kind of colour vision; grey for their yellow, which is faint on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
+# Okabe and Ito's colors, told apart with any kind of color vision; gray for their yellow, which is faint on white.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 DASHES = ("-", "--", ":", "-.")
-INLIER, OUTLIER = "#00D870", "#E4002B"  # one light, one dark, so that they differ without colour, too
+INLIER, OUTLIER = "#00D870", "#E4002B"  # one light, one dark, so that they differ without color, too
 
 _LOOK = {
     "font.size": 10,
@@ -58,12 +58,12 @@ def check_picture(output: str | os.PathLike, inputs: Iterable[str | os.PathLike]
 
 
 def line_looks(kinds: Sequence[Hashable]) -> list[dict[str, str]]:
-    """Return colour, marker and dashes of lines, one a kind given.
+    """Return color, marker and dashes of lines, one a kind given.
 
-    Lines of one kind have one colour and marker, and differ in dashes, as do kinds beyond the last colour. With more of
+    Lines of one kind have one color and marker, and differ in dashes, as do kinds beyond the last color. With more of
     a kind than there are dashes, each line counts as a kind of its own. No two of 32 lines look the same.
     """
-    places = {kind: place % len(COLOURS) for place, kind in enumerate(dict.fromkeys(kinds))}
+    places = {kind: place % len(COLORS) for place, kind in enumerate(dict.fromkeys(kinds))}
     turns = Counter()
     looks = []
     for kind in kinds:
@@ -72,7 +72,7 @@ def line_looks(kinds: Sequence[Hashable]) -> list[dict[str, str]]:
             return line_looks(range(len(kinds)))
         dash = DASHES[turns[place] % len(DASHES)]
         turns[place] += 1
-        looks.append({"color": COLOURS[place], "marker": MARKERS[place], "linestyle": dash})
+        looks.append({"color": COLORS[place], "marker": MARKERS[place], "linestyle": dash})
     return looks
 
 

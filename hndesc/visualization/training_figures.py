@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from hndesc.errors import HndescError
-from hndesc.visualization.style import COLOURS, INLIER, OUTLIER, check_picture, figure
+from hndesc.visualization.style import COLORS, INLIER, OUTLIER, check_picture, figure
 
 _NETWORKS = (("untrained", "before training"), ("trained", "after training"))
 _LINES = 60  # drawn a pair
@@ -65,8 +65,8 @@ def _draw_pair(axes: Axes, arrays: dict[str, np.ndarray], network: str, pair: in
     lines = np.stack([arrays["first_points"][pair, :count], arrays["second_points"][pair, nearest] + shift], axis=1)
     shown = np.arange(count) % max(1, -(-count // _LINES)) == 0
     # The wrong ones first: the right ones lie above them.
-    for mask, colour in ((~right & shown, OUTLIER), (right & shown, INLIER)):
-        axes.add_collection(LineCollection(lines[mask], colors=colour, linewidths=0.8, alpha=0.8))
+    for mask, color in ((~right & shown, OUTLIER), (right & shown, INLIER)):
+        axes.add_collection(LineCollection(lines[mask], colors=color, linewidths=0.8, alpha=0.8))
     return int(right.sum()), count
 
 
@@ -81,7 +81,7 @@ def _draw_similarities(arrays: dict[str, np.ndarray], output: Path) -> None:
             ):
                 values = arrays[f"{name}/{key}"]
                 weights = np.full(len(values), 1 / max(1, len(values)))
-                axes.hist(values, edges, weights=weights, color=COLOURS[look], alpha=0.6, label=meaning)
+                axes.hist(values, edges, weights=weights, color=COLORS[look], alpha=0.6, label=meaning)
             axes.set(title=label, xlabel="dot product", xlim=_span(arrays))
         panels[0].set_ylabel("share of keypoints")
         drawing.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)

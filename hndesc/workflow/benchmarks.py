@@ -24,7 +24,7 @@ class BenchmarkKind:
     Attributes:
         section: the model of its entries in the configuration; its defaults of images are those of the protocol.
         images: place of a function (root, **settings) that lists the images of a dataset
-            (`hndesc.datasets.image_set.Photo`).
+            (`hndesc.datasets.image_set.ImageEntry`).
         verify: place of a function (root, **numbers) that checks a fetched dataset and returns what is there as text.
         score: place of the function that scores features; its module is the fingerprint of scoring.
         main_figures: place of a function (result) that returns the columns of the tables.

@@ -29,7 +29,7 @@ from hndesc.workflow.sections.stylization import Stylization
 TRAINING = "training"
 # Folders below results of the run without a name, and the one that all runs share.
 _FOLDERS = (
-    *("ablation", "features", "figures", "keypoints", "localization", "logs", "neighbours", "photos", "places"),
+    *("ablation", "features", "figures", "keypoints", "localization", "logs", "neighbors", "photos", "places"),
     *("resized", "retrieval", "scores", "shared", "shortlists", "stylized", "tables", "timings", TRAINING),
 )
 
@@ -89,7 +89,7 @@ class Config(Settings):
     styles: InputFolder = Field(description="folder of style photographs, one sub-folder a class")
     keypoints: Keypoints = Field(description="the keypoints that all descriptors share")
     stylization: Stylization = Field(description="how copies of the training photos in another light are made")
-    neighbours: NeighborSettings = Field(description="what finds photos that look alike")
+    neighbors: NeighborSettings = Field(description="what finds photos that look alike")
     training: TrainingSection = Field(description="what is trained, and how")
     training_runs: dict[Name, TrainingRunSettings] = Field(
         {}, description="trainings before the configured one, by name; a name as `weights` is its model"

@@ -7,7 +7,7 @@ from hndesc.descriptors import class_file, descriptor_module, is_class
 from hndesc.detectors import DETECTORS
 from hndesc.errors import HndescError
 from hndesc.models.architectures import MODELS
-from hndesc.models.bundled import shipped_models
+from hndesc.models.bundled import bundled_models
 from hndesc.pretrained.baselines import OWN_DETECTORS, WEIGHTS
 from hndesc.runtime.provenance import file_hash, fingerprint
 from hndesc.workflow.config import Config
@@ -28,7 +28,7 @@ class Descriptors:
 
     def __init__(self, config: Config, runs: TrainingRuns, images: ImageSets, places: Places) -> None:
         self.config, self.runs, self.images, self.places = config, runs, images, places
-        self.bundled = {name: str(path) for name, path in shipped_models().items()}
+        self.bundled = {name: str(path) for name, path in bundled_models().items()}
         given = [DescriptorSettings(name=one) if isinstance(one, str) else one for one in config.descriptors]
         self.entries = {entry.name: entry for entry in given}
         self.keypoint_sets = {"": config.keypoints.model_dump(exclude_unset=True)}

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from hndesc.datasets.image_set import Photo
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.datasets.listing import list_photos
 from hndesc.errors import HndescError
 from hndesc.retrieval.shortlist import candidates, read_shortlist
@@ -19,7 +19,7 @@ def select_photos(
     top: int = 100,
     part: str | None = None,
     **settings: Any,
-) -> list[Photo]:
+) -> list[ImageEntry]:
     """List the photos of a dataset that a step works on.
 
     Args:
@@ -40,7 +40,7 @@ def select_photos(
     return photos if part is None else _part(photos, part)
 
 
-def _part(photos: list[Photo], part: str) -> list[Photo]:
+def _part(photos: list[ImageEntry], part: str) -> list[ImageEntry]:
     number, count = read_part(part)
     if number > len(photos):
         raise HndescError(f"part {part} of {len(photos)} photos is empty; ask for at most {len(photos)} shards")

@@ -167,9 +167,9 @@ class ImageSets:
 
     def shortlist(self, name: str) -> dict[str, Any]:
         """Return what ranks the database: the entry's own settings, over those for neighbors."""
-        shared = self.config.neighbours.model_dump(include={"resize_max"}, exclude_unset=True)
+        shared = self.config.neighbors.model_dump(include={"resize_max"}, exclude_unset=True)
         own = {key: value for key, value in self._shortlist(name).items() if key in ("descriptor", "resize_max")}
-        return {"descriptor": self.config.neighbours.descriptor} | shared | own
+        return {"descriptor": self.config.neighbors.descriptor} | shared | own
 
     def shortlist_weights(self, name: str, checkpoints: dict[str, str]) -> str | list[str]:
         """Return the weights of the global descriptor: a file, or a checkpoint of this run by its name."""

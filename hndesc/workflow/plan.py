@@ -144,7 +144,7 @@ class Plan:
     @property
     def neighbor_settings(self) -> dict[str, Any]:
         """The settings of hndesc.retrieval.ranking."""
-        return self.config.neighbours.model_dump(exclude_unset=True)
+        return self.config.neighbors.model_dump(exclude_unset=True)
 
     @property
     def note(self) -> str:

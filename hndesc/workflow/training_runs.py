@@ -170,7 +170,7 @@ class TrainingRuns:
     def neighbors(self, run: str) -> str | list[str]:
         """Return the table of neighbors, where a training takes its negatives from it."""
         wanted = self.runs[run].settings.loss.negatives == "in_batch_global"
-        return f"{self.places.results}/neighbours/{TRAINING}.tsv" if wanted else []
+        return f"{self.places.results}/neighbors/{TRAINING}.tsv" if wanted else []
 
     def methods(self, stylization: str) -> list[str]:
         """Return the names of the methods that make copies."""

@@ -27,7 +27,7 @@ def test_a_stop_halves_or_doubles_light(stops: float) -> None:
     assert taken(Conditions(stops=stops)).mean() == pytest.approx(0.3 * 2**stops, rel=0.03)
 
 
-def test_colour_in_stops() -> None:
+def test_color_in_stops() -> None:
     means = taken(Conditions(red=1.0, blue=-1.0)).mean((0, 1))
     assert means == pytest.approx([0.6, 0.3, 0.15], rel=0.06)
 
@@ -38,7 +38,7 @@ def test_too_much_light_is_cut_off_at_white() -> None:
 
 def test_photon_noise_grows_with_the_root_of_light() -> None:
     noise = 0.05
-    luma = np.array([0.299, 0.587, 0.114])  # JPEG keeps colour at half the resolution
+    luma = np.array([0.299, 0.587, 0.114])  # JPEG keeps color at half the resolution
     deviations = [taken(Conditions(noise=noise), scene(value, (200, 200))).dot(luma).std() for value in (0.1, 0.4)]
     expected = [noise * np.sqrt(value + 9 * noise**2) for value in (0.1, 0.4)]
     assert deviations[1] / deviations[0] == pytest.approx(expected[1] / expected[0], rel=0.1)

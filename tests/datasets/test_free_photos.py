@@ -1,4 +1,4 @@
-"""Free photographs: what the list names is gathered, with author and licence, and nothing is passed over in silence."""
+"""Free photographs: what the list names is gathered, with author and license, and nothing is passed over in silence."""
 
 from pathlib import Path
 
@@ -14,12 +14,12 @@ from hndesc.io.images import image_size, write_image
 FREE = ("CC-BY-SA-", "CC-BY-4.0", "CC0", "GPL-2+", "LGPL-3", "GFDL", "public domain")
 
 
-def test_every_listed_photo_has_an_author_and_a_free_licence() -> None:
+def test_every_listed_photo_has_an_author_and_a_free_license() -> None:
     listed = yaml.safe_load(free_photos.LIST.read_text(encoding="utf-8"))
     assert list(listed) == packages() and sum(len(entry["photos"]) for entry in listed.values()) == 42
     for entry in listed.values():
-        for author, licence in entry["photos"].values():
-            assert author and licence.startswith(FREE), licence
+        for author, license in entry["photos"].values():
+            assert author and license.startswith(FREE), license
 
 
 @pytest.fixture

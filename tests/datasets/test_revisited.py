@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from hndesc.datasets.image_set import Photo
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.datasets.revisited import dataset_photos, read_ground_truth
 from hndesc.errors import HndescError
 
@@ -42,8 +42,8 @@ def test_photos_of_the_database_come_first_and_queries_have_their_box(write):
     root = write(plain_truth())
     (root / "jpg").mkdir()
     photos = dataset_photos(root)
-    assert photos[0] == Photo("db/a", root / "jpg" / "a.jpg", None)
-    assert photos[4] == Photo("query/q", root / "jpg" / "q.jpg", (1.5, 2.0, 30.0, 40.0))
+    assert photos[0] == ImageEntry("db/a", root / "jpg" / "a.jpg", None)
+    assert photos[4] == ImageEntry("query/q", root / "jpg" / "q.jpg", (1.5, 2.0, 30.0, 40.0))
     assert [photo.name for photo in photos] == ["db/a", "db/b", "db/c", "db/d", "query/q", "query/r"]
 
 

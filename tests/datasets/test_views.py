@@ -66,7 +66,7 @@ def test_rotations_are_rotations(roll, tilt, pan):
     assert np.allclose(R @ R.T, np.eye(3)) and np.linalg.det(R) == pytest.approx(1)
 
 
-def test_fine_stripes_turn_grey_instead_of_aliasing():
+def test_fine_stripes_turn_gray_instead_of_aliasing():
     stripes = np.repeat((np.indices((300, 300)).sum(axis=0) % 2)[..., None], 3, axis=2).astype(np.float32)
     small = warp(stripes, view_homography((150, 150), (90, 90), zoom=0.37), (90, 90))
     naive = cv2.warpPerspective(stripes, view_homography((150, 150), (90, 90), zoom=0.37), (90, 90))

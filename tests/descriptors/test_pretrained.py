@@ -96,11 +96,11 @@ def test_detects_and_describes_what_it_is_given(weights, name):
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_settings_tell_file_and_licence(weights, name):
+def test_settings_tell_file_and_license(weights, name):
     for settings in (load_descriptor(name, weights[name]).settings, load_detector(name, weights[name]).settings):
         assert settings["name"] == name
         assert settings["weights_file"] == WEIGHTS[name]
-        assert settings["licence"] and len(settings["weights"]) == 64
+        assert settings["license"] and len(settings["weights"]) == 64
         assert settings["rebuilt"] is True  # random ones are not those that were published
 
 
@@ -108,7 +108,7 @@ def test_settings_tell_file_and_licence(weights, name):
 def test_weights_that_are_missing_or_anothers(weights, name):
     with pytest.raises(HndescError) as caught:
         load_descriptor(name)
-    for part in (f"hndesc datasets get {WEIGHTS[name]}", f"data/weights/{WEIGHTS[name]}", "https://", "licence", "key"):
+    for part in (f"hndesc datasets get {WEIGHTS[name]}", f"data/weights/{WEIGHTS[name]}", "https://", "license", "key"):
         assert part in str(caught.value)
     other = "disk" if name != "disk" else "aliked"
     with pytest.raises(HndescError, match=rf"{WEIGHTS[other]}: not the weights of {name}: .*missing.*{WEIGHTS[name]}"):

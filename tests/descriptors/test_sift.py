@@ -57,7 +57,7 @@ def test_a_descriptor_does_not_depend_on_the_other_keypoints(opencv):
     )
 
 
-def test_rootsift_is_the_root_of_the_l1_normalised(opencv):
+def test_rootsift_is_the_root_of_the_l1_normalized(opencv):
     keypoints, expected = opencv
     values = load_descriptor("rootsift").describe(texture(), as_features(keypoints))
     np.testing.assert_allclose(values**2, expected / expected.sum(axis=1, keepdims=True), atol=1e-6)
@@ -114,8 +114,8 @@ def test_settings_and_modules():
 
 
 def test_unknown_names_and_settings():
-    shipped = "hndesc-lite, hndesc-r2d2, hndesc-r2d2-free"
-    with pytest.raises(HndescError, match=rf"'sfit' is neither a descriptor \(aliked, .*, xfeat, {shipped}\) nor"):
+    bundled = "hndesc-lite, hndesc-r2d2, hndesc-r2d2-free"
+    with pytest.raises(HndescError, match=rf"'sfit' is neither a descriptor \(aliked, .*, xfeat, {bundled}\) nor"):
         load_descriptor("sfit")
     with pytest.raises(HndescError, match=r"descriptor 'sift': .*'radius'"):
         load_descriptor("sift", radius=3)

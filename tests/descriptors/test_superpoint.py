@@ -25,7 +25,7 @@ def at(points: list[list[float]]) -> Features:
     return Features(np.array(points, np.float32).reshape(-1, 2), (40, 32), np.ones(len(points), np.float32))
 
 
-def test_the_first_cells_centre_is_exact_and_the_last_half_a_cell_off():
+def test_the_first_cells_center_is_exact_and_the_last_half_a_cell_off():
     """The map is a ramp over the angle, so that the sampled angle tells the place."""
     columns, rows = 6, 4
     angle = torch.linspace(0, 1, columns)

@@ -1,4 +1,4 @@
-"""Which keypoints are kept: suppression of neighbours, borders, top-k."""
+"""Which keypoints are kept: suppression of neighbors, borders, top-k."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_survivors_of_later_rounds():
     assert np.flatnonzero(suppress(row, 2, rounds=3)).tolist() == [0, 4, 8]
 
 
-def test_of_equal_neighbours_the_first_survives():
+def test_of_equal_neighbors_the_first_survives():
     np.testing.assert_array_equal(np.argwhere(suppress(np.ones((3, 3), np.float32), 2)), [[0, 0]])
 
 

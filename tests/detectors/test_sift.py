@@ -7,10 +7,10 @@ from hndesc.detectors import load_detector
 from hndesc.errors import HndescError
 
 
-def blobs(centres: list[tuple[float, float]], sigma: float, size: tuple[int, int] = (200, 160)) -> np.ndarray:
-    """Gaussian blobs at known places, in a convention where pixel (0, 0) has its centre at (0, 0)."""
+def blobs(centers: list[tuple[float, float]], sigma: float, size: tuple[int, int] = (200, 160)) -> np.ndarray:
+    """Gaussian blobs at known places, in a convention where pixel (0, 0) has its center at (0, 0)."""
     y, x = np.mgrid[: size[1], : size[0]]
-    light = sum(np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * sigma**2)) for cx, cy in centres)
+    light = sum(np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * sigma**2)) for cx, cy in centers)
     return np.repeat(np.round(90 + 120 * light).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
@@ -28,9 +28,9 @@ def test_blobs_are_found_without_a_shift(sigma, tolerance):
     rng = np.random.default_rng(1)
     errors = []
     for _ in range(8):
-        centre = rng.uniform((80, 60), (120, 100))
-        features = load_detector("sift").detect(blobs([tuple(centre)], sigma))
-        errors.append(features.keypoints[0] - centre)
+        center = rng.uniform((80, 60), (120, 100))
+        features = load_detector("sift").detect(blobs([tuple(center)], sigma))
+        errors.append(features.keypoints[0] - center)
         # SIFT's size is a diameter: twice the scale of the difference of Gaussians that answers most.
         assert features.extra["sizes"][0] == pytest.approx(2 * sigma * 0.89, rel=0.05)
     assert np.abs(np.mean(errors, axis=0)).max() < tolerance

@@ -115,7 +115,7 @@ def test_settings_tell_the_weights_hash(weights):
         "threshold": 0.005,
         "nms_radius": 3,
         "weights_file": "random.npz",
-        "licence": "Magic Leap, non-commercial research only",
+        "license": "Magic Leap, non-commercial research only",
         "rebuilt": True,
     }
 
@@ -130,7 +130,7 @@ def test_pth_and_npz_load_alike(state, weights, tmp_path):
 
 
 @pytest.mark.parametrize("path", [None, "nowhere/superpoint_v1.pth"])
-def test_missing_weights_name_page_licence_and_cure(path):
+def test_missing_weights_name_page_license_and_cure(path):
     with pytest.raises(HndescError) as caught:
         load_detector("superpoint", path)
     parts = ("github.com/magicleap/SuperGlue", "non-commercial", "--detector-weights", "keypoints.weights")

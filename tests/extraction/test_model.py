@@ -1,4 +1,4 @@
-"""Models in the box: by name from Python, from the command line, and as files."""
+"""Bundled models: by name from Python, from the command line, and as files."""
 
 import io
 import multiprocessing
@@ -32,7 +32,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def in_the_box(box: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def bundled(box: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hndesc.models.bundled, "FOLDER", box)
 
 
@@ -56,10 +56,10 @@ def test_three_lines_of_python(image: np.ndarray, box: Path, tmp_path: Path) -> 
     assert np.array_equal(descriptors, network.describe(image, Features(points, (160, 120), np.ones(3, np.float32))))
 
 
-def test_arrays_and_grey_photos(image: np.ndarray) -> None:
+def test_arrays_and_gray_photos(image: np.ndarray) -> None:
     model = hndesc.load("hndesc-tiny")
-    grey = image[..., 0]
-    assert np.array_equal(model.describe(grey, KEYPOINTS), model.describe(np.stack([grey] * 3, axis=-1), KEYPOINTS))
+    gray = image[..., 0]
+    assert np.array_equal(model.describe(gray, KEYPOINTS), model.describe(np.stack([gray] * 3, axis=-1), KEYPOINTS))
     assert model.describe(image, np.empty((0, 2))).shape == (0, 64)
 
 
@@ -172,7 +172,7 @@ def test_keypoints_may_be_a_tensor(image: np.ndarray, keypoints: torch.Tensor) -
 
 
 def test_unknown_model() -> None:
-    with pytest.raises(HndescError, match=r"'hndesc-huge' is neither a model in the box \(hndesc-tiny\)"):
+    with pytest.raises(HndescError, match=r"'hndesc-huge' is neither a bundled model \(hndesc-tiny\)"):
         hndesc.load("hndesc-huge")
 
 
@@ -197,7 +197,7 @@ def test_an_empty_box_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(hndesc.models.bundled, "FOLDER", tmp_path)
     with redirect_stdout(io.StringIO()) as printed:
         main(["models"])
-    assert "no model in the box" in printed.getvalue()
+    assert "no bundled model" in printed.getvalue()
 
 
 class Described(torch.utils.data.Dataset):

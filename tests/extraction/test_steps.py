@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hndesc import __version__
-from hndesc.datasets.image_set import Photo
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.datasets.listing import list_photos
 from hndesc.errors import HndescError
 from hndesc.extraction import steps
@@ -30,7 +30,7 @@ def texture(seed: int, size: tuple[int, int] = (160, 120)) -> np.ndarray:
 
 
 @pytest.fixture
-def photos(tmp_path) -> list[Photo]:
+def photos(tmp_path) -> list[ImageEntry]:
     for index, name in enumerate(("a.png", "night/b.png", "night/c.png")):
         write_image(tmp_path / "photos" / name, texture(index))
     return list_photos(tmp_path / "photos")
@@ -168,7 +168,7 @@ def test_twice_the_same_bytes(photos, tmp_path):
 
 
 def test_box_is_cut_before_anything_else(photos, tmp_path):
-    box = Photo("query", photos[0].path, (30, 20, 130, 100))
+    box = ImageEntry("query", photos[0].path, (30, 20, 130, 100))
     detect_keypoints([box], tmp_path / "k.h5", border=0)
     with FeatureReader(tmp_path / "k.h5") as reader:
         features = reader.read("query")
@@ -337,9 +337,9 @@ def test_a_photo_that_was_replaced_is_worked_on_again(photos, tmp_path, change, 
         path.write_bytes(path.with_name("night").joinpath("b.png").read_bytes())
     elif change == "another folder":
         (tmp_path / "photos").rename(tmp_path / "elsewhere")
-        photos = [Photo(photo.name, tmp_path / "elsewhere" / photo.name) for photo in photos]
+        photos = [ImageEntry(photo.name, tmp_path / "elsewhere" / photo.name) for photo in photos]
     else:
-        photos[0] = Photo(photos[0].name, path, (0, 0, 100, 100))
+        photos[0] = ImageEntry(photos[0].name, path, (0, 0, 100, 100))
     assert change == "another photo" or photos[0].path.stat().st_size == size
     detected = []
     original = steps._detect

@@ -20,7 +20,7 @@ from hndesc.geometry.color import lab_to_rgb, rgb_to_lab
         ((0, 0, 255), (32.30, 79.19, -107.86)),
     ],
 )
-def test_known_colours(rgb: tuple, lab: tuple) -> None:
+def test_known_colors(rgb: tuple, lab: tuple) -> None:
     assert rgb_to_lab(np.array([[rgb]], np.uint8))[0, 0] == pytest.approx(lab, abs=0.02)
 
 
@@ -38,12 +38,12 @@ def test_there_and_back_is_exact() -> None:
 
 
 @given(st.floats(8, 96), st.floats(-150, 150), st.floats(-150, 150))
-def test_colours_that_no_screen_shows_keep_their_lightness(lightness: float, a: float, b: float) -> None:
+def test_colors_that_no_screen_shows_keep_their_lightness(lightness: float, a: float, b: float) -> None:
     back = rgb_to_lab(lab_to_rgb(np.array([[[lightness, a, b]]], np.float32)))[0, 0]
     assert back[0] == pytest.approx(lightness, abs=0.8)
 
 
-def test_colours_that_no_screen_shows_keep_their_hue() -> None:
+def test_colors_that_no_screen_shows_keep_their_hue() -> None:
     shown = lab_to_rgb(np.array([[[50, 180, 0]]], np.float32))[0, 0].astype(int)
     assert shown[0] > 150  # still strongly red …
     assert shown[1] <= 1  # … at the very edge of what can be shown

@@ -51,7 +51,7 @@ def test_homography_of_corners_refuses_points_on_a_line():
         homography_of_corners(line, corners((10, 10)))
 
 
-def test_corners_are_pixel_centres():
+def test_corners_are_pixel_centers():
     assert corners((4, 3)).tolist() == [[0, 0], [0, 2], [3, 2], [3, 0]]
 
 
@@ -93,7 +93,7 @@ def test_camera_center_is_where_the_pose_maps_to_the_origin():
     assert np.allclose(camera_center(rotation, -rotation @ center), center)
 
 
-def test_pose_error_measures_centres_not_translations():
+def test_pose_error_measures_centers_not_translations():
     turn = rotation_about(np.array([0, 0, 1.0]), 90)
     center, other = np.array([10.0, 0, 0]), np.array([10.0, 0, 2.0])
     position, angle = pose_error((turn, -turn @ other), (np.eye(3), -center))

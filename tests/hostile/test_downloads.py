@@ -18,7 +18,7 @@ import pytest
 
 from hndesc.datasets.fetch.checksums import Checksums
 from hndesc.datasets.fetch.contents import check_content
-from hndesc.datasets.fetch.download import Patience, download
+from hndesc.datasets.fetch.download import RetryPolicy, download
 from hndesc.datasets.fetch.install import get_dataset
 from hndesc.datasets.fetch.registry import RemoteFile
 from hndesc.errors import HndescError
@@ -26,8 +26,8 @@ from tests.hostile.guard import refusal
 
 OLD = hashlib.shake_256(b"old").digest(3_000_000)
 NEW = hashlib.shake_256(b"new").digest(3_000_000)
-QUICK = Patience(tries=3, backoff=0, timeout=10)
-IMPATIENT = Patience(tries=2, backoff=0, timeout=0.3, slowest=1000)
+QUICK = RetryPolicy(tries=3, backoff=0, timeout=10)
+IMPATIENT = RetryPolicy(tries=2, backoff=0, timeout=0.3, slowest=1000)
 Answer = Callable[["Peer"], None]
 
 
@@ -95,10 +95,10 @@ def serve() -> Iterator[Callable[[Answer], str]]:
 
 
 def fetch(
-    folder: Path, addresses: tuple[str, ...], name: str, sha256: str | None = None, patience: Patience = QUICK
+    folder: Path, addresses: tuple[str, ...], name: str, sha256: str | None = None, retry_policy: RetryPolicy = QUICK
 ) -> bytes:
     file = RemoteFile(name, tuple(f"{address}/{name}" for address in addresses), sha256=sha256)
-    return download(file, folder, Checksums(folder / "sums.tsv"), patience=patience).path.read_bytes()
+    return download(file, folder, Checksums(folder / "sums.tsv"), retry_policy=retry_policy).path.read_bytes()
 
 
 def whole(body: bytes, headers: str = "") -> Answer:
@@ -245,7 +245,7 @@ def test_what_is_no_file_of_weights_is_not_recorded(serve, tmp_path: Path) -> No
     registry = tmp_path / "r.yaml"
     registry.write_text(f"weights: {{w.pth: {{files: [{{addresses: ['{address}/w.pth']}}]}}}}")
     with pytest.raises(HndescError, match=r"text instead of a \.pth file"):
-        get_dataset("w.pth", tmp_path, registry=registry, checksums=tmp_path / "sums.tsv", patience=QUICK)
+        get_dataset("w.pth", tmp_path, registry=registry, checksums=tmp_path / "sums.tsv", retry_policy=QUICK)
     assert not (tmp_path / "sums.tsv").exists() and not (tmp_path / "weights" / "w.pth").exists()
 
 

@@ -20,7 +20,7 @@ from hndesc.datasets.tokyo247 import _read_list
 from hndesc.errors import HndescError
 from hndesc.io.files import read_json
 from hndesc.io.lists import read_table, split_pair, write_pairs, write_table
-from hndesc.retrieval.neighbor_table import read_neighbours
+from hndesc.retrieval.neighbor_table import read_neighbors
 from hndesc.stylization.tables import read_copies
 from tests.hostile.guard import refusal
 
@@ -99,7 +99,7 @@ FORMATS: dict[str, tuple[str, str, Callable, dict[str, str]]] = {
         _sequences,
         {"H": "1 0 0\n0 1 0\n0 0 1\n", "a b.jpg": "", "c,d.jpg": ""},
     ),
-    "neighbours": ("n.tsv", "photo\tneighbour\tsimilarity\na b.jpg\tc.jpg\t0.5\n", read_neighbours, {}),
+    "neighbors": ("n.tsv", "photo\tneighbor\tsimilarity\na b.jpg\tc.jpg\t0.5\n", read_neighbors, {}),
     "stylized": ("stylized.tsv", "photo\tcopy\tstyle\tclass\tmethod\na b.jpg\ta b.jpg\t\tall\tx\n", _copies, {}),
     "tokyo": ("list.txt", "03814/381479.97/aBc_012_000.jpg\n03814/381479.97/a b_012_000.jpg\n", _views, {}),
     "json": ("a.json", '{"a b": [1.5, "\\u00e9"]}\n', read_json, {}),

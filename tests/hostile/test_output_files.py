@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hndesc.cli.main import main
-from hndesc.datasets.image_set import Photo
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError
 from hndesc.evaluation.hpatches import evaluate as hpatches
 from hndesc.extraction import steps
@@ -24,7 +24,7 @@ from hndesc.models.checkpoint import save_checkpoint
 from hndesc.models.initial_weights import build_model
 from hndesc.retrieval import global_features, ranking
 from hndesc.retrieval.inlier_counts import write_counts
-from hndesc.retrieval.neighbor_table import write_neighbours
+from hndesc.retrieval.neighbor_table import write_neighbors
 from hndesc.retrieval.shortlist import Shortlist, write_shortlist
 from hndesc.visualization.style import figure
 
@@ -58,7 +58,7 @@ WRITERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "matches": (".h5", write_matches),
     "counts": (".h5", lambda path: write_counts(path, [0], np.zeros((1, 1), np.int32), {})),
     "shortlist": (".h5", lambda path: write_shortlist(path, Shortlist(["q"], ["d"], np.zeros((1, 1), np.int32), {}))),
-    "neighbors": (".tsv", lambda path: write_neighbours(path, [("a", "b", 1.0)])),
+    "neighbors": (".tsv", lambda path: write_neighbors(path, [("a", "b", 1.0)])),
     "checkpoint": (".safetensors", lambda path: save_checkpoint(path, build_model("lite", "random", seed=1), {})),
 }
 
@@ -205,15 +205,15 @@ COMMANDS = [
     f"match {PHOTO} {PHOTO} --output {PHOTO}",
     f"match {PHOTO} {PHOTO} --output set",
     "export-onnx model.safetensors model.onnx",
-    "shrink model.safetensors keypoints.h5 model.safetensors",
-    "shrink model.safetensors keypoints.h5 mine.safetensors",
+    "reduce-dimensions model.safetensors keypoints.h5 model.safetensors",
+    "reduce-dimensions model.safetensors keypoints.h5 mine.safetensors",
     f"{SCORE} keypoints.h5",
     f"{SCORE} new.txt --json keypoints.h5",
     f"{SCORE} new.txt --csv {PHOTO}",
     f"{SCORE} set/v_a/H_1_2",
     f"{SCORE} set",
     f"{SCORE} new.txt --json new.txt",
-    "ship model.safetensors model --about about.yaml --scores mine.json --pages about.yaml",
+    "release model.safetensors model --about about.yaml --scores mine.json --pages about.yaml",
 ]
 
 
@@ -235,7 +235,7 @@ def test_a_command_refuses_before_the_work(command: str, files: Path, no_work, m
         lambda path: merge([path], path),
         lambda path: gather_matches([path], path),
         lambda path: import_features(path, path),
-        lambda path: global_features.describe_globally([Photo("a", path)], path),
+        lambda path: global_features.describe_globally([ImageEntry("a", path)], path),
     ],
 )
 def test_a_step_does_not_write_onto_its_input(step: Callable[[Path], object], files: Path, no_work) -> None:
@@ -249,7 +249,7 @@ def test_a_step_does_not_write_onto_its_input(step: Callable[[Path], object], fi
 def test_descriptors_beside_an_output_that_are_not_ours_are_spared(output: str, files: Path, no_work) -> None:
     notes = files / f"{output}.descriptors"
     notes.write_text("mine")
-    step = ranking.find_neighbours if output == "list.tsv" else ranking.learn_whitening
+    step = ranking.find_neighbors if output == "list.tsv" else ranking.learn_whitening
     with pytest.raises(HndescError, match="descriptors: exists and was not made by hndesc"):
         step(files / "set", files / output)
     assert notes.read_text() == "mine"

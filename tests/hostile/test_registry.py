@@ -22,7 +22,7 @@ def entry() -> dict:
     return {
         "title": "a title",
         "page": "https://page",
-        "licence": "free",
+        "license": "free",
         "by_hand": "ask",
         "files": [{"addresses": ["https://host/a.zip"], "name": "mine.zip", "size": 5, "sha256": "0" * 64, "shards": 1,
                    "into": "jpg", "flatten": True, "strip": 1}],

@@ -427,9 +427,9 @@ def test_every_value_and_the_card_are_under_the_checksum(lite, tmp_path: Path) -
     assert "checksum" in refusal(open_model, path, **LIMITS)
 
 
-@pytest.mark.parametrize("name", sorted(hndesc.models.bundled.shipped_models()))
+@pytest.mark.parametrize("name", sorted(hndesc.models.bundled.bundled_models()))
 def test_damage_to_a_bundled_model_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    source = hndesc.models.bundled.shipped_models()[name]
+    source = hndesc.models.bundled.bundled_models()[name]
     monkeypatch.setattr(hndesc.models.bundled, "FOLDER", tmp_path)
     (tmp_path / f"{name}.json").write_text(source.with_suffix(".json").read_text())
     data = bytearray(source.read_bytes())

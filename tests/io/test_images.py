@@ -1,4 +1,4 @@
-"""Reading photos of every kind, broken ones, resizing and the pixel-centre convention."""
+"""Reading photos of every kind, broken ones, resizing and the pixel-center convention."""
 
 import errno
 import os
@@ -27,7 +27,7 @@ def smooth(height: int = 24, width: int = 32) -> np.ndarray:
     return np.stack([x * 7, y * 9, (x + y) * 4], axis=2).astype(np.uint8)
 
 
-def test_colour_png_is_read_as_it_is(tmp_path):
+def test_color_png_is_read_as_it_is(tmp_path):
     image = RNG.integers(0, 256, (5, 7, 3), dtype=np.uint8)
     Image.fromarray(image).save(tmp_path / "a.png")
     read = read_image(tmp_path / "a.png")
@@ -146,7 +146,7 @@ def test_big_endian_16_bit_tiff(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff", ".ppm"])
-def test_16_bit_colour_keeps_its_high_bytes(tmp_path, suffix):
+def test_16_bit_color_keeps_its_high_bytes(tmp_path, suffix):
     deep = RNG.integers(0, 65536, (6, 9, 3), dtype=np.uint16)
     path = str(tmp_path / f"a{suffix}")
     cv2.imwrite(path, deep)
@@ -288,15 +288,15 @@ def test_resize_longest_sizes(shape, longest, expected):
 
 @pytest.mark.parametrize("longest", [50, 64, 81])
 def test_points_move_with_the_resized_image(longest):
-    """A blob's centre of mass in the shrunk image lies where scale_points puts it."""
+    """A blob's center of mass in the shrunk image lies where scale_points puts it."""
     x, y = 61.3, 40.8
     rows, columns = np.mgrid[:96, :128]
     blob = 255 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 6**2))
     resized, factors = resize_longest(np.repeat(blob.round().astype(np.uint8)[..., None], 3, axis=2), longest)
     mass = resized[..., 0].astype(float)
     rows, columns = np.mgrid[: mass.shape[0], : mass.shape[1]]
-    centre = np.array([(columns * mass).sum(), (rows * mass).sum()]) / mass.sum()
-    np.testing.assert_allclose(centre, scale_points(np.array([[x, y]]), factors)[0], atol=0.05)
+    center = np.array([(columns * mass).sum(), (rows * mass).sum()]) / mass.sum()
+    np.testing.assert_allclose(center, scale_points(np.array([[x, y]]), factors)[0], atol=0.05)
 
 
 def test_scale_points_keeps_the_image_corners():

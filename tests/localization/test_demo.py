@@ -33,7 +33,7 @@ Localize = Callable[..., dict]
 
 
 def prepare(root: Path, folder: Path, features: Path | None = None) -> Localize:
-    """Go from photos to a map; return a function that localises the queries and gives the record."""
+    """Go from photos to a map; return a function that localizes the queries and gives the record."""
     if features is None:
         features = folder / "features.h5"
         extract(list_photos(root, "localization"), features, "sift", "sift", max_keypoints=400)
@@ -58,7 +58,7 @@ def localized(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 
 
 @pytest.mark.parametrize("method", ["pnp", "registration"])
-def test_the_demo_scene_is_localised_by_both_routes(root: Path, localized, method: str) -> None:
+def test_the_demo_scene_is_localized_by_both_routes(root: Path, localized, method: str) -> None:
     folder, records = localized
     record, scene = records[method], read_aachen(root)
     assert record["settings"]["method"] == method and method in record["protocol"]
@@ -85,7 +85,7 @@ def test_the_scenes_own_list_is_taken_as_it_is(root: Path, localized) -> None:
     assert list(read_pairs(localized[0] / "pairs.txt")) == list(read_pairs(root / PAIRS))
 
 
-def test_bad_input_is_named_and_counted_and_the_rest_is_localised(
+def test_bad_input_is_named_and_counted_and_the_rest_is_localized(
     root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -101,7 +101,7 @@ def test_a_scene_that_cannot_be_triangulated_is_told(
 
 
 def test_an_unknown_setting_is_named(mapped: Mapped, tmp_path: Path) -> None:
-    with pytest.raises(HndescError, match="unknown setting 'max_trials' of localisation; choose from: min_num_matches"):
+    with pytest.raises(HndescError, match="unknown setting 'max_trials' of localization; choose from: min_num_matches"):
         build_map(mapped.scene.root, mapped.scene.features, mapped.matches, tmp_path / "map", max_trials=3)
 
 
@@ -139,4 +139,4 @@ def test_photos_that_do_not_fit_their_poses_are_warned_about(
     record = map_scene(scene, tmp_path / "turned", tmp_path / "turned.h5").localize(tmp_path)
     assert "of the verified matches agree with the poses: were photos turned" in caplog.text
     wrong = sum(count["localized"] for count in record["figures"]["localized"].values())
-    assert not wrong or "localised queries lie outside" in caplog.text
+    assert not wrong or "localized queries lie outside" in caplog.text

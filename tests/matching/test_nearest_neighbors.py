@@ -1,4 +1,4 @@
-"""Mutual nearest neighbours against brute force, and the quick way among whole numbers against all products."""
+"""Mutual nearest neighbors against brute force, and the quick way among whole numbers against all products."""
 
 import contextlib
 import io
@@ -109,7 +109,7 @@ def check(a: np.ndarray, b: np.ndarray, pairs: np.ndarray, rounding: float = 1e-
 
 
 def clusters(rng: np.random.Generator, count: int, dim: int, spread: float, shared: np.ndarray) -> np.ndarray:
-    """Return descriptors around shared centres, some of them twice, some zero."""
+    """Return descriptors around shared centers, some of them twice, some zero."""
     values = shared[rng.integers(len(shared), size=count)] + rng.normal(scale=spread, size=(count, dim))
     values[rng.integers(count, size=count // 8)] = values[rng.integers(count, size=count // 8)]
     values[rng.random(count) < 0.02] = 0
@@ -121,17 +121,17 @@ def clusters(rng: np.random.Generator, count: int, dim: int, spread: float, shar
     seed=st.integers(0, 2**32 - 1),
     sizes=st.tuples(st.integers(1, 90), st.integers(1, 90)),
     dim=st.sampled_from([1, 3, 16, 128]),
-    centres=st.sampled_from([1, 5, 60]),
+    centers=st.sampled_from([1, 5, 60]),
     spread=st.sampled_from([0.0, 1e-6, 1e-4, 1e-2, 0.3]),
     sign=st.sampled_from(["any", "positive", "negative"]),
     scale=st.sampled_from([1e-6, 1.0, 1e6]),
     lanes=st.sampled_from([3, 16, 512]),
 )
 def test_the_quick_way_is_exact_on_duplicates_and_nearly_equal_descriptors(
-    seed, sizes, dim, centres, spread, sign, scale, lanes
+    seed, sizes, dim, centers, spread, sign, scale, lanes
 ):
     rng = np.random.default_rng(seed)
-    shared = rng.normal(size=(centres, dim))
+    shared = rng.normal(size=(centers, dim))
     shared = shared / np.linalg.norm(shared, axis=1, keepdims=True)
     a, b = (clusters(rng, size, dim, spread, shared) * np.float32(scale) for size in sizes)
     if sign != "any":
@@ -148,7 +148,7 @@ def test_the_quick_way_is_exact_on_duplicates_and_nearly_equal_descriptors(
 
 
 def test_the_quick_way_decides_what_whole_numbers_cannot_tell_apart(monkeypatch):
-    # The true neighbour differs from its rivals by a hundredth of the step to which codes are rounded.
+    # The true neighbor differs from its rivals by a hundredth of the step to which codes are rounded.
     rng = np.random.default_rng(0)
     base = unit(40, 64, 0)
     b = np.repeat(base, 8, axis=0) + rng.normal(scale=1e-4, size=(320, 64)).astype(np.float32)

@@ -13,7 +13,7 @@ from hndesc.models.initial_weights import build_model
 
 @torch.no_grad()
 def _calibrate(model: Backbone) -> Backbone:
-    """Give batch normalisation the statistics of noise, without which a random network's output is all but constant."""
+    """Give batch normalization the statistics of noise, without which a random network's output is all but constant."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_running_stats()

@@ -63,7 +63,7 @@ def test_cells_sit_where_sampling_believes(backbone: Backbone, calibrate: Callab
 
 @pytest.mark.parametrize("name", ["lite", "r2d2", "r2d2_quarter"])
 def test_centroid_of_the_receptive_field(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With positive, even weights the influence of the pixels on a cell balances on the cell's centre."""
+    """With positive, even weights the influence of the pixels on a cell balances on the cell's center."""
     monkeypatch.setattr("hndesc.models.lite.local_contrast", lambda luminance: luminance)
     model = build_model(name, "random").eval()
     for module in model.modules():
@@ -80,7 +80,7 @@ def test_centroid_of_the_receptive_field(name: str, monkeypatch: pytest.MonkeyPa
     pixels = torch.arange(side, dtype=torch.float64)
     for cell, weights in ((row, influence.sum(1)), (column, influence.sum(0))):
         centroid = (weights * pixels).sum() / weights.sum()
-        # Bilinear fusion weighs a cell's neighbours by its phase, hence not to the last digit for a pyramid.
+        # Bilinear fusion weighs a cell's neighbors by its phase, hence not to the last digit for a pyramid.
         assert centroid.item() == pytest.approx(model.stride * cell + (model.stride - 1) / 2, abs=0.02)
 
 
@@ -105,8 +105,8 @@ def test_reach_bounds_the_receptive_field(backbone: Backbone) -> None:
     for cell in range(column, column + backbone.period // backbone.stride):
         (influence,) = torch.autograd.grad(dense[..., cell].sum(), photos, retain_graph=True)
         touched = torch.nonzero(influence.abs().sum((0, 1, 2)))
-        centre = backbone.stride * cell + (backbone.stride - 1) / 2
-        farthest = max(farthest, (touched - centre).abs().max().item())
+        center = backbone.stride * cell + (backbone.stride - 1) / 2
+        farthest = max(farthest, (touched - center).abs().max().item())
     assert backbone.reach - 1 < farthest <= backbone.reach
 
 

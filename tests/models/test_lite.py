@@ -71,7 +71,7 @@ def test_local_contrast_of_a_flat_picture_is_nothing() -> None:
 
 
 def test_floor_keeps_faint_noise_faint() -> None:
-    """What is lost by rounding to grey levels must not become a picture; one level of noise is half of one."""
+    """What is lost by rounding to gray levels must not become a picture; one level of noise is half of one."""
     level = 1 / (255 * sum(IMAGENET_STD) / 3)
     generator = torch.Generator().manual_seed(0)
     rounding = level * (torch.rand(1, 1, 64, 64, generator=generator) - 0.5)

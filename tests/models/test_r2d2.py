@@ -66,8 +66,8 @@ def test_quarter_leaves_out_what_is_not_read(backbones: dict[str, Backbone], tmp
 
 
 @torch.no_grad()
-def test_quarter_moves_its_map_to_the_cells_centres(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where each pixel's value is its place, a cell holds the place of its centre."""
+def test_quarter_moves_its_map_to_the_cells_centers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each pixel's value is its place, a cell holds the place of its center."""
     quarter = build_model("r2d2_quarter")
     rows, columns = torch.meshgrid(torch.arange(2.0, 40, 4), torch.arange(2.0, 60, 4), indexing="ij")
     places = torch.stack([rows, columns] * (quarter.dim // 2))[None]

@@ -15,7 +15,7 @@ from hndesc.io.features import FeatureReader
 from hndesc.io.images import write_image
 from hndesc.models.checkpoint import load_checkpoint, read_card, save_checkpoint
 from hndesc.models.initial_weights import build_model
-from hndesc.models.reduction import shrink_model
+from hndesc.models.reduction import reduce_dimensions
 
 RANK = 9
 SIZE = (150, 190)
@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         photo = coarse.repeat(8, 0).repeat(8, 1)[: SIZE[0], : SIZE[1]]
         write_image(folder / "photos" / f"{number}.png", photo)
     extract(_photos(folder), folder / "features.h5", folder / "model.safetensors", "sift")
-    shrink_model(folder / "model.safetensors", folder / "features.h5", folder / "small.safetensors", RANK)
+    reduce_dimensions(folder / "model.safetensors", folder / "features.h5", folder / "small.safetensors", RANK)
     return folder
 
 
@@ -59,7 +59,9 @@ def test_all_directions_in_use_keep_all_similarities(folder: Path) -> None:
 
 @pytest.mark.parametrize("dimensions", [1, 4])
 def test_no_other_directions_keep_more(folder: Path, tmp_path: Path, dimensions: int) -> None:
-    kept = shrink_model(folder / "model.safetensors", folder / "features.h5", tmp_path / "m.safetensors", dimensions)
+    kept = reduce_dimensions(
+        folder / "model.safetensors", folder / "features.h5", tmp_path / "m.safetensors", dimensions
+    )
     with FeatureReader(folder / "features.h5") as reader:
         descriptors = np.concatenate([reader.read(name).descriptors for name in reader.names()])
     model, card = load_checkpoint(tmp_path / "m.safetensors")
@@ -91,26 +93,35 @@ def test_what_cannot_be_shrunk(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.safetensors"
     for dimensions in (0, 64, 100):
         with pytest.raises(HndescError, match=r"model\.safetensors has 64, give a number from 1 to 63"):
-            shrink_model(model, features, out, dimensions)
+            reduce_dimensions(model, features, out, dimensions)
     with pytest.raises(HndescError, match=r"small\.safetensors.*projected already"):
-        shrink_model(small, features, out, 4)
+        reduce_dimensions(small, features, out, 4)
     extract(_photos(folder), tmp_path / "other.h5", small, "sift")
     with pytest.raises(HndescError, match=r"other\.h5: not described by this model"):
-        shrink_model(model, tmp_path / "other.h5", out, 4)
+        reduce_dimensions(model, tmp_path / "other.h5", out, 4)
     detect_keypoints(_photos(folder), tmp_path / "keypoints.h5", "sift")
     with pytest.raises(HndescError, match=r"keypoints\.h5: not described by this model"):
-        shrink_model(model, tmp_path / "keypoints.h5", out, 4)
+        reduce_dimensions(model, tmp_path / "keypoints.h5", out, 4)
     extract(_photos(folder)[:1], tmp_path / "few.h5", model, "sift", max_keypoints=20)
     with pytest.raises(HndescError, match=r"few\.h5: 20 descriptors are too few for 64 dimensions"):
-        shrink_model(model, tmp_path / "few.h5", out, 4)
+        reduce_dimensions(model, tmp_path / "few.h5", out, 4)
     assert not out.exists()
 
 
 def test_command_takes_a_model_of_the_box(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     main(["extract", str(folder / "photos"), str(tmp_path / "f.h5"), "--model", "hndesc-lite"])
-    main(["shrink", "hndesc-lite", str(tmp_path / "f.h5"), str(tmp_path / "s.safetensors"), "--dimensions", "48"])
+    main(
+        [
+            "reduce-dimensions",
+            "hndesc-lite",
+            str(tmp_path / "f.h5"),
+            str(tmp_path / "s.safetensors"),
+            "--dimensions",
+            "48",
+        ]
+    )
     assert "48 dimensions, which keep" in capsys.readouterr().out
     assert hndesc.load(tmp_path / "s.safetensors").dim == 48
     card = read_card(tmp_path / "s.safetensors")
     assert card["settings"]["architecture"] == "lite_pyramid"
-    assert not {"scores", "about", "name", "trained_file"} & set(card)  # true of the model in the box alone
+    assert not {"scores", "about", "name", "trained_file"} & set(card)  # true of the bundled model alone

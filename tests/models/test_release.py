@@ -1,4 +1,4 @@
-"""Cards and pages of models in the box: every figure comes from a result of that very file."""
+"""Cards and pages of bundled models: every figure comes from a result of that very file."""
 
 import json
 from pathlib import Path
@@ -7,16 +7,16 @@ import pytest
 import yaml
 
 from hndesc.errors import HndescError
-from hndesc.models.bundled import FOLDER, shipped_models
+from hndesc.models.bundled import FOLDER, bundled_models
 from hndesc.models.checkpoint import load_checkpoint, read_card, save_checkpoint
 from hndesc.models.initial_weights import build_model
-from hndesc.models.release import page, ship_model, summary
+from hndesc.models.release import page, release_model, summary
 from hndesc.runtime.provenance import file_hash
 
 ABOUT = {
     "summary": "A model that tests make.",
-    "data": [{"photos": "noise", "number": 3, "licence": "CC0"}],
-    "licence": "MIT",
+    "data": [{"photos": "noise", "number": 3, "license": "CC0"}],
+    "license": "MIT",
     "hardware": "one CPU core",
     "hours": 0.25,
 }
@@ -66,7 +66,7 @@ def about(tmp_path: Path) -> Path:
 def test_a_shipped_model_is_the_trained_one_with_a_full_card(
     checkpoint: Path, about: Path, scores: list[Path], tmp_path: Path
 ) -> None:
-    ship_model(checkpoint, "hndesc-tiny", about, scores, tmp_path / "box", tmp_path / "pages")
+    release_model(checkpoint, "hndesc-tiny", about, scores, tmp_path / "box", tmp_path / "pages")
     path = tmp_path / "box" / "hndesc-tiny.safetensors"
     model, card = load_checkpoint(path)
     expected = load_checkpoint(checkpoint)[0].state_dict()
@@ -78,7 +78,7 @@ def test_a_shipped_model_is_the_trained_one_with_a_full_card(
 
 
 def test_the_page_shows_what_the_card_holds(checkpoint: Path, about: Path, scores: list[Path], tmp_path: Path) -> None:
-    ship_model(checkpoint, "hndesc-tiny", about, scores, tmp_path, tmp_path)
+    release_model(checkpoint, "hndesc-tiny", about, scores, tmp_path, tmp_path)
     text = (tmp_path / "hndesc-tiny.md").read_text()
     assert "| **hndesc-tiny** | superpoint | **0.512** | **0.700** | **0.600** | **0.123** |" in text
     assert "| disk | superpoint | 0.300 | - | 0.400 | 0.123 |" in text
@@ -98,10 +98,10 @@ def test_the_page_shows_what_the_card_holds(checkpoint: Path, about: Path, score
 
 def test_scores_of_another_file_are_refused(checkpoint: Path, about: Path, scores: list[Path], tmp_path: Path) -> None:
     with pytest.raises(HndescError, match="no result of this very file on test"):
-        ship_model(checkpoint, "x", about, scores[1:], tmp_path, tmp_path)
+        release_model(checkpoint, "x", about, scores[1:], tmp_path, tmp_path)
     more = write_score(tmp_path / "more.json", {"name": "disk"}, (0.3, 0.4, 0.4, 0.4), benchmark="second")
     with pytest.raises(HndescError, match="no result of this very file on second"):
-        ship_model(checkpoint, "x", about, [*scores, more], tmp_path, tmp_path)
+        release_model(checkpoint, "x", about, [*scores, more], tmp_path, tmp_path)
     assert not list(tmp_path.glob("x.*"))
 
 
@@ -110,26 +110,26 @@ def test_results_of_different_protocols_are_not_compared(
 ) -> None:
     other = write_score(tmp_path / "p.json", {"name": "disk"}, (0.3, 0.4, 0.4, 0.4), protocol="Another.")
     with pytest.raises(HndescError, match="differ in 'protocol'"):
-        ship_model(checkpoint, "x", about, [*scores, other], tmp_path, tmp_path)
+        release_model(checkpoint, "x", about, [*scores, other], tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize("left_out", sorted(ABOUT))
 def test_nothing_may_be_left_unsaid(checkpoint: Path, scores: list[Path], tmp_path: Path, left_out: str) -> None:
     path = tmp_path / "about.yaml"
     path.write_text(yaml.safe_dump({key: value for key, value in ABOUT.items() if key != left_out}))
-    with pytest.raises(HndescError, match="the keys are summary, data, licence"):
-        ship_model(checkpoint, "x", path, scores, tmp_path, tmp_path)
+    with pytest.raises(HndescError, match="the keys are summary, data, license"):
+        release_model(checkpoint, "x", path, scores, tmp_path, tmp_path)
 
 
 def test_another_kind_of_result(checkpoint: Path, about: Path, tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text(json.dumps({"kind": "retrieval", "figures": {}, "features": {}}))
     with pytest.raises(HndescError, match=r"r\.json: no result of an HPatches-like benchmark"):
-        ship_model(checkpoint, "x", about, [tmp_path / "r.json"], tmp_path, tmp_path)
+        release_model(checkpoint, "x", about, [tmp_path / "r.json"], tmp_path, tmp_path)
 
 
-def test_pages_and_cards_of_what_is_in_the_box_are_up_to_date() -> None:
+def test_pages_and_cards_of_bundled_models_are_up_to_date() -> None:
     pages = FOLDER.parents[2] / "docs" / "models"
-    for name, path in shipped_models().items():
+    for name, path in bundled_models().items():
         assert (pages / f"{name}.md").read_text() == page(path), f"run: hndesc models --pages {pages.name}"
         beside = json.loads(path.with_suffix(".json").read_text())
         assert beside.pop("sha256", file_hash(path)) == file_hash(path)

@@ -1,4 +1,4 @@
-"""Normalisation of photos and sampling of dense maps, against analytic truth."""
+"""Normalization of photos and sampling of dense maps, against analytic truth."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hndesc.models.sampling import IMAGENET_MEAN, IMAGENET_STD, map_stride, norm
 
 
 def _ramp(size: tuple[int, int], stride: int) -> Tensor:
-    """A map whose cells hold (1, x, y) of their centres in pixels: its direction gives the place away."""
+    """A map whose cells hold (1, x, y) of their centers in pixels: its direction gives the place away."""
     rows, columns = (-(-side // stride) for side in size)
     y = (stride * torch.arange(rows, dtype=torch.float64) + (stride - 1) / 2)[:, None].expand(rows, columns)
     x = (stride * torch.arange(columns, dtype=torch.float64) + (stride - 1) / 2)[None].expand(rows, columns)
@@ -34,7 +34,7 @@ def test_ramps_are_sampled_exactly_at_any_stride(stride: int, height: int, width
     torch.testing.assert_close(found, points, atol=1e-9, rtol=0)
 
 
-def test_beyond_the_outer_centres_the_edge_holds() -> None:
+def test_beyond_the_outer_centers_the_edge_holds() -> None:
     dense = _ramp((32, 48), 4)
     points = torch.tensor([[[-0.5, 10.0], [0.0, 0.0], [47.0, 31.0], [60.0, -7.0]]], dtype=torch.float64)
     expected = torch.tensor([[[1.5, 10.0], [1.5, 1.5], [45.5, 29.5], [45.5, 1.5]]], dtype=torch.float64)
@@ -97,7 +97,7 @@ def test_a_map_of_another_image_is_refused(cells: tuple[int, int]) -> None:
         sample_descriptors(torch.zeros(1, 2, *cells), torch.zeros(1, 1, 2), (40, 40))
 
 
-def test_normalisation_of_bytes_and_floats_agrees() -> None:
+def test_normalization_of_bytes_and_floats_agrees() -> None:
     image = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), dtype=np.uint8)
     batch = normalize_images(image)
     assert batch.shape == (2, 3, 5, 7) and batch.dtype == torch.float32

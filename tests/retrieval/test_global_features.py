@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from hndesc.datasets.image_set import Photo
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError
 from hndesc.io.images import write_image
 from hndesc.retrieval import global_features
@@ -37,7 +37,7 @@ def photos(tmp_path):
     for index in range(3):
         path = tmp_path / "photos" / "sub" / f"{index}.png"
         write_image(path, np.full((20, 40, 3), 10 * index, np.uint8))
-        photos.append(Photo(f"sub/{index}.png", path))
+        photos.append(ImageEntry(f"sub/{index}.png", path))
     return photos
 
 
@@ -52,7 +52,9 @@ def test_comes_back_in_the_order_asked_for(photos, model, tmp_path):
 
 
 def test_box_is_cut_out_first(photos, model, tmp_path):
-    describe_globally([Photo("q", photos[0].path, (0, 0, 30, 15))], tmp_path / "g.h5", "mean_color", resize_max=None)
+    describe_globally(
+        [ImageEntry("q", photos[0].path, (0, 0, 30, 15))], tmp_path / "g.h5", "mean_color", resize_max=None
+    )
     assert model.shapes == [(15, 30, 3)]
 
 

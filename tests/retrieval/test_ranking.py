@@ -10,8 +10,8 @@ from hndesc.errors import HndescError
 from hndesc.io.images import write_image
 from hndesc.retrieval import ranking
 from hndesc.retrieval.global_features import describe_globally
-from hndesc.retrieval.neighbor_table import read_neighbours
-from hndesc.retrieval.ranking import find_neighbours, learn_whitening, make_shortlist, rank
+from hndesc.retrieval.neighbor_table import read_neighbors
+from hndesc.retrieval.ranking import find_neighbors, learn_whitening, make_shortlist, rank
 from hndesc.retrieval.shortlist import read_shortlist
 from hndesc.retrieval.whitening import read_whitening
 from hndesc.workflow.image_selection import select_photos
@@ -47,14 +47,14 @@ def striped(angle, seed):
 ANGLES = {"a": 0.0, "b": 0.9, "c": 1.8}
 
 
-def test_neighbours_of_a_folder(tmp_path):
+def test_neighbors_of_a_folder(tmp_path):
     photos, table = tmp_path / "photos", tmp_path / "out" / "n.tsv"
     for name, angle in ANGLES.items():
         for number in range(3):
             write_image(photos / name / f"{number}.png", striped(angle, number))
     (photos / "a" / "broken.png").write_bytes(b"no image")
-    find_neighbours(photos, table, descriptor="color_gradient", count=4)
-    found = read_neighbours(table)
+    find_neighbors(photos, table, descriptor="color_gradient", count=4)
+    found = read_neighbors(table)
     assert sorted(found) == [f"{name}/{number}.png" for name in "abc" for number in range(3)]
     for photo, others in found.items():
         assert len(others) == len(set(others)) == 4 and photo not in others
@@ -62,15 +62,15 @@ def test_neighbours_of_a_folder(tmp_path):
     assert [path.name for path in table.parent.iterdir()] == ["n.tsv"]
     similarity = [float(line.split("\t")[2]) for line in table.read_text().splitlines()[1:5]]
     assert similarity == sorted(similarity, reverse=True)
-    find_neighbours(photos, table, descriptor="color_gradient", count=100)
-    assert {len(others) for others in read_neighbours(table).values()} == {8}
+    find_neighbors(photos, table, descriptor="color_gradient", count=100)
+    assert {len(others) for others in read_neighbors(table).values()} == {8}
 
 
-def test_identical_photos_are_each_others_neighbours(tmp_path):
+def test_identical_photos_are_each_others_neighbors(tmp_path):
     for name in "abcd":
         write_image(tmp_path / "photos" / f"{name}.png", striped(0, 0))
-    find_neighbours(tmp_path / "photos", tmp_path / "n.tsv", descriptor="color_gradient", count=1)
-    assert read_neighbours(tmp_path / "n.tsv") == {
+    find_neighbors(tmp_path / "photos", tmp_path / "n.tsv", descriptor="color_gradient", count=1)
+    assert read_neighbors(tmp_path / "n.tsv") == {
         "a.png": ["b.png"],
         "b.png": ["a.png"],
         "c.png": ["a.png"],

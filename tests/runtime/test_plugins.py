@@ -7,13 +7,13 @@ import pytest
 from hndesc.errors import HndescError
 from hndesc.runtime.plugins import Registry
 
-PARTS = Registry("fruit", {"photo": "hndesc.datasets.image_set:Photo", "none": "hndesc.nowhere:Nothing"})
+PARTS = Registry("fruit", {"photo": "hndesc.datasets.image_set:ImageEntry", "none": "hndesc.nowhere:Nothing"})
 
 
 def test_load_gives_what_is_registered():
-    from hndesc.datasets.image_set import Photo
+    from hndesc.datasets.image_set import ImageEntry
 
-    assert PARTS.load("photo") is Photo
+    assert PARTS.load("photo") is ImageEntry
 
 
 def test_module_is_told_without_importing_it():
@@ -30,9 +30,9 @@ def test_build_calls_with_the_settings():
     assert PARTS.build("photo", name="a", path="b").box is None
 
 
-@pytest.mark.parametrize("settings", [{"name": "a"}, {"name": "a", "path": "b", "colour": "red"}])
+@pytest.mark.parametrize("settings", [{"name": "a"}, {"name": "a", "path": "b", "color": "red"}])
 def test_build_names_missing_and_unknown_settings(settings):
-    with pytest.raises(HndescError, match=r"fruit 'photo': .*(path|colour).*its settings: name, path, box"):
+    with pytest.raises(HndescError, match=r"fruit 'photo': .*(path|color).*its settings: name, path, box"):
         PARTS.build("photo", **settings)
 
 

@@ -29,20 +29,20 @@ def test_base_and_bands_sum_to_the_picture_and_edges_stay_in_the_base() -> None:
     assert base[:, :100, 0].std() < 0.5 * lab[:, :100, 0].std()
 
 
-def test_transport_gives_the_colours_of_the_target() -> None:
+def test_transport_gives_the_colors_of_the_target() -> None:
     turn = rng().normal(size=(3, 3))
-    colours = rng(1).normal(0, 5, (40, 50, 3)).astype(np.float32)
+    colors = rng(1).normal(0, 5, (40, 50, 3)).astype(np.float32)
     target = (rng(2).normal(0, 5, (40, 50, 3)) @ turn + (30, 10, -20)).astype(np.float32)
-    moved = transport(colours, target, rng(3), place=0.0, rounds=30).reshape(-1, 3)
+    moved = transport(colors, target, rng(3), place=0.0, rounds=30).reshape(-1, 3)
     wanted = target.reshape(-1, 3)
     assert np.allclose(moved.mean(axis=0), wanted.mean(axis=0), atol=0.1)
     assert np.allclose(np.cov(moved.T), np.cov(wanted.T), atol=0.03 * np.abs(np.cov(wanted.T)).max())
 
 
 def test_transport_between_shifted_pictures_is_the_shift() -> None:
-    colours = rng(1).normal(0, 5, (20, 30, 3)).astype(np.float32)
-    moved = transport(colours, colours + np.float32((7, -3, 2)), rng(), place=0.5, rounds=10)
-    assert np.abs(moved - colours - (7, -3, 2)).max() < 0.01
+    colors = rng(1).normal(0, 5, (20, 30, 3)).astype(np.float32)
+    moved = transport(colors, colors + np.float32((7, -3, 2)), rng(), place=0.5, rounds=10)
+    assert np.abs(moved - colors - (7, -3, 2)).max() < 0.01
 
 
 def test_light_comes_from_the_same_place() -> None:

@@ -10,7 +10,7 @@ from skimage import data
 from hndesc.geometry.color import rgb_to_lab
 from hndesc.io.images import read_image, resize_longest, to_gray
 from hndesc.stylization.monge_kantorovich import (
-    colour_moments,
+    color_moments,
     fit_range,
     limit_gain,
     stylize,
@@ -49,7 +49,7 @@ def test_map_between_equal_or_parallel_gaussians() -> None:
     assert np.allclose(transport_map(np.diag([4.0, 9.0, 1.0]), np.diag([1.0, 36.0, 1.0])), np.diag([0.5, 2.0, 1.0]))
 
 
-def test_map_of_a_grey_photo_is_finite() -> None:
+def test_map_of_a_gray_photo_is_finite() -> None:
     matrix = transport_map(np.diag([400.0, 0.0, 0.0]), np.diag([100.0, 64.0, 25.0]), noise=1.0)
     assert np.isfinite(matrix).all()
     assert matrix[0, 0] == pytest.approx(np.sqrt(101 / 401))
@@ -65,20 +65,20 @@ def test_limit_gain_clips_eigenvalues_only() -> None:
 def test_transfer_gives_exactly_the_mean_and_covariance_of_the_style() -> None:
     rng = np.random.default_rng(0)
     content = (rng.normal(size=(60, 80, 3)) @ np.array([[9, 2, 0], [0, 5, 1], [0, 0, 3]]) + 50).astype(np.float32)
-    mean, covariance = colour_moments(content)
+    mean, covariance = color_moments(content)
     target = np.array([30.0, 5.0, -20.0])
     wanted = random_covariance(rng)
     matrix = transport_map(covariance, wanted)
-    result_mean, result_covariance = colour_moments(transfer(content, mean, target, matrix, matrix))
+    result_mean, result_covariance = color_moments(transfer(content, mean, target, matrix, matrix))
     assert np.allclose(result_mean, target, atol=1e-3)
     assert np.allclose(result_covariance, wanted, rtol=1e-3, atol=1e-2)
 
 
 def test_moments_agree_with_numpy() -> None:
-    colours = np.random.default_rng(0).normal(40, 7, (30, 20, 3)).astype(np.float32)
-    mean, covariance = colour_moments(colours)
-    assert np.allclose(mean, colours.reshape(-1, 3).mean(axis=0), atol=1e-4)
-    assert np.allclose(covariance, np.cov(colours.reshape(-1, 3).T, bias=True), atol=1e-3)
+    colors = np.random.default_rng(0).normal(40, 7, (30, 20, 3)).astype(np.float32)
+    mean, covariance = color_moments(colors)
+    assert np.allclose(mean, colors.reshape(-1, 3).mean(axis=0), atol=1e-4)
+    assert np.allclose(covariance, np.cov(colors.reshape(-1, 3).T, bias=True), atol=1e-3)
 
 
 def gaussian_image(seed: int, mean: tuple, deviation: float) -> np.ndarray:
@@ -86,10 +86,10 @@ def gaussian_image(seed: int, mean: tuple, deviation: float) -> np.ndarray:
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
 
 
-def test_stylize_gives_the_colours_of_the_style_where_no_limit_holds() -> None:
+def test_stylize_gives_the_colors_of_the_style_where_no_limit_holds() -> None:
     content, style = gaussian_image(0, (120, 140, 130), 10), gaussian_image(1, (150, 110, 120), 16)
-    mean, covariance = colour_moments(rgb_to_lab(stylize(content, style, **EVERYTHING)))
-    style_mean, style_covariance = colour_moments(rgb_to_lab(style))
+    mean, covariance = color_moments(rgb_to_lab(stylize(content, style, **EVERYTHING)))
+    style_mean, style_covariance = color_moments(rgb_to_lab(style))
     assert np.allclose(mean, style_mean, atol=0.1)
     assert np.allclose(covariance, style_covariance, rtol=0.02, atol=0.5)
 
@@ -97,8 +97,8 @@ def test_stylize_gives_the_colours_of_the_style_where_no_limit_holds() -> None:
 def test_strength_moves_along_the_straight_line() -> None:
     content, style = gaussian_image(0, (120, 140, 130), 10), gaussian_image(1, (160, 110, 120), 10)
     assert np.array_equal(stylize(content, style, strength=0), content)
-    start, end = (colour_moments(rgb_to_lab(image))[0] for image in (content, style))
-    middle = colour_moments(rgb_to_lab(stylize(content, style, strength=0.5)))[0]
+    start, end = (color_moments(rgb_to_lab(image))[0] for image in (content, style))
+    middle = color_moments(rgb_to_lab(stylize(content, style, strength=0.5)))[0]
     assert np.allclose(middle, (start + end) / 2, atol=0.3)
 
 
@@ -112,21 +112,21 @@ def test_black_and_white_photo_takes_the_tint_of_the_style() -> None:
     gray = np.repeat(to_gray(photo("astronaut"))[..., None], 3, axis=2)
     style = gaussian_image(1, (150, 100, 60), 12)
     result = stylize(gray, style)
-    mean, style_mean = (colour_moments(rgb_to_lab(image))[0] for image in (result, style))
+    mean, style_mean = (color_moments(rgb_to_lab(image))[0] for image in (result, style))
     assert np.allclose(mean[1:], style_mean[1:], atol=3)
     assert edge_similarity(gray, result) > 0.9
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 1), (40, 60)])
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_constant_photo_becomes_the_mean_colour_of_the_style(shape: tuple[int, int], level: int) -> None:
+def test_constant_photo_becomes_the_mean_color_of_the_style(shape: tuple[int, int], level: int) -> None:
     content = np.full((*shape, 3), level, np.uint8)
     style = gaussian_image(1, (90, 110, 130), 8)
     result = stylize(content, style)
     assert result.shape == content.shape
     assert result.dtype == np.uint8
     assert (result == result[0, 0]).all()
-    assert np.allclose(rgb_to_lab(result)[0, 0], colour_moments(rgb_to_lab(style))[0], atol=1.0)
+    assert np.allclose(rgb_to_lab(result)[0, 0], color_moments(rgb_to_lab(style))[0], atol=1.0)
 
 
 def test_constant_style_does_not_wipe_out_the_photo() -> None:

@@ -8,15 +8,15 @@ import pytest
 from hndesc.geometry.color import to_linear
 from hndesc.stylization.relighting import CLASSES, Light, draw_light, meter, photograph, soften, stylize
 
-GREY = np.full((60, 80, 3), 118, np.uint8)  # linear 0.181: the tone curve's fixed point
-LEVEL = float(to_linear(GREY)[0, 0, 0])
+GRAY = np.full((60, 80, 3), 118, np.uint8)  # linear 0.181: the tone curve's fixed point
+LEVEL = float(to_linear(GRAY)[0, 0, 0])
 
 
 def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def lit(content: np.ndarray = GREY, **light: float) -> np.ndarray:
+def lit(content: np.ndarray = GRAY, **light: float) -> np.ndarray:
     """Return the linear light of `content` photographed under a light."""
     return to_linear(photograph(content, Light(**light), rng()))
 
@@ -32,7 +32,7 @@ def test_exposure_acts_on_linear_light() -> None:
     assert lit(exposure=2.0).mean() == pytest.approx(2 * LEVEL, rel=0.02)
 
 
-def test_white_balance_turns_colours_and_keeps_luminance() -> None:
+def test_white_balance_turns_colors_and_keeps_luminance() -> None:
     red, green, blue = lit(red=1.5, blue=0.5)[0, 0]
     assert red / green == pytest.approx(1.5, rel=0.03)
     assert blue / green == pytest.approx(0.5, rel=0.03)
@@ -57,12 +57,12 @@ def test_lamps_light_what_is_near_and_leave_black_things_black() -> None:
     light = lit(exposure=0.02, lamps=2, lamp_power=1.0)
     assert light.max() > 0.3 * LEVEL
     assert np.median(light) < 0.5 * light.max()
-    assert (photograph(np.zeros_like(GREY), Light(lamps=2, lamp_power=1.0), rng()) == 0).all()
-    assert photograph(np.zeros_like(GREY), Light(lamps=2, lamp_power=1.0, glow=0.1), rng()).max() > 20
+    assert (photograph(np.zeros_like(GRAY), Light(lamps=2, lamp_power=1.0), rng()) == 0).all()
+    assert photograph(np.zeros_like(GRAY), Light(lamps=2, lamp_power=1.0, glow=0.1), rng()).max() > 20
 
 
 def test_haze_hides_contrast_most_at_the_top() -> None:
-    stripes = GREY * np.where(np.arange(80) // 8 % 2, 1, 0).astype(np.uint8)[None, :, None]
+    stripes = GRAY * np.where(np.arange(80) // 8 % 2, 1, 0).astype(np.uint8)[None, :, None]
     light = lit(stripes, haze=0.8, airlight=0.6)
     top, bottom = (np.ptp(light[row]) / LEVEL for row in (0, -1))
     assert top == pytest.approx(0.2, abs=0.04)
@@ -70,17 +70,17 @@ def test_haze_hides_contrast_most_at_the_top() -> None:
     assert light[0].min() == pytest.approx(0.8 * 0.6, abs=0.03)
 
 
-def test_saturation_zero_is_grey() -> None:
+def test_saturation_zero_is_gray() -> None:
     image = rng().integers(0, 256, (20, 30, 3), dtype=np.uint8)
     assert np.ptp(photograph(image, Light(saturation=0), rng()), axis=2).max() <= 1
 
 
-def test_tone_curve_bends_around_middle_grey_and_rolls_highlights_off() -> None:
+def test_tone_curve_bends_around_middle_gray_and_rolls_highlights_off() -> None:
     dark, bright = np.full((8, 8, 3), 60, np.uint8), np.full((8, 8, 3), 180, np.uint8)
     for image, sign in ((dark, -1), (bright, 1)):
         change = photograph(image, Light(contrast=1.5), rng()).astype(int) - image
         assert (sign * change > 5).all()
-    assert np.abs(photograph(GREY, Light(contrast=1.5), rng()).astype(int) - GREY).max() <= 1
+    assert np.abs(photograph(GRAY, Light(contrast=1.5), rng()).astype(int) - GRAY).max() <= 1
     ramp = np.repeat(np.linspace(150, 255, 80).astype(np.uint8)[None, :, None], 8, 0).repeat(3, 2)
     cut = photograph(ramp, Light(exposure=2.5), rng())[0, :, 0].astype(int)
     rolled = photograph(ramp, Light(exposure=2.5, knee=0.6), rng())[0, :, 0].astype(int)
@@ -109,13 +109,13 @@ def test_lights_of_a_class_lie_in_its_ranges_and_differ(name: str) -> None:
 
 def test_dark_scenes_are_exposed_for_longer_but_not_than_they_were() -> None:
     light = Light(exposure=0.1)
-    assert meter(light, GREY).exposure == pytest.approx(0.1, rel=0.02)
-    assert meter(light, np.full_like(GREY, 250)).exposure == 0.1
-    longer = np.sqrt(LEVEL / to_linear(GREY // 2)[0, 0, 0])
-    assert meter(light, GREY // 2).exposure == pytest.approx(0.1 * longer, rel=0.02)
-    assert meter(light, GREY * 0).exposure == pytest.approx(0.4)
-    assert meter(Light(exposure=0.8), GREY * 0).exposure == 1
-    assert meter(Light(exposure=1.3), GREY * 0).exposure == 1.3
+    assert meter(light, GRAY).exposure == pytest.approx(0.1, rel=0.02)
+    assert meter(light, np.full_like(GRAY, 250)).exposure == 0.1
+    longer = np.sqrt(LEVEL / to_linear(GRAY // 2)[0, 0, 0])
+    assert meter(light, GRAY // 2).exposure == pytest.approx(0.1 * longer, rel=0.02)
+    assert meter(light, GRAY * 0).exposure == pytest.approx(0.4)
+    assert meter(Light(exposure=0.8), GRAY * 0).exposure == 1
+    assert meter(Light(exposure=1.3), GRAY * 0).exposure == 1.3
 
 
 def test_strength_goes_from_the_photo_to_the_full_light() -> None:

@@ -8,7 +8,7 @@ import torch
 
 from hndesc.errors import HndescError
 from hndesc.stylization import wct2
-from hndesc.stylization.wct2 import WaveletNetwork, adopt, colour, haar_parts, haar_split, stylize, whiten
+from hndesc.stylization.wct2 import WaveletNetwork, adopt, color, haar_parts, haar_split, stylize, whiten
 
 torch.set_num_threads(1)
 
@@ -48,17 +48,17 @@ def test_whitening_gives_the_identity_as_covariance() -> None:
     assert white.mean(dim=1).abs().max() < 1e-4
 
 
-def test_colouring_gives_mean_and_covariance_of_the_style() -> None:
+def test_coloring_gives_mean_and_covariance_of_the_style() -> None:
     style = features(1, count=300)
-    coloured = colour(whiten(features(0)), style)
-    assert torch.allclose(covariance(coloured), covariance(style), rtol=1e-3, atol=1e-3)
-    assert torch.allclose(coloured.mean(dim=1), style.mean(dim=1), atol=1e-4)
+    colored = color(whiten(features(0)), style)
+    assert torch.allclose(covariance(colored), covariance(style), rtol=1e-3, atol=1e-3)
+    assert torch.allclose(colored.mean(dim=1), style.mean(dim=1), atol=1e-4)
 
 
 def test_degenerate_features_stay_finite() -> None:
     flat = torch.ones(4, 50) * torch.arange(4.0)[:, None]
     assert torch.equal(whiten(flat), torch.zeros(4, 50))
-    assert torch.allclose(colour(whiten(flat), features(1, 4)), features(1, 4).mean(dim=1, keepdim=True).expand(4, 50))
+    assert torch.allclose(color(whiten(flat), features(1, 4)), features(1, 4).mean(dim=1, keepdim=True).expand(4, 50))
     line = torch.outer(torch.arange(1.0, 5), torch.randn(50, generator=torch.Generator().manual_seed(0)))
     white = whiten(line)
     assert torch.linalg.eigvalsh(covariance(white).double()).numpy() == pytest.approx([0, 0, 0, 1], abs=1e-4)

@@ -17,7 +17,7 @@ cv2.setNumThreads(1)
 
 
 def textured(seed: int, width: int, height: int) -> np.ndarray:
-    """Return a photo-like image: smooth random colours with detail at three scales."""
+    """Return a photo-like image: smooth random colors with detail at three scales."""
     generator = np.random.default_rng(seed)
     image = np.zeros((height, width, 3), np.float32)
     for cell in (4, 12, 40):
@@ -28,7 +28,7 @@ def textured(seed: int, width: int, height: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Data:
-    """Photos, keypoints and stylised copies on disk."""
+    """Photos, keypoints and stylized copies on disk."""
 
     photos: Path
     keypoints: Path

@@ -6,7 +6,7 @@ import torch
 
 from hndesc.errors import HndescError
 from hndesc.io.images import write_image
-from hndesc.retrieval.neighbor_table import write_neighbours
+from hndesc.retrieval.neighbor_table import write_neighbors
 from hndesc.training.data import TRAINING, VALIDATION, Batch, PairBatches, stream_batches
 from hndesc.training.settings import training_settings
 from hndesc.training.sources import TrainingPhotos
@@ -14,8 +14,8 @@ from hndesc.training.sources import TrainingPhotos
 PLAIN = {"probability": 0.0, "blur": 0.0, "noise": 0.0}
 
 
-def batches_of(data, stylized=False, neighbours=None, stream=0, **settings) -> PairBatches:
-    photos = TrainingPhotos(data.photos, data.keypoints, data.stylized if stylized else None, neighbours)
+def batches_of(data, stylized=False, neighbors=None, stream=0, **settings) -> PairBatches:
+    photos = TrainingPhotos(data.photos, data.keypoints, data.stylized if stylized else None, neighbors)
     chosen = training_settings({"batch_size": 3, "crop_size": 48, "max_keypoints": 40} | settings)
     return PairBatches(photos, photos.names, chosen, stream)
 
@@ -42,11 +42,11 @@ def test_shapes_and_counts(data):
 
 
 def test_lone_keypoints_are_filled_up_like_the_others(data):
-    plain, parted = (batches_of(data, pair={"lone": lone}).batch(0) for lone in (0.0, 0.3))
-    assert plain.lone is None and plain.lone_counts is None
-    assert parted.lone.shape == (6, 20, 2)
-    assert parted.lone_counts.sum() > 0 and parted.lone_counts.max() <= 20
-    for points, count in zip(parted.lone, parted.lone_counts, strict=True):
+    plain, parted = (batches_of(data, pair={"unmatched": unmatched}).batch(0) for unmatched in (0.0, 0.3))
+    assert plain.unmatched is None and plain.unmatched_counts is None
+    assert parted.unmatched.shape == (6, 20, 2)
+    assert parted.unmatched_counts.sum() > 0 and parted.unmatched_counts.max() <= 20
+    for points, count in zip(parted.unmatched, parted.unmatched_counts, strict=True):
         assert points[:count].unique(dim=0).shape[0] == count
         assert not points[count:].any()
     assert parted.counts.sum() < plain.counts.sum()
@@ -82,13 +82,13 @@ def test_a_batch_repeats_no_photo_where_they_suffice(data):
     assert {names.count(name) for name in large.names} == {5}
 
 
-def test_the_positive_is_the_stylised_copy_with_its_probability(data):
+def test_the_positive_is_the_stylized_copy_with_its_probability(data):
     def share(probability: float) -> float:
         batches = batches_of(data, True, stylized_probability=probability, color=PLAIN, batch_size=6)
         inverted = 0
         for number in range(20):
             batch = batches.batch(number)
-            # The copies are inverted: keypoints in both crops show opposite colours.
+            # The copies are inverted: keypoints in both crops show opposite colors.
             for row in range(6):
                 count = batch.counts[row]
                 pixels = [
@@ -144,9 +144,9 @@ def test_errors_cross_processes_as_they_are(data, workers):
 
 
 def test_crops_of_similar_photos(data, tmp_path):
-    table = tmp_path / "neighbours.tsv"
-    write_neighbours(table, [(f"set/{n}.png", f"set/{(n + 1) % 6}.png", 0.5) for n in range(5)])
-    batches = batches_of(data, neighbours=table, loss={"negatives": "in_batch_global"}, color=PLAIN, batch_size=6)
+    table = tmp_path / "neighbors.tsv"
+    write_neighbors(table, [(f"set/{n}.png", f"set/{(n + 1) % 6}.png", 0.5) for n in range(5)])
+    batches = batches_of(data, neighbors=table, loss={"negatives": "in_batch_global"}, color=PLAIN, batch_size=6)
     batch = batches.batch(0)
     assert batch.images.shape[0] == 18
     for row, (photo, similar) in enumerate(zip(batch.photos.tolist(), batch.similar.tolist(), strict=True)):
@@ -165,21 +165,21 @@ def test_crops_of_similar_photos(data, tmp_path):
 
 
 def test_similar_photos_smaller_than_a_crop_are_passed_over(data, tmp_path):
-    table = tmp_path / "neighbours.tsv"
-    write_neighbours(table, [(f"set/{n}.png", f"set/{m}.png", 0.5) for n in range(6) for m in range(6) if n != m])
-    batches = batches_of(data, neighbours=table, loss={"negatives": "in_batch_global"}, crop_size=97)
+    table = tmp_path / "neighbors.tsv"
+    write_neighbors(table, [(f"set/{n}.png", f"set/{m}.png", 0.5) for n in range(6) for m in range(6) if n != m])
+    batches = batches_of(data, neighbors=table, loss={"negatives": "in_batch_global"}, crop_size=97)
     assert batches.batch(0).similar.tolist() == [-1, -1, -1]
 
 
 def test_pairs_grow_harder_with_the_ramp(data):
-    pair = {"rotation": 40, "zoom_max": 1.5, "ramp": 0.5}
+    pair = {"rotation": 40, "zoom_max": 1.5, "curriculum": 0.5}
     training, validation = (
         batches_of(data, stream=stream, steps=10, accumulation=2, pair=pair) for stream in (TRAINING, VALIDATION)
     )
-    assert [training.law(number).rotation for number in (0, 5, 10, 19)] == [0, 20, 40, 40]
-    assert [training.law(number).zoom_max for number in (0, 5, 10, 19)] == [1, 1.25, 1.5, 1.5]
-    assert all(validation.law(number) == validation.settings.pair for number in range(20))
-    assert batches_of(data, pair={"rotation": 40}).law(0).rotation == 40
-    full = batches_of(data, steps=10, accumulation=2, pair=pair | {"ramp": 0})
+    assert [training.difficulty(number).rotation for number in (0, 5, 10, 19)] == [0, 20, 40, 40]
+    assert [training.difficulty(number).zoom_max for number in (0, 5, 10, 19)] == [1, 1.25, 1.5, 1.5]
+    assert all(validation.difficulty(number) == validation.settings.pair for number in range(20))
+    assert batches_of(data, pair={"rotation": 40}).difficulty(0).rotation == 40
+    full = batches_of(data, steps=10, accumulation=2, pair=pair | {"curriculum": 0})
     assert not same(training.batch(3), full.batch(3))
     assert same(training.batch(11), full.batch(11))

@@ -10,11 +10,19 @@ import pytest
 import torch
 from torch import nn
 
-from hndesc.retrieval.neighbor_table import write_neighbours
-from hndesc.training.distributed import SharedBatchNorm, Team, share_batch_norms
+from hndesc.retrieval.neighbor_table import write_neighbors
+from hndesc.training.distributed import ProcessGroup, SharedBatchNorm, share_batch_norms
 
 SCRIPT = Path(__file__).with_name("train_shared.py")
-NEGATIVES = ("in_batch", "in_pair", "all", "random", "in_batch_global", "all with lone keypoints", "all with rings")
+NEGATIVES = (
+    "in_batch",
+    "in_pair",
+    "all",
+    "random",
+    "in_batch_global",
+    "all with unmatched keypoints",
+    "all with rings",
+)
 
 
 def command(processes: int, *arguments: str) -> list[str]:
@@ -27,8 +35,8 @@ def runs(make_data, tmp_path_factory) -> dict[int, dict]:
     """Train with each kind of negatives, in one process and in two."""
     folder = tmp_path_factory.mktemp("shared")
     data = make_data(folder, count=7)
-    table = folder / "neighbours.tsv"
-    write_neighbours(table, [(f"set/{n}.png", f"set/{(n + 1) % 7}.png", 0.5) for n in range(7)])
+    table = folder / "neighbors.tsv"
+    write_neighbors(table, [(f"set/{n}.png", f"set/{(n + 1) % 7}.png", 0.5) for n in range(7)])
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     found = {}
     for processes in (1, 2):
@@ -62,10 +70,10 @@ def test_shared_batch_norm_alone_is_batch_norm():
     with torch.no_grad():
         model[0].weight.copy_(torch.tensor([0.5, 1.0, 2.0]))
     shared.load_state_dict(model.state_dict())
-    share_batch_norms(shared, Team(0, 2))
+    share_batch_norms(shared, ProcessGroup(0, 2))
     assert [type(module) for module in (shared[0], shared[1][0])] == [SharedBatchNorm] * 2
     for module in (shared[0], shared[1][0]):
-        module.team = Team()
+        module.group = ProcessGroup()
     x = torch.randn(4, 3, 5, 6, generator=torch.Generator().manual_seed(0)) * 3 + 1
     assert torch.allclose(shared(x), model(x), atol=1e-5)
     assert shared.state_dict().keys() == model.state_dict().keys()
@@ -76,5 +84,5 @@ def test_shared_batch_norm_alone_is_batch_norm():
 
 def test_alone_nothing_is_replaced():
     model = nn.Sequential(nn.BatchNorm2d(3))
-    share_batch_norms(model, Team())
+    share_batch_norms(model, ProcessGroup())
     assert type(model[0]) is nn.BatchNorm2d

@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 
 class Colors(nn.Module):
-    """Undoes the normalisation: a pixel's descriptor is its colour."""
+    """Undoes the normalization: a pixel's descriptor is its color."""
 
     stride = 1
 
@@ -57,17 +57,17 @@ def test_each_keypoint_has_the_descriptor_of_its_own_crop(similar):
 
 def test_lone_keypoints_have_the_descriptors_of_their_crops():
     batch = batch_of(similar=False)
-    lone = torch.tensor([[[1, 2], [0, 0]], [[3, 4], [5, 6]], [[7, 8], [0, 0]], [[0, 0], [0, 0]]]).float()
-    batch = batch._replace(lone=lone, lone_counts=torch.tensor([1, 2, 1, 0]), first=6)
-    first, second = describe(Colors(), batch, CPU)[0].lone
+    unmatched = torch.tensor([[[1, 2], [0, 0]], [[3, 4], [5, 6]], [[7, 8], [0, 0]], [[0, 0], [0, 0]]]).float()
+    batch = batch._replace(unmatched=unmatched, unmatched_counts=torch.tensor([1, 2, 1, 0]), first=6)
+    first, second = describe(Colors(), batch, CPU)[0].unmatched
     assert (first.pair.tolist(), second.pair.tolist()) == ([6, 7, 7], [6])
     assert (first.photo.tolist(), second.photo.tolist()) == ([4, 7, 7], [4])
-    images = batch._replace(points=lone)
+    images = batch._replace(points=unmatched)
     expected = torch.stack([color(images, row, point) for row, point in ((0, 0), (1, 0), (1, 1), (2, 0))])
     assert torch.allclose(torch.cat([first.descriptors, second.descriptors]), expected, atol=1e-5)
 
 
-def test_accuracy_is_the_share_of_own_nearest_neighbours_within_the_pair():
+def test_accuracy_is_the_share_of_own_nearest_neighbors_within_the_pair():
     first = torch.eye(4)
     second = torch.eye(4)[[0, 2, 1, 3]]
     together, apart = torch.tensor([0, 0, 0, 0]), torch.tensor([0, 1, 2, 3])

@@ -42,7 +42,7 @@ def arguments_of(data, folder: Path) -> dict[str, str | None]:
         "photos": str(data.photos),
         "keypoints": str(data.keypoints),
         "stylized": str(data.stylized),
-        "neighbours": None,
+        "neighbors": None,
         "output": str(folder / "model.safetensors"),
         "initial": str(folder / "initial.safetensors"),
         "history": str(folder / "history.csv"),

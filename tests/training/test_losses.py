@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from hndesc.training.losses import Anchors, Lone, contrastive, descriptor_loss, false_matches, quantized_ap, triplet
+from hndesc.training.losses import (
+    Anchors,
+    Unmatched,
+    contrastive,
+    descriptor_loss,
+    false_matches,
+    quantized_ap,
+    triplet,
+)
 from hndesc.training.settings import NEGATIVES, LossSettings
 
 CASES = {
@@ -72,7 +80,7 @@ def test_published_triplet(golden):
 
 
 def average_precision(positive: float, negatives: list[float], bins: int) -> float:
-    """The definition, bin by bin: triangles around centres from 1 down to 0, open at both ends."""
+    """The definition, bin by bin: triangles around centers from 1 down to 0, open at both ends."""
     width = 1 / (bins - 1)
     found = seen = total = 0.0
     for number in range(bins):
@@ -109,11 +117,11 @@ def test_a_mask_is_the_same_as_leaving_out():
     )
 
 
-def lone_of(anchors: Anchors, counts=((2, 0, 1), (1, 3, 0)), seed: int = 3) -> tuple[Lone, Lone]:
+def lone_of(anchors: Anchors, counts=((2, 0, 1), (1, 3, 0)), seed: int = 3) -> tuple[Unmatched, Unmatched]:
     made = []
     for part, count in enumerate(counts):
         values = anchors_of(count, anchors.anchor.shape[1], seed + part, anchors.anchor.dtype)
-        made.append(Lone(values.anchor, values.pair, values.photo))
+        made.append(Unmatched(values.anchor, values.pair, values.photo))
     return made[0], made[1]
 
 
@@ -124,12 +132,12 @@ def test_false_matches_of_two_orthogonal_keypoints():
 
 
 def test_false_matches_of_a_lone_double_of_a_keypoint():
-    """One in the second crop, two alike in the first: it matches the lone one every other time."""
+    """One in the second crop, two alike in the first: it matches the unmatched one every other time."""
     one, none = torch.eye(3)[:1], torch.zeros(1, dtype=torch.int64)
-    lone = Lone(one, none, none), Lone(one[:0], none[:0], none[:0])
-    anchors = Anchors(one, one, none, none, lone)
+    unmatched = Unmatched(one, none, none), Unmatched(one[:0], none[:0], none[:0])
+    anchors = Anchors(one, one, none, none, unmatched)
     assert false_matches(anchors, 0.03).item() == pytest.approx(0.5)
-    assert false_matches(anchors.turned(), 0.03).item() == pytest.approx(0.5)
+    assert false_matches(anchors.swapped(), 0.03).item() == pytest.approx(0.5)
 
 
 def test_false_matches_add_up_over_pairs_and_know_no_other():
@@ -137,8 +145,10 @@ def test_false_matches_add_up_over_pairs_and_know_no_other():
     whole = Anchors(whole.anchor, whole.positive, whole.pair, whole.photo, lone_of(whole))
     parts = []
     for pair in range(3):
-        own, lone = whole.pair == pair, [Lone(*(v[one.pair == pair] for v in one)) for one in whole.lone]
-        parts.append(Anchors(whole.anchor[own], whole.positive[own], whole.pair[own], whole.photo[own], tuple(lone)))
+        own, unmatched = whole.pair == pair, [Unmatched(*(v[one.pair == pair] for v in one)) for one in whole.unmatched]
+        parts.append(
+            Anchors(whole.anchor[own], whole.positive[own], whole.pair[own], whole.photo[own], tuple(unmatched))
+        )
     total = sum(false_matches(part, 0.2).item() for part in parts)
     assert false_matches(whole, 0.2).item() == pytest.approx(total, rel=1e-5)
     assert total > 0.1
@@ -156,10 +166,10 @@ def test_false_matches_come_on_top_of_the_loss_by_their_weight():
 
 def test_lone_keypoints_of_the_other_crop_are_negatives():
     plain = anchors_of([4, 3, 5], dtype=torch.float64, noise=1.0)
-    lone = lone_of(plain)
+    unmatched = lone_of(plain)
     settings = LossSettings(kind="contrastive", negatives="all")
-    found = descriptor_loss(Anchors(plain.anchor, plain.positive, plain.pair, plain.photo, lone), settings)
-    sides = ((plain.anchor, plain.positive, lone[1]), (plain.positive, plain.anchor, lone[0]))
+    found = descriptor_loss(Anchors(plain.anchor, plain.positive, plain.pair, plain.photo, unmatched), settings)
+    sides = ((plain.anchor, plain.positive, unmatched[1]), (plain.positive, plain.anchor, unmatched[0]))
     logits = [ask @ torch.cat([answer, extra.descriptors]).T / settings.temperature for ask, answer, extra in sides]
     expected = sum(torch.nn.functional.cross_entropy(one, torch.arange(12)) for one in logits) / 2
     assert found.value.item() == pytest.approx(expected.item(), rel=1e-5)
@@ -169,17 +179,17 @@ def test_lone_keypoints_of_the_other_crop_are_negatives():
 @pytest.mark.parametrize("kind", ["ap", "triplet", "contrastive"])
 def test_gradcheck_with_lone_keypoints_and_false_matches(kind, negatives):
     base = anchors_of([4, 3, 5], dim=6, dtype=torch.float64)
-    lone = lone_of(base)
+    unmatched = lone_of(base)
 
     def value(first, second, one, other):
-        parts = Lone(one, *lone[0][1:]), Lone(other, *lone[1][1:])
+        parts = Unmatched(one, *unmatched[0][1:]), Unmatched(other, *unmatched[1][1:])
         settings = LossSettings(
             kind=kind, negatives=negatives, k=3, bins=7, false_matches=2.0, match_temperature=0.3, temperature=0.2
         )
         anchors = Anchors(first, second, base.pair, base.photo, parts)
         return descriptor_loss(anchors, settings, None, torch.Generator().manual_seed(0)).value
 
-    values = base.anchor, base.positive, lone[0].descriptors, lone[1].descriptors
+    values = base.anchor, base.positive, unmatched[0].descriptors, unmatched[1].descriptors
     assert torch.autograd.gradcheck(value, values, eps=1e-7, atol=1e-5)
 
 

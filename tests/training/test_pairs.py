@@ -1,4 +1,4 @@
-"""The law of pairs: distributions, both crops inside the photo, keypoints that land on what they lie on."""
+"""The difficulty of pairs: distributions, both crops inside the photo, keypoints that land on what they lie on."""
 
 import cv2
 import numpy as np
@@ -13,9 +13,9 @@ from hndesc.training.pairs import (
     cut,
     draw_crop,
     draw_pair,
-    eased,
     random_quadrilateral,
     random_quadrilaterals,
+    scaled_difficulty,
 )
 from hndesc.training.settings import PairSettings
 
@@ -23,7 +23,7 @@ LAW = PairSettings()
 CROP = 101
 
 
-def ramp(width: int, height: int) -> np.ndarray:
+def curriculum(width: int, height: int) -> np.ndarray:
     """A photo whose red is x and whose green is y, in pixels, with stripes of blue for contrast."""
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     return np.stack([x, y, 255 * (x // 16 % 2)], axis=2).astype(np.uint8)
@@ -63,8 +63,8 @@ def test_zoom_rotation_and_perspective_are_uniform(draws, column, low, high):
 
 
 def test_zoom_reaches_beyond_the_photos_own_pixels_where_the_law_says_so():
-    generator, law = np.random.default_rng(6), PairSettings(zoom=0.5, zoom_max=1.7)
-    zooms = np.array([parameters(random_quadrilateral(generator, CROP, law))[0] for _ in range(2000)])
+    generator, difficulty = np.random.default_rng(6), PairSettings(zoom=0.5, zoom_max=1.7)
+    zooms = np.array([parameters(random_quadrilateral(generator, CROP, difficulty))[0] for _ in range(2000)])
     assert stats.kstest(zooms, stats.uniform(0.5, 1.2).cdf).pvalue > 0.01
 
 
@@ -80,7 +80,7 @@ def test_a_law_without_spread_gives_the_upright_crop():
     assert np.allclose(points, [[-50, -50], [-50, 50], [50, 50], [50, -50]])
 
 
-def test_the_second_centre_is_a_tenth_of_a_crop_away_in_all_four_directions():
+def test_the_second_center_is_a_tenth_of_a_crop_away_in_all_four_directions():
     generator = np.random.default_rng(1)
     shifts = []
     for _ in range(400):
@@ -134,7 +134,7 @@ def test_keypoints_return_through_both_homographies(seed):
 
 @pytest.mark.parametrize("size", [(250, 250), (250, 180), (140, 250)])
 def test_crops_show_at_each_keypoint_what_the_photo_shows_there(size):
-    photo, keypoints = ramp(*size), grid(*size)
+    photo, keypoints = curriculum(*size), grid(*size)
     for seed in range(20):
         pair = draw_pair(np.random.default_rng(seed), (photo, photo), keypoints, 96, 10_000, LAW)
         assert len(pair.anchor_points) > 20
@@ -152,7 +152,7 @@ def test_crops_show_at_each_keypoint_what_the_photo_shows_there(size):
 
 
 def test_a_copy_of_lower_resolution_gives_the_same_crop():
-    photo = ramp(240, 200)
+    photo = curriculum(240, 200)
     copy = cv2.resize(photo, (120, 100), interpolation=cv2.INTER_AREA)
     quadrilateral = random_quadrilaterals(np.random.default_rng(3), (240, 200), 96, LAW)[0]
     homography = crop_homography(quadrilateral, 96)
@@ -162,7 +162,7 @@ def test_a_copy_of_lower_resolution_gives_the_same_crop():
 
 
 def test_at_most_the_wanted_keypoints_drawn_without_repetition():
-    photo, keypoints = ramp(250, 250), grid(250, 250, 5)
+    photo, keypoints = curriculum(250, 250), grid(250, 250, 5)
     pair = draw_pair(np.random.default_rng(0), (photo, photo), keypoints, 128, 30, LAW)
     assert len(pair.anchor_points) == len(pair.positive_points) == 30
     assert len(np.unique(pair.anchor_points, axis=0)) == 30
@@ -171,7 +171,7 @@ def test_at_most_the_wanted_keypoints_drawn_without_repetition():
 
 
 def test_keypoints_outside_either_crop_are_dropped():
-    photo, keypoints = ramp(250, 250), grid(250, 250, 3)
+    photo, keypoints = curriculum(250, 250), grid(250, 250, 3)
     for seed in range(20):
         pair = draw_pair(np.random.default_rng(seed), (photo, photo), keypoints, 64, 10_000, LAW)
         for points in (pair.anchor_points, pair.positive_points):
@@ -180,57 +180,61 @@ def test_keypoints_outside_either_crop_are_dropped():
 
 
 def test_a_share_of_the_keypoints_is_hidden_from_either_crop():
-    photo, keypoints, step = ramp(250, 250), grid(250, 250, 12), 12
+    photo, keypoints, step = curriculum(250, 250), grid(250, 250, 12), 12
     sums = np.zeros(4)
     for seed in range(40):
         whole, parted = (
-            draw_pair(np.random.default_rng(seed), (photo, photo), keypoints, 128, 10_000, PairSettings(lone=lone))
-            for lone in (0.0, 0.25)
+            draw_pair(
+                np.random.default_rng(seed), (photo, photo), keypoints, 128, 10_000, PairSettings(unmatched=unmatched)
+            )
+            for unmatched in (0.0, 0.25)
         )
         np.testing.assert_array_equal(whole.anchor, parted.anchor)
-        assert len(whole.anchor_lone) == len(whole.positive_lone) == 0
+        assert len(whole.anchor_unmatched) == len(whole.positive_unmatched) == 0
         both = shown(whole.anchor, whole.anchor_points, step)
         common, other, first, second = (
             shown(crop, points, step)
             for crop, points in (
                 (parted.anchor, parted.anchor_points),
                 (parted.positive, parted.positive_points),
-                (parted.anchor, parted.anchor_lone),
-                (parted.positive, parted.positive_lone),
+                (parted.anchor, parted.anchor_unmatched),
+                (parted.positive, parted.positive_unmatched),
             )
         )
         assert common == other and common <= both
         assert not (common & first or common & second or first & second)
-        assert first - both or second - both  # what only one crop shows is lone, too
+        assert first - both or second - both  # what only one crop shows is unmatched, too
         sums += len(both), len(common), len(first & both), len(second & both)
     assert sums[1:] / sums[0] == pytest.approx([0.5, 0.25, 0.25], abs=0.02)
 
 
 def shown(crop: np.ndarray, points: np.ndarray, step: int) -> set[tuple[int, int]]:
-    """Read from the colours of a ramp which points of its grid are at these places of a crop."""
+    """Read from the colors of a curriculum which points of its grid are at these places of a crop."""
     columns, rows = np.round(points).astype(int).T
     return {tuple(np.round(color / step).astype(int)) for color in crop[rows, columns, :2].astype(float)}
 
 
 def test_lone_keypoints_are_at_most_half_as_many():
-    photo = ramp(250, 250)
-    pair = draw_pair(np.random.default_rng(0), (photo, photo), grid(250, 250, 5), 128, 30, PairSettings(lone=0.3))
-    assert [len(one) for one in (pair.anchor_points, pair.anchor_lone, pair.positive_lone)] == [30, 15, 15]
+    photo = curriculum(250, 250)
+    pair = draw_pair(np.random.default_rng(0), (photo, photo), grid(250, 250, 5), 128, 30, PairSettings(unmatched=0.3))
+    assert [len(one) for one in (pair.anchor_points, pair.anchor_unmatched, pair.positive_unmatched)] == [30, 15, 15]
 
 
 def test_no_keypoint_is_no_pair():
-    photo = ramp(250, 250)
+    photo = curriculum(250, 250)
     assert draw_pair(np.random.default_rng(0), (photo, photo), np.zeros((0, 2)), 64, 100, LAW) is None
 
 
 def test_a_single_keypoint_is_found_by_drawing_again():
-    photo = ramp(200, 200)
+    photo = curriculum(200, 200)
     keypoint = np.array([[100.0, 100.0]])
     found = {tries: 0 for tries in (1, 10)}
     for tries in found:
         for seed in range(60):
-            law = PairSettings(tries=tries)
-            found[tries] += draw_pair(np.random.default_rng(seed), (photo, photo), keypoint, 64, 100, law) is not None
+            difficulty = PairSettings(tries=tries)
+            found[tries] += (
+                draw_pair(np.random.default_rng(seed), (photo, photo), keypoint, 64, 100, difficulty) is not None
+            )
     assert 0 < found[1] < found[10]
 
 
@@ -246,7 +250,7 @@ def test_flat_places_are_avoided_but_a_flat_photo_still_gives_a_pair():
 
 
 def test_the_second_crop_comes_from_the_second_picture():
-    photo = ramp(250, 250)
+    photo = curriculum(250, 250)
     pair = draw_pair(np.random.default_rng(0), (photo, np.zeros_like(photo)), grid(250, 250), 64, 100, LAW)
     assert pair.anchor.any()
     assert not pair.positive.any()
@@ -254,7 +258,7 @@ def test_the_second_crop_comes_from_the_second_picture():
 
 @pytest.mark.parametrize("size", [(64, 64), (65, 200), (300, 220)])
 def test_a_crop_of_a_similar_photo_is_upright_and_its_keypoints_fit(size):
-    photo, keypoints = ramp(*size), grid(*size)
+    photo, keypoints = curriculum(*size), grid(*size)
     crop, points = draw_crop(np.random.default_rng(0), photo, keypoints, 64, 1000)
     assert crop.shape == (64, 64, 3)
     assert len(points) > 0
@@ -265,7 +269,7 @@ def test_a_crop_of_a_similar_photo_is_upright_and_its_keypoints_fit(size):
 
 
 def test_a_crop_of_a_similar_photo_seeks_keypoints():
-    photo = ramp(250, 250)
+    photo = curriculum(250, 250)
     crowd = np.random.default_rng(0).uniform(180, 240, (100, 2))
     lonely = np.array([[20.0, 20.0]])
     _, points = draw_crop(np.random.default_rng(1), photo, np.concatenate([lonely, crowd]), 64, 1000)
@@ -275,10 +279,10 @@ def test_a_crop_of_a_similar_photo_seeks_keypoints():
 
 @given(seed=st.integers(0, 1000), hardness=st.floats(0, 1))
 def test_an_eased_law_draws_by_that_share_of_each_change(seed, hardness):
-    law = PairSettings(zoom=0.5, zoom_max=2.0, rotation=40, perspective=0.6)
+    difficulty = PairSettings(zoom=0.5, zoom_max=2.0, rotation=40, perspective=0.6)
     full, drawn = (
         np.array(parameters(random_quadrilateral(np.random.default_rng(seed), CROP, one)))
-        for one in (law, eased(law, hardness))
+        for one in (difficulty, scaled_difficulty(difficulty, hardness))
     )
     none = np.array([1.0, 0.0, 1.0, 1.0, full[4]])  # zoom, rotation, two factors; the axis remains
     np.testing.assert_allclose(drawn[:4], (none + hardness * (full - none))[:4], atol=1e-9)

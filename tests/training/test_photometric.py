@@ -1,10 +1,10 @@
-"""Colour changes: every term does its part, and can be switched off."""
+"""Color changes: every term does its part, and can be switched off."""
 
 import cv2
 import numpy as np
 import pytest
 
-from hndesc.training.photometric import change_colors
+from hndesc.training.photometric import augment_photometrically
 from hndesc.training.settings import ColorSettings
 
 TERMS = ("brightness_contrast", "hue_saturation", "clahe", "gray", "shuffle")
@@ -22,7 +22,7 @@ def image(textured) -> np.ndarray:
 
 
 def changed(image: np.ndarray, settings: ColorSettings, seeds: int = 40) -> list[np.ndarray]:
-    return [change_colors(np.random.default_rng(seed), image, settings) for seed in range(seeds)]
+    return [augment_photometrically(np.random.default_rng(seed), image, settings) for seed in range(seeds)]
 
 
 def test_all_switched_off_leaves_the_image(image):
@@ -32,7 +32,7 @@ def test_all_switched_off_leaves_the_image(image):
 
 def test_weights_of_zero_leave_the_image(image):
     settings = ColorSettings(**(NOTHING | {"probability": 1.0} | dict.fromkeys(TERMS, 0.0)))
-    assert np.array_equal(change_colors(np.random.default_rng(0), image, settings), image)
+    assert np.array_equal(augment_photometrically(np.random.default_rng(0), image, settings), image)
 
 
 @pytest.mark.parametrize("term", TERMS)
@@ -80,7 +80,7 @@ def test_red_turns_across_zero_degrees():
 
 
 def test_gray_is_the_luma_and_shuffle_a_permutation(image):
-    gray = change_colors(np.random.default_rng(0), image, only("gray"))
+    gray = augment_photometrically(np.random.default_rng(0), image, only("gray"))
     assert (gray == cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]).all()
     orders = set()
     for result in changed(image, only("shuffle"), 100):
@@ -163,8 +163,8 @@ def test_compression_changes_pixels_and_neither_channels_nor_levels():
 
 def test_darkness_and_compression_draw_nothing_where_they_are_switched_off(image):
     generator, expected = np.random.default_rng(5), np.random.default_rng(5)
-    change_colors(generator, image, ColorSettings(**NOTHING))
-    expected.random(3)  # the colour terms, the blur, the noise
+    augment_photometrically(generator, image, ColorSettings(**NOTHING))
+    expected.random(3)  # the color terms, the blur, the noise
     assert generator.random() == expected.random()
 
 

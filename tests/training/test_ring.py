@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from hndesc.training.data import Batch
 from hndesc.training.evaluation import batch_loss, describe, validate
-from hndesc.training.losses import Anchors, Lone, descriptor_loss
+from hndesc.training.losses import Anchors, Unmatched, descriptor_loss
 from hndesc.training.ring import Ring, ring_offsets, sample_rings
 from hndesc.training.settings import LossSettings, RingSettings
 
@@ -86,16 +86,16 @@ def test_descriptors_are_those_around_the_keypoint_in_its_own_crop():
 
 
 def anchors_of(number: int = 4, dim: int = 6) -> Anchors:
-    """12 keypoints of three pairs with lone ones and rings, in double precision."""
+    """12 keypoints of three pairs with unmatched ones and rings, in double precision."""
     generator = torch.Generator().manual_seed(1)
 
     def random(*shape: int) -> torch.Tensor:
         return normalize(torch.randn(*shape, dim, generator=generator, dtype=torch.float64), dim=-1).requires_grad_()
 
     pair = torch.repeat_interleave(torch.arange(3), torch.tensor([4, 3, 5]))
-    lone = tuple(Lone(random(2), torch.tensor([0, 2]), torch.tensor([0, 2])) for _ in range(2))
+    unmatched = tuple(Unmatched(random(2), torch.tensor([0, 2]), torch.tensor([0, 2])) for _ in range(2))
     rings = tuple(Ring(random(12, number), torch.rand(12, number, generator=generator) > 0.3) for _ in range(2))
-    return Anchors(random(12), random(12), pair, pair, lone, rings)
+    return Anchors(random(12), random(12), pair, pair, unmatched, rings)
 
 
 def by_loop(anchors: Anchors, settings: LossSettings) -> float:
@@ -103,7 +103,7 @@ def by_loop(anchors: Anchors, settings: LossSettings) -> float:
     total = 0.0
     first, second = anchors.anchor.detach(), anchors.positive.detach()
     for ask, answer, side in ((first, second, 1), (second, first, 0)):
-        others = torch.cat([answer, anchors.lone[side].descriptors.detach()])
+        others = torch.cat([answer, anchors.unmatched[side].descriptors.detach()])
         ring = anchors.rings[side]
         for row in range(len(ask)):
             terms = [math.exp(ask[row] @ other / settings.temperature) for other in others]
@@ -135,7 +135,7 @@ def test_gradcheck(negatives):
 
     def value(first, second, one, other):
         rings = Ring(one, base.rings[0].inside), Ring(other, base.rings[1].inside)
-        anchors = Anchors(first, second, base.pair, base.photo, base.lone, rings)
+        anchors = Anchors(first, second, base.pair, base.photo, base.unmatched, rings)
         return descriptor_loss(anchors, settings, None, torch.Generator().manual_seed(0)).value
 
     values = base.anchor, base.positive, *(ring.descriptors for ring in base.rings)
@@ -165,7 +165,7 @@ def test_pairs_of_one_keypoint_lose_their_ring_too():
 
     rings = tuple(Ring(*map(joined, one, more)) for one, more in zip(full.rings, alone.rings, strict=True))
     first, second = joined(full.anchor, alone.anchor), joined(full.positive, alone.positive)
-    larger = Anchors(first, second, pair, pair, full.lone, rings)
+    larger = Anchors(first, second, pair, pair, full.unmatched, rings)
     settings = LossSettings(kind="contrastive", negatives="all", ring=RingSettings(number=4))
     values = [descriptor_loss(one, settings).value.item() for one in (full, larger)]
     assert values[0] == pytest.approx(values[1], rel=1e-12)

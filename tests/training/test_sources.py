@@ -8,12 +8,12 @@ import pytest
 from hndesc.errors import HndescError, ImageError
 from hndesc.io.features import Features, FeatureWriter
 from hndesc.io.images import read_image, write_image
-from hndesc.retrieval.neighbor_table import write_neighbours
+from hndesc.retrieval.neighbor_table import write_neighbors
 from hndesc.training.sources import ImageCache, TrainingPhotos, held_out
 
 
 def open_data(data, **changes) -> TrainingPhotos:
-    arguments = {"photos": data.photos, "keypoints": data.keypoints, "stylized": None, "neighbours": None}
+    arguments = {"photos": data.photos, "keypoints": data.keypoints, "stylized": None, "neighbors": None}
     return TrainingPhotos(**(arguments | changes))
 
 
@@ -57,7 +57,7 @@ def test_failed_and_empty_entries_are_left_out(data, tmp_path, caplog):
 
 def test_a_missing_copy_is_named(data):
     (data.stylized / "set/4.jpg").unlink()
-    with pytest.raises(HndescError, match=r"set/4\.jpg: no stylised copy of 'set/4\.png'"):
+    with pytest.raises(HndescError, match=r"set/4\.jpg: no stylized copy of 'set/4\.png'"):
         open_data(data, stylized=data.stylized)
 
 
@@ -97,15 +97,15 @@ def test_a_photo_of_another_size_than_its_keypoints(data):
         photos.photo("set/1.png")
 
 
-def test_neighbours_are_photos_of_the_folder(data, tmp_path):
-    table = tmp_path / "neighbours.tsv"
-    write_neighbours(table, [("set/0.png", "gone.png", 0.9), ("set/0.png", "set/2.png", 0.8)])
-    photos = open_data(data, neighbours=table)
-    assert photos.neighbours["set/0.png"] == ("set/2.png",)
-    assert photos.neighbours["set/1.png"] == ()
-    write_neighbours(table, [("a.png", "b.png", 0.9)])
-    with pytest.raises(HndescError, match=r"neighbours\.tsv: names no neighbour"):
-        open_data(data, neighbours=table)
+def test_neighbors_are_photos_of_the_folder(data, tmp_path):
+    table = tmp_path / "neighbors.tsv"
+    write_neighbors(table, [("set/0.png", "gone.png", 0.9), ("set/0.png", "set/2.png", 0.8)])
+    photos = open_data(data, neighbors=table)
+    assert photos.neighbors["set/0.png"] == ("set/2.png",)
+    assert photos.neighbors["set/1.png"] == ()
+    write_neighbors(table, [("a.png", "b.png", 0.9)])
+    with pytest.raises(HndescError, match=r"neighbors\.tsv: names no neighbor"):
+        open_data(data, neighbors=table)
 
 
 def test_the_summary_follows_the_data(data):

@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from hndesc.errors import HndescError
 from hndesc.io.locks import writing
 from hndesc.models.checkpoint import load_checkpoint
-from hndesc.retrieval.neighbor_table import write_neighbours
+from hndesc.retrieval.neighbor_table import write_neighbors
 from hndesc.training.train import train
 
 SETTINGS = {
@@ -62,7 +62,7 @@ def arguments_of(data, folder, stylized=True) -> dict[str, str | None]:
         "photos": str(data.photos),
         "keypoints": str(data.keypoints),
         "stylized": str(data.stylized) if stylized else None,
-        "neighbours": None,
+        "neighbors": None,
         "output": str(folder / "model.safetensors"),
         "initial": str(folder / "initial.safetensors"),
         "history": str(folder / "history.csv"),
@@ -135,14 +135,14 @@ def test_a_second_training_of_the_same_state_is_refused(data, tmp_path):
 
 
 def test_similar_photos_are_negatives(data, tmp_path):
-    table = tmp_path / "neighbours.tsv"
-    write_neighbours(table, [(f"set/{n}.png", f"set/{(n + 1) % 6}.png", 0.5) for n in range(6)])
+    table = tmp_path / "neighbors.tsv"
+    write_neighbors(table, [(f"set/{n}.png", f"set/{(n + 1) % 6}.png", 0.5) for n in range(6)])
     settings = SETTINGS | {"loss": {"negatives": "in_batch_global"}}
     arguments = arguments_of(data, tmp_path)
-    with pytest.raises(HndescError, match="'in_batch_global' needs the neighbours"):
+    with pytest.raises(HndescError, match="'in_batch_global' needs the neighbors"):
         train(**arguments, **settings)
-    train(**(arguments | {"neighbours": str(table)}), **settings)
-    assert "neighbours_hash" in load_checkpoint(tmp_path / "model.safetensors")[1]["data"]
+    train(**(arguments | {"neighbors": str(table)}), **settings)
+    assert "neighbors_hash" in load_checkpoint(tmp_path / "model.safetensors")[1]["data"]
 
 
 def test_too_few_photos(make_data, tmp_path):

@@ -71,7 +71,7 @@ def test_rows_of_the_history(trainer_of):
 
 @pytest.mark.parametrize("loss", [{"kind": "triplet"}, {"kind": "ap", "false_matches": 1.0}])
 def test_losses_that_are_more_or_else_than_average_precision_are_not_shown_as_such(trainer_of, loss):
-    trainer = trainer_of(loss=loss, pair={"lone": 0.2})
+    trainer = trainer_of(loss=loss, pair={"unmatched": 0.2})
     trainer.run()
     assert all(row["ap"] is None for row in trainer.history.rows)
 

@@ -28,13 +28,19 @@ def train(photos: TrainingPhotos, folder: Path, negatives: str) -> dict:
     layers = (nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 4, stride=4))
     model = nn.Sequential(Double(), *layers).double()
     initial = {name: value.clone() for name, value in model.state_dict().items()}
-    lone = negatives.endswith("with lone keypoints")
-    loss = {"negatives": negatives.split()[0], "k": 5, "false_matches": 1.0 * lone}
+    unmatched = negatives.endswith("with unmatched keypoints")
+    loss = {"negatives": negatives.split()[0], "k": 5, "false_matches": 1.0 * unmatched}
     if negatives.endswith("with rings"):
         loss |= {"kind": "contrastive", "ring": {"number": 3}}
     settings = training_settings(
         {"steps": 5, "batch_size": 4, "crop_size": 48, "max_keypoints": 30, "learning_rate": 1e-3, "workers": 0}
-        | {"log_every": 1, "loss": loss, "validation": {"every": 3}, "device": "cpu", "pair": {"lone": 0.2 * lone}}
+        | {
+            "log_every": 1,
+            "loss": loss,
+            "validation": {"every": 3},
+            "device": "cpu",
+            "pair": {"unmatched": 0.2 * unmatched},
+        }
     )
     training = PairBatches(photos, photos.names[3:], settings)
     validation = PairBatches(photos, photos.names[:3], settings, stream=1)
@@ -46,13 +52,13 @@ def train(photos: TrainingPhotos, folder: Path, negatives: str) -> dict:
         "validation": [row["validation_loss"] for row in rows if row["validation_loss"] is not None],
         "weights": trainer.model.state_dict(),
         "initial": initial,
-        "first": trainer.team.first,
+        "first": trainer.group.first,
     }
 
 
 def main() -> None:
-    images, keypoints, neighbours, output, kinds = sys.argv[1:]
-    photos = TrainingPhotos(Path(images), Path(keypoints), None, Path(neighbours), 8)
+    images, keypoints, neighbors, output, kinds = sys.argv[1:]
+    photos = TrainingPhotos(Path(images), Path(keypoints), None, Path(neighbors), 8)
     found = {kind: train(photos, Path(f"{output}.state"), kind) for kind in json.loads(kinds)}
     if all(run.pop("first") for run in found.values()):
         torch.save(found, output)

@@ -9,7 +9,7 @@ import pytest
 from hndesc.errors import HndescError
 from hndesc.io.images import read_image
 from hndesc.visualization.curves import plot_mma, plot_training
-from hndesc.visualization.style import COLOURS, line_looks
+from hndesc.visualization.style import COLORS, line_looks
 
 HISTORY = """step,loss,ap,validation_loss,accuracy,learning_rate,seconds
 0,,,0.9,0.2,0.001,0
@@ -32,7 +32,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     return lines
 
 
-def colours_in(path: Path) -> set[str]:
+def colors_in(path: Path) -> set[str]:
     red, green, blue = np.moveaxis(read_image(path).astype(int), -1, 0)
     return {f"#{code:06X}" for code in np.unique(red << 16 | green << 8 | blue)}
 
@@ -52,11 +52,11 @@ def test_mma_draws_one_line_a_descriptor_and_panel(write_result, tmp_path: Path,
     assert axes.get_xlabel() == "threshold (px)"
     assert axes.get_ylabel() == "mean matching accuracy"
     assert axes.get_ylim() == (0, 1)
-    assert set(COLOURS[:2]) <= colours_in(tmp_path / "mma.png")
-    assert COLOURS[2] not in colours_in(tmp_path / "mma.png")
+    assert set(COLORS[:2]) <= colors_in(tmp_path / "mma.png")
+    assert COLORS[2] not in colors_in(tmp_path / "mma.png")
 
 
-def test_one_descriptor_at_several_keypoints_has_one_colour(write_result, tmp_path: Path, monkeypatch) -> None:
+def test_one_descriptor_at_several_keypoints_has_one_color(write_result, tmp_path: Path, monkeypatch) -> None:
     looks = []
     plot = matplotlib.axes.Axes.plot
     monkeypatch.setattr(matplotlib.axes.Axes, "plot", lambda *a, **look: looks.append(look) or plot(*a, **look))
@@ -73,7 +73,7 @@ def test_one_descriptor_at_several_keypoints_has_one_colour(write_result, tmp_pa
     plot_mma(results, tmp_path / "mma.png")
     keys = ("color", "marker", "linestyle")
     assert [tuple(look[key] for key in keys) for look in looks[:4]] == [
-        (COLOURS[0], "o", "-"), (COLOURS[1], "s", "-"), (COLOURS[0], "o", "--"), (COLOURS[2], "^", "-"),
+        (COLORS[0], "o", "-"), (COLORS[1], "s", "-"), (COLORS[0], "o", "--"), (COLORS[2], "^", "-"),
     ]  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def test_training_draws_loss_accuracy_and_learning_rate(tmp_path: Path, drawn: l
         ("Learning rate", ""): ([0, 10, 20], [0.001, 0.001, 0.0005]),
     }
     assert all(axes.get_xlabel() == "step" for axes, *_ in drawn)
-    assert set(COLOURS[:3]) <= colours_in(tmp_path / "training.png")
+    assert set(COLORS[:3]) <= colors_in(tmp_path / "training.png")
 
 
 @pytest.mark.parametrize(

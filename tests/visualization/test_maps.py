@@ -1,4 +1,4 @@
-"""Pictures of a localisation: which there are, and what they say is right or wrong."""
+"""Pictures of a localization: which there are, and what they say is right or wrong."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ CAMERA = to_camera(Intrinsics("SIMPLE_RADIAL", WIDTH, HEIGHT, (FOCAL, WIDTH / 2,
 
 @pytest.fixture(scope="module")
 def mapped(tmp_path_factory: pytest.TempPathFactory) -> Mapped:
-    """The synthetic scene with grey photos and its map."""
+    """The synthetic scene with gray photos and its map."""
     scene = make_scene(tmp_path_factory.mktemp("scene") / "scene")
     for name in scene.poses:
         write_image(scene.root / "images" / name, np.full((HEIGHT, WIDTH, 3), 128, np.uint8))
@@ -73,7 +73,7 @@ def test_matches_of_exact_poses_are_all_right_and_of_others_wrong(mapped: Mapped
     assert len(drawn) == 4 and not any(m.correct.any() for m in drawn.values())
 
 
-def test_queries_that_were_not_localised_have_no_picture(mapped: Mapped, drawn, tmp_path: Path) -> None:
+def test_queries_that_were_not_localized_have_no_picture(mapped: Mapped, drawn, tmp_path: Path) -> None:
     def lose(record: dict) -> None:
         for name, query in record["per_query"].items():
             query["pose_of"] = "db/0.jpg" if "night" in name or "d0" in name else None

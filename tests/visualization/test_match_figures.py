@@ -1,4 +1,4 @@
-"""Match pictures: the verdict on each match, and the colours of the pixels."""
+"""Match pictures: the verdict on each match, and the colors of the pixels."""
 
 from pathlib import Path
 
@@ -106,7 +106,7 @@ def test_lines_end_at_the_keypoints_of_photos_of_different_sizes(tmp_path: Path,
     large = np.full((240, 200, 3), 128, np.uint8)
     second = Features(np.float32([[99.5, 119.5]]), (200, 240), np.ones(1), np.eye(64, dtype=np.float32)[:1])
     draw_matches((GRAY, large), ("a", "b"), [("x", features([[0, 0]]), second)], tmp_path / "m.png", np.eye(3))
-    # 120 rows become 480: the centre of the first pixel lies at 1.5; the centre of the large photo stays its centre.
+    # 120 rows become 480: the center of the first pixel lies at 1.5; the center of the large photo stays its center.
     start, end = seen[0][0]
     assert start == pytest.approx((1.5, 1.5))
     assert end == pytest.approx((640 + 12 + 199.5, 239.5))

@@ -1,11 +1,11 @@
-"""What stands behind a row: descriptor, keypoints, weights and licence, from the settings in a feature file."""
+"""What stands behind a row: descriptor, keypoints, weights and license, from the settings in a feature file."""
 
 import json
 
 from hndesc.visualization.comparison import gather
 from hndesc.visualization.origins import origin
 
-WEIGHTS = {"weights": "ab", "weights_file": "disk.pth", "licence": "Apache 2.0"}
+WEIGHTS = {"weights": "ab", "weights_file": "disk.pth", "license": "Apache 2.0"}
 DISK = {"name": "disk", **WEIGHTS}
 
 

@@ -16,8 +16,8 @@ from hndesc.visualization.stylization_figures import choose_rows, measure_lines,
 RED, BLUE = (200, 30, 30), (20, 40, 180)
 
 
-def plain(colour: tuple) -> np.ndarray:
-    return np.full((30, 40, 3), colour, np.uint8)
+def plain(color: tuple) -> np.ndarray:
+    return np.full((30, 40, 3), color, np.uint8)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_shows_photo_style_and_copy(folders: tuple, tmp_path: Path, monkeypatch:
     for photo, style, copy in (shown[start : start + 3] for start in (0, 3, 6)):
         assert (photo == RED).all()
         assert (style == BLUE).all()
-        assert np.abs(copy.astype(int) - BLUE).max() < 8  # a plain photo takes the style's mean colour
+        assert np.abs(copy.astype(int) - BLUE).max() < 8  # a plain photo takes the style's mean color
     assert titles[1:3] == ["style: n.png (night)", "monge_kantorovich"]
     assert titles[0].startswith("photo: p")
     pixels = read_image(output).reshape(-1, 3)

@@ -60,7 +60,7 @@ def test_at_most_four_pairs_are_recorded(tmp_path: Path) -> None:
         assert len(arrays["trained/positive"]) == 14
 
 
-def test_titles_count_what_is_right_and_colours_show_it(record: Path, tmp_path: Path, monkeypatch) -> None:
+def test_titles_count_what_is_right_and_colors_show_it(record: Path, tmp_path: Path, monkeypatch) -> None:
     titles = []
     monkeypatch.setattr(matplotlib.axes.Axes, "set_title", lambda axes, text: titles.append(text))
     plot_validation(record, tmp_path / "m.png", tmp_path / "s.png")
@@ -73,9 +73,9 @@ def test_titles_count_what_is_right_and_colours_show_it(record: Path, tmp_path: 
     assert _count(right, green) > 50 > _count(right, red)
 
 
-def _count(image: np.ndarray, colour: np.ndarray) -> int:
-    """Count the pixels of a colour, drawn at 80 % over black."""
-    return int((np.abs(image - 0.8 * colour).max(axis=2) < 30).sum())
+def _count(image: np.ndarray, color: np.ndarray) -> int:
+    """Count the pixels of a color, drawn at 80 % over black."""
+    return int((np.abs(image - 0.8 * color).max(axis=2) < 30).sum())
 
 
 def test_histograms_are_shares(record: Path, tmp_path: Path, monkeypatch) -> None:

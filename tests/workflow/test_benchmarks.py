@@ -23,7 +23,7 @@ from typing import Literal
 from pydantic import Field
 
 from hndesc.io.features import FeatureReader
-from hndesc.datasets.image_set import Photo
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.visualization.comparison import Figure
 from hndesc.runtime.settings import Count, Settings
 from hndesc.workflow.sections.benchmarks import BenchmarkSettings
@@ -43,8 +43,8 @@ class ToyBenchmark(BenchmarkSettings):
     settings: ToyScoring = Field(ToyScoring(), description="of scoring")
 
 
-def toy_photos(root: Path) -> list[Photo]:
-    return [Photo(path.name, path) for path in sorted(root.glob("*.png"))]
+def toy_photos(root: Path) -> list[ImageEntry]:
+    return [ImageEntry(path.name, path) for path in sorted(root.glob("*.png"))]
 
 
 def verify_toy(root: Path, images: int | None = None) -> str:

@@ -123,10 +123,10 @@ def test_editing_a_backbone_that_is_not_in_use_runs_nothing(spare: Checkout) -> 
     assert spare.jobs("all") == {}
 
 
-def test_coarse_to_fine_training_uses_the_neighbours(spare: Checkout, tmp_path: Path) -> None:
+def test_coarse_to_fine_training_uses_the_neighbors(spare: Checkout, tmp_path: Path) -> None:
     changed = tmp_path / "changed.yaml"
     changed.write_text(TINY.read_text().replace("training:\n", "training:\n  loss: {negatives: in_batch_global}\n"))
     spare.run("results/training/model.safetensors", configfile=changed)
-    assert spare.path("results/neighbours/training.tsv").read_text().startswith("photo\tneighbour\tsimilarity\n")
+    assert spare.path("results/neighbors/training.tsv").read_text().startswith("photo\tneighbor\tsimilarity\n")
     card = json.loads(spare.path("results/training/model.json").read_text())
     assert card["settings"]["loss"]["negatives"] == "in_batch_global"

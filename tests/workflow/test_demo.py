@@ -22,12 +22,12 @@ def result(demo: Checkout, benchmark: str, descriptor: str) -> dict:
     return json.loads(path.read_text())
 
 
-def test_the_trained_model_beats_its_own_initialisation(demo: Checkout) -> None:
+def test_the_trained_model_beats_its_own_initialization(demo: Checkout) -> None:
     accuracy = {one: result(demo, "hpatches", one)["figures"]["mma"]["3"]["avg"] for one in ("trained", "initial")}
     assert accuracy["trained"] >= accuracy["initial"] + 0.05, accuracy
 
 
-def test_day_queries_are_localised(demo: Checkout) -> None:
+def test_day_queries_are_localized(demo: Checkout) -> None:
     figures = {one: result(demo, "localization", one)["figures"] for one in ("trained", "sift")}
     for one, found in figures.items():
         assert found["day"]["recall"]["0.25/2"] >= 0.9, (one, found["day"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hndesc.errors import HndescError
-from hndesc.models.bundled import shipped_models
+from hndesc.models.bundled import bundled_models
 
 from .planning import plan_of
 
@@ -45,7 +45,7 @@ def test_settings_of_a_set_go_over_those_of_the_images(descriptors) -> None:
 
 def test_files(descriptors) -> None:
     assert descriptors.model("trained") == "results/training/model.safetensors"
-    assert descriptors.model("hndesc-lite") == str(shipped_models()["hndesc-lite"])
+    assert descriptors.model("hndesc-lite") == str(bundled_models()["hndesc-lite"])
     assert descriptors.model("mine") == "a/b.safetensors" and descriptors.model("rootsift") == []
     assert descriptors.weights("points") == descriptors.detector_weights("@points") == "w.pth"
     assert descriptors.weights("trained") == descriptors.detector_weights("") == []

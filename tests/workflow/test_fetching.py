@@ -26,7 +26,7 @@ run: null
 datasets: {{registry: tiny.yaml, mirrors: ["{dead}", "{mirror}"], checksums: sums.tsv}}
 keypoints: {{detector: sift, weights: null}}
 descriptors: [sift]
-neighbours: {{descriptor: color_gradient}}
+neighbors: {{descriptor: color_gradient}}
 """
 
 

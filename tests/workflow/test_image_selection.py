@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from hndesc.datasets.image_set import Photo
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.datasets.listing import list_photos
 from hndesc.errors import HndescError, ImageError
 from hndesc.io.images import write_image
@@ -23,29 +23,29 @@ def coordinates(tmp_path):
 
 
 def test_photo_without_a_box_is_whole(coordinates):
-    assert Photo("a", coordinates).read().shape == (30, 40, 3)
+    assert ImageEntry("a", coordinates).read().shape == (30, 40, 3)
 
 
 def test_box_is_cut_out(coordinates):
-    cut = Photo("a", coordinates, (5.0, 7.0, 15.0, 10.0)).read()
+    cut = ImageEntry("a", coordinates, (5.0, 7.0, 15.0, 10.0)).read()
     assert cut.shape == (3, 10, 3)
     assert cut[0, 0].tolist() == [5, 7, 0]
 
 
 def test_fractional_box_takes_every_pixel_that_it_touches(coordinates):
-    cut = Photo("a", coordinates, (5.9, 7.2, 14.1, 9.3)).read()
+    cut = ImageEntry("a", coordinates, (5.9, 7.2, 14.1, 9.3)).read()
     assert cut[0, 0].tolist() == [5, 7, 0]
     assert cut[-1, -1].tolist() == [14, 9, 0]
 
 
 def test_box_beyond_the_edge_is_held_inside(coordinates):
-    assert Photo("a", coordinates, (-5.0, -5.0, 400.0, 300.0)).read().shape == (30, 40, 3)
+    assert ImageEntry("a", coordinates, (-5.0, -5.0, 400.0, 300.0)).read().shape == (30, 40, 3)
 
 
 @pytest.mark.parametrize("box", [(50, 5, 60, 9), (5, 40, 9, 50), (9, 5, 5, 9)])
 def test_box_outside_is_an_error_that_names_the_photo(coordinates, box):
     with pytest.raises(ImageError, match=r"a\.png.*outside"):
-        Photo("a", coordinates, box).read()
+        ImageEntry("a", coordinates, box).read()
 
 
 def test_gone_between_listing_and_reading(coordinates):

@@ -71,7 +71,7 @@ def test_shortlists() -> None:
             RETRIEVAL | {"name": "f", "shortlist": {"weights": "./w.pth", "resize_max": 64}, "candidates_only": True},
             RETRIEVAL | {"name": "o", "shortlist": {"ranking": "x.mat"}, "distractors": "x/"},
         ],
-        neighbours={"descriptor": "color_gradient", "resize_max": 320},
+        neighbors={"descriptor": "color_gradient", "resize_max": 320},
     )
     images = plan.images
     assert images.shortlist("r") == {"descriptor": "color_gradient", "resize_max": 320}

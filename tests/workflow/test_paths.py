@@ -15,7 +15,7 @@ BASE = {
     "styles": "photos",
     "keypoints": {"detector": "sift"},
     "stylization": {"method": "local"},
-    "neighbours": {},
+    "neighbors": {},
     "training": {"weights": "imagenet"},
     "ablation": {"runs": {"base": {}, "gone": None}},
     "descriptors": ["sift"],

@@ -16,7 +16,7 @@ from hndesc.evaluation.localization.evaluate import localize_queries
 from hndesc.localization.mapping import MapperSettings
 from hndesc.localization.pairs import list_pairs
 from hndesc.localization.pnp import PnpSettings
-from hndesc.retrieval.ranking import find_neighbours
+from hndesc.retrieval.ranking import find_neighbors
 from hndesc.retrieval.reranking import rerank_shortlist
 from hndesc.runtime.settings import Settings
 from hndesc.stylization import METHODS, MIXED
@@ -39,7 +39,7 @@ STEPS: dict[str, tuple[type[Settings], Callable]] = {
     "stylization": (stylization.StylizationSettings, stylize_photos),
     "split": (data.SplitSettings, split_photos),
     "sequences": (data.SequenceCounts, make_sequences),
-    "neighbors": (NeighborSettings, find_neighbours),
+    "neighbors": (NeighborSettings, find_neighbors),
     "hpatches": (benchmarks.HpatchesScoring, score_hpatches),
     "retrieval": (benchmarks.RetrievalScoring, rerank_shortlist),
     "pairs": (benchmarks.ImagePairSettings, list_pairs),

@@ -1,4 +1,4 @@
-"""Own photos split by a rule, sequences made of those held out, and a model in the box judged on them by its name."""
+"""Own photos split by a rule, sequences made of those held out, and a bundled model judged on them by its name."""
 
 import json
 from pathlib import Path
@@ -48,7 +48,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return made
 
 
-def test_a_model_in_the_box_is_judged_on_held_out_photos(checkout: Checkout) -> None:
+def test_a_bundled_model_is_evaluated_on_held_out_photos(checkout: Checkout) -> None:
     result = json.loads(checkout.path("results/held_out.json").read_text())
     assert result["features"]["descriptor"]["name"] == "hndesc-tiny"
     assert result["sequences"]["v"] == result["sequences"]["i"] == 1

@@ -49,7 +49,7 @@ def test_seeds() -> None:
 
 def test_what_a_training_needs() -> None:
     runs = plan_of(ablation={"runs": RUNS}).runs
-    assert runs.neighbors("ablation/global/seed0") == "results/neighbours/training.tsv"
+    assert runs.neighbors("ablation/global/seed0") == "results/neighbors/training.tsv"
     assert runs.weights("ablation/global/seed0") == "x/y.safetensors"
     assert runs.neighbors("training") == runs.weights("training") == runs.copies("ablation/plain/seed0") == []
     assert runs.copies("training") == "results/stylized/monge_kantorovich"

@@ -49,10 +49,10 @@ def make_demo(output: str | os.PathLike, seed: int = 0) -> None:
 
 
 def readme() -> str:
-    """Return the text of the demo's README: what it is, and the source and licence of each photograph."""
+    """Return the text of the demo's README: what it is, and the source and license of each photograph."""
     from hndesc.datasets.demo.photographs import SOURCES
 
-    rows = [(name, s.use, f"{s.package}, {s.file}", s.shows, s.licence) for name, s in SOURCES.items()]
+    rows = [(name, s.use, f"{s.package}, {s.file}", s.shows, s.license) for name, s in SOURCES.items()]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     table = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, [*widths, 0], strict=True)) for row in rows]
     return README.format(table="\n".join(line.rstrip() for line in table))
@@ -71,7 +71,7 @@ sequences/  viewpoint (v_) and illumination (i_) sequences
 retrieval/  database, queries and ground truth
 scene/      a posed scene with day and night queries
 
-The last three are made of held-out photographs alone. Sources and licences, as far as known:
+The last three are made of held-out photographs alone. Sources and licenses, as far as known:
 
 {table}
 """

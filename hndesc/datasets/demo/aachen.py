@@ -67,7 +67,7 @@ def quaternion(R: np.ndarray) -> np.ndarray:
 
 
 def parameters(camera: Camera) -> list[float]:
-    """Return f, cx, cy, k as COLMAP takes them: the centre of the top-left pixel is at (0.5, 0.5)."""
+    """Return f, cx, cy, k as COLMAP takes them: the center of the top-left pixel is at (0.5, 0.5)."""
     return [camera.focal, camera.size[0] / 2, camera.size[1] / 2, 0.0]
 
 
@@ -77,9 +77,9 @@ def _intrinsics(item: tuple[str, Camera]) -> str:
 
 
 def _nvm(database: Mapping[str, Camera]) -> str:
-    """Return the NVM model: name, focal length, rotation, centre, distortion, 0; it has no 3-D points."""
+    """Return the NVM model: name, focal length, rotation, center, distortion, 0; it has no 3-D points."""
     rows = (
-        f"{name} {c.focal:.12g} {_numbers(quaternion(c.R))} {_numbers(c.centre)} 0 0" for name, c in database.items()
+        f"{name} {c.focal:.12g} {_numbers(quaternion(c.R))} {_numbers(c.center)} 0 0" for name, c in database.items()
     )
     return f"NVM_V3\n\n{len(database)}\n{_lines(rows)}\n0\n\n0\n"
 

@@ -26,13 +26,13 @@ _FOLDERS = {
 
 @dataclass(frozen=True)
 class Source:
-    """One bundled photograph: the file in its package, its use, what it shows, and its licence as far as known."""
+    """One bundled photograph: the file in its package, its use, what it shows, and its license as far as known."""
 
     package: str
     file: str
     use: str
     shows: str
-    licence: str
+    license: str
 
 
 # Both photos of the motorcycle show one scene, so they are on the same side.

@@ -22,13 +22,13 @@ class Light:
 
     Attributes:
         exposure: factor on linear light.
-        tint: colour of the light, factors on R, G, B.
+        tint: color of the light, factors on R, G, B.
         gradient: share of the light that is lost from one side of the photo to the other, 0 to 1.
         shadow: share of the light that a cast shadow takes away, 0 to 1.
         lamps: number of warm lamps in the photo.
-        lamp_power: light of a lamp at its centre (1: as bright as the scene in the original photo).
+        lamp_power: light of a lamp at its center (1: as bright as the scene in the original photo).
         mist: share of the scene that mist hides at the top of the photo; half of that at the bottom.
-        saturation: factor on the distance from grey.
+        saturation: factor on the distance from gray.
         contrast: exponent on linear light; below 1 is flatter.
         blur: standard deviation in pixels.
         noise: standard deviation of photon noise at white, in linear light.
@@ -92,8 +92,8 @@ def through_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
 
 def _grade(lit: np.ndarray, light: Light) -> np.ndarray:
     if light.saturation != 1:
-        grey = (lit @ LUMA)[..., None]
-        lit = grey + light.saturation * (lit - grey)
+        gray = (lit @ LUMA)[..., None]
+        lit = gray + light.saturation * (lit - gray)
     return np.maximum(lit, 0) ** light.contrast if light.contrast != 1 else lit
 
 
@@ -110,11 +110,11 @@ def _cast_shadow(height: int, width: int, rng: np.random.Generator) -> np.ndarra
     """Return the mask (0 to 1, soft edges, H x W x 1) of two bars of shade across the photo."""
     mask = np.zeros((height, width), np.float32)
     for _ in range(2):
-        centre = rng.uniform(0.2, 0.8, 2) * (width, height)
+        center = rng.uniform(0.2, 0.8, 2) * (width, height)
         angle = rng.uniform(0, np.pi)
         along = np.array([np.cos(angle), np.sin(angle)]) * (height + width)
         across = np.array([-np.sin(angle), np.cos(angle)]) * rng.uniform(0.06, 0.16) * (height + width)
-        corners = centre + np.array([along + across, along - across, -along - across, across - along])
+        corners = center + np.array([along + across, along - across, -along - across, across - along])
         cv2.fillConvexPoly(mask, np.round(corners).astype(np.int32), 1.0)
     return cv2.GaussianBlur(mask, (0, 0), 0.004 * (height + width))[..., None]
 
@@ -125,9 +125,9 @@ def _lamps(height: int, width: int, light: Light, rng: np.random.Generator) -> t
     bulbs = np.zeros_like(glow)
     y, x = np.mgrid[:height, :width].astype(np.float32)
     for _ in range(light.lamps):
-        centre = rng.uniform((0.1, 0.35), (0.9, 0.85)) * (width, height)
+        center = rng.uniform((0.1, 0.35), (0.9, 0.85)) * (width, height)
         reach = rng.uniform(0.10, 0.22) * (width + height) / 2
-        squared = ((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / np.float32(reach) ** 2
+        squared = ((x - center[0]) ** 2 + (y - center[1]) ** 2) / np.float32(reach) ** 2
         glow += (np.float32(light.lamp_power) / (1 + squared) ** 2)[..., None] * WARM
         bulbs += np.exp(-60 * squared)[..., None] * (0.4 + 0.6 * WARM)
     return glow, bulbs

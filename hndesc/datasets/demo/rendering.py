@@ -14,7 +14,7 @@ NEAR = 0.3
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera: square pixels, principal point in the middle, world to camera x = R X + t (metres)."""
+    """A pinhole camera: square pixels, principal point in the middle, world to camera x = R X + t (meters)."""
 
     size: tuple[int, int]
     focal: float
@@ -23,17 +23,17 @@ class Camera:
 
     @property
     def K(self) -> np.ndarray:
-        """Intrinsics for pixel centres at integers."""
+        """Intrinsics for pixel centers at integers."""
         width, height = self.size
         return np.array([[self.focal, 0, (width - 1) / 2], [0, self.focal, (height - 1) / 2], [0, 0, 1]])
 
     @property
-    def centre(self) -> np.ndarray:
+    def center(self) -> np.ndarray:
         """Position in the world."""
         return -self.R.T @ self.t
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Project N x 3 world points; return N x 2 pixels (centres at integers) and their depths."""
+        """Project N x 3 world points; return N x 2 pixels (centers at integers) and their depths."""
         local = points @ self.R.T + self.t
         with np.errstate(divide="ignore", invalid="ignore"):
             pixels = local[:, :2] / local[:, 2:] * self.focal + self.K[:2, 2]
@@ -63,7 +63,7 @@ class Panel:
         return self.origin + shares[:, :1] * self.right + shares[:, 1:] * self.down
 
     def homography(self, camera: Camera, size: tuple[int, int]) -> np.ndarray:
-        """Return the homography to the photo from a texture of (width, height) = `size`, pixel centres at integers."""
+        """Return the homography to the photo from a texture of (width, height) = `size`, pixel centers at integers."""
         across, along = self.right / size[0], self.down / size[1]
         plane = np.column_stack([across, along, self.origin + (across + along) / 2])
         pose = camera.R @ plane
@@ -75,14 +75,14 @@ CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 
 
 def render(panels: Sequence[Panel], camera: Camera, sky: np.ndarray) -> np.ndarray:
-    """Render a photo in linear light, float32, H x W x 3; `sky` (3) is the colour behind everything."""
+    """Render a photo in linear light, float32, H x W x 3; `sky` (3) is the color behind everything."""
     width, height = camera.size
     image = np.empty((height * SAMPLES, width * SAMPLES, 3), np.float32)
     image[:] = sky
     nearest = np.zeros(image.shape[:2], np.float32)
     # Near ones first: what they hide need not be drawn.
-    for panel in sorted(panels, key=lambda panel: np.linalg.norm(panel.at(CORNERS).mean(axis=0) - camera.centre)):
-        if panel.inward @ (panel.origin - camera.centre) > 0:
+    for panel in sorted(panels, key=lambda panel: np.linalg.norm(panel.at(CORNERS).mean(axis=0) - camera.center)):
+        if panel.inward @ (panel.origin - camera.center) > 0:
             _draw(panel, camera, image, nearest)
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
@@ -128,7 +128,7 @@ def _outline(panel: Panel, camera: Camera) -> np.ndarray:
 def _inverse_depth(panel: Panel, camera: Camera, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return 1/z of a panel's plane at fine pixels; it is linear in the pixel coordinates."""
     normal = camera.R @ panel.inward
-    distance = panel.inward @ (panel.origin - camera.centre)
+    distance = panel.inward @ (panel.origin - camera.center)
     row = np.linalg.inv(finer(camera.K, SAMPLES)).T @ normal / distance
     return (row[0] * x + row[1] * y + row[2]).astype(np.float32)
 
@@ -155,11 +155,11 @@ def visible(points: np.ndarray, panels: Sequence[Panel], camera: Camera) -> np.n
     pixels, depths = camera.project(points)
     width, height = camera.size
     seen = (depths > NEAR) & (pixels >= -0.5).all(axis=1) & (pixels <= (width - 0.5, height - 0.5)).all(axis=1)
-    rays = points - camera.centre
+    rays = points - camera.center
     for panel in panels:
         facing = rays @ panel.inward
-        reach = panel.inward @ (panel.origin - camera.centre) / np.where(facing == 0, np.inf, facing)
-        hits = camera.centre + reach[:, None] * rays - panel.origin
+        reach = panel.inward @ (panel.origin - camera.center) / np.where(facing == 0, np.inf, facing)
+        hits = camera.center + reach[:, None] * rays - panel.origin
         shares = np.column_stack(
             [hits @ panel.right / (panel.right @ panel.right), hits @ panel.down / (panel.down @ panel.down)]
         )

@@ -186,8 +186,8 @@ def _take(
     wall = load(WALLS[rng.integers(len(WALLS))], HELD_OUT)
     wall = np.rot90(wall, rng.integers(4))
     canvas = hang(small, wall, margin, tuple(rng.uniform(0.5, 1.5, 3)))
-    centre = np.array([width - 1, height - 1]) / 2 + margin + rng.uniform(-0.08, 0.08, 2) * (width, height)
-    view = view_homography(tuple(centre), SIZE, zoom, *angles)
+    center = np.array([width - 1, height - 1]) / 2 + margin + rng.uniform(-0.08, 0.08, 2) * (width, height)
+    view = view_homography(tuple(center), SIZE, zoom, *angles)
     offset = (factors - 1) / 2 + margin
     shrink = np.array([[factors[0], 0, offset[0]], [0, factors[1], offset[1]], [0, 0, 1]])
     return photograph(warp(canvas, view, SIZE), light, rng), view @ shrink

@@ -1,6 +1,6 @@
 """A posed scene in the files of Aachen Day-Night v1.1: a courtyard of façades and kiosks made of held-out photos.
 
-World coordinates are metres, x to the right, y into the courtyard, z up.
+World coordinates are meters, x to the right, y into the courtyard, z up.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ OUTLINE = ((-9.0, 3.0), (-9.0, 11.5), (-3.0, 13.0), (-3.0, 15.0), (3.0, 15.0), (
 HEIGHT = 5.0
 TILE = 2.6
 POSTER_LONGEST = 800
-# Photographs on the walls: wall, photograph, centre (metres along the wall, height), width, distance from the wall.
+# Photographs on the walls: wall, photograph, center (meters along the wall, height), width, distance from the wall.
 POSTERS = (
     (0, "camera", (6.3, 2.4), 3.2, 0.10),
     (0, "page", (2.6, 2.2), 3.4, 0.05),
@@ -35,7 +35,7 @@ POSTERS = (
     (6, "coffee", (3.0, 2.2), 4.0, 0.10),
     (6, "retina", (6.8, 2.4), 2.8, 0.05),
 )
-# Kiosks: centre, (width, depth, height), turn in degrees, photograph on the two front faces.
+# Kiosks: center, (width, depth, height), turn in degrees, photograph on the two front faces.
 KIOSKS = (
     ((-2.6, 9.2), (1.8, 1.2, 2.2), 25.0, "text"),
     ((3.4, 8.6), (1.4, 1.4, 1.8), -30.0, "clock"),
@@ -46,7 +46,7 @@ LAMPS = ((-7.0, 9.0, 3.6), (-1.2, 12.8, 3.8), (6.5, 9.0, 3.6), (0.5, 7.0, 3.4), 
 DAY_SKY = np.array([0.38, 0.52, 0.75], np.float32)
 NIGHT_SKY = np.array([0.0015, 0.002, 0.004], np.float32)
 DATABASE, DAY, NIGHT = 20, 8, 4
-NEIGHBOURS, SHORTLIST = 8, 10
+NEIGHBORS, SHORTLIST = 8, 10
 
 
 def make_scene(output: Path, seed: int) -> None:
@@ -86,7 +86,7 @@ def _photograph_night(panels: list[Panel], camera: Camera, rng: np.random.Genera
 
 
 def courtyard(seed: int) -> list[Panel]:
-    """Return the panels of the scene, in their own colours."""
+    """Return the panels of the scene, in their own colors."""
     rng = generator(seed, "scene/courtyard")
     panels = []
     for index, (start, end) in enumerate(pairwise(OUTLINE)):
@@ -121,22 +121,22 @@ def _photo(name: str) -> np.ndarray:
     return to_linear(resize_longest(load(name, HELD_OUT), POSTER_LONGEST)[0])
 
 
-def _poster(start: np.ndarray, end: np.ndarray, name: str, centre: tuple, width: float, relief: float) -> Panel:
+def _poster(start: np.ndarray, end: np.ndarray, name: str, center: tuple, width: float, relief: float) -> Panel:
     photo = _photo(name)
     along = (end - start) / np.linalg.norm(end - start)
     # Towards who looks at the wall: the wall's right turned clockwise.
     outward = np.array([along[1], -along[0]])
-    left = start + along * (centre[0] - width / 2) + outward * relief
+    left = start + along * (center[0] - width / 2) + outward * relief
     height = width * photo.shape[0] / photo.shape[1]
-    low, high = centre[1] - height / 2, centre[1] + height / 2
+    low, high = center[1] - height / 2, center[1] + height / 2
     return _upright(left, left + along * width, low, high, photo)
 
 
-def _kiosk(centre: tuple, size: tuple, turn: float, name: str, rng: np.random.Generator) -> list[Panel]:
+def _kiosk(center: tuple, size: tuple, turn: float, name: str, rng: np.random.Generator) -> list[Panel]:
     width, depth, height = size
     c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
     corners = np.array([[-width, -depth], [width, -depth], [width, depth], [-width, depth]]) / 2
-    corners = corners @ np.array([[c, s], [-s, c]]) + centre
+    corners = corners @ np.array([[c, s], [-s, c]]) + center
     photo = _photo(name)
     faces = []
     for index in range(4):
@@ -158,7 +158,7 @@ def _kiosk(centre: tuple, size: tuple, turn: float, name: str, rng: np.random.Ge
 
 
 def _bricks(rng: np.random.Generator, tint: np.ndarray | tuple) -> np.ndarray:
-    """Return bricks of a colour, turned upright, with dirt that makes each panel one of its kind."""
+    """Return bricks of a color, turned upright, with dirt that makes each panel one of its kind."""
     bricks = np.rot90(load("brick", HELD_OUT))
     if rng.integers(2):
         bricks = bricks[:, ::-1]
@@ -212,13 +212,13 @@ def make_cameras(seed: int) -> dict[str, Camera]:
 def _look(rng: np.random.Generator, share: float, size: tuple[int, int], focal: float) -> Camera:
     """Return a camera at a share of the walk from left to right that looks across the courtyard."""
     x = -5 + 10 * share + rng.uniform(-0.8, 0.8)
-    centre = np.array([x, rng.uniform(-1.0, 4.0), rng.uniform(1.4, 2.4)])
+    center = np.array([x, rng.uniform(-1.0, 4.0), rng.uniform(1.4, 2.4)])
     target = np.array([-0.9 * x + rng.uniform(-4, 4), rng.uniform(11, 14), rng.uniform(1.8, 2.6)])
-    forward = (target - centre) / np.linalg.norm(target - centre)
+    forward = (target - center) / np.linalg.norm(target - center)
     right = np.cross(forward, [0, 0, 1])
     right /= np.linalg.norm(right)
     R = rotation(rng.uniform(-3, 3), 0, 0) @ np.stack([right, np.cross(forward, right), forward])
-    return Camera(size, focal, R, -R @ centre)
+    return Camera(size, focal, R, -R @ center)
 
 
 def _pairs(panels: list[Panel], cameras: dict[str, Camera]) -> list[tuple[str, str]]:
@@ -230,7 +230,7 @@ def _pairs(panels: list[Panel], cameras: dict[str, Camera]) -> list[tuple[str, s
     for name in cameras:
         shared = {other: int((sees[name] & sees[other]).sum()) for other in database if other != name}
         ranking = sorted((other for other in shared if shared[other]), key=lambda other: -shared[other])
-        for other in ranking[: NEIGHBOURS if name in database else SHORTLIST]:
+        for other in ranking[: NEIGHBORS if name in database else SHORTLIST]:
             if (other, name) not in pairs:
                 pairs[name, other] = None
     return list(pairs)

@@ -18,7 +18,7 @@ class Viewpoint:
     Attributes:
         photo: name of the photograph.
         wall: photograph that the wall around it is made of.
-        tint: colour of that wall.
+        tint: color of that wall.
         first: scale of image 1, below 1 where later images come closer.
         zoom: scale of image 6, at most 1: photos are never enlarged.
         roll, tilt, pan: degrees, in image 6.
@@ -97,10 +97,10 @@ def _make_viewpoint(folder: Path, viewpoint: Viewpoint, seed: int) -> None:
     write_image(folder / "1.ppm", photograph(warp(canvas, first, size), Light(), rng))
     for k, growth in GROWTH.items():
         jitter = rng.uniform(0.9, 1.1, 3)
-        centre = middle + growth * (np.array(viewpoint.target) * (width, height) - middle) + margin
+        center = middle + growth * (np.array(viewpoint.target) * (width, height) - middle) + margin
         zoom = viewpoint.first ** (1 - growth) * viewpoint.zoom**growth
         angles = growth * jitter * (viewpoint.roll, viewpoint.tilt, viewpoint.pan)
-        view = view_homography(tuple(centre), viewpoint.size, zoom, *angles)
+        view = view_homography(tuple(center), viewpoint.size, zoom, *angles)
         light = replace(_towards(HARDSHIP, growth), exposure=rng.uniform(0.7, 1.3), contrast=rng.uniform(0.8, 1.2))
         write_image(folder / f"{k}.ppm", photograph(warp(canvas, view, viewpoint.size), light, rng))
         write_homography(folder, k, view @ np.linalg.inv(first))

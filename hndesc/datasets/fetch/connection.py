@@ -18,7 +18,7 @@ MAX_REDIRECTS = 10
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to try.
 
     Attributes:
@@ -49,8 +49,8 @@ class Watch:
     A limit on each read alone never ends a server that sends one byte at a time.
     """
 
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
+    def __init__(self, retry_policy: RetryPolicy) -> None:
+        self._retry_policy = retry_policy
         self._done, self._gained = threading.Event(), 0
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._socket: socket.socket | None = None
@@ -76,8 +76,8 @@ class Watch:
 
     def _run(self) -> None:
         before = 0
-        while not self._done.wait(self._patience.timeout):
-            if self._gained - before < self._patience.slowest * self._patience.timeout:
+        while not self._done.wait(self._retry_policy.timeout):
+            if self._gained - before < self._retry_policy.slowest * self._retry_policy.timeout:
                 self.slow = True
                 self._end()
                 return
@@ -90,22 +90,24 @@ class Watch:
 
 
 @contextmanager
-def opened(address: str, headers: Mapping[str, str], patience: Patience) -> Iterator[tuple[requests.Response, Watch]]:
+def opened(
+    address: str, headers: Mapping[str, str], retry_policy: RetryPolicy
+) -> Iterator[tuple[requests.Response, Watch]]:
     """Yield the answer to a request, whose body is not read yet, and what must be told of the bytes that are read.
 
     Raises:
         Unusable: a malformed address, one of another scheme, or too many redirects.
         Passing: any failure of the network, also one within the block.
     """
-    with Watch(patience) as watch, _session(watch) as session:
+    with Watch(retry_policy) as watch, _session(watch) as session:
         try:
-            with _follow(session, address, headers, patience.timeout) as response:
+            with _follow(session, address, headers, retry_policy.timeout) as response:
                 if watch.slow:  # which http.client takes for the end of the headers
                     raise TimeoutError
                 yield response, watch
         except (ValueError, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             if watch.slow:
-                raise Passing(f"slower than {patience.slowest:g} bytes a second") from None
+                raise Passing(f"slower than {retry_policy.slowest:g} bytes a second") from None
             kind = Unusable if isinstance(error, ValueError) else Passing  # a ValueError: of the address
             raise kind(_short(error)) from None
 

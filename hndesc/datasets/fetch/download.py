@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from hndesc.datasets.fetch.answers import check_kind, content_range, number, read_arrived, told_of
 from hndesc.datasets.fetch.checksums import Checksums
-from hndesc.datasets.fetch.connection import Passing, Patience, Unusable, Watch, opened
+from hndesc.datasets.fetch.connection import Passing, RetryPolicy, Unusable, Watch, opened
 from hndesc.datasets.fetch.contents import check_content
 from hndesc.datasets.fetch.registry import RemoteFile
 from hndesc.errors import HndescError
@@ -70,7 +70,7 @@ def download(
     page: str = "",
     by_hand: str | None = None,
     mirrors: tuple[str, ...] = (),
-    patience: Patience | None = None,
+    retry_policy: RetryPolicy | None = None,
 ) -> Arrived:
     """Fetch a file into a folder, unless it is there.
 
@@ -81,7 +81,7 @@ def download(
         page: for people, named when no address works.
         by_hand: how to get a file that has no address.
         mirrors: addresses of folders that are tried first.
-        patience: how long to try.
+        retry_policy: how long to try.
 
     Raises:
         HndescError: no address gives the file, it is not the published or recorded one, or the disk is full.
@@ -97,7 +97,7 @@ def download(
         reasons = []
         for address in addresses:
             try:
-                return _Download(address, file, target, expected, source, patience or Patience()).run()
+                return _Download(address, file, target, expected, source, retry_policy or RetryPolicy()).run()
             except Unusable as error:
                 logger.warning("%s: %s", address, error)
                 reasons.append(f"{address}: {error}")
@@ -124,10 +124,10 @@ class _Download:
     """One file from one address, in as many attempts as it takes."""
 
     def __init__(
-        self, address: str, file: RemoteFile, target: Path, expected: str | None, source: str, patience: Patience
+        self, address: str, file: RemoteFile, target: Path, expected: str | None, source: str, retry_policy: RetryPolicy
     ) -> None:
         self.address, self.file, self.target = address, file, target
-        self.expected, self.source, self.patience = expected, source, patience
+        self.expected, self.source, self.retry_policy = expected, source, retry_policy
         self.part = target.with_name(target.name + ".part")
         self.record = target.with_name(target.name + ".part.json")
 
@@ -142,9 +142,9 @@ class _Download:
                 # What is fetched once more after it was discarded is no progress: that could go on for ever.
                 failures = 1 if self._held() - most >= CHUNK else failures + 1
                 most = max(most, self._held())
-                if failures >= self.patience.tries:
+                if failures >= self.retry_policy.tries:
                     raise Unusable(f"{error} ({failures} attempts)") from None
-                delay = min(60.0, self.patience.backoff * 2 ** (failures - 1))
+                delay = min(60.0, self.retry_policy.backoff * 2 ** (failures - 1))
                 logger.info("%s: %s; again in %g s", self.address, error, delay)
                 time.sleep(delay)
 
@@ -162,7 +162,7 @@ class _Download:
         if start:
             headers["Range"] = f"bytes={start}-"
             headers |= {"If-Range": record["validator"]} if record else {}
-        with opened(self.address, headers, self.patience) as (response, watch):
+        with opened(self.address, headers, self.retry_policy) as (response, watch):
             start, total = self._agree(response, start, record)
             if start != total:
                 self._check_room(start, total)
@@ -271,7 +271,7 @@ class _Download:
                 )
             yield chunk
         if watch.slow:
-            raise Passing(f"slower than {self.patience.slowest:g} bytes a second")
+            raise Passing(f"slower than {self.retry_policy.slowest:g} bytes a second")
         if total is not None and held < total:
             raise Passing(f"the connection was cut at {held} of {total} bytes")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hndesc.datasets.fetch.checksums import Checksums
-from hndesc.datasets.fetch.download import Arrived, Patience, download, locked
+from hndesc.datasets.fetch.download import Arrived, RetryPolicy, download, locked
 from hndesc.datasets.fetch.registry import RECEIPT, Entry, RemoteFile, find_entry, read_registry
 from hndesc.datasets.fetch.unpack import is_archive, merge, unpack
 from hndesc.datasets.fetch.verify import verify_layout
@@ -32,7 +32,7 @@ def get_dataset(
     registry: str | os.PathLike | None = None,
     mirrors: Sequence[str] = (),
     checksums: str | os.PathLike = CHECKSUMS,
-    patience: Patience | None = None,
+    retry_policy: RetryPolicy | None = None,
     checks: Checks = None,
 ) -> Path:
     """Fetch, unpack and verify a dataset, or fetch a file of weights, unless it is there.
@@ -46,7 +46,7 @@ def get_dataset(
         registry: a file of further entries.
         mirrors: addresses of folders that hold the files under their names; tried first.
         checksums: table of the checksums of files for which none is published (`hndesc.datasets.fetch.checksums`).
-        patience: how long to try an address.
+        retry_policy: how long to try an address.
         checks: of datasets of further kinds, see `hndesc.datasets.fetch.verify.verify_layout`.
 
     Returns:
@@ -57,7 +57,7 @@ def get_dataset(
     """
     entry, data = find_entry(name, read_registry(registry)), Path(data)
     place, known = data / entry.place, Checksums(Path(checksums))
-    network = {"page": entry.page, "by_hand": entry.by_hand, "mirrors": tuple(mirrors), "patience": patience}
+    network = {"page": entry.page, "by_hand": entry.by_hand, "mirrors": tuple(mirrors), "retry_policy": retry_policy}
     if entry.layout is None:
         arrived = download(entry.files[0], place.parent, known, **network)
         _record(known, entry.files, [arrived])
@@ -65,7 +65,7 @@ def get_dataset(
     with locked(place):
         if _is_present(entry, place, checks):
             return place
-        logger.info("%s: licence: %s", entry.name, entry.licence or "unknown")
+        logger.info("%s: license: %s", entry.name, entry.license or "unknown")
         files = [download(file, data / DOWNLOADS, known, **network) for file in entry.files]
         _unpack_all(entry, files, place, checks)
         # A first download is trusted when what is in it has proved to be the dataset.

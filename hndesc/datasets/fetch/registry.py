@@ -58,7 +58,7 @@ def _is_layout(value: Any) -> bool:
 _ENTRY: dict[str, tuple[Callable[[Any], bool], str]] = {
     "title": (_is_text, "no text"),
     "page": (_is_address, "no address of http or https"),
-    "licence": (_is_text, "no text"),
+    "license": (_is_text, "no text"),
     "by_hand": (_is_text, "no text"),
     "files": (lambda value: isinstance(value, list) and bool(value), "no list: it must list at least one file"),
     "move": (_is_move, "no table of sub-folder: sub-folder"),
@@ -112,7 +112,7 @@ class Entry:
         place: where it lies below the data folder.
         files: what is fetched.
         layout: kind and numbers, see `hndesc.datasets.fetch.verify`; None for a file of weights.
-        title, page, licence: for people; the page is where to look when no address works.
+        title, page, license: for people; the page is where to look when no address works.
         by_hand: how to get what no address serves.
         move: sub-folders that are merged into others after unpacking.
         unpacked: bound on the unpacked bytes.
@@ -124,7 +124,7 @@ class Entry:
     layout: Mapping[str, Any] | None
     title: str = ""
     page: str = ""
-    licence: str = ""
+    license: str = ""
     by_hand: str | None = None
     move: Mapping[str, str] = field(default_factory=dict)
     unpacked: int | None = None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hndesc.datasets.homography.layouts import find_layout
 from hndesc.datasets.homography.types import Sequence
-from hndesc.datasets.image_set import Photo
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError
 
 # Left out since D2-Net's evaluation (CVPR 2019): images too large for some of the methods compared there.
@@ -50,10 +50,12 @@ def read_sequences(
     return sequences
 
 
-def sequence_photos(root: str | os.PathLike, leave_out: Collection[str] = (), layout: str | None = None) -> list[Photo]:
+def sequence_photos(
+    root: str | os.PathLike, leave_out: Collection[str] = (), layout: str | None = None
+) -> list[ImageEntry]:
     """Return the images of all sequences, each once; see `read_sequences`."""
     names = {name for sequence in read_sequences(root, leave_out, layout) for name in sequence.images}
-    return [Photo(name, Path(root) / name) for name in sorted(names)]
+    return [ImageEntry(name, Path(root) / name) for name in sorted(names)]
 
 
 def sequence_names(root: str | os.PathLike, layout: str | None = None) -> list[str]:

@@ -2,18 +2,20 @@
 
 from pathlib import Path
 
-from hndesc.datasets.image_set import Photo
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError
 from hndesc.io.images import find_images
 
 
-def posed_photos(root: Path) -> list[Photo]:
+def posed_photos(root: Path) -> list[ImageEntry]:
     """Return the images of a localization dataset, as the camera wrote them."""
-    return [Photo(name, folder / name, upright=False) for folder in posed_folders(root) for name in find_images(folder)]
+    return [
+        ImageEntry(name, folder / name, upright=False) for folder in posed_folders(root) for name in find_images(folder)
+    ]
 
 
 def posed_folders(root: Path) -> list[Path]:
-    """Return where a localisation dataset has its photos: in one folder, or kapture's mapping and query photos."""
+    """Return where a localization dataset has its photos: in one folder, or kapture's mapping and query photos."""
     records = "sensors/records_data"
     parts = [root / "mapping" / records, *sorted(root.glob(f"query*/{records}"))]
     return parts if len(parts) > 1 and parts[0].is_dir() else [upright_folder(root)]

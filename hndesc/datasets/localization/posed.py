@@ -1,6 +1,6 @@
 """Reader of a folder of posed photos: `images/` and `cameras.tsv`, from which every third photo is held out as a query.
 
-`cameras.tsv` has a header and, for each photo, tab-separated: name, width, height, fx, fy, cx, cy (pinhole, the centre
+`cameras.tsv` has a header and, for each photo, tab-separated: name, width, height, fx, fy, cx, cy (pinhole, the center
 of the top-left pixel at (0, 0)), r00 … r22 (rotation, world to camera, by rows), tx, ty, tz.
 """
 

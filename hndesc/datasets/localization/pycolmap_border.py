@@ -1,6 +1,6 @@
 """The border to COLMAP: conversions, and databases.
 
-Inside the package the centre of the top-left pixel is at (0, 0), in COLMAP at (0.5, 0.5): `to_colmap` adds the half,
+Inside the package the center of the top-left pixel is at (0, 0), in COLMAP at (0.5, 0.5): `to_colmap` adds the half,
 here and nowhere else.
 """
 

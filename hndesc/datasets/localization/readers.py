@@ -1,4 +1,4 @@
-"""Which reader a localisation dataset takes, by the files in its folder."""
+"""Which reader a localization dataset takes, by the files in its folder."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -40,11 +40,11 @@ def find_layout(root: Path) -> Layout:
         if layout.found(Path(root)):
             return layout
     known = ", ".join(layout.what for layout in LAYOUTS)
-    raise HndescError(f"{root}: not a localisation dataset; expected one of these in it: {known}")
+    raise HndescError(f"{root}: not a localization dataset; expected one of these in it: {known}")
 
 
 def read_scene(root: Path, pairs: Path | None = None) -> Scene:
-    """Read a localisation dataset to be matched.
+    """Read a localization dataset to be matched.
 
     Args:
         root: folder of the dataset.

@@ -1,4 +1,4 @@
-"""What a localisation dataset is, whatever files it comes in: cameras, poses, queries, pairs."""
+"""What a localization dataset is, whatever files it comes in: cameras, poses, queries, pairs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,12 +25,12 @@ class Pose:
 
     @classmethod
     def from_center(cls, quaternion: np.ndarray, center: np.ndarray) -> "Pose":
-        """Make a pose from a quaternion (w, x, y, z) and the camera's centre in the world, as NVM files have it."""
+        """Make a pose from a quaternion (w, x, y, z) and the camera's center in the world, as NVM files have it."""
         pose = cls.from_quaternion(quaternion, np.zeros(3))
         return cls(pose.rotation, -pose.rotation @ np.asarray(center, np.float64))
 
     def center(self) -> np.ndarray:
-        """Return the camera's centre in the world."""
+        """Return the camera's center in the world."""
         return -self.rotation.T @ self.translation
 
     def quaternion(self) -> np.ndarray:
@@ -40,7 +40,7 @@ class Pose:
 
 @dataclass(frozen=True)
 class Scene:
-    """A localisation dataset.
+    """A localization dataset.
 
     Attributes:
         root: where it was read from.

@@ -42,7 +42,7 @@ def matching_accuracy(
 
 
 def visible(points: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Tell which N x 2 points a homography maps into an image of (width, height), centre of corner pixels inclusive."""
+    """Tell which N x 2 points a homography maps into an image of (width, height), center of corner pixels inclusive."""
     mapped = warp_points(homography, points)
     return ((mapped >= 0) & (mapped <= np.array(size) - 1)).all(axis=1)
 
@@ -56,13 +56,13 @@ def matching_score(
 ) -> float:
     """Return the matching score of a pair.
 
-    One way: each keypoint of an image is matched with its nearest neighbour in the other image. Of the neighbours that
+    One way: each keypoint of an image is matched with its nearest neighbor in the other image. Of the neighbors that
     the truth maps into the first image, it is the share that fall less than `threshold` pixels from the keypoint; 0
     where there are none. The score is the mean of the two ways.
 
     Args:
         keypoints: N x 2 and M x 2 pixels.
-        descriptors: N x D and M x D, L2-normalised.
+        descriptors: N x D and M x D, L2-normalized.
         homography: 3 x 3, from the first image's pixels to the second one's.
         sizes: (width, height) of each image.
         threshold: pixels of the image whose keypoints are matched.
@@ -85,12 +85,12 @@ def nearest(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _one_way(
-    points: np.ndarray, neighbours: np.ndarray, homography: np.ndarray, size: tuple[int, int], threshold: float
+    points: np.ndarray, neighbors: np.ndarray, homography: np.ndarray, size: tuple[int, int], threshold: float
 ) -> float:
-    seen = visible(neighbours, homography, size)
+    seen = visible(neighbors, homography, size)
     if not seen.any():
         return 0.0
-    errors = np.linalg.norm(warp_points(homography, neighbours[seen]) - points[seen], axis=1)
+    errors = np.linalg.norm(warp_points(homography, neighbors[seen]) - points[seen], axis=1)
     return float((errors < threshold).mean())
 
 

@@ -39,7 +39,7 @@ class PairScore:
         first, second: names of the images.
         estimates: by estimator.
         features: number of keypoints of each image that count.
-        matches: number of mutual nearest neighbours.
+        matches: number of mutual nearest neighbors.
         accuracy: share of them within each of MATCHING_THRESHOLDS; zeros without matches.
         matching_score: None where the protocol has none.
         failure: why the pair could not be matched at all, or None.

@@ -37,14 +37,14 @@ class Protocol:
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "full": Protocol(
-        "full resolution, all keypoints, mutual nearest neighbours",
+        "full resolution, all keypoints, mutual nearest neighbors",
         corner_thresholds=(1, 3, 5, 10),
         inclusive=False,
         confidence=0.9995,
     ),
     # SuperPoint's (DeTone et al., CVPRW 2018), as HNDesc's evaluation has it.
     "480x640": Protocol(
-        "480 x 640 pixels, the 1000 strongest keypoints, mutual nearest neighbours among those seen in both images",
+        "480 x 640 pixels, the 1000 strongest keypoints, mutual nearest neighbors among those seen in both images",
         corner_thresholds=(1, 3, 5),
         inclusive=True,
         confidence=0.995,

@@ -1,4 +1,4 @@
-"""The step that localises the queries of a dataset and scores them where the truth is known."""
+"""The step that localizes the queries of a dataset and scores them where the truth is known."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -41,9 +41,9 @@ def localize_queries(
     seed: int = 0,
     **settings: float,
 ) -> dict:
-    """Localise every query of a dataset and write the poses in the form that visuallocalization.net takes.
+    """Localize every query of a dataset and write the poses in the form that visuallocalization.net takes.
 
-    A query that cannot be localised takes the pose of its best retrieved database image, the first that it is paired
+    A query that cannot be localized takes the pose of its best retrieved database image, the first that it is paired
     with; the log and the JSON name it and the reason.
 
     Args:
@@ -92,7 +92,7 @@ def localize_queries(
 
 def _settings(method: str, changes: Mapping[str, float]) -> PnpSettings | MapperSettings:
     if method not in METHODS:
-        raise HndescError(f"unknown localisation method '{method}'; choose one of: {', '.join(METHODS)}")
+        raise HndescError(f"unknown localization method '{method}'; choose one of: {', '.join(METHODS)}")
     return make_settings(METHODS[method], changes)
 
 
@@ -127,16 +127,16 @@ def _report(
     for name, record in records.items():
         if record["pose_of"]:
             reason, other = record["reason"], record["pose_of"]
-            logger.warning("'%s' could not be localised (%s): it takes the pose of '%s'", name, reason, other)
+            logger.warning("'%s' could not be localized (%s): it takes the pose of '%s'", name, reason, other)
         elif not is_localized(record):
-            logger.warning("'%s' has a pose of only %d inliers: not counted as localised", name, record["inliers"])
+            logger.warning("'%s' has a pose of only %d inliers: not counted as localized", name, record["inliers"])
     for condition, count in count_localized(records).items():
-        logger.info("%s: %d of %d queries localised", condition, count["localized"], count["queries"])
+        logger.info("%s: %d of %d queries localized", condition, count["localized"], count["queries"])
     widest = [max(limits) for limits in zip(*thresholds, strict=True)]
     known = [record for record in records.values() if is_localized(record) and "position_error" in record]
     wrong = sum(record["position_error"] > widest[0] or record["rotation_error"] > widest[1] for record in known)
     if wrong:
-        logger.warning("%d of %d localised queries lie outside %g/%g of their true pose", wrong, len(known), *widest)
+        logger.warning("%d of %d localized queries lie outside %g/%g of their true pose", wrong, len(known), *widest)
     for condition, values in figures.items():
         shares = " / ".join(f"{100 * share:.1f}" for share in values["recall"].values())
         logger.info("%s: %s %% within %s", condition, shares, " / ".join(values["recall"]))

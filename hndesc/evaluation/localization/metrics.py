@@ -8,12 +8,12 @@ from scipy.spatial.distance import pdist
 from hndesc.datasets.localization.scene import Pose
 from hndesc.geometry.pose import camera_center, pose_error
 
-# Metres and degrees, as visuallocalization.net scores Aachen.
+# Meters and degrees, as visuallocalization.net scores Aachen.
 THRESHOLDS = ((0.25, 2.0), (0.5, 5.0), (5.0, 10.0))
 
 
 def pose_errors(estimates: Mapping[str, Pose], truth: Mapping[str, Pose]) -> dict[str, tuple[float, float]]:
-    """Return the errors (distance of the camera centres, degrees of rotation) of the queries whose truth is known."""
+    """Return the errors (distance of the camera centers, degrees of rotation) of the queries whose truth is known."""
     return {
         name: pose_error((pose.rotation, pose.translation), (truth[name].rotation, truth[name].translation))
         for name, pose in estimates.items()

@@ -1,6 +1,6 @@
 """Global descriptors: one vector a photo, whose dot products say how alike photos are.
 
-A global descriptor has `describe(image: RGB uint8, H x W x 3) -> float32 D, L2-normalised`, for any image size, and
+A global descriptor has `describe(image: RGB uint8, H x W x 3) -> float32 D, L2-normalized`, for any image size, and
 `settings` (a dict of what it is: name, provenance of weights, pooling).
 """
 
@@ -29,7 +29,7 @@ class GlobalDescriptor(Protocol):
     settings: dict
 
     def describe(self, image: np.ndarray) -> np.ndarray:
-        """Describe an image (RGB, uint8, H x W x 3) by a vector, float32 D, L2-normalised."""
+        """Describe an image (RGB, uint8, H x W x 3) by a vector, float32 D, L2-normalized."""
         ...
 
 

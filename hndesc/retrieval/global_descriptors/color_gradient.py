@@ -1,4 +1,4 @@
-"""A global descriptor without weights: where which edges are, at three scales, and which colours there are.
+"""A global descriptor without weights: where which edges are, at three scales, and which colors there are.
 
 In the spirit of GIST: Oliva and Torralba, Modeling the Shape of the Scene, IJCV 2001.
 """
@@ -16,12 +16,12 @@ COLOR_BINS = 4
 
 
 class ColorGradient:
-    """Describe photos by gradient energy in 8 orientations x 4 x 4 cells x 3 scales, and a colour histogram, 448-D."""
+    """Describe photos by gradient energy in 8 orientations x 4 x 4 cells x 3 scales, and a color histogram, 448-D."""
 
     settings = {"name": "color_gradient", "side": SIDE, "orientations": ORIENTATIONS, "cells": CELLS}  # noqa: RUF012
 
     def describe(self, image: np.ndarray) -> np.ndarray:
-        """Describe an RGB uint8 image, H x W x 3; float32, L2-normalised."""
+        """Describe an RGB uint8 image, H x W x 3; float32, L2-normalized."""
         image = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
         gray = to_gray(image).astype(np.float32)
         scales = [_gradients(cv2.resize(gray, (side, side), interpolation=cv2.INTER_AREA)) for side in (128, 64, 32)]

@@ -16,7 +16,7 @@ SMALLEST = 32
 
 
 class Dense:
-    """Describe photos by the generalised means of the positive and the negative parts of a dense map, 2 x dim.
+    """Describe photos by the generalized means of the positive and the negative parts of a dense map, 2 x dim.
 
     Args:
         weights: a checkpoint.
@@ -36,7 +36,7 @@ class Dense:
 
     @torch.inference_mode()
     def describe(self, image: np.ndarray) -> np.ndarray:
-        """Describe an RGB uint8 image, H x W x 3; float32, L2-normalised."""
+        """Describe an RGB uint8 image, H x W x 3; float32, L2-normalized."""
         height, width = (max(SMALLEST, side) for side in image.shape[:2])
         if image.shape[:2] != (height, width):
             image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -22,7 +22,7 @@ MEAN, DEVIATION = 127.0, 128.0
 
 
 class EfficientNetLite0:
-    """Describe photos by the generalised mean of the network's last feature map, 1280-D.
+    """Describe photos by the generalized mean of the network's last feature map, 1280-D.
 
     Args:
         power: of the mean; 1 averages, infinity takes the maximum.
@@ -41,7 +41,7 @@ class EfficientNetLite0:
 
     @torch.inference_mode()
     def describe(self, image: np.ndarray) -> np.ndarray:
-        """Describe an RGB uint8 image, H x W x 3; float32, L2-normalised."""
+        """Describe an RGB uint8 image, H x W x 3; float32, L2-normalized."""
         # The network pads as for sides that its stride divides.
         height, width = (max(2 * STRIDE, round(side / STRIDE) * STRIDE) for side in image.shape[:2])
         if image.shape[:2] != (height, width):

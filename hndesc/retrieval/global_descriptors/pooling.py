@@ -1,4 +1,4 @@
-"""Generalised-mean pooling: Radenovic et al., Fine-tuning CNN Image Retrieval with No Human Annotation, PAMI 2019."""
+"""Generalized-mean pooling: Radenovic et al., Fine-tuning CNN Image Retrieval with No Human Annotation, PAMI 2019."""
 
 from torch import Tensor
 

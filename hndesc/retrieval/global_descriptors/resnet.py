@@ -25,7 +25,7 @@ _CURE = "give torchvision's file as the key 'weights'"
 
 
 class ResNet:
-    """Describe photos by the generalised mean of the network's last feature map, 2048-D.
+    """Describe photos by the generalized mean of the network's last feature map, 2048-D.
 
     Args:
         depth: 50 or 101.
@@ -50,7 +50,7 @@ class ResNet:
 
     @torch.inference_mode()
     def describe(self, image: np.ndarray) -> np.ndarray:
-        """Describe an RGB uint8 image, H x W x 3; float32, L2-normalised."""
+        """Describe an RGB uint8 image, H x W x 3; float32, L2-normalized."""
         height, width = (max(SMALLEST, side) for side in image.shape[:2])
         if image.shape[:2] != (height, width):
             image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)

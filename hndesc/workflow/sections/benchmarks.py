@@ -61,10 +61,10 @@ class HpatchesBenchmark(BenchmarkSettings):
 
 
 class ShortlistSettings(Settings):
-    """What ranks the database before re-ranking; keys that are left out are those of neighbours."""
+    """What ranks the database before re-ranking; keys that are left out are those of neighbors."""
 
     descriptor: choice(*GLOBAL_DESCRIPTORS.places) = Field(
-        "efficientnet_lite0", description="global descriptor; that of neighbours where the key is left out"
+        "efficientnet_lite0", description="global descriptor; that of neighbors where the key is left out"
     )
     weights: InputFile | None = Field(
         None, description="file of its weights; dense needs a checkpoint, or the name of a model of this run"

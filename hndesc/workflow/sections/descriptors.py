@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from hndesc.descriptors import DESCRIPTORS, is_class
-from hndesc.models.bundled import shipped_models
+from hndesc.models.bundled import bundled_models
 from hndesc.pretrained.baselines import WEIGHTS
 from hndesc.runtime.settings import Count, InputFile, Name, PathOf, Settings, Text, choice, suggest, wrong_key
 from hndesc.workflow.sections.keypoints import Keypoints
@@ -17,7 +17,7 @@ TRAINED, INITIAL = "trained", "initial"
 
 def names_of_descriptors() -> list[str]:
     """Return what a descriptor may be called without saying more: models of this run, methods, bundled models."""
-    return [TRAINED, INITIAL, *sorted(DESCRIPTORS.places), *shipped_models()]
+    return [TRAINED, INITIAL, *sorted(DESCRIPTORS.places), *bundled_models()]
 
 
 def _named(name: str) -> str:

@@ -40,7 +40,7 @@ def test_readme_says_what_figures_are_worth_and_names_every_source(demo):
     text = (demo.root / "README.txt").read_text()
     assert "compare with no\npublished ones" in text
     for source in photographs.SOURCES.values():
-        assert source.file in text and source.licence in text
+        assert source.file in text and source.license in text
 
 
 @pytest.fixture

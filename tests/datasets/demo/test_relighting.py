@@ -5,7 +5,7 @@ import pytest
 
 from hndesc.datasets.demo.relighting import Light, generator, photograph, record, through_jpeg, to_linear, to_srgb
 
-GREY = np.full((60, 80, 3), 0.2, np.float32)
+GRAY = np.full((60, 80, 3), 0.2, np.float32)
 
 
 def rng():
@@ -27,31 +27,31 @@ def test_default_light_changes_nothing():
 
 
 def test_exposure_and_tint_act_on_linear_light():
-    image = photograph(GREY, Light(exposure=2, tint=(1, 0.5, 0.25)), rng())
+    image = photograph(GRAY, Light(exposure=2, tint=(1, 0.5, 0.25)), rng())
     assert np.allclose(to_linear(image)[0, 0], [0.4, 0.2, 0.1], atol=0.004)
 
 
 @pytest.mark.parametrize("light", [Light(gradient=0.8), Light(shadow=0.8)])
 def test_gradient_and_shadow_take_away_their_share_and_no_more(light):
-    linear = to_linear(photograph(GREY, light, rng()))
+    linear = to_linear(photograph(GRAY, light, rng()))
     assert linear.max() == pytest.approx(0.2, abs=0.004)
     assert linear.min() == pytest.approx(0.2 * 0.2, abs=0.004)
 
 
 def test_lamps_add_warm_light():
-    linear = to_linear(photograph(GREY, Light(exposure=0.05, lamps=1, lamp_power=1), rng()))
+    linear = to_linear(photograph(GRAY, Light(exposure=0.05, lamps=1, lamp_power=1), rng()))
     assert linear.max() > 0.2
     assert linear[..., 0].mean() > 1.3 * linear[..., 2].mean()
 
 
 def test_mist_hides_more_at_the_top():
-    picture = GREY * np.where(np.arange(80) % 2, 0.5, 1.5)[None, :, None].astype(np.float32)
+    picture = GRAY * np.where(np.arange(80) % 2, 0.5, 1.5)[None, :, None].astype(np.float32)
     image = photograph(picture, Light(mist=0.8), rng()).astype(float)
     assert 0 < image[:5].std() < 0.7 * image[-5:].std()
 
 
-def test_saturation_zero_is_grey():
-    picture = GREY * np.array([1.5, 0.5, 1], np.float32)
+def test_saturation_zero_is_gray():
+    picture = GRAY * np.array([1.5, 0.5, 1], np.float32)
     image = photograph(picture, Light(saturation=0), rng())
     assert (np.ptp(image, axis=2) == 0).all()
 

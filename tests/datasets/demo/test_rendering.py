@@ -11,13 +11,13 @@ SKY = np.array([0.0, 0.0, 1.0], np.float32)
 SIZE = (160, 120)
 
 
-def camera(R=None, centre=(0.0, 0.0, 0.0), size=SIZE):
+def camera(R=None, center=(0.0, 0.0, 0.0), size=SIZE):
     R = np.eye(3) if R is None else R
-    return Camera(size, 130.0, R, -R @ np.array(centre))
+    return Camera(size, 130.0, R, -R @ np.array(center))
 
 
-def panel(origin, right, down, colour=(1.0, 1.0, 1.0), pixels=64):
-    texture = np.ones((pixels, pixels, 3), np.float32) * np.array(colour, np.float32)
+def panel(origin, right, down, color=(1.0, 1.0, 1.0), pixels=64):
+    texture = np.ones((pixels, pixels, 3), np.float32) * np.array(color, np.float32)
     return Panel(np.array(origin, float), np.array(right, float), np.array(down, float), texture)
 
 
@@ -25,7 +25,7 @@ def test_camera_looks_along_z_with_x_right_and_y_down():
     pixels, depths = camera().project(np.array([[0.0, 0.0, 2.0], [1.0, 0.5, 2.0]]))
     assert np.allclose(pixels, [[79.5, 59.5], [79.5 + 65, 59.5 + 32.5]])
     assert np.allclose(depths, 2)
-    assert np.allclose(camera(rotation(10, 20, 30), (1, 2, 3)).centre, [1, 2, 3])
+    assert np.allclose(camera(rotation(10, 20, 30), (1, 2, 3)).center, [1, 2, 3])
 
 
 @pytest.mark.parametrize("angles", [(0, 0, 0), (8, 20, -25)])
@@ -81,8 +81,8 @@ def test_visible_agrees_with_the_picture():
     for index in range(12):
         origin = rng.uniform((-4, -3, 3), (2, 1, 9))
         right, down = rotation(*rng.uniform(-50, 50, 3))[:, :2].T * rng.uniform(1, 3, (2, 1))
-        colour = [(index % 4) / 4 + 0.2, (index // 4) / 4 + 0.2, 0.0]
-        panels.append(panel(origin, right, down, colour))
+        color = [(index % 4) / 4 + 0.2, (index // 4) / 4 + 0.2, 0.0]
+        panels.append(panel(origin, right, down, color))
     view = camera(size=(320, 240))
     image = render(panels, view, SKY)
     seen_at_all = 0
@@ -90,7 +90,7 @@ def test_visible_agrees_with_the_picture():
         points = one.at(rng.uniform(0.05, 0.95, (60, 2)))
         pixels, _ = view.project(points)
         inside = (pixels > 1).all(axis=1) & (pixels < (318, 238)).all(axis=1)
-        # Pixels at borders are mixtures: take those whose surroundings have one colour.
+        # Pixels at borders are mixtures: take those whose surroundings have one color.
         spread = cv2.dilate(image, np.ones((3, 3))) - cv2.erode(image, np.ones((3, 3)))
         facing = one.inward @ one.origin > 0
         for (u, v), seen in zip(pixels[inside], visible(points, panels, view)[inside], strict=True):

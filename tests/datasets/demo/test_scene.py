@@ -78,11 +78,11 @@ def test_written_poses_are_those_of_the_cameras(intrinsics, poses):
 
 
 def test_cameras_stand_in_the_courtyard_and_look_into_it(poses):
-    centres = np.array([-R.T @ t for R, t in poses.values()])
-    assert (np.abs(centres[:, 0]) < 7).all() and (centres[:, 1] < 5).all()
-    assert ((centres[:, 2] > 1) & (centres[:, 2] < 3)).all()
+    centers = np.array([-R.T @ t for R, t in poses.values()])
+    assert (np.abs(centers[:, 0]) < 7).all() and (centers[:, 1] < 5).all()
+    assert ((centers[:, 2] > 1) & (centers[:, 2] < 3)).all()
     assert all(R[2, 1] > 0.5 and R[1, 2] < -0.9 for R, _ in poses.values())  # forward is +y, image down is -z
-    assert np.ptp(centres[:, 0]) > 8
+    assert np.ptp(centers[:, 0]) > 8
 
 
 def test_database_is_one_that_colmap_3_6_made(root, intrinsics):
@@ -125,7 +125,7 @@ def test_pairs(root, intrinsics):
     assert {name for pair in pairs for name in pair} == set(intrinsics)
     assert all(second.startswith("db/") and first != second for first, second in pairs)
     partners = {name: sum(name in pair for pair in pairs) for name in intrinsics}
-    assert all(partners[name] >= scene.NEIGHBOURS for name in partners if name.startswith("db/"))
+    assert all(partners[name] >= scene.NEIGHBORS for name in partners if name.startswith("db/"))
     assert {partners[name] for name in partners if name.startswith("query/")} == {scene.SHORTLIST}
 
 

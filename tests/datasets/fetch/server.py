@@ -11,7 +11,7 @@ QUOTA_PAGE = b"<!DOCTYPE html><html><title>Google Drive - Quota exceeded</title>
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `files` (name -> bytes) at /<behaviour>/<name>; `requests` lists what was asked: (path, Range header)."""
+    """Serves `files` (name -> bytes) at /<behavior>/<name>; `requests` lists what was asked: (path, Range header)."""
 
     daemon_threads = True
 
@@ -21,8 +21,8 @@ class Server(ThreadingHTTPServer):
         self.requests: list[tuple[str, str | None]] = []
         self.counts: Counter[str] = Counter()
 
-    def address(self, behaviour: str, name: str = "") -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/{behaviour}/{name}".rstrip("/")
+    def address(self, behavior: str, name: str = "") -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/{behavior}/{name}".rstrip("/")
 
     def handle_error(self, request, client_address) -> None:
         """A client that goes away is no news here."""
@@ -37,17 +37,17 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.requests.append((self.path, self.headers.get("Range")))
         self.server.counts[self.path] += 1
-        behaviour, _, name = self.path.strip("/").partition("/")
+        behavior, _, name = self.path.strip("/").partition("/")
         if name not in self.server.files:
             return self._answer(404, b"no such file")
         self.first = self.server.counts[self.path] == 1
         self.body = self.server.files[name]
-        if behaviour.isdigit():
-            return self._answer(int(behaviour), b"<html>no</html>", {"Content-Type": "text/html"})
-        return getattr(self, behaviour)(name)
+        if behavior.isdigit():
+            return self._answer(int(behavior), b"<html>no</html>", {"Content-Type": "text/html"})
+        return getattr(self, behavior)(name)
 
     def good(self, name: str) -> None:
-        """Honours Range and If-Range."""
+        """Honors Range and If-Range."""
         self._serve(ranges=True)
 
     def no_ranges(self, name: str) -> None:

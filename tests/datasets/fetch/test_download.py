@@ -14,14 +14,14 @@ from filelock import FileLock
 
 from hndesc.datasets.fetch import download as module
 from hndesc.datasets.fetch.checksums import Checksums
-from hndesc.datasets.fetch.download import Patience, download
+from hndesc.datasets.fetch.download import RetryPolicy, download
 from hndesc.datasets.fetch.registry import RemoteFile
 from hndesc.errors import HndescError
 from tests.datasets.fetch.server import Server, serving
 
 BODY = hashlib.shake_256(b"body").digest(200_000)
 SHA256 = hashlib.sha256(BODY).hexdigest()
-QUICK = Patience(tries=3, backoff=0, timeout=5)
+QUICK = RetryPolicy(tries=3, backoff=0, timeout=5)
 
 
 @pytest.fixture
@@ -32,14 +32,16 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def fetch(server: Server, tmp_path: Path):
-    """Fetch file.bin from the named behaviours in turn; `known` says whether size and checksum are published."""
+    """Fetch file.bin from the named behaviors in turn; `known` says whether size and checksum are published."""
 
-    def run(*behaviours: str, known: bool = True, patience: Patience = QUICK, **options):
-        addresses = tuple(server.address(behaviour, "file.bin") for behaviour in behaviours)
+    def run(*behaviors: str, known: bool = True, retry_policy: RetryPolicy = QUICK, **options):
+        addresses = tuple(server.address(behavior, "file.bin") for behavior in behaviors)
         check = {"size": len(BODY), "sha256": SHA256} if known else {}
         checksums = Checksums(tmp_path / "checksums.tsv")
         file = RemoteFile("file.bin", addresses, **check)
-        return download(file, tmp_path / "downloads", checksums, page="https://page", patience=patience, **options)
+        return download(
+            file, tmp_path / "downloads", checksums, page="https://page", retry_policy=retry_policy, **options
+        )
 
     return run
 
@@ -55,11 +57,11 @@ def part(target: Path) -> Path:
 
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize(
-    "behaviour",
+    "behavior",
     ["good", "no_ranges", "cut", "cut_no_ranges", "flaky", "redirect", "chunked", "other_range"],
 )
-def test_arrives_whole(fetch, target: Path, behaviour: str, known: bool) -> None:
-    arrived = fetch(behaviour, known=known)
+def test_arrives_whole(fetch, target: Path, behavior: str, known: bool) -> None:
+    arrived = fetch(behavior, known=known)
     assert arrived.path == target and target.read_bytes() == BODY and arrived.sha256 == SHA256
     assert [path.name for path in target.parent.iterdir() if not path.name.startswith(".")] == ["file.bin"]
 
@@ -70,7 +72,7 @@ def test_a_checksum_decides_whatever_the_server_calls_the_file(fetch, target: Pa
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "reason"),
+    ("behavior", "reason"),
     [
         ("403", "HTTP status 403"),
         ("404", "HTTP status 404"),
@@ -86,16 +88,16 @@ def test_a_checksum_decides_whatever_the_server_calls_the_file(fetch, target: Pa
         ("without_length", r"cut at 100000 of 200000 bytes \(3 attempts\)"),
     ],
 )
-def test_is_never_taken_for_whole(fetch, server: Server, target: Path, behaviour: str, reason: str) -> None:
+def test_is_never_taken_for_whole(fetch, server: Server, target: Path, behavior: str, reason: str) -> None:
     with pytest.raises(HndescError, match=reason) as caught:
-        fetch(behaviour)
+        fetch(behavior)
     message = str(caught.value)
     assert "\n" not in message and "https://page" in message and str(target) in message
     assert not target.exists()
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "reason"),
+    ("behavior", "reason"),
     [
         ("quota", "web page"),
         ("quota_in_disguise", "web page"),
@@ -105,9 +107,9 @@ def test_is_never_taken_for_whole(fetch, server: Server, target: Path, behaviour
         ("without_length", "does not tell the file's length"),
     ],
 )
-def test_without_checksum_nothing_half_is_taken_either(fetch, target: Path, behaviour: str, reason: str) -> None:
+def test_without_checksum_nothing_half_is_taken_either(fetch, target: Path, behavior: str, reason: str) -> None:
     with pytest.raises(HndescError, match=reason):
-        fetch(behaviour, known=False)
+        fetch(behavior, known=False)
     assert not target.exists()
 
 
@@ -149,21 +151,21 @@ def test_a_part_of_another_file_is_noticed_by_the_checksum(fetch, target: Path) 
     assert target.read_bytes() == BODY
 
 
-@pytest.mark.parametrize("behaviour", ["cut_and_changed", "cut_without_tag"])
-def test_two_files_are_never_joined_without_a_checksum(fetch, target: Path, behaviour: str) -> None:
-    fetch(behaviour, known=False)
+@pytest.mark.parametrize("behavior", ["cut_and_changed", "cut_without_tag"])
+def test_two_files_are_never_joined_without_a_checksum(fetch, target: Path, behavior: str) -> None:
+    fetch(behavior, known=False)
     assert target.read_bytes() == BODY[::-1]
 
 
 def test_slow_drip_is_given_up(fetch, target: Path) -> None:
-    slow = Patience(tries=2, backoff=0, timeout=0.3, slowest=10_000)
+    slow = RetryPolicy(tries=2, backoff=0, timeout=0.3, slowest=10_000)
     with pytest.raises(HndescError, match="slower than 10000 bytes a second"):
-        fetch("drip", patience=slow)
+        fetch("drip", retry_policy=slow)
     assert not target.exists()
 
 
 def test_silence_is_given_up(fetch, target: Path) -> None:
-    fetch("silent", "good", patience=Patience(tries=1, backoff=0, timeout=0.3))
+    fetch("silent", "good", retry_policy=RetryPolicy(tries=1, backoff=0, timeout=0.3))
     assert target.read_bytes() == BODY
 
 
@@ -171,14 +173,14 @@ def test_nobody_listens(target: Path, tmp_path: Path) -> None:
     with serving({}) as gone:
         address = gone.address("good", "file.bin")
     with pytest.raises(HndescError, match="refused"):
-        download(RemoteFile("file.bin", (address,)), target.parent, Checksums(tmp_path / "c.tsv"), patience=QUICK)
+        download(RemoteFile("file.bin", (address,)), target.parent, Checksums(tmp_path / "c.tsv"), retry_policy=QUICK)
 
 
 def test_backs_off_between_attempts(fetch, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr(module.time, "sleep", waits.append)
     with pytest.raises(HndescError):
-        fetch("500", patience=Patience(tries=9, backoff=1))
+        fetch("500", retry_policy=RetryPolicy(tries=9, backoff=1))
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
 
 

@@ -1,4 +1,4 @@
-"""The registry as it is shipped, users' own entries, and datasets that arrive by it."""
+"""The registry as it is bundled, users' own entries, and datasets that arrive by it."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ from PIL import Image
 
 from hndesc.cli.main import main
 from hndesc.datasets.fetch import install
-from hndesc.datasets.fetch.download import Patience
+from hndesc.datasets.fetch.download import RetryPolicy
 from hndesc.datasets.fetch.install import get_dataset, list_datasets
 from hndesc.datasets.fetch.registry import read_registry
 from hndesc.datasets.fetch.verify import verify_layout
@@ -24,7 +24,7 @@ from hndesc.io.owned_folders import mark_folder
 from tests.datasets.fetch.server import Server, serving
 from tests.datasets.fetch.tiny_archives import tarred, zipped
 
-QUICK = Patience(tries=2, backoff=0, timeout=5)
+QUICK = RetryPolicy(tries=2, backoff=0, timeout=5)
 REQUIRED = {
     *("hpatches-sequences-release", "roxford5k", "rparis6k", "revisitop1m", "megadepth", "aachen-v1.1", "tokyo247"),
     *("hndesc-training", "hndesc-weights", "hndesc-retrieval", "hndesc-aachen"),
@@ -69,7 +69,7 @@ def get(server: Server, tmp_path: Path):
 datasets:
   seq:
     page: https://page
-    licence: free
+    license: free
     files: [{{addresses: ["{server.address("404", "seq.zip")}", "{server.address("cut", "seq.zip")}"], strip: 1}}]
     layout: {{kind: hpatches, sequences: 2}}
   hand:
@@ -89,7 +89,7 @@ weights:
     )
 
     def run(name: str, **options) -> Path:
-        options = {"registry": registry, "checksums": tmp_path / "checksums.tsv", "patience": QUICK} | options
+        options = {"registry": registry, "checksums": tmp_path / "checksums.tsv", "retry_policy": QUICK} | options
         return get_dataset(name, tmp_path / "data", **options)
 
     return run
@@ -103,7 +103,7 @@ def test_the_shipped_registry_has_what_the_workflow_speaks_of() -> None:
     entries = read_registry()
     assert entries.keys() >= REQUIRED
     for entry in entries.values():
-        assert entry.title and entry.licence and entry.page.startswith(("https://", "http://"))
+        assert entry.title and entry.license and entry.page.startswith(("https://", "http://"))
     names = [file.name for entry in entries.values() for file in entry.files]
     assert len(set(names)) == len(names), "mirrors tell files by their names"
     assert len(entries["revisitop1m"].files) == 100

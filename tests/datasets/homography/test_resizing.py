@@ -28,8 +28,8 @@ def dots(homography: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 POINTS = np.array([[90.0, 60], [200, 80], [150, 140]])
 
 
-def centres(image: np.ndarray) -> np.ndarray:
-    """Centres of mass of the channels, pixels."""
+def centers(image: np.ndarray) -> np.ndarray:
+    """Centers of mass of the channels, pixels."""
     moments = [cv2.moments(image[..., channel].astype(np.float64)) for channel in range(3)]
     return np.array([[m["m10"] / m["m00"], m["m01"] / m["m00"]] for m in moments])
 
@@ -50,11 +50,11 @@ def test_homographies_still_map_what_the_pictures_show(sequences: Path, tmp_path
     (sequence,) = read_sequences(tmp_path / "out")
     assert (sequence.name, sequence.kind) == ("v_dots", "v")
     assert sequence.images == tuple(f"v_dots/{number}.png" for number in range(1, 7))
-    seen = {name: centres(read_image(tmp_path / "out" / name)) for name in sequence.images}
+    seen = {name: centers(read_image(tmp_path / "out" / name)) for name in sequence.images}
     for pair in sequence.pairs:
         assert image_size(tmp_path / "out" / pair.second) == (640, 480)
         expected = warp_points(pair.homography, seen[pair.first])
-        # Centres of mass of blobs seen in perspective are a little off; half a pixel of the convention would show.
+        # Centers of mass of blobs seen in perspective are a little off; half a pixel of the convention would show.
         assert np.abs(expected - seen[pair.second]).max() < 0.35, pair.second
 
 

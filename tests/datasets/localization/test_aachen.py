@@ -110,7 +110,7 @@ def test_a_zero_quaternion_is_refused(tmp_path: Path) -> None:
         read_nvm(tmp_path / "a.nvm")
 
 
-def test_nvm_holds_centres_and_may_have_tabs_and_points(tmp_path: Path) -> None:
+def test_nvm_holds_centers_and_may_have_tabs_and_points(tmp_path: Path) -> None:
     text = "NVM_V3 \r\n\r\n1\r\ndb/a.jpg\t500 0.5 0.5 0.5 0.5 1 2 3 -0.1 0\r\n\r\n1\r\n0 0 0 255 255 255 0\r\n"
     (tmp_path / "a.nvm").write_text(text)
     pose = read_nvm(tmp_path / "a.nvm")["db/a.jpg"]

@@ -55,7 +55,7 @@ def test_tracks_say_who_sees_a_point(root: Path) -> None:
     assert (shared.toarray() == [[0, 200], [200, 0]]).all()
 
 
-def test_queries_of_a_model_are_localised_in_it(root: Path, exact: Synthetic, tmp_path: Path) -> None:
+def test_queries_of_a_model_are_localized_in_it(root: Path, exact: Synthetic, tmp_path: Path) -> None:
     for i in range(8):
         write_image(root / "images" / f"db/{i}.jpg", np.full((32, 32, 3), 30 * i, np.uint8))
     list_pairs(root, tmp_path / "pairs.txt", descriptor="color_gradient", covisible=3, retrieved=4)

@@ -19,7 +19,7 @@ def write_cameras(root: Path, scene: Synthetic) -> Path:
     root.mkdir(parents=True)
     rows = ["\t".join(COLUMNS)]
     for name, pose in scene.poses.items():
-        # The centre of the top-left pixel is at (0, 0) in this file.
+        # The center of the top-left pixel is at (0, 0) in this file.
         values = [WIDTH, HEIGHT, FOCAL, FOCAL, WIDTH / 2 - 0.5, HEIGHT / 2 - 0.5]
         values += [*pose.rotation.ravel(), *pose.translation]
         rows.append("\t".join([name, *(repr(float(value)) for value in values)]))
@@ -101,7 +101,7 @@ def test_too_few_photos_are_an_error(exact: Synthetic, tmp_path: Path) -> None:
         read_posed(tmp_path / "posed")
 
 
-def test_real_photos_are_localised(shared: Path, tmp_path: Path) -> None:
+def test_real_photos_are_localized(shared: Path, tmp_path: Path) -> None:
     """Fountain-P11 at a third of its size, with SIFT: well below half a per cent of the cameras' distance."""
     root = tmp_path / "fountain"
     lines = (shared / "data" / "strecha" / "fountain-P11" / CAMERAS).read_text().splitlines()

@@ -12,7 +12,7 @@ from hndesc.io.features import FeatureReader
 from tests.fixtures.synthetic import Synthetic
 
 
-def test_first_pixel_has_its_centre_at_one_half() -> None:
+def test_first_pixel_has_its_center_at_one_half() -> None:
     assert (to_colmap(np.array([[0, 0], [639, 479]], np.float32)) == [[0.5, 0.5], [639.5, 479.5]]).all()
 
 

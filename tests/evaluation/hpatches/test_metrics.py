@@ -79,18 +79,18 @@ def test_matching_score_of_exact_features_is_one():
 
 
 def test_matching_score_by_hand():
-    # The second image shows the first moved by (30, 0). First to second: neighbours 0, 1, 2, 1.
+    # The second image shows the first moved by (30, 0). First to second: neighbors 0, 1, 2, 1.
     first = np.array([[10.0, 10], [20, 30], [50, 60], [20, 70]])
     second = np.array([[40.0, 10], [50, 34], [10, 60]])
     codes = unit(0, 1, 2, 1), unit(0, 1, 2)
-    # Back in the first image the neighbours lie at (10, 10) exact, (20, 34) 4 px off, (-20, 60) outside, and again
+    # Back in the first image the neighbors lie at (10, 10) exact, (20, 34) 4 px off, (-20, 60) outside, and again
     # (20, 34): 36 px off. One of three seen ones is correct.
-    # Second to first: neighbours 0, 1, 2 lie at (40, 10) exact, (50, 30) 4 px off, (80, 60) 70 px off: one of three.
+    # Second to first: neighbors 0, 1, 2 lie at (40, 10) exact, (50, 30) 4 px off, (80, 60) 70 px off: one of three.
     shift = translation(30, 0)
     assert matching_score((first, second), codes, shift, SIZES) == pytest.approx(1 / 3)
     assert matching_score((first, second), codes, shift, SIZES, threshold=4.0) == pytest.approx(1 / 3)  # exclusive
     assert matching_score((first, second), codes, shift, SIZES, threshold=4.1) == pytest.approx(2 / 3)
-    # With a wider first image the neighbour at (-20, 60) stays outside; with a narrower second one (80, 60) leaves.
+    # With a wider first image the neighbor at (-20, 60) stays outside; with a narrower second one (80, 60) leaves.
     assert matching_score((first, second), codes, shift, ((100, 80), (70, 80))) == pytest.approx((1 / 3 + 1 / 2) / 2)
 
 

@@ -44,7 +44,7 @@ def test_only_shared_keypoints_are_matched_under_the_second_protocol():
     # Moved by half the width: a keypoint of the right half leaves the image, unless it is matched with a false one.
     shift = translation(-100, 0)
     second = warp_points(shift, POINTS)
-    second[second[:, 0] < 0] = [50.0, 149.5]  # below the last row's centres: not in the image
+    second[second[:, 0] < 0] = [50.0, 149.5]  # below the last row's centers: not in the image
     first = make_features()
     seen = int((POINTS[:, 0] >= 100).sum())
     found = score(first, make_features(second), shift, "480x640")

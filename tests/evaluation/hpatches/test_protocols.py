@@ -73,7 +73,7 @@ def test_same_as_written_down_plainly(resized, tmp_path):
                 score = (one_way(a, b, pair.homography) + one_way(b, a, np.linalg.inv(pair.homography))) / 2
                 assert ours["matching_score"][row] == pytest.approx(score, abs=2e-3)
                 matches, error = homography_error(a, b, pair.homography)
-                assert abs(ours["matches"][row] - matches) <= 2  # neighbours that tie but for rounding
+                assert abs(ours["matches"][row] - matches) <= 2  # neighbors that tie but for rounding
                 if ours["matches"][row] == matches:
                     assert ours["corner_error"]["ransac"][row] == pytest.approx(error, rel=0.01), pair.second
     figures = json.loads((tmp_path / "o.json").read_text())["figures"]

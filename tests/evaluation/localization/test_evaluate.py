@@ -91,7 +91,7 @@ def test_noise_and_false_matches(make, tmp_path: Path, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_queries_that_cannot_be_localised_take_the_pose_of_their_first_pair(
+def test_queries_that_cannot_be_localized_take_the_pose_of_their_first_pair(
     make, tmp_path: Path, caplog: pytest.LogCaptureFixture, method: str
 ) -> None:
     scene = make()
@@ -119,7 +119,7 @@ def test_queries_that_cannot_be_localised_take_the_pose_of_their_first_pair(
         "night": {"queries": 3, "localized": 2},
     }
     assert (
-        f"'{lost}' could not be localised (no features (truncated image)): it takes the pose of 'db/7.jpg'"
+        f"'{lost}' could not be localized (no features (truncated image)): it takes the pose of 'db/7.jpg'"
         in caplog.text
     )
     poses = read_poses(tmp_path / "poses.txt")
@@ -184,10 +184,10 @@ def test_same_poses_twice(make, tmp_path: Path, method: str) -> None:
 
 
 def test_an_unknown_method_or_setting_is_named(mapped: Mapped, tmp_path: Path) -> None:
-    with pytest.raises(HndescError, match="unknown localisation method 'magic'; choose one of: pnp, registration"):
+    with pytest.raises(HndescError, match="unknown localization method 'magic'; choose one of: pnp, registration"):
         mapped.localize(tmp_path, method="magic")
     with pytest.raises(
-        HndescError, match="unknown setting 'magic' of localisation; choose from: max_error, min_inliers"
+        HndescError, match="unknown setting 'magic' of localization; choose from: max_error, min_inliers"
     ):
         mapped.localize(tmp_path, magic=3.0)
 
@@ -195,18 +195,18 @@ def test_an_unknown_method_or_setting_is_named(mapped: Mapped, tmp_path: Path) -
 def test_a_folder_that_is_no_dataset_or_no_map_is_named(mapped: Mapped, tmp_path: Path) -> None:
     with pytest.raises(HndescError, match=r"map.json: no such file"):
         replace(mapped, folder=tmp_path).localize(tmp_path)
-    with pytest.raises(HndescError, match="not a localisation dataset"):
+    with pytest.raises(HndescError, match="not a localization dataset"):
         replace(mapped, scene=replace(mapped.scene, root=tmp_path)).localize(tmp_path)
 
 
-def test_a_pose_of_few_inliers_is_not_counted_as_localised(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_pose_of_few_inliers_is_not_counted_as_localized(caplog: pytest.LogCaptureFixture) -> None:
     records = {
         f"{inliers}.jpg": {"condition": "day", "inliers": inliers, "reason": None, "pose_of": None}
         for inliers in (4, 11, 12)
     }
     assert count_localized(records) == {"day": {"queries": 3, "localized": 1}}
     _report({}, records, THRESHOLDS)
-    assert "'11.jpg' has a pose of only 11 inliers: not counted as localised" in caplog.text
+    assert "'11.jpg' has a pose of only 11 inliers: not counted as localized" in caplog.text
     assert "'12.jpg'" not in caplog.text
 
 
@@ -215,7 +215,7 @@ def test_a_pose_of_few_inliers_is_not_counted_as_localised(caplog: pytest.LogCap
 def test_settings_that_are_no_positive_numbers_are_refused(
     mapped: Mapped, tmp_path: Path, method: str, setting: str, value: object
 ) -> None:
-    with pytest.raises(HndescError, match=rf"setting '{setting}' of localisation is .*a number above 0"):
+    with pytest.raises(HndescError, match=rf"setting '{setting}' of localization is .*a number above 0"):
         mapped.localize(tmp_path, method=method, **{setting: value})
 
 

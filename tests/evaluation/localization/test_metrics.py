@@ -12,10 +12,10 @@ def test_both_errors_must_be_within_and_limits_count() -> None:
     assert recall(errors) == pytest.approx([1 / 6, 2 / 6, 4 / 6])
 
 
-def test_errors_are_those_of_the_centres_and_rotations() -> None:
+def test_errors_are_those_of_the_centers_and_rotations() -> None:
     turn = Rotation.from_euler("y", 90, degrees=True).as_matrix()
     truth = Pose(np.eye(3), -np.array([10.0, 0.0, 0.0]))
-    # Turned by a quarter about its own centre, which moves by (0, 3, 4).
+    # Turned by a quarter about its own center, which moves by (0, 3, 4).
     estimate = Pose(turn, -turn @ [10.0, 3.0, 4.0])
     errors = pose_errors({"a": estimate, "b": estimate}, {"a": truth, "c": truth})
     assert errors.keys() == {"a"}

@@ -85,7 +85,7 @@ def test_what_was_not_retrieved_counts_as_not_found():
 
 
 @st.composite
-def labelled_rankings(draw):
+def labeled_rankings(draw):
     """A query over a database of up to 30, with positives, and a ranking."""
     size = draw(st.integers(1, 30))
     order = draw(st.permutations(range(size)))
@@ -105,14 +105,14 @@ def brute_force(ranking, positives, junk):
     return area
 
 
-@given(labelled_rankings())
+@given(labeled_rankings())
 def test_agrees_with_the_trapezoid_rule_spelt_out(case):
     query, ranking, size = case
     expected = brute_force(ranking, {*query.easy, *query.hard}, set(query.junk))
     assert score_query(ranking, query, "medium", size)[0] == pytest.approx(expected, abs=1e-12)
 
 
-@given(labelled_rankings(), st.data())
+@given(labeled_rankings(), st.data())
 def test_junk_may_stand_anywhere(case, data):
     query, ranking, size = case
     without = [photo for photo in ranking if photo not in query.junk]
@@ -121,7 +121,7 @@ def test_junk_may_stand_anywhere(case, data):
     assert score_query(np.array(without), query, "medium", size) == score_query(ranking, query, "medium", size)
 
 
-@given(labelled_rankings())
+@given(labeled_rankings())
 def test_perfect_ranking_scores_one_and_reversed_ranking_less(case):
     query, _, size = case
     positives = [*query.easy, *query.hard]
@@ -131,7 +131,7 @@ def test_perfect_ranking_scores_one_and_reversed_ranking_less(case):
         assert score_query(np.array(rest + positives), query, "medium", size)[0] < 1
 
 
-@given(labelled_rankings(), st.data())
+@given(labeled_rankings(), st.data())
 def test_moving_a_positive_forward_never_hurts(case, data):
     query, ranking, size = case
     place = data.draw(st.sampled_from(np.flatnonzero(np.isin(ranking, query.easy)).tolist()))

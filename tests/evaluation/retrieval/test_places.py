@@ -16,8 +16,8 @@ SCENES = ("fountain-P11", "entry-P10")
 
 
 @pytest.mark.golden
-def test_neighbouring_views_of_two_scenes_come_first(shared, tmp_path):
-    """Four neighbouring photos of each scene among others, from the worst order on: re-ranking alone finds them."""
+def test_neighboring_views_of_two_scenes_come_first(shared, tmp_path):
+    """Four neighboring photos of each scene among others, from the worst order on: re-ranking alone finds them."""
     for scene in SCENES:
         (tmp_path / "photos" / scene).mkdir(parents=True)
         images = shared / "data" / "strecha" / scene / "images"

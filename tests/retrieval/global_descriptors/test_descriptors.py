@@ -131,7 +131,7 @@ def test_gem_pooling_of_the_network(photos):
 
 
 def test_network_knows_what_it_sees(photos):
-    """Weights and normalisation are right: ImageNet's classes 281 to 285 are cats, 967 is an espresso."""
+    """Weights and normalization are right: ImageNet's classes 281 to 285 are cats, 967 is an espresso."""
     from hndesc.retrieval.global_descriptors.efficientnet import DEVIATION, MEAN, EfficientNetLite0
 
     network = EfficientNetLite0()._network

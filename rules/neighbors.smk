@@ -1,15 +1,15 @@
 # Which training photos look alike: hard negatives for coarse-to-fine training.
 
 
-rule find_neighbours:
+rule find_neighbors:
     input:
         photos=PLAN.images.photos,
     output:
-        neighbours=f"<results>/neighbours/{TRAINING}.tsv",
+        neighbors=f"<results>/neighbors/{TRAINING}.tsv",
     log:
-        "<results>/logs/find_neighbours.log",
+        "<results>/logs/find_neighbors.log",
     benchmark:
-        "<results>/timings/find_neighbours.tsv"
+        "<results>/timings/find_neighbors.tsv"
     conda:
         "../envs/hndesc.yaml"
     threads: 1
@@ -18,6 +18,6 @@ rule find_neighbours:
         runtime=more(120),
     params:
         settings=PLAN.neighbor_settings,
-        code=PLAN.ranking_code(PLAN.config.neighbours.descriptor),
+        code=PLAN.ranking_code(PLAN.config.neighbors.descriptor),
     script:
-        "../workflow_scripts/find_neighbours.py"
+        "../workflow_scripts/find_neighbors.py"

@@ -1,4 +1,4 @@
-"""Putting a trained model among the bundled ones: weights, a card with its scores, and a page made of nothing but that card."""
+"""Release a trained model: weights, a card with its scores, and a page made of nothing but that card."""
 
 import logging
 from collections.abc import Mapping, Sequence

@@ -1,19 +1,21 @@
 """One run at a time on an output: features, matches, stylized copies, the state of a training."""
 
 import errno
+import fcntl
 import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout, UnixFileLock
-
 from hndesc.errors import HndescError
 
-# Seconds to wait for a run that is just ending.
+# Seconds to wait for a run that is just ending, and between two tries.
 _PATIENCE = 0.5
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+_PAUSE = 0.05
+_HELD = (errno.EACCES, errno.EAGAIN)
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 @contextmanager
@@ -31,25 +33,17 @@ def writing(path: str | os.PathLike) -> Iterator[None]:
     place = lock_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = _acquire(place)
-    except Timeout:
+        release = _acquire(place)
+    except (BlockingIOError, TimeoutError):
         raise HndescError(
             f"{path}: another run is writing this{_holder(place)}; wait for its end or choose another output"
         ) from None
     except OSError as error:
         raise HndescError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
-    ours = not isinstance(lock, UnixFileLock) or not place.stat().st_size or bool(_holder(place))
     try:
-        if not ours:
-            raise HndescError(f"{place}: not a lock, but a file with the name of one; move it away")
-        if isinstance(lock, UnixFileLock):
-            place.write_text(f"{os.getpid()}\n{socket.gethostname()}\n", encoding="utf-8")
         yield
     finally:
-        if ours:
-            with suppress(OSError):  # a run that has opened it by now notices that it is gone, and makes its own
-                place.unlink()
-        lock.release()
+        release()
 
 
 def lock_of(path: Path) -> Path:
@@ -57,17 +51,65 @@ def lock_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.writing")
 
 
-def _acquire(place: Path) -> BaseFileLock:
-    lock: BaseFileLock = FileLock(place, thread_local=False)
+def _acquire(place: Path) -> Callable[[], None]:
+    """Take the lock and return what releases it; a BlockingIOError or TimeoutError where it is held."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return _lock(place)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE)
+
+
+def _lock(place: Path) -> Callable[[], None]:
+    descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     try:
-        lock.acquire(timeout=_PATIENCE)
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _is_at(place, descriptor):  # its holder has removed it meanwhile
+            raise BlockingIOError(errno.EAGAIN, "removed")
+        if os.fstat(descriptor).st_size and not _holder(place):
+            raise HndescError(f"{place}: not a lock, but a file with the name of one; move it away")
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n{socket.gethostname()}\n".encode(), 0)
+    except BaseException as error:
+        os.close(descriptor)
+        if not isinstance(error, OSError) or error.errno not in (*_HELD, *_NO_LOCKS):
             raise
-        # `FileLock` does the same where there are no locks at all. The file that it made is not to be mistaken for one.
-        lock = SoftFileLock(_marker(place), thread_local=False)
-        lock.acquire(timeout=_PATIENCE)
-    return lock
+        if error.errno in _NO_LOCKS:
+            return _soft_lock(place)
+        raise BlockingIOError(error.errno, error.strerror) from None
+
+    def release() -> None:
+        with suppress(OSError):  # a run that has opened it by now notices that it is gone, and makes its own
+            place.unlink()
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing is not enough where a forked process has it, too
+        os.close(descriptor)
+
+    return release
+
+
+def _is_at(place: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(place))
+    except FileNotFoundError:
+        return False
+
+
+def _soft_lock(place: Path) -> Callable[[], None]:
+    """Take the marker of a file system without locks; the file made for a lock is not to be mistaken for one."""
+    from filelock import SoftFileLock
+
+    lock = SoftFileLock(_marker(place), thread_local=False)
+    lock.acquire(timeout=_PATIENCE)
+
+    def release() -> None:
+        with suppress(OSError):
+            place.unlink()
+        lock.release()
+
+    return release
 
 
 def _marker(place: Path) -> Path:

@@ -5,7 +5,7 @@ pixels of that image with the center of the top-left pixel at (0, 0), N at least
 float32, each of length 1. H, W and N are free. The model's card is in the file's metadata, under `hndesc`.
 """
 
-import importlib.util
+import importlib
 import json
 import logging
 from pathlib import Path
@@ -18,6 +18,7 @@ from hndesc.io.files import atomic_path, check_output_file
 from hndesc.models.backbone import Backbone
 from hndesc.models.checkpoint import load_checkpoint
 from hndesc.models.sampling import IMAGENET_MEAN, IMAGENET_STD, sample_map
+from hndesc.runtime.extras import EXTRAS, extras_named
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +54,9 @@ def export_onnx(checkpoint: str | Path, output: str | Path) -> None:
     if output.suffix != ".onnx":
         raise HndescError(f"{output}: an ONNX file must be named *.onnx")
     check_output_file(output, [checkpoint])
-    for package in ("onnx", "onnxscript"):
-        if importlib.util.find_spec(package) is None:
-            raise HndescError(f"the export needs the package {package}; install it: pip install 'hndesc[onnx]'")
+    with extras_named():
+        for package in EXTRAS["onnx"]:
+            importlib.import_module(package)
     model, card = load_checkpoint(checkpoint)
     free = torch.export.Dim.DYNAMIC
     program = torch.onnx.export(

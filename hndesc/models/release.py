@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hndesc.errors import HndescError
 from hndesc.io.files import check_output_file, read_json, write_text
 from hndesc.models.checkpoint import check_checkpoint, load_checkpoint, read_card, save_checkpoint
@@ -60,6 +58,8 @@ def release_model(
 
 
 def _read_about(path: Path) -> dict[str, Any]:
+    import yaml
+
     try:
         about = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -140,10 +140,16 @@ def page(checkpoint: str | Path) -> str:
         _table(("", ""), facts.items()),
         "## Data\n\n" + _table(("photos", "number", "license"), data),
         "## Scores\n\n" + "\n\n".join(_scores(card["scores"], card["name"])),
-        "## Settings\n\n```yaml\n" + yaml.safe_dump(card["settings"], sort_keys=False).strip() + "\n```",
+        "## Settings\n\n```yaml\n" + _yaml(card["settings"]) + "\n```",
         "This page is made from the card in the model's file by `hndesc release`; nothing in it is typed by hand.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _yaml(settings: Mapping[str, Any]) -> str:
+    import yaml
+
+    return yaml.safe_dump(settings, sort_keys=False).strip()
 
 
 def _scores(rows: Sequence[Mapping[str, Any]], name: str) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hndesc.errors import HndescError
 from hndesc.io.files import tells_of_full_disk
+from hndesc.runtime.extras import extras_named
 
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
@@ -32,7 +33,8 @@ def step(log: str | os.PathLike | None = None, threads: int | None = None, appen
     if threads is not None:
         limit_threads(threads)
     try:
-        yield
+        with extras_named():
+            yield
     except HndescError as error:
         logging.getLogger("hndesc").error("%s", error)
         sys.exit(1)

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from hndesc.errors import HndescError
+from hndesc.runtime.extras import extras_named
 
 
 def load_place(place: str) -> Any:
-    """Import and return what a place, "module:attribute", names."""
+    """Import and return what a place, "module:attribute", names; a package that it misses is a HndescError."""
     module, _, attribute = place.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    with extras_named():
+        return getattr(importlib.import_module(module), attribute)
 
 
 def module_of(place: str) -> str:

@@ -4,9 +4,12 @@ import ast
 import hashlib
 import os
 import platform
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+
+from hndesc import __version__
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -72,9 +75,12 @@ def _strip_docstrings(tree: ast.Module) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, hndesc and the libraries that figures depend on."""
-    libraries = ("hndesc", "numpy", "opencv-python-headless", "poselib", "pycolmap", "torch")
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in libraries}
+    """Return the versions of Python, hndesc and those of the libraries that figures depend on that are installed."""
+    found = {"python": platform.python_version(), "hndesc": __version__}
+    for name in ("numpy", "opencv-python-headless", "poselib", "pycolmap", "torch"):
+        with suppress(metadata.PackageNotFoundError):  # of an extra that is not installed
+            found[name] = metadata.version(name)
+    return found
 
 
 def file_hash(path: str | Path) -> str:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import filelock
 import pytest
 
 from hndesc.errors import HndescError
@@ -35,10 +34,10 @@ def system(request, monkeypatch) -> str:
     numbers = {"no locks": errno.ENOLCK, "no such call": errno.ENOSYS}
     if request.param in numbers:
 
-        def refuse(_: int) -> bool:
+        def refuse(*_: int) -> None:
             raise OSError(numbers[request.param], "no locks")
 
-        monkeypatch.setattr(filelock._unix, "lock_fd_nonblocking", refuse)
+        monkeypatch.setattr(locks.fcntl, "flock", refuse)
     return request.param
 
 
@@ -70,7 +69,6 @@ def test_the_lock_of_a_killed_run_is_taken_over(output: Path) -> None:
         assert lock_of(output).read_text().split()[0] == str(os.getpid())
 
 
-@pytest.mark.filterwarnings("ignore:flock not supported")
 def test_every_kind_of_file_system_has_one_writer(output: Path, system: str) -> None:
     with writing(output):
         with (
@@ -86,10 +84,10 @@ def test_every_kind_of_file_system_has_one_writer(output: Path, system: str) -> 
 
 
 def test_without_locks_a_dead_run_on_this_host_is_taken_over(output: Path, monkeypatch) -> None:
-    def refuse(_: int) -> bool:
+    def refuse(*_: int) -> None:
         raise OSError(errno.ENOLCK, "no locks")
 
-    monkeypatch.setattr(filelock._unix, "lock_fd_nonblocking", refuse)
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     output.parent.mkdir()

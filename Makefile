@@ -1,5 +1,6 @@
 # make all        set up .venv and run the demo from photographs to scores and a report
 # make test       set up .venv and run the tests
+# make lock       write the versions that .venv has to envs/lock.txt, which `make setup` and all other set-ups install
 # make clean      remove results and demo data, but neither trained models nor fetched data
 # make distclean  remove those and .venv, too
 PYTHON ?= python3
@@ -7,7 +8,7 @@ CORES ?= all
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: all test setup clean distclean
+.PHONY: all test setup lock clean distclean
 
 all: setup
 	$(BIN)/python -m snakemake --cores $(CORES) all
@@ -17,12 +18,15 @@ test: setup
 
 setup: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.installed: pyproject.toml envs/lock.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hndesc needs Python 3.11 or newer: make PYTHON=python3.11 all")'
 	test -e $(VENV) || { mkdir $(VENV) && touch $(VENV)/.made_by_make; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint envs/lock.txt --editable ".[dev]"
 	touch $@
+
+lock:
+	$(BIN)/python envs/lock.py
 
 # They name what they remove: what the workflow made, and nothing else.
 clean:

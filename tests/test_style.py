@@ -2,11 +2,9 @@
 
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -26,13 +24,6 @@ SMK = ["Snakefile", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "ru
 def test_clean(command: list[str]) -> None:
     done = subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_conda_environment_has_the_pins_of_the_package() -> None:
-    pins = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    environment = yaml.safe_load((ROOT / "envs" / "hndesc.yaml").read_text())["dependencies"]
-    assert environment[-1] == {"pip": pins}
-    assert all("==" in pin for pin in pins)
 
 
 def test_every_rule_that_runs_has_log_benchmark_threads_resources_and_environment() -> None:

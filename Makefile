@@ -1,20 +1,31 @@
 # make all        set up .venv and run the demo from photographs to scores and a report
-# make test       set up .venv and run the tests
+# make test       set up .venv and run the fast tests: minutes
+# make test-all   run all tests and print the coverage of the package
 # make lock       write the versions that .venv has to envs/lock.txt, which `make setup` and all other set-ups install
 # make clean      remove results and demo data, but neither trained models nor fetched data
 # make distclean  remove those and .venv, too
 PYTHON ?= python3
 CORES ?= all
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: all test setup lock clean distclean
+.PHONY: all test test-all setup lock clean distclean
 
 all: setup
 	$(BIN)/python -m snakemake --cores $(CORES) all
 
+# The tests of a module stay together, in the order of the modules: the longest come first.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+COVERAGE := --cov --cov-report=
+
 test: setup
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not slow"
+
+test-all: setup
+	$(PYTEST) $(COVERAGE) -m "not slow"
+	$(PYTEST) $(COVERAGE) --cov-append -m slow
+	$(BIN)/python -m coverage report --fail-under 92
 
 setup: $(VENV)/.installed
 

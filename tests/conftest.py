@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.fixtures.scenes", "tests.fixtures.tokyo"]
+pytest_plugins = ["tests.fixtures.demo", "tests.fixtures.scenes", "tests.fixtures.tokyo"]
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# Workers of pytest-xdist and the processes that they start share the cores: one thread each.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
 
 # How long an example takes says how busy the machine is, and nothing else.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -23,6 +28,12 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("optional extra test data is absent (set HNDESC_SHARED to its folder)")
     return folder
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests, so that workers end at the same time."""
+    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -39,7 +39,11 @@ IMPORTED_AS = {
 BROUGHT = {"pydantic_core": "pydantic"}
 # Declared, and used otherwise than by an import in the files that the extra serves.
 USED = {
+    "mypy": "tests/test_style.py runs it",
+    "pytest-cov": "make test-all measures with it",
+    "pytest-random-order": "pytest --random-order",
     "pytest-timeout": "--timeout in the tests' settings",
+    "pytest-xdist": "make test runs pytest -n",
     "ruff": "tests/test_style.py runs it",
     "setuptools": "tests/test_wheel.py builds with it",
     "snakefmt": "tests/test_style.py runs it",

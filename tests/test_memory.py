@@ -67,6 +67,7 @@ def growth(told: list[int]) -> int:
     return end - settled
 
 
+@pytest.mark.slow
 def test_detection_and_description_keep_nothing_of_a_photo(tmp_path: Path, monkeypatch, in_use):
     image = np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)
     write_image(tmp_path / "a.png", image)
@@ -81,6 +82,7 @@ def test_detection_and_description_keep_nothing_of_a_photo(tmp_path: Path, monke
     assert growth(written) < GROWTH
 
 
+@pytest.mark.slow
 def test_matching_and_reading_matches_keep_nothing_of_a_pair(tmp_path: Path, monkeypatch, in_use):
     pairs = [(f"db/{number:05d}.jpg", f"db/{number + 1:05d}.jpg") for number in range(END)]
     written = watch(monkeypatch, MatchWriter, "write", in_use)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from hndesc.datasets.demo.scene import make_scene
 from hndesc.datasets.listing import list_photos
 from hndesc.datasets.localization.aachen import PAIRS, read_aachen, read_pairs
 from hndesc.datasets.localization.poses import read_poses
@@ -17,16 +16,15 @@ from hndesc.io.files import read_json
 from hndesc.localization.mapping import build_map
 from hndesc.localization.matches import match_pairs
 from hndesc.localization.pairs import list_pairs
+from tests.fixtures.demo import Demo
 
 UPRIGHT = "images/images_upright"
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(demo: Demo) -> Path:
     """The demo scene; do not change its files."""
-    folder = tmp_path_factory.mktemp("demo") / "scene"
-    make_scene(folder, seed=0)
-    return folder
+    return demo.root / "scene"
 
 
 Localize = Callable[..., dict]

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.sharing import make_once
+
 ROOT = Path(__file__).resolve().parents[2]
 
 PARTS = ("Snakefile", "config.yaml", "config", "rules", "workflow_scripts", "envs", "profiles", "hndesc")
@@ -46,7 +48,8 @@ class Checkout:
 
     def copy(self, folder: Path) -> "Checkout":
         """Return a copy that may be spoilt, file times and Snakemake's records included."""
-        shutil.copytree(self.folder, folder, symlinks=True)
+        # Python may be writing bytecode for another worker's dry run.
+        shutil.copytree(self.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("*.pyc.*"))
         return Checkout(folder)
 
     def path(self, name: str) -> Path:
@@ -79,6 +82,5 @@ def make_checkout(folder: Path) -> Checkout:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The whole chain on the tiny configuration, run once; tests that change anything work on a copy."""
     # A path that nothing may split or take for quotes.
-    checkout = make_checkout(tmp_path_factory.mktemp("finished") / "my 'own' \"hndesc\" $HOME é")
-    checkout.run("all")
-    return checkout
+    name = "my 'own' \"hndesc\" $HOME é"
+    return Checkout(make_once(tmp_path_factory, name, lambda folder: make_checkout(folder).run("all")))

@@ -65,6 +65,7 @@ def test_a_dry_run_tells_photos_and_time_at_its_end(finished: Checkout, tmp_path
     assert "To train" not in finished.run("--dry-run", "all").stdout
 
 
+@pytest.mark.slow
 def test_two_runs_make_a_table_and_a_plot(finished: Checkout, tmp_path: Path) -> None:
     checkout = finished.copy(tmp_path / "hndesc")
     runs = {name: RUNS[name] for name in ("base", "in_pair")}

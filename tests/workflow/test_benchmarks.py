@@ -107,6 +107,7 @@ def add_toy(checkout: Checkout) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.workflow
 def test_a_toy_kind_is_added_by_an_entry_and_a_rule(tmp_path: Path) -> None:
     import numpy as np

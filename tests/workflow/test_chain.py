@@ -123,6 +123,7 @@ def test_editing_a_backbone_that_is_not_in_use_runs_nothing(spare: Checkout) -> 
     assert spare.jobs("all") == {}
 
 
+@pytest.mark.slow
 def test_coarse_to_fine_training_uses_the_neighbors(spare: Checkout, tmp_path: Path) -> None:
     changed = tmp_path / "changed.yaml"
     changed.write_text(TINY.read_text().replace("training:\n", "training:\n  loss: {negatives: in_batch_global}\n"))

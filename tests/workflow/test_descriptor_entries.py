@@ -64,6 +64,7 @@ def overlay(path: Path, entries: list) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_every_form_of_entry_is_scored(checkout: Checkout, tmp_path: Path) -> None:
     changed = overlay(tmp_path / "entries.yaml", ENTRIES)
     jobs = checkout.jobs("results/summary.txt", configfile=changed)
@@ -86,6 +87,7 @@ def test_every_form_of_entry_is_scored(checkout: Checkout, tmp_path: Path) -> No
     assert (jobs["describe_keypoints"], jobs["score_hpatches"]) == (1, 1)  # an edited class is another descriptor
 
 
+@pytest.mark.slow
 def test_what_lies_below_a_dataset_is_a_trigger(checkout: Checkout, tmp_path: Path) -> None:
     changed = overlay(tmp_path / "sift.yaml", ["sift"])
     checkout.run("results/blobs.txt", configfile=changed)
@@ -99,6 +101,7 @@ def test_what_lies_below_a_dataset_is_a_trigger(checkout: Checkout, tmp_path: Pa
     assert checkout.jobs("results/blobs.txt", configfile=changed) == {}
 
 
+@pytest.mark.slow
 def test_runs_share_keypoints_and_overwrite_nothing(checkout: Checkout, tmp_path: Path) -> None:
     one, two = (overlay(tmp_path / f"{name}.yaml", ["sift"]) for name in ("one", "two"))
     for path in (one, two):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hndesc.datasets.demo import make_demo
 from hndesc.datasets.fetch.registry import RECEIPT, REGISTRY
 from hndesc.datasets.homography.sequences import read_sequences
 from hndesc.datasets.localization.readers import read_scene
@@ -15,6 +14,7 @@ from hndesc.datasets.revisited import read_ground_truth
 from hndesc.io.features import FeatureReader
 from tests.datasets.fetch.server import serving
 from tests.datasets.fetch.tiny_archives import archives, tiny_registry
+from tests.fixtures.demo import Demo
 from tests.workflow.conftest import make_checkout
 
 pytestmark = pytest.mark.workflow
@@ -38,14 +38,14 @@ def test_the_papers_chain_can_be_planned_without_its_data(tmp_path: Path) -> Non
         assert jobs["publish"] == len(NAMES)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_from_archives_to_scores(tmp_path: Path) -> None:
-    make_demo(tmp_path / "demo")
-    files = archives(tmp_path / "demo")
-    truth, scene = read_ground_truth(tmp_path / "demo" / "retrieval"), read_scene(tmp_path / "demo" / "scene")
+def test_from_archives_to_scores(demo: Demo, tmp_path: Path) -> None:
+    files = archives(demo.root)
+    truth, scene = read_ground_truth(demo.root / "retrieval"), read_scene(demo.root / "scene")
     retrieval = {"database": len(truth.database), "queries": len(truth.queries)}
     counts = {
-        "hpatches-sequences-release": {"sequences": len(read_sequences(tmp_path / "demo" / "sequences"))},
+        "hpatches-sequences-release": {"sequences": len(read_sequences(demo.root / "sequences"))},
         "roxford5k": retrieval,
         "rparis6k": retrieval,
         "aachen-v1.1": {"database": len(scene.database), "queries": len(scene.queries)},
@@ -88,6 +88,7 @@ def test_what_is_there_is_neither_fetched_nor_deleted_again(tmp_path: Path) -> N
     assert "detect_keypoints" in jobs and not {"get_dataset", "get_weights"} & jobs.keys()
 
 
+@pytest.mark.slow
 def test_any_folder_of_photos_just_works(tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "hndesc")
     photos = checkout.path("my photos")

@@ -9,7 +9,7 @@ from hndesc.io.images import write_image
 
 from .conftest import Checkout, make_checkout
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 TARGET = "data/m3/held_out/test"
 CONFIG = Path("m3.yaml")

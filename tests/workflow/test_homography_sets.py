@@ -34,6 +34,7 @@ def pairs(tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
+@pytest.mark.slow
 def test_own_pairs_by_the_second_protocol(pairs: Path, tmp_path: Path) -> None:
     entry = {"name": "mine", "kind": "hpatches", "dataset": str(pairs), "protocol": "480x640", "layout": "pairs"}
     entry["settings"] = {"estimator": ["magsac", "poselib"]}

@@ -12,7 +12,7 @@ import yaml
 
 from .conftest import TINY, Checkout, environment
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 MODEL = "results/training/model.safetensors"
 

@@ -15,7 +15,7 @@ from hndesc.io.images import write_image
 
 from .conftest import Checkout, make_checkout
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 PLACES = ("astronaut", "coffee", "chelsea")
 CONFIG = """

@@ -7,7 +7,7 @@ import pytest
 
 from .conftest import TINY, Checkout
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 FEATURES = "results/features/localization/sift.h5"
 MATCHES = "results/localization/localization/sift/matches.h5"

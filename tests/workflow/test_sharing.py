@@ -8,7 +8,7 @@ import pytest
 
 from .conftest import TINY, Checkout, environment, make_checkout
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 TARGET = "data/demo/photos"
 

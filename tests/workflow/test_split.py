@@ -15,7 +15,7 @@ from hndesc.models.initial_weights import build_model
 
 from .conftest import Checkout, make_checkout
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 PHOTOS = ("astronaut", "coffee", "chelsea", "rocket", "hubble_deep_field", "retina", "brick", "gravel", "grass")
 CONFIG = """

@@ -24,6 +24,7 @@ def hashes(root):
     return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+@pytest.mark.slow
 def test_making_it_again_gives_the_same_bytes(demo, tmp_path):
     # Another process, other string hashes, other number of threads.
     environment = os.environ | {"PYTHONHASHSEED": "77", "OMP_NUM_THREADS": "3"}

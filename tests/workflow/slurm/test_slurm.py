@@ -11,7 +11,7 @@ from ..conftest import TINY, Checkout
 from .cluster import SlurmCluster
 from .conftest import ClusterRun, start
 
-pytestmark = [pytest.mark.workflow, pytest.mark.slurm]
+pytestmark = [pytest.mark.workflow, pytest.mark.slurm, pytest.mark.slow]
 
 MODEL = "results/training/model.safetensors"
 TARGETS = ("results/hpatches.txt", "results/scores/retrieval/sift.json")

@@ -1,7 +1,12 @@
 """The commands of `hndesc` that are about models: listing, exporting and shipping them."""
 
 import argparse
+import logging
 from pathlib import Path
+
+from hndesc.errors import HndescError
+
+logger = logging.getLogger(__name__)
 
 
 def list_models(pages: Path | None) -> None:
@@ -11,9 +16,12 @@ def list_models(pages: Path | None) -> None:
     from hndesc.models.bundled import bundled_models
 
     for name, path in bundled_models().items():
-        print(release.summary(path))
-        if pages is not None:
-            write_text(pages / f"{name}.md", release.page(path))
+        try:
+            print(release.summary(path))
+            if pages is not None:
+                write_text(pages / f"{name}.md", release.page(path))
+        except HndescError as error:
+            logger.warning("left out: %s", error)
     if not bundled_models():
         print("there is no bundled model; train one and give its file")
 

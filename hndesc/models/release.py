@@ -1,7 +1,8 @@
 """Release a trained model: weights, a card with its scores, and a page made of nothing but that card."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,8 @@ def _read_about(path: Path) -> dict[str, Any]:
         raise HndescError(f"{path}: cannot be read as YAML ({error})") from None
     if not isinstance(about, dict) or set(about) != set(ABOUT):
         raise HndescError(f"{path}: the keys are {', '.join(ABOUT)}, each of them and no other")
+    if not isinstance(about["data"], list):
+        raise HndescError(f"{path}: data is a list of entries with the keys photos, number and license")
     for row in about["data"]:
         if not isinstance(row, dict) or set(row) != {"photos", "number", "license"}:
             raise HndescError(f"{path}: each entry of data has the keys photos, number and license")
@@ -85,11 +88,19 @@ def _score(path: Path, card: Mapping[str, Any]) -> dict[str, Any]:
             "this": described.get("sha256") == card["trained_file"],
             "descriptor": described.get("name", path.stem),
             "keypoints": detected,
-            "mma": figures["mma"][_THRESHOLD],
-            "homography_accuracy": figures["homography_accuracy"][_THRESHOLD],
+            "mma": _entries(figures["mma"][_THRESHOLD], ("v", "i", "avg")),
+            "homography_accuracy": _entries(figures["homography_accuracy"][_THRESHOLD], ("all",)),
         }
     except (KeyError, TypeError, AttributeError) as error:
         raise HndescError(f"{path}: no result of an HPatches-like benchmark (missing: {error})") from None
+
+
+def _entries(figures: Mapping[str, float | None], kinds: Sequence[str]) -> Mapping[str, float | None]:
+    """Return figures that have some kinds of sequences: numbers, or None where there are no such sequences."""
+    for kind in kinds:
+        if not isinstance(figures[kind], int | float | None):
+            raise TypeError(f"'{kind}' is no number")
+    return figures
 
 
 def _compare(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -104,13 +115,22 @@ def _compare(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
                     "score all alike"
                 )
     order = list(first)
-    return sorted(rows, key=lambda row: (order.index(row["benchmark"]), row["mma"]["avg"]))
+    return sorted(rows, key=lambda row: (order.index(row["benchmark"]), row["mma"]["avg"] or 0.0))
 
 
 def summary(checkpoint: str | Path) -> str:
-    """Return a few lines on a bundled model: what it is, its license, its accuracy on each benchmark."""
+    """Return a few lines on a bundled model: what it is, its license, its accuracy on each benchmark.
+
+    Raises:
+        HndescError: no checkpoint, or a card that no release wrote.
+    """
     path = Path(checkpoint)
     card = read_card(path)
+    with _released(path):
+        return _summary(path, card)
+
+
+def _summary(path: Path, card: Mapping[str, Any]) -> str:
     size = f"{path.stat().st_size / 1e6:.2f} MB"
     lines = [f"{path.stem}: {card['architecture']}, {card['dim']}-D, {size}; {card['about']['license']}"]
     for row in card["scores"]:
@@ -121,9 +141,14 @@ def summary(checkpoint: str | Path) -> str:
 
 
 def page(checkpoint: str | Path) -> str:
-    """Return a model's page in Markdown, from the card in its file."""
+    """Return a model's page in Markdown, from the card in its file; errors as those of `summary`."""
     path = Path(checkpoint)
     card = read_card(path)
+    with _released(path):
+        return _page(path, card)
+
+
+def _page(path: Path, card: Mapping[str, Any]) -> str:
     about = card["about"]
     facts = {
         "Architecture": f"`{card['architecture']}`, {card['dim']}-D, a cell every {card['stride']} pixels",
@@ -150,6 +175,19 @@ def _yaml(settings: Mapping[str, Any]) -> str:
     import yaml
 
     return yaml.safe_dump(settings, sort_keys=False).strip()
+
+
+@contextmanager
+def _released(path: Path) -> Iterator[None]:
+    """Turn what a card without the entries of a release leads to into an error that names its file."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise HndescError(
+            f"{path}: its card is not that of a released model ({what}); write it with "
+            "'hndesc release', or move it away"
+        ) from None
 
 
 def _scores(rows: Sequence[Mapping[str, Any]], name: str) -> list[str]:

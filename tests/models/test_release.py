@@ -1,12 +1,15 @@
 """Cards and pages of bundled models: every figure comes from a result of that very file."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
+from hndesc.cli.main import main
 from hndesc.errors import HndescError
+from hndesc.models import bundled
 from hndesc.models.bundled import FOLDER, bundled_models
 from hndesc.models.checkpoint import load_checkpoint, read_card, save_checkpoint
 from hndesc.models.initial_weights import build_model
@@ -125,6 +128,46 @@ def test_another_kind_of_result(checkpoint: Path, about: Path, tmp_path: Path) -
     (tmp_path / "r.json").write_text(json.dumps({"kind": "retrieval", "figures": {}, "features": {}}))
     with pytest.raises(HndescError, match=r"r\.json: no result of an HPatches-like benchmark"):
         release_model(checkpoint, "x", about, [tmp_path / "r.json"], tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("figures", [{}, {"mma": {}}, {"mma": {"3": {"v": 0.1}}}, {"mma": {"3": None}}, None])
+def test_results_without_the_figures(checkpoint: Path, about: Path, figures: object, tmp_path: Path) -> None:
+    result = {"benchmark": "x", "sequences": {}, "protocol": "P.", "features": {}, "figures": figures}
+    (tmp_path / "r.json").write_text(json.dumps(result))
+    with pytest.raises(HndescError, match=r"r\.json: no result of an HPatches-like benchmark"):
+        release_model(checkpoint, "x", about, [tmp_path / "r.json"], tmp_path, tmp_path)
+
+
+ROW = {"this": True, "benchmark": "x", "sequences": {}, "protocol": "P.", "mma": {"v": 0.1}, "keypoints": {}}
+
+
+@pytest.mark.parametrize(
+    ("card", "what"),
+    [
+        ({}, "'about' is missing"),
+        ({"about": ABOUT}, "'scores' is missing"),
+        ({"about": {}, "scores": []}, "'license' is missing"),
+        ({"about": ABOUT, "scores": [{}]}, "'this' is missing"),
+        ({"about": ABOUT, "scores": [3]}, "not subscriptable"),
+        ({"about": ABOUT, "scores": [ROW]}, "'i' is missing"),
+        ({"about": ABOUT, "scores": [ROW | {"mma": {"v": "high", "i": 0.0, "avg": 0.0}}]}, "format code"),
+    ],
+)
+def test_a_model_without_the_card_of_a_release_is_left_out_by_name(
+    card: dict, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bundled, "FOLDER", tmp_path)
+    path = tmp_path / "a.safetensors"
+    save_checkpoint(path, build_model("lite", "random"), card)
+    shutil.copyfile(next(iter(sorted(FOLDER.glob("*.safetensors")))), tmp_path / "b.safetensors")
+    with pytest.raises(HndescError, match=f"its card is not that of a released model .*{what}.*hndesc release"):
+        summary(path)
+    with pytest.raises(HndescError, match="its card is not that of a released model"):
+        page(path)
+    main(["models", "--pages", str(tmp_path / "pages")])
+    shown = capfd.readouterr()
+    assert f"left out: {path}: its card" in shown.err and shown.out.startswith("b: ")
+    assert [found.name for found in (tmp_path / "pages").iterdir()] == ["b.md"]
 
 
 def test_pages_and_cards_of_bundled_models_are_up_to_date() -> None:

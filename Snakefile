@@ -33,10 +33,6 @@ if workflow.is_main_process:
     check_config_paths()
 
 
-onstart:
-    refuse_foreign_outputs()
-
-
 rule all:
     default_target: True
     input:

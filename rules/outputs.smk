@@ -1,9 +1,12 @@
-# Snakemake removes the outputs of a job before it runs; refused where the workflow did not make them.
-import atexit
-
+# Snakemake removes the outputs of a job before it runs, and takes any folder at the place of an output for that output;
+# refused where the workflow did not make them.
 from snakemake.io import is_flagged
 
-from hndesc.workflow.outputs import PlannedJob, check_planned_outputs
+from hndesc.workflow.outputs import PlannedJob, check_kept_folders, check_planned_outputs
+
+
+def folders_of(paths):
+    return tuple(str(path) for path in paths if path.is_directory)
 
 
 def planned_jobs():
@@ -13,14 +16,25 @@ def planned_jobs():
         outputs = list(job.output)
         yield PlannedJob(
             job.rule.name,
-            folders=tuple(str(path) for path in outputs if path.is_directory),
+            folders=folders_of(outputs),
             files=tuple(str(path) for path in outputs if not path.is_directory),
             inputs=tuple(map(str, job.input)),
         )
         for source in dag.dependencies[job]:
             spent = [path for path in source.output if is_flagged(path, "temp")]
-            folders = tuple(str(path) for path in spent if path.is_directory)
-            yield PlannedJob(source.rule.name, folders, files=(), inputs=())
+            yield PlannedJob(source.rule.name, folders_of(spent), files=(), inputs=())
+
+
+def kept_folders():
+    """Folders that count as up to date, with the rule of each."""
+    dag = workflow.dag
+    needed = set(dag.needrun_jobs(exclude_finished=False))
+    return [
+        (job.rule.name, folder)
+        for job in dag.jobs
+        if job not in needed
+        for folder in folders_of(job.output)
+    ]
 
 
 def refuse_foreign_outputs():
@@ -28,25 +42,21 @@ def refuse_foreign_outputs():
         return
     try:
         check_planned_outputs(planned_jobs())
+        check_kept_folders(kept_folders())
     except HndescError as error:
         raise WorkflowError(str(error)) from None
 
 
-def announce_refusal():
-    """Say at the end of a dry run that the run will be refused."""
-    if workflow.dag is None or not (workflow.is_main_process and workflow.dryrun):
-        return
-    try:
-        check_planned_outputs(planned_jobs())
-    except HndescError as error:
-        print(f"The run would be refused: {error}", file=sys.stderr)
+def build_dag():
+    """Build the plan of the jobs and check it: `onstart` is called neither in a dry run nor where nothing is to be done."""
+    type(workflow)._build_dag(workflow)
+    refuse_foreign_outputs()
 
 
-# These would remove outputs without the check, or skip it.
-for option in ("--delete-all-output", "--no-hooks"):
-    if workflow.is_main_process and option in sys.argv:
+if workflow.is_main_process:
+    if "--delete-all-output" in sys.argv:
         raise WorkflowError(
-            f"{option} could remove folders that the workflow did not make; leave it out (make clean removes results)"
+            "--delete-all-output could remove folders that the workflow did not make; leave it out (make clean removes "
+            "results)"
         )
-
-atexit.register(announce_refusal)
+    workflow._build_dag = build_dag

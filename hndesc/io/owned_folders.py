@@ -1,7 +1,7 @@
 """Folders that steps make: one is replaced or removed only if a step made it, and never if an input would be lost.
 
-A marker in a folder names the step that made it and lists the files and links that the step left in it; files that were
-added later, or took the place of a link, belong to the user.
+A marker in a folder names the step that made it and lists what the step left in it: sizes and times of files, targets
+of links. What was added or changed later belongs to the user.
 """
 
 import json
@@ -19,7 +19,6 @@ from hndesc.io.locks import writing
 logger = logging.getLogger(__name__)
 
 MARKER = ".made_by_hndesc.json"
-_LEFT = ("files", "links")  # what the marker lists
 # What file managers, network file systems and Snakemake add to a folder.
 _ADDED = (".snakemake_timestamp", ".DS_Store", "Thumbs.db", "desktop.ini")
 _ADDED_BEGIN = (MARKER, f".{Path(MARKER).stem}-", ".nfs", "._")
@@ -101,8 +100,7 @@ def finish_folder(
 ) -> None:
     """Put a filled folder of `open_part_folder` in the place of `output`."""
     target = check_output_folder(output, step, inputs)
-    left = {kind: sorted(name for name, is_link in _files(part) if is_link == (kind == "links")) for kind in _LEFT}
-    _mark(part, {"step": step, **left})
+    _mark(part, {"step": step, "files": dict(sorted(_files(part)))})
     _, old = _beside(target)
     remove_folder(old, step)  # what an interruption left
     with named_errors(output):
@@ -123,20 +121,11 @@ def _beside(target: Path) -> tuple[Path, Path]:
     return target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.old")
 
 
-def mark_folder(folder: Path, step: str) -> None:
-    """Make a folder that a step fills bit by bit, if it is not there yet; one that is not ours is refused."""
-    check_output_folder(folder, step)
-    if read_marker(folder) is None:
-        with named_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        _mark(folder, {"step": step})
-
-
 def remove_folder(folder: str | os.PathLike, step: str) -> None:
     """Remove a folder that `step` made, if it is there.
 
     Raises:
-        HndescError: the step did not make it, or files were added to it.
+        HndescError: the step did not make it, or files in it were added or changed.
     """
     target = check_output_folder(folder, step)
     if target.exists():
@@ -151,28 +140,58 @@ def read_marker(folder: str | os.PathLike) -> dict | None:
     except (OSError, ValueError, RecursionError):
         return None
     sound = isinstance(marker, dict) and isinstance(marker.get("step"), str)
-    return marker if sound and all(isinstance(marker.get(kind, []), list) for kind in _LEFT) else None
+    return marker if sound and isinstance(marker.get("files", {}), dict) else None
 
 
 def _mark(folder: Path, marker: dict) -> None:
     write_text(folder / MARKER, json.dumps(marker, indent=0) + "\n")
 
 
+def check_maker(folder: str | os.PathLike, step: str) -> dict:
+    """Refuse a folder that `step` did not make; return what its marker says.
+
+    Raises:
+        HndescError: one line with the cure.
+    """
+    marker = read_marker(folder)
+    if marker is None:
+        raise HndescError(f"{folder}: exists and was not made by {step}; move it away, or delete it if nobody needs it")
+    if marker["step"] != step:
+        raise HndescError(f"{folder}: exists and was made by {marker['step']}, not by {step}; choose another place")
+    return marker
+
+
 def _check_made(output: str | os.PathLike, target: Path, step: str) -> None:
+    """Refuse a folder that `step` did not make, or in which something was added or changed since."""
     if next(_files(target), None) is None and not any(entry.is_dir() for entry in os.scandir(target)):
         return
-    marker = read_marker(target)
-    if marker is None:
-        raise HndescError(f"{output}: exists and was not made by {step}; move it away, or delete it if nobody needs it")
-    if marker["step"] != step:
-        raise HndescError(f"{output}: exists and was made by {marker['step']}, not by {step}; choose another place")
-    if "files" in marker:
-        files, links = (set(map(str, marker.get(kind, []))) for kind in _LEFT)
-        added = [name for name, is_link in _files(target) if name not in files and not (is_link and name in links)]
-        if added:
-            raise HndescError(
-                f"{output}: files were added since {step} made it ('{min(added)}' first); move them elsewhere"
-            )
+    marker = check_maker(output, step)
+    if "files" not in marker:
+        if _is_part(target):
+            return
+        raise HndescError(f"{output}: {step} did not complete it; move it away, or delete it if nobody needs it")
+    files = marker["files"]
+    found = sorted(_files(target))
+    if added := [name for name, _ in found if name not in files]:
+        raise HndescError(f"{output}: files were added since {step} made it ('{added[0]}' first); move them elsewhere")
+    if changed := [name for name, state in found if not _is_same(files[name], state)]:
+        raise HndescError(
+            f"{output}: files were changed since {step} made it ('{changed[0]}' first); move them elsewhere, or delete "
+            "the folder if nobody needs it"
+        )
+
+
+def _is_part(folder: Path) -> bool:
+    """Return whether a folder has the name of one that is being filled, whose files are not listed yet."""
+    return folder.name.startswith(".") and folder.name.endswith(".part")
+
+
+def _is_same(listed: object, found: str | list[int]) -> bool:
+    """Compare two states of `_files`; copies by way of an archive, and some file systems, keep whole seconds only."""
+    if listed == found or isinstance(found, str) or not isinstance(listed, list) or len(listed) != 2:
+        return listed == found
+    size, time = listed
+    return size == found[0] and isinstance(time, int) and time // 10**9 * 10**9 == found[1]
 
 
 def _check_apart(output: str | os.PathLike, target: Path, source: Path) -> None:
@@ -200,14 +219,19 @@ def _links(folder: str | os.PathLike) -> Iterator[str]:
                 yield from _links(entry.path)
 
 
-def _files(folder: str | os.PathLike, prefix: str = "") -> Iterator[tuple[str, bool]]:
-    """Yield the relative names of all files and links, and which are links; without what systems add."""
+def _files(folder: str | os.PathLike, prefix: str = "") -> Iterator[tuple[str, str | list[int]]]:
+    """Yield the relative names of all files and links without what systems add, and the state of each.
+
+    That is the target of a link; size and time of the last change (nanoseconds) of a file.
+    """
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield from _files(entry.path, f"{prefix}{entry.name}/")
             elif entry.name not in _ADDED and not entry.name.startswith(_ADDED_BEGIN):
-                yield prefix + entry.name, entry.is_symlink()
+                status = entry.stat(follow_symlinks=False)
+                target = entry.is_symlink() and os.readlink(entry.path)
+                yield prefix + entry.name, target or [status.st_size, status.st_mtime_ns]
 
 
 def _remove(folder: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hndesc.errors import HndescError
 from hndesc.io.files import check_output_file
-from hndesc.io.owned_folders import check_output_folder
+from hndesc.io.owned_folders import check_maker, check_output_folder
 
 # Rules whose folders another rule may make as well; others are steps of their own.
 _STEPS = {"stylize_shard": "stylize_photos", "gather_stylized": "stylize_photos"}
@@ -42,6 +42,24 @@ def check_planned_outputs(jobs: Iterable[PlannedJob]) -> None:
                     f"{path}: a link, which Snakemake would remove; link the folder above it, or move the link away"
                 )
         for path in job.folders:
-            check_output_folder(path, _STEPS.get(job.rule, job.rule), job.inputs)
+            check_output_folder(path, _step(job.rule), job.inputs)
         for path in job.files:
             check_output_file(path)
+
+
+def check_kept_folders(folders: Iterable[tuple[str, str]]) -> None:
+    """Refuse folders that count as the output of a rule and were made by something else.
+
+    Args:
+        folders: the rule and the folder of each job that is not going to run.
+
+    Raises:
+        HndescError: a folder that exists without the marker of its step.
+    """
+    for rule, folder in folders:
+        if os.path.lexists(folder):
+            check_maker(folder, _step(rule))
+
+
+def _step(rule: str) -> str:
+    return _STEPS.get(rule, rule)

@@ -19,7 +19,7 @@ from hndesc.datasets.splits import split_photos
 from hndesc.datasets.synthetic_sequences import make_sequences
 from hndesc.errors import HndescError
 from hndesc.io.images import write_image
-from hndesc.io.owned_folders import MARKER, check_output_folder, mark_folder, read_marker, replace_folder
+from hndesc.io.owned_folders import MARKER, check_output_folder, open_part_folder, read_marker, replace_folder
 from hndesc.localization import mapping
 from hndesc.localization.mapping import build_map
 from hndesc.stylization.stylize import gather_stylized, stylize_photos
@@ -70,6 +70,13 @@ def filled(folder: Path) -> Path:
     return folder
 
 
+def made(folder: Path, step: Step, inner: str = "") -> Path:
+    """A folder that the step has made, with files in it or in a folder within."""
+    with replace_folder(folder, step.marker) as part:
+        filled(part / inner)
+    return folder
+
+
 def foreign(base: Path, step: Step) -> tuple[Path, Path]:
     return filled(base / "in"), filled(place(base / "work", step))
 
@@ -97,6 +104,42 @@ def files_added(base: Path, step: Step) -> tuple[Path, Path]:
     with replace_folder(folder, step.marker) as part:
         (part / "ours.txt").touch()
     return filled(base / "in"), filled(folder)
+
+
+def marker_without_files(base: Path, step: Step) -> tuple[Path, Path]:
+    source, folder = foreign(base, step)
+    (folder / MARKER).write_text(f'{{"step": "{step.marker}"}}')
+    return source, folder
+
+
+def file_edited(base: Path, step: Step) -> tuple[Path, Path]:
+    folder = made(place(base / "work", step), step)
+    (folder / "letter.txt").write_text("dear reader")
+    return filled(base / "in"), folder
+
+
+def file_edited_to_equal_size(base: Path, step: Step) -> tuple[Path, Path]:
+    folder = made(place(base / "work", step), step, "deep")
+    before = (folder / "deep" / "letter.txt").stat()
+    (folder / "deep" / "letter.txt").write_text("bear")
+    os.utime(folder / "deep" / "letter.txt", ns=(before.st_atime_ns, before.st_mtime_ns + 10**7))
+    return filled(base / "in"), folder
+
+
+def file_became_a_link(base: Path, step: Step) -> tuple[Path, Path]:
+    source, folder = filled(base / "in"), made(place(base / "work", step), step)
+    (folder / "photo.png").unlink()
+    (folder / "photo.png").symlink_to(source / "photo.png")
+    return source, folder
+
+
+def link_leads_elsewhere(base: Path, step: Step) -> tuple[Path, Path]:
+    source, folder = filled(base / "in"), place(base / "work", step)
+    with replace_folder(folder, step.marker) as part:
+        (part / "photo.png").symlink_to(source / "photo.png")
+    (folder / "photo.png").unlink()
+    (folder / "photo.png").symlink_to(source / "letter.txt")
+    return source, folder
 
 
 def link_became_a_file(base: Path, step: Step) -> tuple[Path, Path]:
@@ -140,8 +183,7 @@ def equal(base: Path, step: Step) -> tuple[Path, Path]:
 
 def equal_and_ours(base: Path, step: Step) -> tuple[Path, Path]:
     folder = place(base / "work", step)
-    mark_folder(folder, step.marker)
-    return filled(folder), folder
+    return made(folder, step), folder
 
 
 def within_input(base: Path, step: Step) -> tuple[Path, Path]:
@@ -150,14 +192,12 @@ def within_input(base: Path, step: Step) -> tuple[Path, Path]:
 
 def around_input(base: Path, step: Step) -> tuple[Path, Path]:
     folder = place(base / "work", step)
-    mark_folder(folder, step.marker)
-    return filled(folder / "in"), folder
+    return made(folder, step, "in") / "in", folder
 
 
 def link_to_input(base: Path, step: Step) -> tuple[Path, Path]:
     folder = place(base / "work", step)
-    mark_folder(base / "in", step.marker)
-    folder.symlink_to(filled(base / "in"))
+    folder.symlink_to(made(base / "in", step))
     return base / "in", folder
 
 
@@ -186,7 +226,12 @@ FOREIGN = [
     foreign_link,
     marker_is_no_marker,
     of_another_step,
+    marker_without_files,
     files_added,
+    file_edited,
+    file_edited_to_equal_size,
+    file_became_a_link,
+    link_leads_elsewhere,
     link_became_a_file,
     foreign_part,
     foreign_old,
@@ -273,21 +318,24 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-@pytest.mark.parametrize("state", ["absent", "empty", "ours", "interrupted", "link", "dangling link", "file manager"])
+@pytest.mark.parametrize(
+    "state", ["absent", "empty", "ours", "thinned", "interrupted", "link", "dangling link", "file manager"]
+)
 def test_what_is_ours_is_replaced(state: str, photos: Path, tmp_path: Path) -> None:
     output, real = tmp_path / "out", tmp_path / ("far" if "link" in state else "out")
     if state == "empty":
         output.mkdir()
     if "link" in state:
         output.symlink_to(real)
-    if state in ("ours", "link", "file manager"):
+    if state in ("ours", "thinned", "link", "file manager"):
         list_own_photos(photos, real)
+    if state == "thinned":
+        (real / "0.png").unlink()
     if state == "file manager":
         for name in (".DS_Store", "Thumbs.db", ".snakemake_timestamp"):
             (real / name).touch()
     if state == "interrupted":
-        mark_folder(tmp_path / ".out.part", image_list.STEP)
-        (tmp_path / ".out.part" / "cut").touch()
+        (open_part_folder(output, image_list.STEP) / "cut").touch()
     (photos / "2.png").unlink()
     list_own_photos(photos, output)
     assert output.is_symlink() == ("link" in state)
@@ -299,17 +347,22 @@ def test_what_is_ours_is_replaced(state: str, photos: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("way", ["killed", "interrupted"])
 def test_whatever_moment_ends_a_replacement_the_next_one_completes_it(way: str, photos: Path, tmp_path: Path) -> None:
-    output, before = tmp_path / "out", tree(photos)
+    output = tmp_path / "out"
     list_own_photos(photos, output)
-    made, last = tree(output), 0
+    before, made, last = tree(photos), timeless(output), 0
     while True:
         last += 1
         if stop_at(last, way, lambda: list_own_photos(photos, output)):
             break
         list_own_photos(photos, output)
-        assert tree(output) == made and tree(photos) == before
+        assert timeless(output) == made and tree(photos) == before
         assert {path.name for path in tmp_path.iterdir()} == {"in", "out"}, f"left by operation {last}"
     assert last > 20
+
+
+def timeless(folder: Path) -> dict[str, object]:
+    """What `tree` returns, without the times in the marker."""
+    return tree(folder) | {MARKER: sorted(read_marker(folder)["files"])}
 
 
 def stop_at(number: int, way: str, work: Callable[[], None]) -> bool:
@@ -347,6 +400,16 @@ def test_a_failed_step_leaves_the_folder_before_and_nothing_else(tmp_path: Path)
             pass
     assert (tmp_path / "out" / "file").read_text() == "old"
     assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_copy_with_times_in_whole_seconds_is_ours(tmp_path: Path) -> None:
+    folder = made(tmp_path / "out", Step("some_step", list_own_photos))
+    for path in folder.iterdir():
+        os.utime(path, (0, path.stat().st_mtime_ns // 10**9))
+    check_output_folder(folder, "some_step")
+    os.utime(folder / "letter.txt", (0, path.stat().st_mtime_ns // 10**9 - 1))
+    with pytest.raises(HndescError, match=r"files were changed since some_step made it \('letter.txt' first\)"):
+        check_output_folder(folder, "some_step")
 
 
 def test_what_comes_while_a_step_works_is_spared(tmp_path: Path) -> None:

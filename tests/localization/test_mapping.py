@@ -9,7 +9,7 @@ import pytest
 from hndesc.datasets.localization.pycolmap_border import pycolmap, to_pose
 from hndesc.errors import HndescError
 from hndesc.io.features import FeatureReader
-from hndesc.io.owned_folders import MARKER, mark_folder
+from hndesc.io.owned_folders import MARKER, open_part_folder, replace_folder
 from hndesc.localization.mapping import DATABASE, MODEL, STEP, SUMMARY, MapperSettings, build_map
 from tests.fixtures.synthetic import Mapped, Synthetic, map_scene, write_features
 
@@ -81,9 +81,9 @@ def test_reprojection_error_is_that_of_the_noise(make, tmp_path: Path) -> None:
 
 def test_only_what_is_complete_is_seen_and_an_old_map_is_replaced(make, tmp_path: Path) -> None:
     scene = make()
-    for name in ("map", ".map.part"):
-        mark_folder(tmp_path / name, STEP)
-        (tmp_path / name / "old").touch()
+    with replace_folder(tmp_path / "map", STEP) as part:
+        (part / "old").touch()
+    (open_part_folder(tmp_path / "map", STEP) / "old").touch()
     map_scene(scene, tmp_path)
     assert sorted(path.name for path in (tmp_path / "map").iterdir()) == [MARKER, DATABASE, SUMMARY, MODEL]
     assert not (tmp_path / ".map.part").exists()

@@ -1,5 +1,6 @@
 """Snakemake removes declared outputs before a job runs: folders that the workflow did not make are spared."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -30,17 +31,21 @@ def use(checkout: Checkout, photos: str) -> None:
     checkout.path("m3.yaml").write_text(f"split: {{name: m3, photos: {photos}, share: 0.5}}\n")
 
 
+def refusal(checkout: Checkout, *arguments: str) -> str:
+    done = checkout.run(*arguments, configfile=CONFIG, check=False)
+    assert done.returncode == 1, done.stdout
+    return done.stdout
+
+
 @pytest.mark.parametrize(
     ("photos", "reason"),
     [("data/m3", "overlaps with the input data/m3"), ("photos", "exists and was not made by split_photos")],
 )
 def test_own_photos_in_the_place_of_a_split_are_spared(checkout: Checkout, photos: str, reason: str) -> None:
     use(checkout, photos)
-    for options in ([], ["--forceall"], ["--dry-run"]):
-        text = checkout.run(TARGET, *options, configfile=CONFIG, check=False).stdout
-        assert f"data/m3/training: {reason}" in text
-    for option in ("--no-hooks", "--delete-all-output"):
-        assert f"{option} could remove" in checkout.run(TARGET, option, configfile=CONFIG, check=False).stdout
+    for options in ([], ["--forceall"], ["--dry-run"], ["--no-hooks"], ["--dry-run", "--quiet", "all"]):
+        assert f"data/m3/training: {reason}" in refusal(checkout, TARGET, *options)
+    assert "--delete-all-output could remove" in refusal(checkout, TARGET, "--delete-all-output")
     assert len(list(checkout.path("data/m3/training").glob("*.png"))) == 30
 
 
@@ -50,7 +55,30 @@ def test_a_folder_of_the_workflow_is_made_again_but_not_with_what_was_added(chec
     checkout.run(TARGET, configfile=CONFIG)
     checkout.run(TARGET, "--forceall", configfile=CONFIG)
     checkout.path("data/m3/training/letter.txt").write_text("dear")
-    text = checkout.run(TARGET, "--forceall", configfile=CONFIG, check=False).stdout
+    text = refusal(checkout, TARGET, "--forceall")
     assert "data/m3/training: files were added since split_photos made it ('letter.txt' first)" in text
     assert checkout.path("data/m3/training/letter.txt").read_text() == "dear"
     assert len(list(checkout.path("photos").glob("*.png"))) == 30
+
+
+@pytest.mark.parametrize(("content", "options"), [("photo.png", []), (None, ["--dry-run"])])
+def test_a_foreign_target_is_not_taken_for_up_to_date(
+    checkout: Checkout, content: str | None, options: list[str]
+) -> None:
+    use(checkout, "photos")
+    folder = checkout.path("data/m3/sequences/test")
+    folder.mkdir(parents=True)
+    if content:
+        folder.joinpath(content).write_bytes(b"mine")
+    text = refusal(checkout, "data/m3/sequences/test", *options)
+    assert "data/m3/sequences/test: exists and was not made by make_sequences; move it away" in text
+    shutil.rmtree(folder)
+
+
+def test_a_foreign_folder_is_no_input(checkout: Checkout) -> None:
+    use(checkout, "photos")
+    shutil.rmtree(checkout.path("data/m3/held_out"), ignore_errors=True)
+    for side in ("training", "held_out/validation", "held_out/test"):
+        write_image(checkout.path(f"data/m3/{side}/mine.png"), np.zeros((40, 60, 3), np.uint8))
+    text = refusal(checkout, "data/m3/sequences/test")
+    assert "exists and was not made by split_photos; move it away" in text

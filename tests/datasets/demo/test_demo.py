@@ -9,7 +9,7 @@ import pytest
 
 from hndesc.datasets import demo as package
 from hndesc.datasets.demo import make_demo, photographs, retrieval, scene, sequences
-from hndesc.io.owned_folders import mark_folder
+from hndesc.io.owned_folders import open_part_folder, replace_folder
 
 AGAIN = """
 import sys, cv2
@@ -63,9 +63,9 @@ def quick(monkeypatch):
 
 
 def test_older_parts_are_replaced_and_other_files_kept(quick, tmp_path):
-    for name in ("photos", ".scene.part"):
-        mark_folder(tmp_path / name, package.STEP)
-        (tmp_path / name / "old.jpg").touch()
+    with replace_folder(tmp_path / "photos", package.STEP) as part:
+        (part / "old.jpg").touch()
+    (open_part_folder(tmp_path / "scene", package.STEP) / "old.jpg").touch()
     (tmp_path / "mine.txt").touch()
     make_demo(tmp_path, seed=5)
     assert [path.name for path in (tmp_path / "photos").glob("[!.]*")] == ["new"]

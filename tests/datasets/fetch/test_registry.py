@@ -20,7 +20,7 @@ from hndesc.datasets.fetch.registry import read_registry
 from hndesc.datasets.fetch.verify import verify_layout
 from hndesc.datasets.localization.posed import COLUMNS
 from hndesc.errors import HndescError
-from hndesc.io.owned_folders import mark_folder
+from hndesc.io.owned_folders import open_part_folder
 from tests.datasets.fetch.server import Server, serving
 from tests.datasets.fetch.tiny_archives import tarred, zipped
 
@@ -226,8 +226,7 @@ def test_a_folder_put_there_by_hand_is_verified(get, server: Server, tmp_path: P
 
 
 def test_what_an_interrupted_unpacking_left_is_replaced(get, tmp_path: Path) -> None:
-    mark_folder(tmp_path / "data" / ".seq.part", "get_dataset")
-    (tmp_path / "data" / ".seq.part" / "half").touch()
+    (open_part_folder(tmp_path / "data" / "seq", "get_dataset") / "half").touch()
     assert visible(get("seq")) == ["i_b", "v_a"]
 
 

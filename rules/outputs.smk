@@ -2,7 +2,11 @@
 # refused where the workflow did not make them.
 from snakemake.io import is_flagged
 
-from hndesc.workflow.outputs import PlannedJob, check_kept_folders, check_planned_outputs
+from hndesc.workflow.outputs import (
+    PlannedJob,
+    check_kept_folders,
+    check_planned_outputs,
+)
 
 
 def folders_of(paths):

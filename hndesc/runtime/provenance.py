@@ -4,6 +4,7 @@ import ast
 import hashlib
 import os
 import platform
+import stat
 from contextlib import suppress
 from functools import cache
 from importlib import metadata
@@ -12,6 +13,7 @@ from pathlib import Path
 from hndesc import __version__
 
 PACKAGE = Path(__file__).parents[1]
+_BLOCK = 4096
 
 
 def fingerprint(*modules: str) -> str:
@@ -90,10 +92,33 @@ def file_hash(path: str | Path) -> str:
 
 
 def file_identity(path: str | Path) -> str:
-    """Return what tells a file from one that takes its place: real path, size and time of its last change."""
+    """Return what tells a file from one that takes its place: real path, and the state of `file_state`."""
     place = os.path.realpath(path)
+    return f"{place}\t{file_state(place)}"
+
+
+def file_state(path: str | Path) -> str:
+    """Return size, time of the last change and `file_sample` of a file; a copy that keeps times has the same.
+
+    Nothing of a file that cannot be read, which is reported when that is tried.
+    """
     try:
-        state = os.stat(place)
-    except OSError:  # reported when the file is read
-        return f"{place}\t"
-    return f"{place}\t{state.st_size}\t{state.st_mtime_ns}"
+        status = os.stat(path)
+        sample = file_sample(path, status.st_size) if stat.S_ISREG(status.st_mode) else ""
+    except OSError:
+        return ""
+    return f"{status.st_size}\t{status.st_mtime_ns}\t{sample}"
+
+
+def file_sample(path: str | Path, size: int) -> str:
+    """Hash the first, the middle and the last 4 KiB of a regular file; 16 hexadecimal digits.
+
+    Files of equal size and time are told apart by it, without reading them whole.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        starts = (0, (size - _BLOCK) // 2, size - _BLOCK) if size > 3 * _BLOCK else range(0, size, _BLOCK)
+        blocks = b"".join(os.pread(file, _BLOCK, start) for start in starts)
+    finally:
+        os.close(file)
+    return hashlib.blake2b(blocks, digest_size=8).hexdigest()

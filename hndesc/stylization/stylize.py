@@ -16,6 +16,7 @@ from hndesc.io.files import read_json, write_json
 from hndesc.io.images import find_images, read_image, resize_longest, write_image
 from hndesc.io.locks import writing
 from hndesc.io.owned_folders import check_output_folder, clear_folder, finish_folder, open_part_folder, replace_folder
+from hndesc.runtime.provenance import file_state
 from hndesc.stylization import needs_styles
 from hndesc.stylization.methods import Mixture, prepare
 from hndesc.stylization.styles import Styles
@@ -192,13 +193,9 @@ def _report(output: Path, done: Sequence[Copy], failed: Sequence[Failure]) -> No
 
 
 def _digest(*folders: Path) -> str:
-    """Hash names, sizes and times of all photos of the folders: a changed one makes an interrupted run start anew."""
+    """Hash names and states of all photos of the folders: a changed one makes an interrupted run start anew."""
     digest = sha256()
     for folder in folders:
         for name in find_images(folder):
-            try:
-                state = (folder / name).stat()
-            except FileNotFoundError:  # gone since the listing: reported when its turn comes
-                continue
-            digest.update(f"{name}\t{state.st_size}\t{state.st_mtime_ns}\n".encode())
+            digest.update(f"{name}\t{file_state(folder / name)}\n".encode())
     return digest.hexdigest()

@@ -12,7 +12,7 @@ from hndesc.errors import HndescError
 from hndesc.io.features import FeatureReader, Features
 from hndesc.io.images import find_images, read_image
 from hndesc.retrieval.neighbor_table import read_neighbors
-from hndesc.runtime.provenance import file_hash
+from hndesc.runtime.provenance import file_hash, file_state
 from hndesc.stylization.tables import TABLE, read_copies
 
 logger = logging.getLogger(__name__)
@@ -176,14 +176,11 @@ class TrainingPhotos:
         return description
 
     def identity(self) -> str:
-        """Hash what tells photos and copies from others that take their places: names, sizes and times of change."""
+        """Hash what tells photos and copies from others that take their places: names and states."""
         digest = hashlib.sha256()
         copies = (path for paths in self.copies.values() for path in paths)
         for path in (*(self.folder / name for name in self.names), *copies):
-            state = path.stat() if path.is_file() else None
-            digest.update(
-                f"{path.name}\t{state and (state.st_size, state.st_mtime_ns)}\n".encode("utf-8", "surrogateescape")
-            )
+            digest.update(f"{path.name}\t{file_state(path)}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
 

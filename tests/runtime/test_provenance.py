@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -5,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hndesc.runtime.provenance import file_hash, fingerprint, versions
+from hndesc.runtime.provenance import file_hash, file_identity, file_state, fingerprint, versions
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = "from hndesc.runtime.provenance import fingerprint; print(fingerprint('{}'))"
@@ -67,6 +68,31 @@ def test_every_module_has_a_fingerprint_of_its_own() -> None:
 def test_file_hash_is_sha256(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     assert file_hash(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 12288, 12289, 1_000_000])
+def test_state_of_a_file_whose_size_and_time_stay(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+
+    def state(content: bytes) -> str:
+        path.write_bytes(content)
+        os.utime(path, ns=(0, 10**9))
+        return file_state(path)
+
+    before = state(bytes(size))
+    assert before == state(bytes(size)) != ""
+    for place in {0, size // 2, size - 1} if size else ():
+        assert state(bytes(place) + b"x" + bytes(size - place - 1)) != before
+    state(bytes(size))
+    shutil.copy2(path, tmp_path / "copy")
+    assert file_state(tmp_path / "copy") == before
+
+
+def test_state_of_what_is_no_readable_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    assert file_state(tmp_path / "missing") == ""
+    assert file_state(tmp_path / "fifo").endswith("\t")  # without waiting for a writer
+    assert file_identity(tmp_path / "missing") == f"{tmp_path / 'missing'}\t"
 
 
 def test_versions_name_what_figures_depend_on() -> None:

@@ -1,6 +1,7 @@
 """Fingerprints of folders: any change below is noticed, whatever the folder's own time says."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,12 +16,18 @@ def fingerprint(*folders: Path | str) -> str:
     return content.folders_fingerprint(map(str, folders))
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(params=["recorded", "not recorded"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    if request.param == "recorded":
+        (tmp_path / ".snakemake").mkdir()
     for name in ("a/H_1_2", "a/1.png", "b/c/2.png", "3.png"):
         path = tmp_path / "set" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"some bytes")
+    (tmp_path / "set" / "7.png").write_bytes(b"more bytes")
+    for name in ("3.png", "7.png"):
+        os.utime(tmp_path / "set" / name, ns=(0, 10**9))
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "4.png").write_bytes(b"some bytes")
     (tmp_path / "set" / "linked").symlink_to(tmp_path / "elsewhere")
@@ -32,6 +39,20 @@ def older(path: Path) -> None:
     os.utime(path, ns=(0, 1))
 
 
+def replaced_with_its_time(path: Path) -> None:
+    before = path.stat()
+    path.write_bytes(b"same bytes")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+def swapped(folder: Path) -> None:
+    """Two files of equal size and time, as of an archive, change names."""
+    (folder / "3.png").rename(folder / "6.png")
+    (folder / "7.png").rename(folder / "3.png")
+    (folder / "6.png").rename(folder / "7.png")
+
+
 CHANGES: dict[str, Callable[[Path], object]] = {
     "longer": lambda folder: (folder / "a/H_1_2").write_bytes(b"some more bytes"),
     "replaced by an older file": lambda folder: older(folder / "b/c/2.png"),
@@ -40,6 +61,8 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "added": lambda folder: (folder / "b/c/new.png").touch(),
     "removed": lambda folder: (folder / "a/1.png").unlink(),
     "in a linked folder": lambda folder: older(folder.parent / "elsewhere" / "4.png"),
+    "replaced by one of equal size and time": lambda folder: replaced_with_its_time(folder / "a/1.png"),
+    "swapped": swapped,
     "a broken link mended": lambda folder: (folder.parent / "nothing").touch(),
 }
 
@@ -50,6 +73,34 @@ def test_every_change_below_is_noticed(folder: Path, change: Callable[[Path], ob
     assert fingerprint(folder) == before
     change(folder)
     assert fingerprint(folder) != before
+
+
+def test_copying_and_new_permissions_change_nothing(folder: Path, tmp_path: Path) -> None:
+    before = fingerprint(folder)
+    (folder / "a" / "1.png").chmod(0o600)
+    assert fingerprint(folder) == before
+    shutil.copytree(folder, tmp_path / "copy", symlinks=True)
+    (tmp_path / "set").rename(tmp_path / "first")
+    (tmp_path / "copy").rename(tmp_path / "set")
+    assert fingerprint(folder) == before
+
+
+def test_samples_are_taken_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    monkeypatch.setattr(content, "file_sample", lambda path, size: taken.append(os.path.basename(path)) or "x")
+    fingerprint(folder)
+    assert sorted(taken) == ["1.png", "2.png", "3.png", "4.png", "7.png", "H_1_2"]
+    replaced_with_its_time(folder / "a/1.png")
+    fingerprint(folder)
+    assert taken[6:] == ["1.png"] if (tmp_path / ".snakemake").exists() else len(taken) == 12
+
+
+@pytest.mark.parametrize("text", ["", "[1", "[]", "{}", '{"FOLDER": 3}', '{"FOLDER": {"a/1.png": [1]}}', "\udcff"])
+def test_a_broken_record_changes_nothing(folder: Path, text: str, tmp_path: Path) -> None:
+    before = fingerprint(folder)
+    if (tmp_path / ".snakemake").exists():
+        content.RECORD.write_bytes(os.fsencode(text.replace("FOLDER", str(folder))))
+    assert fingerprint(folder) == before
 
 
 def test_hidden_files_do_not_count(folder: Path) -> None:

@@ -5,12 +5,12 @@ import json
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from hndesc.errors import HndescError
+from hndesc.io.temporaries import make_temporary
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # With fewer bytes left than this a disk is full.
@@ -113,15 +113,15 @@ def check_text_file(path: str | os.PathLike, beginning: str) -> None:
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary name beside `path` (same suffix) that becomes `path` when the block succeeds.
 
+    What killed runs left under such names in the folder is removed.
+
     Raises:
         HndescError: before the block, where `path` cannot be written (see `check_output_file`).
     """
     path = check_output_file(path)
     with named_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+        temporary = make_temporary(path)
     try:
         yield temporary
         # mkstemp gives 0600; a result should have the permissions of any other new file.

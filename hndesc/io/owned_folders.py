@@ -1,6 +1,6 @@
 """Folders that steps make: one is replaced or removed only if a step made it, and never if an input would be lost.
 
-A marker in a folder names the step that made it and lists what the step left in it: sizes and times of files, targets
+A marker in a folder names the step that made it and lists what the step left in it: sizes and samples of files, targets
 of links. What was added or changed later belongs to the user.
 """
 
@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +16,15 @@ from pathlib import Path
 from hndesc.errors import HndescError
 from hndesc.io.files import check_parent, check_space, named_errors, write_text
 from hndesc.io.locks import writing
+from hndesc.io.temporaries import is_temporary
+from hndesc.runtime.provenance import file_sample
 
 logger = logging.getLogger(__name__)
 
 MARKER = ".made_by_hndesc.json"
 # What file managers, network file systems and Snakemake add to a folder.
-_ADDED = (".snakemake_timestamp", ".DS_Store", "Thumbs.db", "desktop.ini")
-_ADDED_BEGIN = (MARKER, f".{Path(MARKER).stem}-", ".nfs", "._")
+_ADDED = (MARKER, ".snakemake_timestamp", ".DS_Store", "Thumbs.db", "desktop.ini")
+_ADDED_BEGIN = (".nfs", "._")
 
 
 def check_output_folder(output: str | os.PathLike, step: str, inputs: Iterable[str | os.PathLike | None] = ()) -> Path:
@@ -100,7 +103,7 @@ def finish_folder(
 ) -> None:
     """Put a filled folder of `open_part_folder` in the place of `output`."""
     target = check_output_folder(output, step, inputs)
-    _mark(part, {"step": step, "files": dict(sorted(_files(part)))})
+    _mark(part, {"step": step, "files": {name: _state(part / name) for name in sorted(_files(part))}})
     _, old = _beside(target)
     remove_folder(old, step)  # what an interruption left
     with named_errors(output):
@@ -170,11 +173,10 @@ def _check_made(output: str | os.PathLike, target: Path, step: str) -> None:
         if _is_part(target):
             return
         raise HndescError(f"{output}: {step} did not complete it; move it away, or delete it if nobody needs it")
-    files = marker["files"]
-    found = sorted(_files(target))
-    if added := [name for name, _ in found if name not in files]:
+    files, found, made = marker["files"], sorted(_files(target)), os.stat(target / MARKER).st_mtime_ns
+    if added := [name for name in found if name not in files]:
         raise HndescError(f"{output}: files were added since {step} made it ('{added[0]}' first); move them elsewhere")
-    if changed := [name for name, state in found if not _is_same(files[name], state)]:
+    if changed := [name for name in found if _is_changed(target / name, files[name], made)]:
         raise HndescError(
             f"{output}: files were changed since {step} made it ('{changed[0]}' first); move them elsewhere, or delete "
             "the folder if nobody needs it"
@@ -186,12 +188,18 @@ def _is_part(folder: Path) -> bool:
     return folder.name.startswith(".") and folder.name.endswith(".part")
 
 
-def _is_same(listed: object, found: str | list[int]) -> bool:
-    """Compare two states of `_files`; copies by way of an archive, and some file systems, keep whole seconds only."""
-    if listed == found or isinstance(found, str) or not isinstance(listed, list) or len(listed) != 2:
-        return listed == found
-    size, time = listed
-    return size == found[0] and isinstance(time, int) and time // 10**9 * 10**9 == found[1]
+def _is_changed(path: Path, listed: object, made: int) -> bool:
+    """Return whether a file or link differs from what is listed, or was written after its marker (nanoseconds)."""
+    status = os.lstat(path)
+    return status.st_ctime_ns >= made and (status.st_mtime_ns > made or _state(path) != listed)
+
+
+def _state(path: Path) -> str | list[int | str]:
+    """Return the target of a link; size and `file_sample` of a file."""
+    status = os.lstat(path)
+    if stat.S_ISLNK(status.st_mode):
+        return os.readlink(path)
+    return [status.st_size, file_sample(path, status.st_size) if stat.S_ISREG(status.st_mode) else ""]
 
 
 def _check_apart(output: str | os.PathLike, target: Path, source: Path) -> None:
@@ -219,19 +227,18 @@ def _links(folder: str | os.PathLike) -> Iterator[str]:
                 yield from _links(entry.path)
 
 
-def _files(folder: str | os.PathLike, prefix: str = "") -> Iterator[tuple[str, str | list[int]]]:
-    """Yield the relative names of all files and links without what systems add, and the state of each.
-
-    That is the target of a link; size and time of the last change (nanoseconds) of a file.
-    """
+def _files(folder: str | os.PathLike, prefix: str = "") -> Iterator[str]:
+    """Yield the relative names of all files and links without what systems add."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield from _files(entry.path, f"{prefix}{entry.name}/")
-            elif entry.name not in _ADDED and not entry.name.startswith(_ADDED_BEGIN):
-                status = entry.stat(follow_symlinks=False)
-                target = entry.is_symlink() and os.readlink(entry.path)
-                yield prefix + entry.name, target or [status.st_size, status.st_mtime_ns]
+            elif not _is_added(entry.name):
+                yield prefix + entry.name
+
+
+def _is_added(name: str) -> bool:
+    return name in _ADDED or name.startswith(_ADDED_BEGIN) or is_temporary(name)
 
 
 def _remove(folder: Path) -> None:

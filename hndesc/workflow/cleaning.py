@@ -15,6 +15,7 @@ from pathlib import Path
 from hndesc.errors import HndescError
 from hndesc.io.files import check_text_file
 from hndesc.io.owned_folders import MARKER, check_output_folder, read_marker, remove_folder
+from hndesc.io.temporaries import is_leftover
 
 # Rules whose outputs take days to make again, or a network.
 _PRECIOUS = ("train", "get_dataset", "get_weights")
@@ -51,6 +52,7 @@ def find_made(root: Path, everything: bool = False) -> tuple[dict[Path, Path | N
         for kind in ("part", "old"):
             for marker in sorted((root / folder).rglob(f".*.{kind}/{MARKER}")):
                 made[marker.parent] = None
+        made |= {path: None for path in sorted((root / folder).rglob(".*-hndesc-*")) if is_leftover(path)}
     if everything:
         made |= {root / name: None for name in (".snakemake", ".venv") if _is_environment(root / name)}
     return made, sorted(set(spared))

@@ -1,6 +1,7 @@
 """What is not ours is neither replaced nor removed: every step that writes a folder, in every such situation."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -120,9 +121,23 @@ def file_edited(base: Path, step: Step) -> tuple[Path, Path]:
 
 def file_edited_to_equal_size(base: Path, step: Step) -> tuple[Path, Path]:
     folder = made(place(base / "work", step), step, "deep")
-    before = (folder / "deep" / "letter.txt").stat()
     (folder / "deep" / "letter.txt").write_text("bear")
-    os.utime(folder / "deep" / "letter.txt", ns=(before.st_atime_ns, before.st_mtime_ns + 10**7))
+    return filled(base / "in"), folder
+
+
+def file_replaced_by_an_older_one(base: Path, step: Step) -> tuple[Path, Path]:
+    source, folder = file_edited_to_equal_size(base, step)
+    os.utime(folder / "deep" / "letter.txt", ns=(0, 0))
+    return source, folder
+
+
+def middle_of_a_large_file_edited(base: Path, step: Step) -> tuple[Path, Path]:
+    folder = place(base / "work", step)
+    with replace_folder(folder, step.marker) as part:
+        (part / "large").write_bytes(bytes(100_000))
+    later = (folder / MARKER).stat().st_mtime_ns + 10**7
+    (folder / "large").write_bytes(bytes(20_000) + b"drawing" + bytes(79_993))
+    os.utime(folder / "large", ns=(later, later))
     return filled(base / "in"), folder
 
 
@@ -230,6 +245,8 @@ FOREIGN = [
     files_added,
     file_edited,
     file_edited_to_equal_size,
+    file_replaced_by_an_older_one,
+    middle_of_a_large_file_edited,
     file_became_a_link,
     link_leads_elsewhere,
     link_became_a_file,
@@ -347,22 +364,17 @@ def test_what_is_ours_is_replaced(state: str, photos: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("way", ["killed", "interrupted"])
 def test_whatever_moment_ends_a_replacement_the_next_one_completes_it(way: str, photos: Path, tmp_path: Path) -> None:
-    output = tmp_path / "out"
+    output, before = tmp_path / "out", tree(photos)
     list_own_photos(photos, output)
-    before, made, last = tree(photos), timeless(output), 0
+    made, last = tree(output), 0
     while True:
         last += 1
         if stop_at(last, way, lambda: list_own_photos(photos, output)):
             break
         list_own_photos(photos, output)
-        assert timeless(output) == made and tree(photos) == before
+        assert tree(output) == made and tree(photos) == before
         assert {path.name for path in tmp_path.iterdir()} == {"in", "out"}, f"left by operation {last}"
     assert last > 20
-
-
-def timeless(folder: Path) -> dict[str, object]:
-    """What `tree` returns, without the times in the marker."""
-    return tree(folder) | {MARKER: sorted(read_marker(folder)["files"])}
 
 
 def stop_at(number: int, way: str, work: Callable[[], None]) -> bool:
@@ -402,13 +414,23 @@ def test_a_failed_step_leaves_the_folder_before_and_nothing_else(tmp_path: Path)
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_a_copy_with_times_in_whole_seconds_is_ours(tmp_path: Path) -> None:
-    folder = made(tmp_path / "out", Step("some_step", list_own_photos))
-    for path in folder.iterdir():
-        os.utime(path, (0, path.stat().st_mtime_ns // 10**9))
+@pytest.mark.parametrize("kept", ["all of the time", "whole seconds", "permissions changed"])
+def test_a_copy_is_ours(kept: str, tmp_path: Path) -> None:
+    folder = made(tmp_path / "out", Step("some_step", list_own_photos), "deep")
+    if kept == "permissions changed":
+        (folder / "deep" / "letter.txt").chmod(0o600)
+    else:
+        shutil.copytree(folder, tmp_path / "copy")
+        folder = tmp_path / "copy"
+    if kept == "whole seconds":
+        for path in (folder / MARKER, *(folder / "deep").iterdir()):
+            os.utime(path, (0, path.stat().st_mtime_ns // 10**9))
     check_output_folder(folder, "some_step")
-    os.utime(folder / "letter.txt", (0, path.stat().st_mtime_ns // 10**9 - 1))
-    with pytest.raises(HndescError, match=r"files were changed since some_step made it \('letter.txt' first\)"):
+    (folder / "deep" / "letter.txt").write_text("bear")
+    with pytest.raises(
+        HndescError,
+        match=r"files were changed since some_step made it \('deep/letter.txt' first\); move them elsewhere",
+    ):
         check_output_folder(folder, "some_step")
 
 

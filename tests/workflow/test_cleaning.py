@@ -71,6 +71,14 @@ def test_what_the_workflow_made_is_removed_but_models_and_fetched_data(project: 
     assert not (project.root / "data" / "demo").exists()
 
 
+def test_what_killed_writers_left_is_removed(project: Project) -> None:
+    project.file("results/deep/.scores-hndesc-01234567-1-abcd_123.txt")
+    project.file("results/deep/.scores-hndesc-01234567-2-abcd_123.txt")
+    os.utime(project.root / "results/deep/.scores-hndesc-01234567-2-abcd_123.txt", (0, 0))
+    left, _ = project.clean()
+    assert left == MODELS | FETCHED | {"results/deep/.scores-hndesc-01234567-1-abcd_123.txt"}
+
+
 def test_everything(project: Project) -> None:
     assert project.clean(everything=True) == (set(), [])
     assert list(project.root.iterdir()) == []

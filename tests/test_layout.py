@@ -67,6 +67,7 @@ UNMIRRORED = {
     "hndesc.io.hdf5_parts": "tests/io/test_hdf5.py",
     "hndesc.io.image_reading": "tests/io/test_images.py and tests/hostile/test_images.py",
     "hndesc.io.lists": "tests/hostile/test_lists.py",
+    "hndesc.io.markers": "tests/hostile/test_deleting.py",
     "hndesc.io.matlab_files": "tests/hostile/test_rankings.py",
     "hndesc.io.owned_folders": "tests/hostile/test_deleting.py",
     "hndesc.io.pickle_scan": "tests/hostile/test_pickles.py",

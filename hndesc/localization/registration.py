@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hndesc.datasets.localization.pycolmap_border import opened, pycolmap, to_pose
+from hndesc.datasets.localization.pycolmap_border import opened_copy, pycolmap, to_pose
 from hndesc.datasets.localization.scene import Scene
 from hndesc.io.features import FeatureReader
 from hndesc.localization.queries import Estimate, find_obstacle
@@ -21,7 +21,7 @@ def estimate_by_registration(
     options: "pycolmap.IncrementalPipelineOptions",
 ) -> dict[str, Estimate]:
     """Register each query from its verified matches in the database; `model` gains their images."""
-    with opened(database) as connection:
+    with opened_copy(database) as connection:
         # All images: the mapper cannot begin with a model that has images without verified matches otherwise.
         chosen = pycolmap.DatabaseCacheOptions(min_num_matches=options.min_num_matches, load_all_images=True)
         cache = pycolmap.DatabaseCache.create(connection, chosen)

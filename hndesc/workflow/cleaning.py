@@ -14,7 +14,8 @@ from pathlib import Path
 
 from hndesc.errors import HndescError
 from hndesc.io.files import check_text_file
-from hndesc.io.owned_folders import MARKER, check_output_folder, read_marker, remove_folder
+from hndesc.io.markers import MARKER, read_marker
+from hndesc.io.owned_folders import check_output_folder, remove_folder
 from hndesc.io.temporaries import is_leftover
 
 # Rules whose outputs take days to make again, or a network.

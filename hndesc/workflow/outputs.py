@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from hndesc.errors import HndescError
 from hndesc.io.files import check_output_file
-from hndesc.io.owned_folders import check_maker, check_output_folder
+from hndesc.io.markers import check_maker
+from hndesc.io.owned_folders import check_output_folder
 
 # Rules whose folders another rule may make as well; others are steps of their own.
 _STEPS = {"stylize_shard": "stylize_photos", "gather_stylized": "stylize_photos"}

@@ -20,7 +20,8 @@ from hndesc.datasets.splits import split_photos
 from hndesc.datasets.synthetic_sequences import make_sequences
 from hndesc.errors import HndescError
 from hndesc.io.images import write_image
-from hndesc.io.owned_folders import MARKER, check_output_folder, open_part_folder, read_marker, replace_folder
+from hndesc.io.markers import MARKER, read_marker
+from hndesc.io.owned_folders import check_output_folder, open_part_folder, replace_folder
 from hndesc.localization import mapping
 from hndesc.localization.mapping import build_map
 from hndesc.stylization.stylize import gather_stylized, stylize_photos
@@ -111,6 +112,12 @@ def marker_without_files(base: Path, step: Step) -> tuple[Path, Path]:
     source, folder = foreign(base, step)
     (folder / MARKER).write_text(f'{{"step": "{step.marker}"}}')
     return source, folder
+
+
+def journal_of_another_database(base: Path, step: Step) -> tuple[Path, Path]:
+    folder = made(place(base / "work", step), step)
+    (folder / "mine.db-wal").write_bytes(b"work")
+    return filled(base / "in"), folder
 
 
 def file_edited(base: Path, step: Step) -> tuple[Path, Path]:
@@ -243,6 +250,7 @@ FOREIGN = [
     of_another_step,
     marker_without_files,
     files_added,
+    journal_of_another_database,
     file_edited,
     file_edited_to_equal_size,
     file_replaced_by_an_older_one,
@@ -412,6 +420,18 @@ def test_a_failed_step_leaves_the_folder_before_and_nothing_else(tmp_path: Path)
             pass
     assert (tmp_path / "out" / "file").read_text() == "old"
     assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("kind", ["wal", "shm", "journal"])
+def test_what_a_killed_reader_left_beside_a_database_of_ours_is_ours(kind: str, tmp_path: Path) -> None:
+    for _ in range(2):
+        with replace_folder(tmp_path / "out", "some_step") as part:
+            (part / "database.db").write_bytes(b"SQLite format 3")
+        (tmp_path / "out" / f"database.db-{kind}").write_bytes(b"pages")
+    check_output_folder(tmp_path / "out", "some_step")
+    (tmp_path / "out" / "database.db").write_bytes(b"SQLite format 3, and more")
+    with pytest.raises(HndescError, match=r"files were changed since some_step made it \('database.db' first"):
+        check_output_folder(tmp_path / "out", "some_step")
 
 
 @pytest.mark.parametrize("kept", ["all of the time", "whole seconds", "permissions changed"])

@@ -9,7 +9,8 @@ import pytest
 from hndesc.datasets.localization.pycolmap_border import pycolmap, to_pose
 from hndesc.errors import HndescError
 from hndesc.io.features import FeatureReader
-from hndesc.io.owned_folders import MARKER, open_part_folder, replace_folder
+from hndesc.io.markers import MARKER
+from hndesc.io.owned_folders import open_part_folder, replace_folder
 from hndesc.localization.mapping import DATABASE, MODEL, STEP, SUMMARY, MapperSettings, build_map
 from tests.fixtures.synthetic import Mapped, Synthetic, map_scene, write_features
 

@@ -4,6 +4,8 @@ Inside the package the center of the top-left pixel is at (0, 0), in COLMAP at (
 here and nowhere else.
 """
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from hndesc.datasets.localization.cameras import Intrinsics, pycolmap
 from hndesc.datasets.localization.scene import Pose
 from hndesc.errors import HndescError
 from hndesc.io.features import Features
+from hndesc.io.files import check_space
 
 
 @contextmanager
@@ -24,6 +27,17 @@ def opened(path: Path) -> Iterator[pycolmap.Database]:
         yield database
     finally:
         database.close()
+
+
+@contextmanager
+def opened_copy(path: Path) -> Iterator[pycolmap.Database]:
+    """Open a copy of a COLMAP database: COLMAP writes to each one that it opens, and locks it."""
+    with tempfile.TemporaryDirectory(prefix="hndesc-map-") as folder:
+        copy = Path(folder, path.name)
+        check_space(copy, path.stat().st_size)
+        shutil.copyfile(path, copy)
+        with opened(copy) as database:
+            yield database
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from hndesc.datasets.demo import photographs
 from hndesc.datasets.demo.photographs import HELD_OUT, SOURCES, STYLES, TRAINING, load
 from hndesc.errors import HndescError
 from hndesc.io.images import find_images, read_image
-from hndesc.io.owned_folders import MARKER
+from hndesc.io.markers import MARKER
 
 
 def names(use):

@@ -8,7 +8,7 @@ import pytest
 
 from hndesc.datasets.demo import sequences
 from hndesc.io.images import read_image, to_gray
-from hndesc.io.owned_folders import MARKER
+from hndesc.io.markers import MARKER
 
 VIEWPOINT, ILLUMINATION = sorted(sequences.VIEWPOINTS), sorted(sequences.ILLUMINATIONS)
 LATER = range(2, 7)

@@ -12,6 +12,8 @@ from hndesc.errors import HndescError
 from hndesc.evaluation.localization.evaluate import _report
 from hndesc.evaluation.localization.metrics import THRESHOLDS
 from hndesc.io.features import FeatureReader
+from hndesc.io.owned_folders import check_output_folder
+from hndesc.localization.mapping import STEP
 from hndesc.localization.queries import count_localized
 from tests.fixtures.synthetic import Mapped, Synthetic, map_scene, write_features
 
@@ -55,6 +57,17 @@ def test_poses_file_has_every_query_by_its_file_name(mapped: Mapped, tmp_path: P
         assert np.allclose(stored, [*pose.quaternion(), *pose.translation], atol=1e-12)
         assert np.allclose(pose.rotation, truth.rotation, atol=1e-6)
         assert np.allclose(pose.translation, truth.translation, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_map_is_only_read(mapped: Mapped, tmp_path: Path, method: str) -> None:
+    def state() -> dict[str, tuple[int, int]]:
+        return {path.name: (path.stat().st_size, path.stat().st_mtime_ns) for path in mapped.folder.rglob("*")}
+
+    before = state()
+    mapped.localize(tmp_path, method=method)
+    assert state() == before
+    check_output_folder(mapped.folder, STEP)
 
 
 def test_figures_and_where_they_came_from(mapped: Mapped, tmp_path: Path) -> None:

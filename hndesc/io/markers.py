@@ -1,0 +1,120 @@
+"""Markers of the folders that steps make: which step made a folder, and what it left in it.
+
+That is the size and a sample of each file, and the target of each link. What was added or changed later belongs to the
+user.
+"""
+
+import json
+import os
+import stat
+from collections.abc import Container, Iterator
+from pathlib import Path
+
+from hndesc.errors import HndescError
+from hndesc.io.files import write_text
+from hndesc.io.temporaries import is_temporary
+from hndesc.runtime.provenance import file_sample
+
+MARKER = ".made_by_hndesc.json"
+# What file managers, network file systems and Snakemake add to a folder.
+_ADDED = (MARKER, ".snakemake_timestamp", ".DS_Store", "Thumbs.db", "desktop.ini")
+_ADDED_BEGIN = (".nfs", "._")
+
+
+def read_marker(folder: str | os.PathLike) -> dict | None:
+    """Return what the marker of a folder says, None where there is none."""
+    path = Path(folder, MARKER)
+    try:
+        marker = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    sound = isinstance(marker, dict) and isinstance(marker.get("step"), str)
+    return marker if sound and isinstance(marker.get("files", {}), dict) else None
+
+
+def write_marker(folder: Path, step: str, complete: bool) -> None:
+    """Mark a folder as made by a step; one that is complete with what is in it."""
+    files = {name: _state(folder / name) for name in sorted(_files(folder))} if complete else None
+    marker = {"step": step} if files is None else {"step": step, "files": files}
+    write_text(folder / MARKER, json.dumps(marker, indent=0) + "\n")
+
+
+def check_maker(folder: str | os.PathLike, step: str) -> dict:
+    """Refuse a folder that `step` did not make; return what its marker says.
+
+    Raises:
+        HndescError: one line with the cure.
+    """
+    marker = read_marker(folder)
+    if marker is None:
+        raise HndescError(f"{folder}: exists and was not made by {step}; move it away, or delete it if nobody needs it")
+    if marker["step"] != step:
+        raise HndescError(f"{folder}: exists and was made by {marker['step']}, not by {step}; choose another place")
+    return marker
+
+
+def check_unchanged(output: str | os.PathLike, target: Path, step: str) -> None:
+    """Refuse a folder that `step` did not make, or in which something was added or changed since; not an empty one.
+
+    Args:
+        output: the folder as it was named, for messages.
+        target: the folder.
+        step: name of the step.
+
+    Raises:
+        HndescError: one line with the cure.
+    """
+    if next(_files(target), None) is None and not any(entry.is_dir() for entry in os.scandir(target)):
+        return
+    marker = check_maker(output, step)
+    if "files" not in marker:
+        if _is_part(target):
+            return
+        raise HndescError(f"{output}: {step} did not complete it; move it away, or delete it if nobody needs it")
+    files, found, made = marker["files"], sorted(_files(target)), os.stat(target / MARKER).st_mtime_ns
+    if added := [name for name in found if name not in files and not _is_journal(name, files)]:
+        raise HndescError(f"{output}: files were added since {step} made it ('{added[0]}' first); move them elsewhere")
+    if changed := [name for name in found if name in files and _is_changed(target / name, files[name], made)]:
+        raise HndescError(
+            f"{output}: files were changed since {step} made it ('{changed[0]}' first); move them elsewhere, or delete "
+            "the folder if nobody needs it"
+        )
+
+
+def _is_part(folder: Path) -> bool:
+    """Return whether a folder has the name of one that is being filled, whose files are not listed yet."""
+    return folder.name.startswith(".") and folder.name.endswith(".part")
+
+
+def _is_journal(name: str, files: Container[str]) -> bool:
+    """Return whether a file is what a killed program leaves beside one of the databases (SQLite) among some files."""
+    database, _, kind = name.rpartition("-")
+    return database in files and kind in ("wal", "shm", "journal")
+
+
+def _is_changed(path: Path, listed: object, made: int) -> bool:
+    """Return whether a file or link differs from what is listed, or was written after its marker (nanoseconds)."""
+    status = os.lstat(path)
+    return status.st_ctime_ns >= made and (status.st_mtime_ns > made or _state(path) != listed)
+
+
+def _state(path: Path) -> str | list[int | str]:
+    """Return the target of a link; size and `file_sample` of a file."""
+    status = os.lstat(path)
+    if stat.S_ISLNK(status.st_mode):
+        return os.readlink(path)
+    return [status.st_size, file_sample(path, status.st_size) if stat.S_ISREG(status.st_mode) else ""]
+
+
+def _files(folder: str | os.PathLike, prefix: str = "") -> Iterator[str]:
+    """Yield the relative names of all files and links without what systems add."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path, f"{prefix}{entry.name}/")
+            elif not _is_added(entry.name):
+                yield prefix + entry.name
+
+
+def _is_added(name: str) -> bool:
+    return name in _ADDED or name.startswith(_ADDED_BEGIN) or is_temporary(name)

@@ -10,7 +10,7 @@ from hndesc.errors import HndescError
 from hndesc.workflow.config import read_config
 
 from .conftest import ROOT, Checkout, make_checkout
-from .planning import default_config, laid_over
+from .planning import default_config, laid_over, plan_of
 
 HPATCHES = {"name": "hpatches", "kind": "hpatches", "dataset": "data/demo/sequences"}
 LOCALIZATION = {"name": "scene", "kind": "localization", "dataset": "data/demo/scene"}
@@ -103,6 +103,10 @@ def test_the_configurations_of_the_package_are_right(path: Path) -> None:
     ablation = yaml.safe_load((ROOT / "config" / "ablations.yaml").read_text())["ablation"]
     read = read_config(laid_over(default_config(), yaml.safe_load(path.read_text())), ablation)
     assert set(ablation["runs"]) <= set(read.ablation.runs) or "ablation" in yaml.safe_load(path.read_text())
+
+
+def test_settings_of_one_loss_go_with_the_ablation_of_the_paper() -> None:
+    plan_of(training={"loss": {"kind": "contrastive", "ring": {"number": 4}}})
 
 
 @pytest.mark.workflow

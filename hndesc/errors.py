@@ -14,3 +14,9 @@ class ImageError(HndescError):
 def printable(name: str | os.PathLike) -> str:
     """Return a name for a message: on one line, and as escapes what no terminal shows (line breaks, bad UTF-8)."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in os.fspath(name))
+
+
+def reason(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type."""
+    lines = str(error).splitlines()
+    return lines[0][:200] if lines else type(error).__name__

@@ -17,6 +17,8 @@ from hndesc.io.owned_folders import check_output_folder, replace_folder
 
 STEP = "make_places"
 LEFT_OUT = "left_out.tsv"
+# Characters of a name: four bytes each at most, and a disk's names have 255.
+_LONGEST = 60
 _JPEG = (".jpg", ".jpeg")
 logger = logging.getLogger(__name__)
 
@@ -62,11 +64,12 @@ def _sizes(photos: Path) -> tuple[dict[str, tuple[int, int]], list[tuple[str, st
 
 
 def _names(paths: Sequence[str]) -> dict[str, str]:
-    """Give each path a name without folders and suffix that no other has."""
+    """Give each path a name without folders and suffix that no other has, and that every list and disk can hold."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for path in paths:
-        stem = name = "__".join(PurePosixPath(path).with_suffix("").parts)
+        stem = "__".join(PurePosixPath(path).with_suffix("").parts)
+        stem = name = "".join(c if c.isprintable() else "_" for c in stem)[-_LONGEST:]
         number = 2
         while name in taken:
             name, number = f"{stem}_{number}", number + 1

@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError
+from hndesc.io.lists import check_below
 from hndesc.io.pickles import load_pickle
 
 LABELS = ("easy", "hard", "junk")
@@ -105,11 +106,9 @@ def _names(values: Any, place: str) -> list[str]:
     if not isinstance(values, list | tuple) or not values:
         raise HndescError(f"{place} is not a list of photo names")
     for name in values:
-        # Names become paths: none may lead out of the dataset's folder.
-        if not isinstance(name, str) or not name.isprintable() or not name or name.startswith("/"):
+        if not isinstance(name, str):
             raise HndescError(f"{place} has {name!r:.80}, which is no photo name")
-        if ".." in PurePosixPath(name).parts:
-            raise HndescError(f"{place} has {name!r:.80}, which is no photo name")
+        check_below(name, place)
     if len(set(values)) != len(values):
         twice = Counter(values).most_common(1)[0][0]
         raise HndescError(f"{place} names '{twice:.80}' twice")

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
@@ -34,6 +34,7 @@ _SIZES = re.compile(
     r"\d{3,5}\s*[x*]\s*\d{3,5}|\b\d{1,2}[x:-]\d{1,2}\b|\b(wide|widescreen|standard|normal|portrait|large|dark|light)\b"
 )
 _BITS = (12, 12)  # of the hash of a picture: rows, columns
+_ROWS = 1024  # of the table of differences that is held at a time
 _ALIKE = 24  # of its 144 bits may differ between two files of one picture
 
 
@@ -63,6 +64,8 @@ def split_photos(
             step did not make is in the place of one of its own.
     """
     output = Path(output)
+    if not 0 < share < 1:
+        raise HndescError(f"share must lie between 0 and 1, not {share}")
     for side in SIDES:
         check_output_folder(output / FOLDERS[side], STEP, photos)
     check_text_file(output / "split.tsv", "\t".join(_COLUMNS) + "\n")
@@ -74,17 +77,18 @@ def split_photos(
     groups = _groups(names, np.stack([hashes[name] for name in names]))
     sides = {name: _side(group, share, seed) for name, group in zip(names, groups, strict=True)}
     unused = _unused(names, groups, sides, train_on)
+    chosen = {side: [name for name in names if sides[name] == side and name not in unused] for side in SIDES}
     for side in SIDES:
-        chosen = [name for name in names if sides[name] == side and name not in unused]
-        if not chosen:
+        if not chosen[side]:
             raise HndescError(
                 f"none of {len(names)} photos is on the side '{side}' of the split; "
                 "give more photos, or another share, seed or train_on"
             )
+    for side in SIDES:
         with replace_folder(output / FOLDERS[side], STEP, photos) as part:
-            for name in chosen:
+            for name in chosen[side]:
                 link_photo(sources[name], part / name, output / FOLDERS[side] / name)
-        logger.info("%s: %d photos", output / FOLDERS[side], len(chosen))
+        logger.info("%s: %d photos", output / FOLDERS[side], len(chosen[side]))
     named = ["unused" if name in unused else sides[name] for name in names]
     write_table(output / "split.tsv", _COLUMNS, zip(names, named, groups, strict=True))
 
@@ -127,8 +131,6 @@ def subject(name: str) -> str:
 
 def _groups(names: Sequence[str], hashes: np.ndarray) -> list[str]:
     """Return for each photo the least subject among all photos that are tied to it by name or by look."""
-    signs = 2 * hashes.astype(np.float32) - 1
-    differing = (hashes.shape[1] - signs @ signs.T) / 2
     subjects = [subject(name) for name in names]
     group = {name: name for name in set(subjects)}
 
@@ -137,10 +139,22 @@ def _groups(names: Sequence[str], hashes: np.ndarray) -> list[str]:
             name = group[name]
         return name
 
-    for first, second in zip(*np.nonzero(np.triu(differing <= _ALIKE, 1)), strict=True):
+    for first, second in _alike(hashes):
         low, high = sorted((root(subjects[first]), root(subjects[second])))
         group[high] = low
     return [root(name) for name in subjects]
+
+
+def _alike(hashes: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield pairs of pictures that tie all that look alike, within memory that grows with their number alone."""
+    looks, firsts, same = np.unique(hashes, axis=0, return_index=True, return_inverse=True)
+    yield from zip(firsts[same].tolist(), range(len(hashes)), strict=True)
+    signs = 2 * looks.astype(np.float32) - 1
+    for start in range(0, len(signs), _ROWS):
+        # Of a row's pairs those with the pictures after it.
+        differing = (hashes.shape[1] - signs[start : start + _ROWS] @ signs[start:].T) / 2
+        rows, columns = np.nonzero(np.triu(differing <= _ALIKE, 1))
+        yield from zip(firsts[start + rows].tolist(), firsts[start + columns].tolist(), strict=True)
 
 
 def _side(group: str, share: float, seed: int) -> str:

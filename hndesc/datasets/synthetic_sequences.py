@@ -72,6 +72,8 @@ CONDITIONS = {
     "blur": Conditions(stops=-0.3, defocus=2.5, motion=9.0, shading=0.6, noise=0.02, compression=20),
     "file": Conditions(stops=-0.6, defocus=0.8, tone=0.3, bend=0.3, shading=0.6, noise=0.03, compression=78),
 }
+# Characters of a photo's name in that of a folder: four bytes each at most, and a disk's names have 255.
+_LONGEST = 50
 # What every image has, the reference included.
 EVERYDAY = Conditions(noise=0.012, compression=5)
 
@@ -102,6 +104,10 @@ def make_sequences(
             `photos`, or this step did not make it.
     """
     photos, output = Path(photos), Path(output)
+    if min(viewpoint, illumination) < 0 or not viewpoint + illumination:
+        raise HndescError(
+            f"{viewpoint} and {illumination} sequences cannot be made; ask for at least one of either kind"
+        )
     check_output_folder(output, STEP, [photos])
     names = _large_enough(photos)
     names.sort(key=lambda name: generator(seed, name).random())
@@ -125,14 +131,18 @@ def _large_enough(photos: Path) -> list[str]:
 
 
 def _plan(kind: str, changes: list[str], names: Sequence[str], count: int) -> list[tuple[str, str, str, str]]:
-    """Return folder, change, photo and the photo behind it of each sequence."""
-    tasks = []
+    """Return folder, change, photo and the photo behind it of each sequence; no two have the same folder."""
+    tasks, taken = [], set()
     for index in range(count):
         name, wall = names[index % len(names)], names[(index + 1) % len(names)]
         again = f"_{index // len(names) + 1}" if index >= len(names) else ""
         change = changes[index % len(changes)]
-        slug = re.sub(r"\W+", "_", name.rsplit(".", 1)[0])
-        tasks.append((f"{kind}_{change}_{slug}{again}", change, name, wall))
+        slug = re.sub(r"\W+", "_", name.rsplit(".", 1)[0])[-_LONGEST:]
+        folder, number = f"{kind}_{change}_{slug}{again}", 2
+        while folder in taken:
+            folder, number = f"{kind}_{change}_{slug}{again}_no{number}", number + 1
+        taken.add(folder)
+        tasks.append((folder, change, name, wall))
     return tasks
 
 

@@ -6,7 +6,6 @@ hit. Torii et al., 24/7 Place Recognition by View Synthesis, CVPR 2015.
 """
 
 import os
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -14,7 +13,8 @@ import numpy as np
 
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError
-from hndesc.io.lists import text_lines
+from hndesc.io.array_files import read_arrays
+from hndesc.io.lists import check_below, text_lines
 
 LISTS = {"database": "tokyo247_imageNames_index.txt", "queries": "tokyo247_imageNames_query.txt"}
 POSITIONS = "tokyo247.npz"
@@ -49,18 +49,22 @@ def read_views(root: str | os.PathLike) -> Views:
     root = Path(root)
     names = {key: _read_list(root / file, key) for key, file in LISTS.items()}
     path = root / POSITIONS
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            database, queries = (np.asarray(file[key], np.float64) for key in ("utmDb", "utmQ"))
-            distance = float(file["posDistThr"])
-    except FileNotFoundError:
-        raise HndescError(f"{path}: no such file; it holds the positions of Tokyo 24/7") from None
-    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
-        raise HndescError(f"{path}: not a file of utmDb, utmQ and posDistThr ({error}); get it again") from None
-    for key, positions in (("database", database), ("queries", queries)):
-        if positions.shape != (len(names[key]), 2) or not np.isfinite(positions).all():
-            raise HndescError(f"{path}: {len(names[key])} x 2 positions are due for the {key}, not {positions.shape}")
-    return Views(names["database"], names["queries"], database, queries, distance)
+    arrays = read_arrays(path, ("utmDb", "utmQ", "posDistThr"), "a file of utmDb, utmQ and posDistThr", "get it again")
+    positions = {"database": arrays["utmDb"], "queries": arrays["utmQ"]}
+    for key, values in positions.items():
+        if values.shape != (len(names[key]), 2) or not np.isfinite(values).all():
+            raise HndescError(f"{path}: {len(names[key])} x 2 positions are due for the {key}, not {values.shape}")
+    distance = arrays["posDistThr"]
+    if distance.size != 1 or not 0 < distance.item() < np.inf:
+        raise HndescError(f"{path}: posDistThr must be a distance in meters; get the file again")
+    return Views(names["database"], names["queries"], **_float64(positions), distance=float(distance.item()))
+
+
+def _float64(positions: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {
+        f"{one}_positions": positions[key].astype(np.float64)
+        for key, one in (("database", "database"), ("queries", "query"))
+    }
 
 
 def view_photos(root: str | os.PathLike) -> list[ImageEntry]:
@@ -83,9 +87,7 @@ def view_name(path: str, key: str) -> str:
 def _read_list(path: Path, key: str) -> list[str]:
     lines = [line.strip() for _, line in text_lines(path) if line.strip()]
     for line in lines:
-        # Names become paths: none may lead out of the dataset's folder.
-        if not line or line.startswith("/") or ".." in PurePosixPath(line).parts:
-            raise HndescError(f"{path}: has {line!r:.80}, which is no photo name")
+        check_below(line, f"{path}:")
     names = [view_name(line, key) for line in lines]
     if not names or len(set(names)) != len(names):
         raise HndescError(f"{path}: lists no photo, or one twice")

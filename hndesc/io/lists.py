@@ -7,6 +7,7 @@ a tab; lists of other programs, whose names hold none, have blanks or tabs betwe
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -122,6 +123,17 @@ def list_name(name: str) -> str:
             f"the name {name!r} cannot stand in a list (a tab, line break or other control character, a '#' or "
             "blank at its start, a blank at its end, or no UTF-8); rename the file"
         )
+    return name
+
+
+def check_below(name: str, place: str) -> str:
+    """Return a name of a list if it is one of a file below a folder, else raise a HndescError that begins with `place`.
+
+    Names become paths, of files that are written too: none may lead out of its folder.
+    """
+    path = PurePosixPath(name)
+    if not name.isprintable() or path.is_absolute() or ".." in path.parts or not path.name:
+        raise HndescError(f"{place} {name!r:.100} is no name of a file below the folder")
     return name
 
 

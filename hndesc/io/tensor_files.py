@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, reason
 
 # What the pickle in a file of torch may name; torch itself allows some more that can take any memory.
 _NAMES = frozenset(
@@ -212,9 +212,3 @@ def _known(name: str) -> bool:
     module, _, attribute = name.partition(" ")
     kind = getattr(torch, attribute, None) if module == "torch" else None
     return name in _NAMES or isinstance(kind, torch.dtype) or (module == "torch" and attribute.endswith("Storage"))
-
-
-def reason(error: BaseException) -> str:
-    """Return the first line of an error's message, or its type."""
-    lines = str(error).splitlines()
-    return lines[0][:200] if lines else type(error).__name__

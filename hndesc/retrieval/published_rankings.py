@@ -87,7 +87,11 @@ def _ranks(
         names = [name_of(place, "database") for place in found]
         if stranger := next((name for name in names if name not in index), None):
             raise HndescError(f"{path}: ranks '{stranger}', which the dataset does not list; is it of another dataset?")
-        known[name_of(query, "queries")] = [index[name] for name in names]
+        if len(set(names)) < len(names):
+            raise HndescError(f"{path}: ranks a photo twice for the query '{query:.80}'; get the ranking again")
+        if (name := name_of(query, "queries")) in known:
+            raise HndescError(f"{path}: ranks the query '{name:.80}' twice; get the ranking again")
+        known[name] = [index[one] for one in names]
     if missing := [query for query in queries if query not in known]:
         raise HndescError(f"{path}: no ranking of {len(missing)} of {len(queries)} queries, '{missing[0]}' first")
     ranks = np.full((len(queries), max(map(len, known.values()))), -1, np.int32)

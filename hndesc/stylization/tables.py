@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hndesc.errors import HndescError
-from hndesc.io.lists import one_line, read_table, write_table
+from hndesc.io.lists import check_below, one_line, read_table, write_table
 
 TABLE = "stylized.tsv"
 FAILED = "failed.tsv"
@@ -49,8 +49,16 @@ def read_tables(folder: Path) -> tuple[list[Copy], list[Failure]]:
 
 
 def read_copies(folder: Path) -> list[Copy]:
-    """Read what was made of what; a HndescError where a folder has no such table."""
-    return [Copy(*row) for row in read_table(folder / TABLE, _COPIES, _CURE)]
+    """Read what was made of what; a HndescError where a folder has no such table, or one of other folders' files."""
+    copies = [Copy(*row) for row in read_table(folder / TABLE, _COPIES, _CURE)]
+    seen: set[str] = set()
+    for row in copies:
+        check_below(row.photo, f"{folder / TABLE}: photo")
+        check_below(row.copy, f"{folder / TABLE}: copy")
+        if row.copy in seen:
+            raise HndescError(f"{folder / TABLE}: lists the copy '{row.copy}' twice; {_CURE}")
+        seen.add(row.copy)
+    return copies
 
 
 def gather(shards: Sequence[Path], output: Path) -> tuple[list[Copy], list[Failure]]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, reason
 from hndesc.io.files import atomic_path
-from hndesc.io.tensor_files import read_torch, reason, regular_file
+from hndesc.io.tensor_files import read_torch, regular_file
 
 logger = logging.getLogger(__name__)
 

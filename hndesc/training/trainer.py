@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from hndesc.errors import HndescError
-from hndesc.io.tensor_files import reason
+from hndesc.errors import HndescError, reason
 from hndesc.runtime.devices import choose_device
 from hndesc.training.data import Batch, PairBatches, stream_batches
 from hndesc.training.distributed import join_group, share_batch_norms

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from hndesc.errors import HndescError
+from hndesc.io.array_files import read_arrays
 from hndesc.visualization.style import COLORS, INLIER, OUTLIER, check_picture, figure
 
 _NETWORKS = (("untrained", "before training"), ("trained", "after training"))
@@ -32,13 +32,7 @@ def plot_validation(record: Path, matches: Path, similarities: Path) -> None:
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     needed = [*_NEEDED, *(f"{name}/{key}" for name, _ in _NETWORKS for key in ("nearest", "positive", "negative"))]
-    try:
-        with np.load(path) as arrays:
-            return {name: arrays[name] for name in needed}
-    except FileNotFoundError:
-        raise HndescError(f"{path}: no such file; train a model first") from None
-    except (OSError, ValueError, KeyError) as error:
-        raise HndescError(f"{path}: not the record of a training's validation ({error}); train again") from None
+    return read_arrays(path, needed, "the record of a training's validation", "train a model first")
 
 
 def _draw_matches(arrays: dict[str, np.ndarray], output: Path) -> None:

@@ -60,3 +60,12 @@ def test_folder_without_places_is_named(tmp_path):
 def test_other_folders_are_not_overwritten(folder):
     with pytest.raises(HndescError, match="overlaps with the input"):
         make_places(folder / "photos", folder / "photos")
+
+
+def test_any_name_of_a_photo_becomes_one_that_is_read_again(folder):
+    for number, name in enumerate(["line\nbreak.jpg", "line_break.jpg", f"{'ä' * 120}.jpg", f"x{'ä' * 119}.jpg"]):
+        write_image(folder / "photos" / "b" / name, np.full((20, 20 + number, 3), 30 * number, np.uint8))
+    make_places(folder / "photos", folder / "set")
+    truth = read_ground_truth(folder / "set")
+    assert len(set(truth.database)) == 11 and all(photo.path.is_file() for photo in dataset_photos(folder / "set"))
+    assert {"b__line_break", "b__line_break_2"} <= set(truth.database)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hndesc.datasets import splits
 from hndesc.datasets.splits import FOLDERS, split_photos, subject
 from hndesc.errors import HndescError
 from hndesc.io.images import write_image
@@ -111,3 +112,26 @@ def test_what_cannot_be_split_is_said(photos: Path, tmp_path: Path) -> None:
         split_photos([photos], tmp_path / "out", share=0.4, train_on=["nothing/*"])
     with pytest.raises(HndescError, match="same relative path"):
         split_photos([photos, photos], tmp_path / "out")
+
+
+def test_a_side_without_photos_leaves_the_split_before_as_it_was(photos: Path, tmp_path: Path) -> None:
+    split_photos([photos], tmp_path / "out", share=0.5)
+    before = sides(tmp_path / "out")
+    for share, message in ((1e-9, "on the side 'validation'"), (0, "between 0 and 1"), (float("nan"), "between 0")):
+        with pytest.raises(HndescError, match=message):
+            split_photos([photos], tmp_path / "out", share=share)
+        assert sides(tmp_path / "out") == before
+
+
+def test_photos_that_look_alike_are_found_whatever_is_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    hashes = random.integers(0, 2, (40, 144)).astype(bool)
+    hashes[7] = hashes[33]
+    hashes[12, 10:] = hashes[39, 10:]
+    hashes[20] = ~hashes[19]
+    names = [f"photo {number}.png" for number in range(40)]
+    whole = splits._groups(names, hashes)
+    assert whole[7] == whole[33] and whole[12] == whole[39] and len(set(whole)) == 38
+    for rows in (1, 7):
+        monkeypatch.setattr(splits, "_ROWS", rows)
+        assert splits._groups(names, hashes) == whole

@@ -119,3 +119,16 @@ def test_too_few_photos(tmp_path: Path) -> None:
     write_image(tmp_path / "in" / "small.png", np.zeros((60, 70, 3), np.uint8))
     with pytest.raises(HndescError, match="1 of 2 photos are 600 pixels long"):
         make_sequences(tmp_path / "in", tmp_path / "out")
+
+
+def test_no_two_sequences_share_a_folder_and_none_is_too_long() -> None:
+    names = ["a b.jpg", "a-b.jpg", "a_b.png", f"{'ä' * 100}.jpg"]
+    folders = [task[0] for task in synthetic_sequences._plan("v", ["turn"], names, 9)]
+    assert len(set(folders)) == 9 and folders[:3] == ["v_turn_a_b", "v_turn_a_b_no2", "v_turn_a_b_no3"]
+    assert max(len(folder.encode()) for folder in folders) < 255
+
+
+@pytest.mark.parametrize(("viewpoint", "illumination"), [(0, 0), (-1, 3), (3, -1)])
+def test_no_sequence_at_all_is_refused(photos: Path, tmp_path: Path, viewpoint: int, illumination: int) -> None:
+    with pytest.raises(HndescError, match="ask for at least one"):
+        make_sequences(photos, tmp_path / "out", viewpoint=viewpoint, illumination=illumination)

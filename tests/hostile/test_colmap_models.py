@@ -222,3 +222,20 @@ def test_broken_databases_are_refused(tmp_path: Path, change: Callable) -> None:
     assert len(read_ids(path)) == 499
     path.write_bytes(change(path.read_bytes()))
     assert str(path) in refusal(read_ids, path)
+
+
+def test_a_text_model_without_its_lines_of_keypoints_is_refused(
+    model: "pycolmap.Reconstruction", tmp_path: Path
+) -> None:
+    model.write_text(tmp_path)
+    path = tmp_path / "images.txt"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(line for line in lines if line.endswith(".jpg")) + "\n")
+    assert "images.txt:2: not 'x y point' of each keypoint" in refusal(read_all, tmp_path)
+
+
+def test_a_stray_file_of_another_model_is_not_mixed_in(model: "pycolmap.Reconstruction", tmp_path: Path) -> None:
+    model.write_text(tmp_path)
+    whole = read_all(tmp_path), read_cameras(tmp_path)
+    (tmp_path / "cameras.bin").write_bytes(struct.pack("<Q", 0))
+    assert (read_all(tmp_path), read_cameras(tmp_path)) == whole

@@ -91,3 +91,13 @@ def test_other_matlab_files_are_named(tokyo):
     (root / "y.mat").write_bytes(b"no matlab file at all" * 20)
     with pytest.raises(HndescError, match=r"y\.mat: not a MATLAB file"):
         import_shortlist(root, root / "y.mat", root / "s.h5", kind="tokyo247")
+
+
+def test_a_ranking_that_names_something_twice_is_refused(revisited):
+    path = revisited / "x-gem.pkl"
+    path.write_bytes(pickle.dumps(ranking() | {"ranks": np.array([[0, 2], [0, 1], [2, 0]])}))
+    with pytest.raises(HndescError, match="ranks a photo twice for the query"):
+        import_shortlist(revisited, path, revisited / "s.h5")
+    path.write_bytes(pickle.dumps(ranking() | {"q_images": ["r.jpg", "other/r.jpg"]}))
+    with pytest.raises(HndescError, match="ranks the query 'r' twice"):
+        import_shortlist(revisited, path, revisited / "s.h5")

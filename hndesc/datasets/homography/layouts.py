@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
 from hndesc.datasets.homography.types import Pair, Sequence, read_homography
 from hndesc.errors import HndescError
 from hndesc.io.files import write_text
-from hndesc.io.lists import text_lines
+from hndesc.io.lists import check_below, text_lines
 
 SUFFIXES = (".ppm", ".pgm", ".png", ".jpg")
 IMAGES = 6
@@ -74,18 +75,36 @@ def _read_table(path: Path) -> list[dict[str, str]]:
                 f"{path}: no column '{missing[0]}'; its first line names {', '.join(COLUMNS)} and, if you like, "
                 f"{', '.join(OPTIONAL)}"
             )
-        rows = [{name: (row.get(name) or "").strip() for name in (*COLUMNS, *OPTIONAL)} for row in reader]
+        if twice := [name for name in (*COLUMNS, *OPTIONAL) if reader.fieldnames.count(name) > 1]:
+            raise HndescError(f"{path}: two columns '{twice[0]}'; leave one out")
+        rows = [_cells(row, path) for row in reader]
     except csv.Error as error:
         raise HndescError(f"{path}: not a table of pairs ({error})") from None
-    for line, row in enumerate(rows, start=2):
-        if not all(row[name] for name in COLUMNS) or row["class"] not in ("", "v", "i"):
-            raise HndescError(
-                f"{path}: pair {line - 1} needs image1, image2 and homography, and a class v, i or none; "
-                f"it has {row!s:.300}"
-            )
+    seen: dict[tuple[str, ...], int] = {}
+    for number, row in enumerate(rows, start=1):
+        _check_row(row, f"{path}: pair {number}")
+        pair = tuple(PurePosixPath(row[key]).as_posix() for key in ("image1", "image2", "sequence"))
+        if pair[0] == pair[1]:
+            raise HndescError(f"{path}: pair {number} is of '{pair[0]}' with itself; leave it out")
+        if seen.setdefault(pair, number) != number:
+            raise HndescError(f"{path}: pair {number} is the same as pair {seen[pair]}; leave one out")
     if not rows:
         raise HndescError(f"{path}: no pair in it")
     return rows
+
+
+def _cells(row: Mapping[str | None, Any], path: Path) -> dict[str, str]:
+    if any(cell.strip() for cell in row.get(None) or ()):
+        raise HndescError(f"{path}: a row has more cells than columns ({row!s:.300}); put quotes around commas")
+    return {name: (row.get(name) or "").strip() for name in (*COLUMNS, *OPTIONAL)}
+
+
+def _check_row(row: Mapping[str, str], place: str) -> None:
+    """Refuse a row that lacks a cell, or leads out of the folder of the table: steps write below its names."""
+    if not all(row[name] for name in COLUMNS) or row["class"] not in ("", "v", "i"):
+        raise HndescError(f"{place} needs image1, image2 and homography, and a class v, i or none; it has {row!s:.300}")
+    for name in (*COLUMNS, *(["sequence"] if row["sequence"] else [])):
+        check_below(row[name], f"{place}: {name}")
 
 
 def _read_pairs(path: Path, name: str, rows: list[dict[str, str]]) -> Sequence:
@@ -95,8 +114,7 @@ def _read_pairs(path: Path, name: str, rows: list[dict[str, str]]) -> Sequence:
     pairs = []
     for row in rows:
         for image in (row["image1"], row["image2"]):
-            place = PurePosixPath(image)
-            if place.is_absolute() or ".." in place.parts or not os.path.isfile(path.parent / place):
+            if not os.path.isfile(path.parent / image):
                 raise HndescError(f"{path}: no image '{image}' below its folder")
         images = (PurePosixPath(row[key]).as_posix() for key in ("image1", "image2"))
         pairs.append(Pair(*images, read_homography(path.parent / row["homography"])))

@@ -19,7 +19,7 @@ from hndesc.datasets.localization.aachen import (
     read_truth,
 )
 from hndesc.datasets.localization.cameras import Intrinsics
-from hndesc.datasets.localization.colmap_files import read_cameras, read_images, read_tracks
+from hndesc.datasets.localization.colmap_files import FILES, read_cameras, read_images, read_tracks
 from hndesc.datasets.localization.posed import hold_out
 from hndesc.datasets.localization.scene import Pose, Scene
 from hndesc.errors import HndescError
@@ -33,7 +33,7 @@ def find_model(root: Path) -> Path | None:
     """Return the folder of the COLMAP model of a dataset, None where there is none."""
     for place in (Path(root) / name for name in _PLACES):
         for suffix in (".bin", ".txt"):
-            if all((place / (name + suffix)).is_file() for name in ("cameras", "images", "points3D")):
+            if all((place / (name + suffix)).is_file() for name in FILES):
                 return place
     return None
 

@@ -19,6 +19,7 @@ from hndesc.datasets.localization.scene import Pose
 from hndesc.errors import HndescError
 from hndesc.io.lists import read_lines, split, text_lines, whole
 
+FILES = ("cameras", "images", "points3D")
 _LONGEST = 4096  # bytes of a name
 _UNIT = 1e-12
 
@@ -66,9 +67,9 @@ def read_tracks(folder: Path, images: Mapping[int, Image]) -> Iterator[list[str]
 
 
 def _file(folder: Path, name: str) -> tuple[Path, bool]:
-    """Return a file of a model, and whether it is binary."""
-    binary = folder / f"{name}.bin"
-    return (binary, True) if binary.is_file() else (folder / f"{name}.txt", False)
+    """Return a file of a model, and whether it is binary: one of three, since a stray one may be of another model."""
+    binary = all((folder / f"{one}.bin").is_file() for one in FILES)
+    return folder / f"{name}.{'bin' if binary else 'txt'}", binary
 
 
 class _Binary:
@@ -170,7 +171,11 @@ def _text_images(path: Path) -> Iterator[tuple[int, str, Image]]:
         if len(fields) != 10:
             raise HndescError(f"{place}: expected 'id qw qx qy qz tx ty tz camera name', found {len(fields)} fields")
         yield whole(fields[0], place), place, Image(fields[9], whole(fields[8], place), _pose(fields[1:8], place))
-        next(lines, None)  # the keypoints, on a line of their own that may be empty
+        place, line = next(lines, (place, ""))  # the keypoints, on a line of their own that may be empty
+        if len(line.split()) % 3:
+            raise HndescError(
+                f"{place}: not 'x y point' of each keypoint; a line of them, maybe empty, follows each image"
+            )
 
 
 def _pose(fields: list[str], place: str) -> Pose:

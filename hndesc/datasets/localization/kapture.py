@@ -7,7 +7,7 @@ Either one kapture folder, from which every third posed photo is held out as a q
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +101,9 @@ def read_images(root: Path) -> tuple[dict[str, Intrinsics | None], dict[str, Pos
     """
     sensors = _read_sensors(root / "sensors" / "sensors.txt")
     trajectories = _read_poses(root / "sensors" / "trajectories.txt", keys=2)
-    rigs = _read_poses(root / "sensors" / "rigs.txt", keys=2)
+    carriers: dict[str, list[tuple[str, Pose]]] = {}
+    for (rig, sensor), place in _read_poses(root / "sensors" / "rigs.txt", keys=2).items():
+        carriers.setdefault(sensor, []).append((rig, place))
     cameras: dict[str, Intrinsics | None] = {}
     poses: dict[str, Pose] = {}
     for place, (time, device, name) in sorted(_rows(root / _RECORDS, 3), key=lambda row: row[1][2]):
@@ -110,7 +112,7 @@ def read_images(root: Path) -> tuple[dict[str, Intrinsics | None], dict[str, Pos
         if name in cameras:
             raise HndescError(f"{place}: '{name}' is listed twice")
         cameras[name] = sensors[device]
-        pose = _device_pose(time, device, trajectories, rigs)
+        pose = _device_pose(time, device, trajectories, carriers)
         if pose is not None:
             poses[name] = pose
     return cameras, poses
@@ -144,24 +146,28 @@ def _device_pose(
     time: str,
     device: str,
     trajectories: Mapping[tuple[str, ...], Pose],
-    rigs: Mapping[tuple[str, ...], Pose],
-    carried: tuple[str, ...] = (),
+    carriers: Mapping[str, Sequence[tuple[str, Pose]]],
 ) -> Pose | None:
-    """Return the pose of a device at a time: its own, or that of the rig that carries it with its place in the rig.
+    """Return the pose of a device at a time: its own, or that of a rig that carries it, with its place in the rig.
 
-    `carried` are devices that it carries itself: a rig that is one of them would be asked for ever.
+    Rigs may carry rigs; each is asked once, whatever carries what.
     """
     if (time, device) in trajectories:
         return trajectories[time, device]
-    carried = (*carried, device)
-    for (rig, sensor), in_rig in rigs.items():
-        if sensor != device or rig in carried:
+    asked, found = {device}, list(carriers.get(device, ()))
+    for rig, in_rig in found:  # which grows
+        if rig in asked:
             continue
-        of_rig = _device_pose(time, rig, trajectories, rigs, carried)
-        if of_rig is not None:
-            translation = in_rig.rotation @ of_rig.translation + in_rig.translation
-            return Pose(np.asarray(in_rig.rotation @ of_rig.rotation), translation)
+        asked.add(rig)
+        if (time, rig) in trajectories:
+            return _chained(in_rig, trajectories[time, rig])
+        found += [(other, _chained(in_rig, place)) for other, place in carriers.get(rig, ()) if other not in asked]
     return None
+
+
+def _chained(last: Pose, first: Pose) -> Pose:
+    """Return the pose that `first` and then `last` make."""
+    return Pose(np.asarray(last.rotation @ first.rotation), last.rotation @ first.translation + last.translation)
 
 
 def _rows(path: Path, count: int, or_more: bool = False) -> Iterator[tuple[str, list[str]]]:

@@ -148,3 +148,13 @@ def test_missing_files_and_names_in_both_parts_are_errors(exact: Synthetic, tmp_
     (tmp_path / "mapping" / "sensors" / "sensors.txt").unlink()
     with pytest.raises(HndescError, match=r"sensors.txt: no such file"):
         read_kapture(tmp_path)
+
+
+def test_rigs_that_carry_each_other_in_every_way_end_at_once(exact: Synthetic, tmp_path: Path) -> None:
+    write_kapture(tmp_path, exact.poses, posed=False)
+    devices = ["cam", *(f"rig{number}" for number in range(40))]
+    rows = [row(rig, sensor, 1, 0, 0, 0, 0, 0, 1) for rig in devices for sensor in devices if rig != sensor]
+    (tmp_path / "sensors" / "rigs.txt").write_text(HEADER + "".join(rows))
+    (tmp_path / "sensors" / "trajectories.txt").write_text(HEADER + row(0, "rig39", 1, 0, 0, 0, 5, 0, 0))
+    _, poses = read_images(tmp_path)
+    assert [pose.translation.tolist() for pose in poses.values()] == [[5, 0, 1]]

@@ -45,7 +45,7 @@ def test_broken_ground_truth_is_named(tokyo):
         read_views(tokyo.root)
     tokyo.names[1] = "../../etc/passwd"
     (tokyo.root / "tokyo247_imageNames_index.txt").write_text("./../../secret.png\n")
-    with pytest.raises(HndescError, match="which is no photo name"):
+    with pytest.raises(HndescError, match="is no name of a file"):
         read_views(tokyo.root)
 
 
@@ -114,3 +114,13 @@ def test_synthetic_rankings_of_the_real_set(shared):
 def test_views_are_compared_with_their_own_query():
     views = Views(["a", "b"], ["p", "q"], np.array([[0.0, 0], [500, 0]]), np.array([[500.0, 0], [0, 0]]), 25.0)
     assert first_hits(np.array([[0, 1], [0, 1]]), views).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("distance", [np.nan, -25.0, 0.0, np.inf, "far", [25.0, 30.0]])
+def test_a_distance_within_which_nothing_can_lie_is_refused(tokyo, distance):
+    root = tokyo.write()
+    with np.load(root / POSITIONS) as file:
+        arrays = dict(file)
+    np.savez(root / POSITIONS, **arrays | {"posDistThr": distance})
+    with pytest.raises(HndescError, match=r"tokyo247\.npz: "):
+        read_views(root)

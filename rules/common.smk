@@ -24,12 +24,16 @@ from hndesc.models.architectures import MODELS
 from hndesc.runtime.provenance import fingerprint
 from hndesc.runtime.plugins import module_of
 from hndesc.stylization import METHODS
-from hndesc.workflow.config import TRAINING
+from hndesc.workflow.config import TRAINING, read_files
 from hndesc.workflow.plan import DEMO, Plan, pattern
 
 
 def read_plan():
     try:
+        if (
+            workflow.is_main_process
+        ):  # Snakemake has read them, but of a key that is there twice it took the last
+            read_files(workflow.configfiles)
         return Plan.read(config, workflow.basedir)
     except HndescError as error:
         raise WorkflowError(str(error)) from None
@@ -69,8 +73,9 @@ def check_config_paths():
         raise WorkflowError(str(error)) from None
 
 
-def content(*folders):
-    """A params function: a fingerprint of what lies below users' folders, which input functions return.
+def content(*paths):
+    """A params function: a fingerprint of users' files and of what lies below their folders, which input functions
+    return. Snakemake alone sees neither what changes below a folder, nor a file that an older one has replaced.
 
     It takes wildcards alone, since Snakemake compares no params that are made from input. A dataset that is fetched has
     no rule any more once it is there. Only the main process compares and records; jobs need not read the folders again.
@@ -80,8 +85,8 @@ def content(*folders):
         if not workflow.is_main_process:
             return ""
         return PLAN.content(
-            [folder(wildcards) for folder in folders],
-            lambda path: not makers(path) <= {"get_dataset"},
+            [path(wildcards) for path in paths],
+            lambda path: not makers(path) <= {"get_dataset", "get_weights"},
         )
 
     return fingerprint_of

@@ -29,7 +29,11 @@ rule describe_keypoints:
         descriptor=lambda wildcards: PLAN.descriptors.kind(wildcards.descriptor),
         settings=lambda wildcards: PLAN.descriptors.settings(wildcards.descriptor),
         precision=lambda wildcards: PLAN.images.entries[wildcards.benchmark].precision,
-        content=content(images_folder, distractors),
+        content=content(
+            images_folder,
+            distractors,
+            lambda wildcards: PLAN.descriptors.files(wildcards.descriptor),
+        ),
         code=lambda wildcards: PLAN.descriptors.code(
             wildcards.descriptor, PLAN.images.listing(wildcards.benchmark)
         ),
@@ -99,6 +103,11 @@ rule import_features:
         mem_mb=more(1000),
         runtime=more(60),
     params:
+        content=content(
+            lambda wildcards: PLAN.descriptors.features(
+                wildcards.benchmark, wildcards.descriptor
+            )
+        ),
         code=fingerprint("hndesc.io.features"),
     script:
         "../workflow_scripts/import_features.py"

@@ -28,7 +28,13 @@ rule detect_keypoints:
         settings=lambda wildcards: PLAN.descriptors.detector_settings(
             keypoint_set(wildcards), PLAN.images.settings(image_set(wildcards))
         ),
-        content=content(images_folder, distractors),
+        content=content(
+            images_folder,
+            distractors,
+            lambda wildcards: PLAN.descriptors.detector_weights(
+                keypoint_set(wildcards)
+            ),
+        ),
         code=lambda wildcards: PLAN.descriptors.detector_code(
             keypoint_set(wildcards), PLAN.images.listing(image_set(wildcards))
         ),

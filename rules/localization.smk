@@ -22,7 +22,10 @@ rule list_pairs:
     params:
         settings=lambda wildcards: PLAN.images.pairs(wildcards.benchmark),
         descriptor=PLAN.config.neighbors.descriptor,
-        content=content(images_folder),
+        content=content(
+            images_folder,
+            lambda wildcards: PLAN.images.pair_lists(wildcards.benchmark),
+        ),
         code=PLAN.ranking_code(
             PLAN.config.neighbors.descriptor, "hndesc.localization.pairs"
         ),

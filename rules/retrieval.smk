@@ -44,6 +44,7 @@ rule learn_whitening:
         dimensions=lambda wildcards: PLAN.images.whitening_dimensions(
             wildcards.benchmark
         ),
+        content=content(lambda wildcards: PLAN.shortlist_weights(wildcards.benchmark)),
         code=lambda wildcards: PLAN.shortlist_code(wildcards.benchmark),
     script:
         "../workflow_scripts/learn_whitening.py"
@@ -69,7 +70,11 @@ rule describe_globally:
     params:
         photos=photo_selection,
         settings=lambda wildcards: PLAN.images.shortlist(wildcards.benchmark),
-        content=content(images_folder, distractors),
+        content=content(
+            images_folder,
+            distractors,
+            lambda wildcards: PLAN.shortlist_weights(wildcards.benchmark),
+        ),
         code=lambda wildcards: PLAN.shortlist_code(wildcards.benchmark),
     script:
         "../workflow_scripts/describe_globally.py"
@@ -99,7 +104,11 @@ rule make_shortlist:
     params:
         kind=lambda wildcards: PLAN.images.selection(wildcards.benchmark)["kind"],
         settings=lambda wildcards: PLAN.images.shortlist(wildcards.benchmark),
-        content=content(images_folder, distractors),
+        content=content(
+            images_folder,
+            distractors,
+            lambda wildcards: PLAN.shortlist_weights(wildcards.benchmark),
+        ),
         code=lambda wildcards: PLAN.shortlist_code(wildcards.benchmark),
     script:
         "../workflow_scripts/make_shortlist.py"
@@ -128,7 +137,9 @@ rule import_shortlist:
         runtime=more(30),
     params:
         kind=lambda wildcards: PLAN.images.entries[wildcards.benchmark].kind,
-        content=content(images_folder),
+        content=content(
+            images_folder, lambda wildcards: PLAN.images.ranking(wildcards.benchmark)
+        ),
         code=lambda wildcards: fingerprint(
             "hndesc.retrieval.published_rankings",
             PLAN.images.listing(wildcards.benchmark),

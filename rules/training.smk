@@ -33,6 +33,7 @@ rule train:
         state=lambda wildcards, output: os.path.join(
             os.path.dirname(output.model), "state"
         ),
+        content=content(lambda wildcards: PLAN.runs.weights(wildcards.run)),
         code=lambda wildcards: fingerprint(
             "hndesc.training.train",
             MODELS.module(PLAN.runs.architecture(wildcards.run)),

@@ -8,6 +8,7 @@ from typing import Any
 
 from hndesc.errors import HndescError
 from hndesc.io.files import check_output_file, read_json, write_text
+from hndesc.io.yaml_files import parse_yaml
 from hndesc.models.checkpoint import check_checkpoint, load_checkpoint, read_card, save_checkpoint
 from hndesc.runtime.provenance import file_hash
 
@@ -59,11 +60,9 @@ def release_model(
 
 
 def _read_about(path: Path) -> dict[str, Any]:
-    import yaml
-
     try:
-        about = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        about = parse_yaml(path.read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError) as error:
         raise HndescError(f"{path}: cannot be read as YAML ({error})") from None
     if not isinstance(about, dict) or set(about) != set(ABOUT):
         raise HndescError(f"{path}: the keys are {', '.join(ABOUT)}, each of them and no other")

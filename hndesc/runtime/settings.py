@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, printable
 
 _SUGGESTED = 0.6  # similarity from which on a spelling counts as meant
 
@@ -47,7 +47,7 @@ def unknown_key(key: Any, known: Iterable[str]) -> PydanticCustomError:
     return PydanticCustomError(
         "unknown_key",
         "is unknown{meant}; known here: {known}",
-        {"key": str(key), "meant": suggest(str(key), known), "known": ", ".join(known) or "nothing"},
+        {"key": quoted(str(key)), "meant": suggest(str(key), known), "known": ", ".join(known) or "nothing"},
     )
 
 
@@ -67,7 +67,7 @@ def choice(*names: str) -> Any:
 
     def check(value: str) -> str:
         if value not in names:
-            context = {"value": value, "meant": suggest(value, names), "known": ", ".join(names)}
+            context = {"value": quoted(value), "meant": suggest(value, names), "known": ", ".join(names)}
             raise PydanticCustomError("choice", "is '{value}'{meant}; choose one of: {known}", context)
         return value
 
@@ -82,11 +82,19 @@ def _distinct(values: list[Any]) -> list[Any]:
 
 def _name(value: str) -> str:
     if not re.fullmatch(_NAME, value):
-        raise PydanticCustomError("name", "is '{name}'; a name has letters, digits, - and _ only", {"name": value})
+        text = "is '{name}'; a name has letters, digits, - and _ only, and at most 64 of them"
+        raise PydanticCustomError("name", text, {"name": quoted(value)})
     return value
 
 
-_NAME = "[A-Za-z0-9][A-Za-z0-9_-]*"
+def quoted(value: str) -> str:
+    """Return a value as messages quote it: short, and without what no terminal shows."""
+    text = printable(value)
+    return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 3]}..."
+
+
+_QUOTED = 60
+_NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 # Becomes a file name.
 Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME}$"})]
 Distinct = (AfterValidator(_distinct), Field(min_length=1, json_schema_extra={"uniqueItems": True}))
@@ -127,13 +135,17 @@ def number(**bounds: float) -> Any:
     return Annotated[float, Field(**bounds), BeforeValidator(_number)]
 
 
+# Beyond it, libraries in C fail, long after the settings were read.
+LARGEST = 2**31 - 1
 Number = number()
 Share = number(ge=0, le=1)
-LongestSide = Annotated[int, Field(ge=16)] | None
+LongestSide = Annotated[int, Field(ge=16, le=LARGEST)] | None
 NotNegative = number(ge=0)
 Positive = number(gt=0)
-Count = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=LARGEST)]
+Natural = Annotated[int, Field(ge=0, le=LARGEST)]
+# Each is a job, which the plan of a run lists.
+Shards = Annotated[int, Field(ge=1, le=10_000)]
 
 
 def read_settings(kind: type[Section], values: Any, what: str = "setting") -> Section:
@@ -151,6 +163,8 @@ def read_settings(kind: type[Section], values: Any, what: str = "setting") -> Se
         return kind.model_validate(values)
     except ValidationError as error:
         raise HndescError(_describe(error.errors(include_url=False), values, what)) from None
+    except UnicodeEncodeError as error:  # what Rust cannot hold, in an error of ours
+        raise HndescError(f"{what}s: {quoted(error.object)} is no text in Unicode") from None
 
 
 def _describe(errors: list[dict[str, Any]], values: Any, what: str) -> str:
@@ -173,7 +187,7 @@ def _message(error: Mapping[str, Any], context: Mapping[str, Any]) -> str:
         return "must be given"
     if kind == "union_tag_invalid":
         names = [name.strip("' ") for name in context["expected_tags"].split(",")]
-        return f"is '{context['tag']}'{suggest(context['tag'], names)}; choose one of: {', '.join(names)}"
+        return f"is '{quoted(context['tag'])}'{suggest(context['tag'], names)}; choose one of: {', '.join(names)}"
     if kind in ("model_type", "dict_type"):
         return f"must be a section of settings, not {_short(value)}"
     subject, should, rest = error["msg"].partition(" should ")
@@ -186,8 +200,7 @@ def _message(error: Mapping[str, Any], context: Mapping[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return "nothing" if value is None else quoted(repr(value))
 
 
 def _key(place: tuple[str | int, ...], values: Any, missing: bool) -> str:

@@ -1,10 +1,14 @@
 """The configuration: every setting with its type, default, bounds and help; nothing else states them."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from hndesc.errors import HndescError, reason
+from hndesc.io.yaml_files import parse_yaml
 from hndesc.runtime.settings import (
     Count,
     Distinct,
@@ -30,7 +34,18 @@ TRAINING = "training"
 # Folders below results of the run without a name, and the one that all runs share.
 _FOLDERS = (
     *("ablation", "features", "figures", "keypoints", "localization", "logs", "neighbors", "photos", "places"),
-    *("resized", "retrieval", "scores", "shared", "shortlists", "stylized", "tables", "timings", TRAINING),
+    *(
+        "resized",
+        "retrieval",
+        "scores",
+        "shared",
+        "shortlists",
+        "stylized",
+        "tables",
+        "timings",
+        TRAINING,
+        "training_runs",
+    ),
 )
 
 
@@ -102,14 +117,14 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _names(self) -> Self:
-        if self.run in _FOLDERS:
+        if self.run is not None and self.run.lower() in _FOLDERS:
             raise wrong_key("run", f"must not be '{self.run}', a folder of the run without a name; choose another")
         names = [entry.name for entry in self.benchmarks]
         _check_distinct("benchmarks", names)
         _check_distinct("descriptors", [entry if isinstance(entry, str) else entry.name for entry in self.descriptors])
-        for name, reason in ((TRAINING, "the name of the training photos"), ("summary", "whose file holds all scores")):
+        for name, why in ((TRAINING, "the name of the training photos"), ("summary", "whose file holds all scores")):
             if name in map(str.lower, names):
-                raise wrong_key("benchmarks", f"must not have an entry named '{name}', {reason}")
+                raise wrong_key("benchmarks", f"must not have an entry named '{name}', {why}")
         for name, run in self.training_runs.items():
             if run.like is not None and run.like not in self.training_runs:
                 key, known = f"training_runs.{name}.like", ", ".join(self.training_runs)
@@ -131,6 +146,25 @@ def _check_distinct(key: str, names: list[str]) -> None:
             raise wrong_key(key, f"has two entries named '{name}'; rename one")
 
 
+def read_files(paths: Iterable[str | os.PathLike]) -> list[dict[str, Any]]:
+    """Return what files of configurations hold, each by itself.
+
+    Raises:
+        HndescError: a file that cannot be read, is no section in YAML or JSON, or has a key twice, of which Snakemake
+            would silently take the last.
+    """
+    found = []
+    for path in paths:
+        try:
+            values = parse_yaml(Path(path).read_text(encoding="utf-8-sig"), path)
+        except (OSError, UnicodeDecodeError) as error:
+            raise HndescError(f"{path}: cannot be read as a configuration ({reason(error)})") from None
+        if not isinstance(values, dict):
+            raise HndescError(f"{path}: not a section of settings")
+        found.append(values)
+    return found
+
+
 def read_config(values: Mapping[str, Any], ablation: Mapping[str, Any]) -> Config:
     """Return the configuration.
 
@@ -141,7 +175,7 @@ def read_config(values: Mapping[str, Any], ablation: Mapping[str, Any]) -> Confi
     Raises:
         HndescError: one line that names the key that is wrong, and what is known there.
     """
-    own = values.get("ablation", {})
+    own = values.get("ablation", {}) if isinstance(values, Mapping) else None
     if isinstance(own, Mapping):
         values = {**values, "ablation": {**ablation, **own}}
     return read_settings(Config, values, "config key")

@@ -1,4 +1,7 @@
-"""Fingerprints of folders: Snakemake looks at a folder's own time only, not at what lies below it.
+"""Fingerprints of files and folders.
+
+Snakemake looks at a folder's own time only, not at what lies below it. Of a file it sees whether it is newer than what
+was made of it, not whether it is another one.
 
 A file counts by its name, size, time of the last change and a sample of its content, so one that takes the place of
 another is noticed even if its size and time are the same. Copying a folder with its times changes nothing. A sample is
@@ -18,7 +21,7 @@ from pathlib import Path
 
 from hndesc.errors import HndescError
 from hndesc.io.files import write_json
-from hndesc.runtime.provenance import file_sample
+from hndesc.runtime.provenance import file_sample, file_state
 
 # Samples by folder, file and `_change`.
 RECORD = Path(".snakemake", "hndesc_content.json")
@@ -26,17 +29,18 @@ RECORD = Path(".snakemake", "hndesc_content.json")
 _THREADS = 16
 
 
-def folders_fingerprint(folders: Iterable[str]) -> str:
-    """Hash what lies below the folders: relative names and states of all files.
+def content_fingerprint(paths: Iterable[str]) -> str:
+    """Hash the states of files, and what lies below folders: relative names and states of all files.
 
     Links are followed, and those that lead back into a parent are not. Hidden files are left out, as no step reads
-    them. A folder that does not exist yet counts as nothing. Each folder is read once per process.
+    them. What does not exist yet counts as nothing. Each folder is read once per process.
 
     Returns:
-        16 hexadecimal digits; nothing if none of the folders exists.
+        16 hexadecimal digits; nothing if none of the paths exists.
     """
-    existing = [folder for folder in folders if os.path.isdir(folder)]
-    return hashlib.sha256("\n".join(map(_folder, existing)).encode()).hexdigest()[:16] if existing else ""
+    existing = [path for path in paths if os.path.exists(path)]
+    states = [_folder(path) if os.path.isdir(path) else file_state(path) for path in existing]
+    return hashlib.sha256("\n".join(states).encode()).hexdigest()[:16] if existing else ""
 
 
 @cache

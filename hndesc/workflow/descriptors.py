@@ -142,6 +142,12 @@ class Descriptors:
             path = points.get("weights")
         return _weights_file(path, self.kind(name))
 
+    def files(self, name: str) -> list[str]:
+        """Return the files that make a descriptor: its weights, or a checkpoint with its card."""
+        model, weights = self.model(name), self.weights(name)
+        card = [model.removesuffix(".safetensors") + ".json"] if isinstance(model, str) else []
+        return [path for path in (model, *card, weights) if isinstance(path, str)]
+
     def settings(self, name: str) -> dict[str, Any]:
         """Return further arguments of a descriptor's class."""
         return dict(self.entries[name].settings) if name in self.entries else {}

@@ -14,7 +14,7 @@ from hndesc.datasets.fetch.registry import RECEIPT
 from hndesc.descriptors import class_file, is_class
 from hndesc.errors import HndescError
 from hndesc.io.owned_folders import overlap
-from hndesc.runtime.settings import PathOf, Settings
+from hndesc.runtime.settings import PathOf, Settings, quoted
 from hndesc.workflow.config import Config
 from hndesc.workflow.sections.descriptors import DescriptorSettings
 
@@ -105,17 +105,24 @@ def check_paths(named: Iterable[NamedPath], registered: Mapping[str, str], is_ma
         HndescError: one line that names the key, the path and the cure.
     """
     for one in named:
+        _check_form(one)
         path = os.path.normpath(one.path)
         if os.path.exists(path):
             _check_existing(one, path, registered)
         elif not is_made(path):
-            raise HndescError(
-                f"config key {one.key}: there is no {one.kind} '{one.path}'{_cure(one, path, registered, is_made)}"
-            )
+            cure = _cure(one, path, registered, is_made)
+            raise HndescError(f"config key {one.key}: there is no {one.kind} '{quoted(one.path)}'{cure}")
+
+
+def _check_form(one: NamedPath) -> None:
+    """Refuse what Snakemake would read as something else than a path, or no file is called."""
+    if wrong := next((c for c in one.path if c in "{}" or not c.isprintable()), None):
+        raise HndescError(f"config key {one.key}: {quoted(one.path)!r} holds {wrong!r}; rename the {one.kind}")
 
 
 def _check_existing(one: NamedPath, path: str, registered: Mapping[str, str]) -> None:
-    if os.path.isdir(path) != (one.kind == "folder"):
+    # A pipe or device would hang or fill the job that reads it.
+    if not (os.path.isdir(path) if one.kind == "folder" else os.path.isfile(path)):
         raise HndescError(f"config key {one.key}: '{one.path}' is no {one.kind}; name a {one.kind}")
     if not os.access(path, os.R_OK):
         raise HndescError(f"config key {one.key}: no permission to read '{one.path}'; ask its owner for it")

@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hndesc.datasets.fetch.registry import Entry, read_registry
 from hndesc.errors import HndescError
 from hndesc.retrieval.global_descriptors import GLOBAL_DESCRIPTORS
 from hndesc.runtime.provenance import fingerprint
 from hndesc.workflow.benchmarks import KINDS
-from hndesc.workflow.config import TRAINING, Config, read_config
-from hndesc.workflow.content import folders_fingerprint
+from hndesc.workflow.config import TRAINING, Config, read_config, read_files
+from hndesc.workflow.content import content_fingerprint
 from hndesc.workflow.descriptors import Descriptors
 from hndesc.workflow.image_sets import ImageSets
 from hndesc.workflow.paths import check_classes, check_paths, named_paths
@@ -69,8 +67,8 @@ class Plan:
         Raises:
             HndescError: a wrong key or value, or a broken registry; one line that names it.
         """
-        ablation = yaml.safe_load(Path(root, "config", "ablations.yaml").read_text(encoding="utf-8"))["ablation"]
-        config = read_config(values, ablation)
+        (ablation,) = read_files([Path(root, "config", "ablations.yaml")])
+        config = read_config(values, ablation.get("ablation", {}))
         try:
             registry = read_registry(config.datasets.registry)
         except HndescError as error:
@@ -89,15 +87,15 @@ class Plan:
         check_paths(named_paths(self.config, {*self.runs.checkpoints, *self.runs.stages}), self.registered, is_made)
         check_classes(self.config)
 
-    def content(self, folders: Iterable[str | list[str]], is_made: Callable[[str], bool]) -> str:
-        """Return a fingerprint of what lies below users' folders.
+    def content(self, paths: Iterable[str | list[str]], is_made: Callable[[str], bool]) -> str:
+        """Return a fingerprint of users' files and of what lies below their folders.
 
         Args:
-            folders: of input functions; a folder that a rule makes is covered by its own time.
-            is_made: whether a rule makes a folder, and will make it again.
+            paths: of input functions; what a rule makes is covered by its own time.
+            is_made: whether a rule makes a file or folder, and will make it again.
         """
-        paths = [path for one in folders for path in ([one] if isinstance(one, str) else one)]
-        return folders_fingerprint(path for path in paths if not is_made(path))
+        listed = [path for one in paths for path in ([one] if isinstance(one, str) else one)]
+        return content_fingerprint(path for path in listed if not is_made(path))
 
     def to_fetch(self, folder: str) -> list[str]:
         """Return the names of what is yet to be fetched to a folder.

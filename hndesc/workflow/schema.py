@@ -11,7 +11,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from hndesc.io.files import write_text
-from hndesc.runtime.settings import Settings
+from hndesc.runtime.settings import LARGEST, Settings
 from hndesc.workflow.config import Config
 
 ROOT = Path(__file__).parents[2]
@@ -128,7 +128,7 @@ def _bounds(schema_of: dict[str, Any]) -> str:
     found: list[str] = []
     for one in (schema_of, *schema_of.get("anyOf", ())):
         for key, words in _WORDS.items():
-            if key in one:
+            if key in one and one[key] < LARGEST:
                 found.append(f"{words} {one[key]:g}")
         if "enum" in one or "const" in one:
             found.append(", ".join(f"`{value}`" for value in one.get("enum", [one.get("const")])))

@@ -1,5 +1,6 @@
 """A wrong configuration is one clear line before anything runs."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import yaml
 
 from hndesc.errors import HndescError
-from hndesc.workflow.config import read_config
+from hndesc.workflow.config import _FOLDERS, read_config, read_files
 
 from .conftest import ROOT, Checkout, make_checkout
 from .planning import default_config, laid_over, plan_of
@@ -80,6 +81,18 @@ WRONG = [
     ({"ablation": {"runs": {"a/b": {}}}}, "'ablation.runs.a/b' is 'a/b'; a name has letters, digits, - and _ only"),
     ({"ablation": {"runs": {False: {}}}}, "must be a valid string, not False; YAML reads on, off, yes and no so"),
     ({"ablation": {"benchmarks": ["retrieval"]}}, "'ablation.benchmarks' has 'retrieval', and no benchmark of the k"),
+    ({"seed": 10**30}, "'seed' must be less than or equal to 2147483647, not 1000000"),
+    (
+        {"benchmarks": [HPATCHES | {"settings": {"iterations": 2**31}}]},
+        "iterations' must be less than or equal to 2147",
+    ),
+    ({"benchmarks": [HPATCHES | {"shards": 10**9}]}, "'benchmarks[0].shards' must be less than or equal to 10000, not"),
+    ({"benchmarks": [HPATCHES | {"name": "x" * 65}]}, "'benchmarks[0].name' is 'xxx"),
+    ({"descriptors": ["\udc80"]}, r"'descriptors[0]' is '\udc80'; choose one of: "),
+    ({"keypoints": {"detector": "x" * 9000}}, "'keypoints.detector' is 'xxx"),
+    ({"y" * 9000: 1}, "yyy...' is unknown; known here: run, seed"),
+    ({"run": "training_runs"}, "'run' must not be 'training_runs', a folder of the run without a name"),
+    ({"run": "Figures"}, "'run' must not be 'Figures', a folder of the run without a name"),
     ({"seed": "1"}, "'seed' must be a valid integer, not '1'"),
 ]
 
@@ -91,7 +104,28 @@ def test_wrong_key_or_value_is_named(changes: dict, message: str) -> None:
         read_config(laid_over(default_config(), changes), ablation)
     text = str(wrong.value)
     assert text.startswith("config key ") and message in text and "\n" not in text, text
-    assert "function" not in text and "[key]" not in text
+    assert "function" not in text and "[key]" not in text and len(text) < 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "training: {steps: 3}\nseed: 1\ntraining: {batch_size: 2}\n",
+            "the key 'training' is in lines 1 and 3; take one",
+        ),
+        ("- seed\n", "not a section of settings"),
+        ("", "not a section of settings"),
+        ("a: [", "not YAML"),
+        (b"a: \xff", "cannot be read as a configuration"),
+    ],
+)
+def test_files_of_which_something_would_be_lost_are_refused(tmp_path: Path, text: str | bytes, message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(HndescError) as wrong:
+        read_files([path])
+    assert str(wrong.value).startswith(f"{path}: {message}")
 
 
 def configurations() -> list[Path]:
@@ -107,6 +141,12 @@ def test_the_configurations_of_the_package_are_right(path: Path) -> None:
 
 def test_settings_of_one_loss_go_with_the_ablation_of_the_paper() -> None:
     plan_of(training={"loss": {"kind": "contrastive", "ring": {"number": 4}}})
+
+
+def test_folders_of_the_run_without_a_name_are_no_names_of_runs() -> None:
+    rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    folders = set(re.findall(r"<(?:results|shared)>/(\w+)/", rules))
+    assert len(folders) > 10 and folders <= set(_FOLDERS)
 
 
 @pytest.mark.workflow

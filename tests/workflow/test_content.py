@@ -9,11 +9,13 @@ import pytest
 
 from hndesc.workflow import content
 
+from .conftest import Checkout
+
 
 def fingerprint(*folders: Path | str) -> str:
     """A fingerprint as another run would take it."""
     content._folder.cache_clear()
-    return content.folders_fingerprint(map(str, folders))
+    return content.content_fingerprint(map(str, folders))
 
 
 @pytest.fixture(params=["recorded", "not recorded"])
@@ -133,4 +135,25 @@ def test_a_missing_folder_counts_as_nothing(folder: Path) -> None:
 def test_a_folder_is_read_once_a_process(folder: Path) -> None:
     before = fingerprint(folder)
     (folder / "a" / "1.png").unlink()
-    assert content.folders_fingerprint([str(folder)]) == before
+    assert content.content_fingerprint([str(folder)]) == before
+
+
+@pytest.mark.parametrize("change", [older, replaced_with_its_time, lambda path: path.write_bytes(b"some other bytes")])
+def test_a_file_that_is_replaced_is_noticed(folder: Path, change: Callable[[Path], object]) -> None:
+    before = fingerprint(folder / "3.png")
+    assert fingerprint(folder / "3.png") == before == fingerprint(folder / "3.png", folder / "missing") != ""
+    change(folder / "3.png")
+    assert fingerprint(folder / "3.png") != before
+
+
+@pytest.mark.workflow
+def test_features_that_an_older_file_replaces_are_imported_again(finished: Checkout, tmp_path: Path) -> None:
+    checkout, target = finished.copy(tmp_path / "hndesc"), "results/features/hpatches/mine.h5"
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text("descriptors: [{name: mine, features: mine.h5}]\n")
+    shutil.copy(checkout.path("results/features/hpatches/sift.h5"), checkout.path("mine.h5"))
+    checkout.run(target, configfile=overlay)
+    assert checkout.jobs(target, configfile=overlay) == {}
+    shutil.copy(checkout.path("results/features/hpatches/trained.h5"), checkout.path("mine.h5"))
+    os.utime(checkout.path("mine.h5"), (1, 1))
+    assert checkout.jobs(target, configfile=overlay) == {"import_features": 1, "total": 1}

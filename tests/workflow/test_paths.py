@@ -1,5 +1,6 @@
 """Every path that a configuration names exists or is made by a rule, else one line names key, path and cure."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -132,3 +133,22 @@ def test_an_own_class_whose_module_is_missing() -> None:
     check_classes(config({"descriptors": ["sift", {"name": "x", "descriptor": "json:JSONDecoder"}]}))
     with pytest.raises(HndescError, match=r"descriptors \(x\): descriptor 'nowhere:X': Python finds no module"):
         check_classes(config({"descriptors": [{"name": "x", "descriptor": "nowhere:X"}]}))
+
+
+@pytest.mark.parametrize("way", ["direct", "link"])
+def test_a_pipe_or_device_is_no_file(folder: Path, way: str) -> None:
+    os.mkfifo(folder / "fifo")
+    (folder / "link").symlink_to("fifo")
+    for path in ("fifo" if way == "direct" else "link", "/dev/zero"):
+        with pytest.raises(HndescError, match=f"keypoints.weights: '{path}' is no file; name a file"):
+            check({"keypoints": {"detector": "disk", "weights": path}})
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("my {x}", "'{'"), ("{benchmark}", "'{'"), ("a\nb", r"'\\n'"), ("a\x7fb", r"'\\x7f'")]
+)
+def test_what_snakemake_does_not_take_for_a_path_is_refused(folder: Path, name: str, what: str) -> None:
+    (folder / name).mkdir()
+    with pytest.raises(HndescError, match=f"config key photos: .* holds {what}; rename the folder") as wrong:
+        check({"photos": name})
+    assert "\n" not in str(wrong.value)

@@ -7,9 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlparse
 
-import yaml
-
 from hndesc.errors import HndescError
+from hndesc.io.yaml_files import parse_yaml
 
 REGISTRY = Path(__file__).with_name("registry.yaml")
 RECEIPT = ".hndesc-dataset.json"  # in the folder of a dataset that has been verified
@@ -180,11 +179,11 @@ def _load(path: Path) -> Any:
             data = stream.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise HndescError(f"{path}: more than {MAX_BYTES} bytes are no registry")
-        return yaml.safe_load(data.decode("utf-8"))
+        return parse_yaml(data.decode("utf-8"), path)
     except OSError as error:
         raise HndescError(f"{path}: the registry cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise HndescError(f"{path}: not YAML ({' '.join(str(error).split())[:300]})") from None
+    except UnicodeDecodeError as error:
+        raise HndescError(f"{path}: not YAML in UTF-8 ({error.reason})") from None
 
 
 def _entry(name: str, values: Any, is_file: bool, where: str) -> Entry:

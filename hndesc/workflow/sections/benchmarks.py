@@ -15,6 +15,7 @@ from hndesc.runtime.settings import (
     Name,
     Positive,
     Settings,
+    Shards,
     Share,
     choice,
     wrong_key,
@@ -31,7 +32,7 @@ class BenchmarkSettings(Settings):
     dataset: InputFolder = Field(description="folder of the dataset")
     max_keypoints: Count | None = Field(None, description="the strongest keypoints an image; null: all")
     resize_max: LongestSide = Field(None, description="longest side of the images, pixels; null leaves it")
-    shards: Count = Field(1, description="jobs among which the images are divided")
+    shards: Shards = Field(1, description="jobs among which the images are divided")
     precision: choice("float32", "float16") = Field("float32", description="in which descriptors are stored")
 
 

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from hndesc.descriptors import DESCRIPTORS, is_class
 from hndesc.models.bundled import bundled_models
 from hndesc.pretrained.baselines import WEIGHTS
-from hndesc.runtime.settings import Count, InputFile, Name, PathOf, Settings, Text, choice, suggest, wrong_key
+from hndesc.runtime.settings import Count, InputFile, Name, PathOf, Settings, Text, choice, quoted, suggest, wrong_key
 from hndesc.workflow.sections.keypoints import Keypoints
 
 # A model of this run's training, after and before it.
@@ -23,7 +23,7 @@ def names_of_descriptors() -> list[str]:
 def _named(name: str) -> str:
     known = names_of_descriptors()
     if name not in known:
-        context = {"name": name, "meant": suggest(name, known), "known": ", ".join(known)}
+        context = {"name": quoted(name), "meant": suggest(name, known), "known": ", ".join(known)}
         raise PydanticCustomError("descriptor", "is '{name}'{meant}; choose one of: {known}", context)
     return name
 

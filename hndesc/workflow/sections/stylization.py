@@ -11,6 +11,7 @@ from hndesc.runtime.settings import (
     LongestSide,
     NotNegative,
     Settings,
+    Shards,
     Share,
     Text,
     choice,
@@ -85,7 +86,7 @@ class StylizationSettings(Settings):
         None, description="classes of styles to draw from; null: all"
     )
     copies: Count = Field(1, description="stylized copies of each photo")
-    shards: Count = Field(1, description="jobs among which the photos are divided")
+    shards: Shards = Field(1, description="jobs among which the photos are divided")
     resize_max: LongestSide = Field(None, description="longest side of the copies, pixels; null leaves it")
     quality: Annotated[int, Field(ge=1, le=100)] = Field(95, description="JPEG quality of the copies")
 

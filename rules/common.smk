@@ -20,10 +20,7 @@ os.environ.update(
 
 from hndesc.errors import HndescError
 from hndesc.detectors import DETECTORS
-from hndesc.models.architectures import MODELS
 from hndesc.runtime.provenance import fingerprint
-from hndesc.runtime.plugins import module_of
-from hndesc.stylization import METHODS
 from hndesc.workflow.config import TRAINING, read_files
 from hndesc.workflow.plan import DEMO, Plan, pattern
 

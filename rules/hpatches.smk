@@ -48,6 +48,6 @@ rule score_hpatches:
     params:
         settings=lambda wildcards: PLAN.images.hpatches(wildcards.benchmark),
         content=content(images_folder),
-        code=fingerprint("hndesc.evaluation.hpatches.evaluate"),
+        code=lambda wildcards: PLAN.scoring_code(wildcards.benchmark),
     script:
         "../workflow_scripts/score_hpatches.py"

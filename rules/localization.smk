@@ -156,7 +156,7 @@ rule score_localization:
         settings=lambda wildcards: PLAN.images.registration(wildcards.benchmark),
         seed=PLAN.config.seed,
         content=content(images_folder),
-        code=fingerprint("hndesc.evaluation.localization.evaluate"),
+        code=lambda wildcards: PLAN.scoring_code(wildcards.benchmark),
     script:
         "../workflow_scripts/score_localization.py"
 

@@ -200,8 +200,6 @@ rule score_retrieval:
         score=lambda wildcards: PLAN.images.scorer(wildcards.benchmark),
         settings=lambda wildcards: PLAN.images.scoring(wildcards.benchmark),
         content=content(images_folder),
-        code=lambda wildcards: fingerprint(
-            module_of(PLAN.images.scorer(wildcards.benchmark))
-        ),
+        code=lambda wildcards: PLAN.scoring_code(wildcards.benchmark),
     script:
         "../workflow_scripts/score_retrieval.py"

@@ -26,10 +26,7 @@ rule stylize_photos:
             lambda wildcards: PLAN.runs.styles(wildcards.stylization),
             lambda wildcards: PLAN.runs.stylization_weights(wildcards.stylization),
         ),
-        code=lambda wildcards: fingerprint(
-            "hndesc.stylization.stylize",
-            *map(METHODS.module, PLAN.runs.methods(wildcards.stylization)),
-        ),
+        code=lambda wildcards: PLAN.stylization_code(wildcards.stylization),
     script:
         "../workflow_scripts/stylize_photos.py"
 

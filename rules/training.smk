@@ -34,9 +34,6 @@ rule train:
             os.path.dirname(output.model), "state"
         ),
         content=content(lambda wildcards: PLAN.runs.weights(wildcards.run)),
-        code=lambda wildcards: fingerprint(
-            "hndesc.training.train",
-            MODELS.module(PLAN.runs.architecture(wildcards.run)),
-        ),
+        code=lambda wildcards: PLAN.training_code(wildcards.run),
     script:
         "../workflow_scripts/train.py"

@@ -90,7 +90,7 @@ def imports(path: Path, deferred: bool = True) -> set[str]:
     """Return the modules that a file imports, dotted; not those of its functions, if deferred imports do not count."""
     text = path.read_text(encoding="utf-8")
     if path.suffix != ".py":  # a Snakefile: not Python, but its imports are
-        text = "\n".join(re.findall(r"^(?:from|import) .*$", text, re.MULTILINE))
+        text = "\n".join(re.findall(r"^(?:from|import) (?:[^(\n]*\([^)]*\)|.*)$", text, re.MULTILINE))
     tree = ast.parse(text)
     nodes = ast.walk(tree) if deferred else _run_at_import(tree)
     found: set[str] = set()

@@ -23,12 +23,13 @@ def fingerprint(*modules: str) -> str:
     Snakemake run a step again.
     """
     digest = hashlib.sha256()
-    for name in sorted(_closure(modules)):
+    for name in sorted(covered(*modules)):
         digest.update(f"{name}\n{_code(name)[0]}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def _closure(modules: tuple[str, ...]) -> set[str]:
+def covered(*modules: str) -> set[str]:
+    """Return the modules whose code the fingerprint of `modules` covers: them, and all that they import."""
     found: set[str] = set()
     waiting = [name if name.startswith("hndesc") else f"hndesc.{name}" for name in modules]
     while waiting:

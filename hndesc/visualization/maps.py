@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
-from hndesc.datasets.listing import list_photos
+from hndesc.datasets.localization.images import posed_photos
 from hndesc.datasets.localization.pycolmap_border import camera_keypoints, pycolmap, to_camera
 from hndesc.datasets.localization.readers import read_scene
 from hndesc.datasets.localization.scene import Pose, Scene
@@ -178,7 +178,7 @@ def _plot_query(
     if not found:
         return
     best = max(found, key=lambda other: found[other].correct.sum())
-    photos = {photo.name: photo for photo in list_photos(scene.root, "localization")}
+    photos = {photo.name: photo for photo in posed_photos(scene.root)}
     correct = found[best].correct
     title = f"{correct.sum()} of {len(correct)} matches of points agree with the pose to {largest:g} px"
     if "position_error" in query:

@@ -8,8 +8,11 @@ from typing import Any
 
 from hndesc.datasets.fetch.registry import Entry, read_registry
 from hndesc.errors import HndescError
+from hndesc.models.architectures import MODELS
 from hndesc.retrieval.global_descriptors import GLOBAL_DESCRIPTORS
+from hndesc.runtime.plugins import module_of
 from hndesc.runtime.provenance import fingerprint
+from hndesc.stylization import METHODS
 from hndesc.workflow.benchmarks import KINDS
 from hndesc.workflow.config import TRAINING, Config, read_config, read_files
 from hndesc.workflow.content import content_fingerprint
@@ -159,6 +162,18 @@ class Plan:
         """Return the fingerprint of what ranks a database."""
         modules = ("hndesc.retrieval.ranking", self.images.listing(benchmark))
         return self.ranking_code(self.images.shortlist(benchmark)["descriptor"], *modules)
+
+    def training_code(self, run: str) -> str:
+        """Return the fingerprint of a training, which covers its own backbone alone."""
+        return fingerprint("hndesc.training.train", MODELS.module(self.runs.architecture(run)))
+
+    def stylization_code(self, stylization: str) -> str:
+        """Return the fingerprint of what makes stylized copies, which covers the methods in use alone."""
+        return fingerprint("hndesc.stylization.stylize", *map(METHODS.module, self.runs.methods(stylization)))
+
+    def scoring_code(self, benchmark: str) -> str:
+        """Return the fingerprint of what scores features of a benchmark."""
+        return fingerprint(module_of(self.images.scorer(benchmark)))
 
     def ranking_code(self, descriptor: str, *modules: str) -> str:
         """Return the fingerprint of ranking by a global descriptor."""

@@ -7,8 +7,7 @@ import pytest
 
 from hndesc.datasets import listing
 from hndesc.datasets.fetch import verify
-from hndesc.runtime.plugins import load_place, module_of
-from hndesc.runtime.provenance import _closure
+from hndesc.runtime.plugins import load_place
 from hndesc.visualization import comparison
 from hndesc.workflow.benchmarks import KINDS, functions
 
@@ -84,7 +83,7 @@ RULE = """rule score_toy:
         benchmark=pattern(PLAN.images.of_kind("toy")),
     params:
         settings=lambda wildcards: PLAN.images.scoring(wildcards.benchmark),
-        code=lambda wildcards: fingerprint(module_of(PLAN.images.scorer(wildcards.benchmark))),
+        code=lambda wildcards: PLAN.scoring_code(wildcards.benchmark),
     run:
         from hndesc.toy import score_toy
 
@@ -142,17 +141,6 @@ def test_short_names_mean_the_same() -> None:
         assert listing.LISTS.places[name] == kind.images
     assert functions("verify").items() <= verify.LAYOUTS.items()
     assert functions("main_figures").items() <= comparison._MAIN_FIGURES.items()
-
-
-READERS = {module_of(kind.images) for kind in KINDS.values()} - {"hndesc.datasets.listing"}
-
-
-def test_a_fingerprint_covers_no_reader_of_another_benchmark() -> None:
-    assert not READERS & _closure(("hndesc.extraction.steps", "hndesc.detectors.sift"))
-    assert not READERS & _closure(("hndesc.training.train",))
-    assert not READERS & _closure(("hndesc.stylization.stylize",))
-    for own in READERS:
-        assert READERS & _closure(("hndesc.extraction.steps", own)) == {own}
 
 
 def test_the_page_says_how_to_add_a_kind() -> None:

@@ -123,6 +123,16 @@ def test_editing_a_backbone_that_is_not_in_use_runs_nothing(spare: Checkout) -> 
     assert spare.jobs("all") == {}
 
 
+def test_editing_a_reader_runs_its_benchmark_alone(spare: Checkout) -> None:
+    edit = "import numpy as np\n", "import numpy as np\n\nUNUSED = 1\n"
+    spare.edit("hndesc/datasets/tokyo247.py", *edit)
+    assert spare.jobs("all") == {}
+    spare.edit("hndesc/datasets/homography/layouts.py", *edit)
+    own = {"detect_keypoints": 1, "describe_keypoints": 2, "score_hpatches": 2, "plot_matches": 1, "plot_mma": 1}
+    gathered = dict.fromkeys(("compare", "publish", "report", "all"), 1)
+    assert spare.jobs("all") == own | gathered | {"total": 11}
+
+
 @pytest.mark.slow
 def test_coarse_to_fine_training_uses_the_neighbors(spare: Checkout, tmp_path: Path) -> None:
     changed = tmp_path / "changed.yaml"

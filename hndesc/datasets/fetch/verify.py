@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hndesc.datasets.homography.sequences import read_sequences
-from hndesc.datasets.listing import list_photos
+from hndesc.datasets.localization.images import posed_photos
 from hndesc.datasets.revisited import dataset_photos, read_ground_truth
 from hndesc.datasets.tokyo247 import read_views, view_photos
 from hndesc.errors import HndescError
@@ -67,7 +67,7 @@ def verify_scene(root: Path, database: int | None = None, queries: int | None = 
     scene = find_layout(root).read(root, None)
     _check_count(root, "database images", len(scene.database), database)
     _check_count(root, "queries", len(scene.queries), queries)
-    paths = {photo.name: photo.path for photo in list_photos(root, "localization")}
+    paths = {photo.name: photo.path for photo in posed_photos(root)}
     for name in [*scene.database, *scene.queries]:
         if name not in paths:
             raise HndescError(f"{root}: image '{name}' has a camera but no file")

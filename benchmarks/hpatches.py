@@ -4,7 +4,8 @@
 
 Without arguments the two sequences and the features of the optional extra test data are used (HNDESC_SHARED, or
 `shared` beside the checkout). They are repeated under other names until there are as many pairs as asked for, by links
-in the folder and in the file: nothing is cached from one repetition to the next but what the system's disk cache holds.
+in the folder and hard links in the file: nothing is cached from one repetition to the next but what the system's disk
+cache holds.
 
 The published way is one loop over the pairs in one process: features read, normalized, all distances by torch and
 their minima both ways; then for every threshold of homographies the image read again for its size, the true homography
@@ -61,12 +62,15 @@ def repeat(images: Path, features: Path, folder: Path, wanted: int) -> int:
     sequences = read_sequences(images, layout="hpatches")
     count = 0
     (folder / "images").mkdir()
-    with h5py.File(folder / "features.h5", "w") as file:
+    with h5py.File(folder / "features.h5", "w") as file, h5py.File(features, "r") as source:
         for number in range(wanted):
             sequence = sequences[number % len(sequences)]
             name = f"{sequence.name}_{number:04d}"
             (folder / "images" / name).symlink_to((images / sequence.name).resolve())
-            file[name] = h5py.ExternalLink(str(features.resolve()), f"/{sequence.name}")
+            if number < len(sequences):
+                source.copy(sequence.name, file, name)
+            else:
+                file[name] = file[f"{sequence.name}_{number % len(sequences):04d}"]
             count += len(sequence.pairs)
             if count >= wanted:
                 return count

@@ -1,27 +1,25 @@
-"""Work shared out among processes: this one and helpers, each of which takes the next item when it is free.
+"""Work that several processes do: this one and workers, each of which takes the next item when it is free.
 
-Threads would wait for each other: matching is many short calls, each under Python's lock. A helper is a fresh Python,
-not a copy of this process with its threads and locks. While it starts, this process is at work already, so that small
-sets lose no time. Helpers stay for the next time, and end with this process in whatever way it ends.
+Threads would wait for each other: matching is many short calls, each under Python's lock. loky's workers are fresh
+Pythons, not copies of this process with its threads and locks, and they do not import the script that was started.
+While they start, this process is at work already, so that small sets lose no time.
 """
 
-import atexit
 import os
 import pickle
+import re
 import signal
-import subprocess
 import sys
-import traceback
+import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from queue import Empty, SimpleQueue
-from threading import Event, Thread
-from typing import Any, TypeVar
+from functools import lru_cache, partial
+from threading import Thread
+from typing import TypeVar
 
 import cv2
+from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 from threadpoolctl import threadpool_limits
 
 from hndesc.errors import HndescError
@@ -30,72 +28,99 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 _ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1")
-_idle: list["_Helper"] = []
+# A worker that keeps features in memory is not to be taken for one that leaks it.
+_ENVIRONMENT = _ONE_CORE | {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e15"}
+_NOTHING = ...  # the item that makes a worker get ready
+_LOOK = 0.5  # seconds between two looks for the process that a worker works for
 
 
 @contextmanager
 def workers(work: Callable[[Item], Value], processes: int = 1) -> Iterator[Callable[[Iterable[Item]], Iterator[Value]]]:
     """Yield a `map` of `work` that keeps the order.
 
-    The map raises what `work` raises for the first item that fails: a HndescError as it is, of a helper's other errors
-    a RuntimeError with the traceback. Where a helper dies, that is a HndescError.
+    The map raises what `work` raises for the first item that fails; where a worker dies, that is a HndescError.
 
     Args:
-        work: a function of a module, its `functools.partial` or something else that can be pickled. Each helper gets
+        work: a function of a module, its `functools.partial` or something else that can be pickled. Each worker gets
             a copy once; items and values are pickled, too.
         processes: how many work at a time, this one among them, each on one core.
     """
-    tasks: SimpleQueue = SimpleQueue()
-    over = Event()
-    helpers = [_helper() for _ in range(processes - 1)]
-    threads = [Thread(target=_feed, args=(helper, work, tasks, over), daemon=True) for helper in helpers]
     with _one_core():
+        if processes == 1:
+            yield partial(map, work)
+            return
+        executor = ProcessPoolExecutor(processes - 1, env=_ENVIRONMENT, initializer=_begin, initargs=(os.getpid(),))
+        # A thread a worker hands it one item at a time; loky would give out several, even to workers that yet start.
+        threads = ThreadPoolExecutor(processes - 1)
+        ask = partial(_ask, executor, pickle.dumps(work))
         try:
-            for thread in threads:
-                thread.start()
-            yield lambda items: _map(work, tasks, items)
+            for _ in range(processes - 1):
+                threads.submit(ask, _NOTHING)
+            yield partial(_map, threads, ask, work)
         finally:
-            over.set()
-            for helper in helpers:
-                tasks.put(None)  # for whichever of the threads waits
-                if helper.busy:
-                    helper.kill()
-            for thread in threads:
-                thread.join()
+            threads.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown(kill_workers=True)
 
 
-def _map(work: Callable[[Item], Value], tasks: SimpleQueue, items: Iterable[Item]) -> Iterator[Value]:
-    asked = [(Future(), item) for item in items]
-    for task in asked:
-        tasks.put(task)
-    for future, _ in asked:
-        while not future.done() and (task := _next(tasks)):
-            _settle(task[0], work, task[1])
-        yield future.result()
+def _map(
+    threads: ThreadPoolExecutor, ask: Callable[[Item], Value], work: Callable[[Item], Value], items: Iterable[Item]
+) -> Iterator[Value]:
+    """Yield the values of items; this process takes the next item that no worker has begun instead of waiting."""
+    with _named():
+        asked = [(threads.submit(ask, item), item) for item in items]
+        waiting, done_here = iter(asked), {}
+        for future, _ in asked:
+            while not future.done() and (task := next((task for task in waiting if task[0].cancel()), None)):
+                done_here[task[0]] = _settled(work, task[1])
+            yield done_here.pop(future, future).result()
 
 
-def _next(tasks: SimpleQueue) -> tuple[Future, Any] | None:
-    try:
-        return tasks.get_nowait()
-    except Empty:
-        return None
-
-
-def _settle(future: Future, work: Callable[[Item], Value], item: Item) -> None:
+def _settled(work: Callable[[Item], Value], item: Item) -> Future:
+    """Return a future that is done: an error waits for its turn."""
+    future: Future = Future()
     try:
         future.set_result(work(item))
     except Exception as error:
         future.set_exception(error)
+    return future
 
 
-def _feed(helper: "_Helper", work: Callable, tasks: SimpleQueue, over: Event) -> None:
-    """Give a helper tasks until the work is over; it takes none before it is ready."""
-    begun: Future = Future()
-    _settle(begun, helper.begin, work)
-    while not over.is_set() and (task := tasks.get()):
-        _settle(task[0], lambda item: begun.result() or helper.ask(item), task[1])
-    if helper.end():
-        _idle.append(helper)
+@contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool as error:
+        how = re.search(r"\{.*\}", str(error))
+        raise HndescError(
+            f"one of the processes that share the work ended {how[0] if how else 'early'}; "
+            "if memory is short, use fewer threads"
+        ) from error
+
+
+def _ask(executor: ProcessPoolExecutor, pickled: bytes, item: Item) -> Value:
+    return executor.submit(_call, pickled, item).result()
+
+
+def _call(pickled: bytes, item: Item) -> Value:
+    work = _loaded(pickled)
+    return None if item is _NOTHING else work(item)
+
+
+@lru_cache(1)
+def _loaded(pickled: bytes) -> Callable:
+    return pickle.loads(pickled)
+
+
+def _begin(parent: int) -> None:
+    """Prepare a worker: it leaves interruptions to the process that it works for, and ends with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK)
+    os._exit(1)
 
 
 @contextmanager
@@ -120,104 +145,3 @@ def _one_core() -> Iterator[None]:
             cv2.setNumThreads(opencv)
             if "torch" in sys.modules:
                 sys.modules["torch"].set_num_threads(int(usual or os.cpu_count() or 1))
-
-
-class _Helper:
-    """A process that works for this one; `busy` while it owes an answer."""
-
-    def __init__(self) -> None:
-        self._connection, theirs = Pipe()
-        with theirs:
-            place = theirs.fileno()
-            environment = os.environ | _ONE_CORE | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
-            command = [sys.executable, "-P", "-m", __name__, str(place)]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[place], env=environment)
-        self.busy = False
-
-    def begin(self, work: Callable) -> None:
-        """Hand over what is to be done with items, and wait until the helper is ready for them."""
-        self._answer((os.getcwd(), work))
-
-    def ask(self, item: Any) -> Any:
-        """Return what becomes of an item."""
-        return self._answer((None, item))
-
-    def end(self) -> bool:
-        """Make the helper forget the work, whose files it closes; tell whether it can be asked again."""
-        try:
-            self._answer((os.getcwd(), None))
-        except HndescError:
-            return False
-        return True
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def lives(self) -> bool:
-        return self._process.poll() is None
-
-    def _answer(self, message: tuple) -> Any:
-        data = pickle.dumps(message)
-        self.busy = True
-        try:
-            self._connection.send_bytes(data)
-            good, value = pickle.loads(self._connection.recv_bytes())
-        except (EOFError, OSError):
-            end = self._process.wait()
-            how = f"was ended by signal {-end}" if end < 0 else f"ended with exit status {end}"
-            raise HndescError(
-                f"one of the processes that share the work {how}; if memory is short, use fewer threads"
-            ) from None
-        self.busy = False
-        if good:
-            return value
-        raise value
-
-
-def _helper() -> _Helper:
-    """Return a helper that is at hand, or a new one."""
-    while _idle:
-        if (helper := _idle.pop()).lives():
-            return helper
-    return _Helper()
-
-
-@atexit.register
-def _dismiss() -> None:
-    for helper in _idle:
-        helper.kill()
-
-
-def _help(connection: Connection) -> None:
-    """Answer messages until the other side is gone: (folder, work) or (None, item)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other side decides what an interruption ends
-    work = None
-    while True:
-        try:
-            data = connection.recv_bytes()
-        except (EOFError, OSError):
-            return
-        value = None
-        try:
-            folder, content = pickle.loads(data)
-            if folder is None:
-                value = work(content)
-            else:
-                os.chdir(folder)
-                work = content
-            answer = pickle.dumps((True, value))
-        except Exception as error:
-            answer = pickle.dumps((False, _portable(error)))
-        try:
-            connection.send_bytes(answer)
-        except OSError:
-            return
-
-
-def _portable(error: Exception) -> Exception:
-    return error if isinstance(error, HndescError) else RuntimeError("".join(traceback.format_exception(error)))
-
-
-if __name__ == "__main__":
-    _help(Connection(int(sys.argv[1])))

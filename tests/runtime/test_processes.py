@@ -1,15 +1,13 @@
 """Sharing out work: the same values as in one process, and one clear error however it goes wrong."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Event
 
 import cv2
 import numpy as np
@@ -22,6 +20,7 @@ from hndesc.runtime import processes
 from hndesc.runtime.processes import workers
 
 PARENT = os.getpid()
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def square(value: int) -> int:
@@ -39,7 +38,7 @@ def meet(folder: Path, count: int, item: int) -> int:
 
 
 def meet_and(act: str, folder: Path, parent: int, item: int) -> int:
-    """Do something in the helper, and nothing in the process that it helps."""
+    """Do something in the worker, and nothing in the process that it works for."""
     if meet(folder, 2, item) != parent:
         if act == "die":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -109,26 +108,46 @@ print(threads(0))
     assert (done.stdout.split(), done.stderr) == (["1", "2"], "")
 
 
-def test_helpers_stay_for_the_next_time_and_follow_to_other_folders(tmp_path, monkeypatch):
-    (tmp_path / "met").mkdir()
-    with workers(partial(meet, tmp_path / "met", 2), 2) as met:
-        first = set(met(range(2)))
+def test_workers_are_in_the_folder_of_this_process(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "again").mkdir()
-    with workers(partial(meet, Path("again"), 2), 2) as met:
-        assert set(met(range(2))) == first
+    Path("met").mkdir()
+    with workers(partial(meet, Path("met"), 2), 2) as met:
+        assert len(set(met(range(2)))) == 2
+
+
+def test_work_may_share_out_work(tmp_path):
+    with workers(partial(meet_and_square, tmp_path), 2) as work:
+        assert list(work([3, 4])) == [[0, 1, 4], [0, 1, 4, 9]]
+
+
+def meet_and_square(folder: Path, count: int) -> list[int]:
+    meet(folder, 2, 0)
+    with workers(square, 2) as squares:
+        return list(squares(range(count)))
+
+
+def test_the_script_that_was_started_is_not_run_again(tmp_path):
+    code = "from tests.runtime.test_processes import *\nprint('started')\n"
+    code += f"with workers(partial(meet, Path({str(tmp_path)!r}), 2), 2) as met:\n    print(len(set(met([0, 1]))))\n"
+    (tmp_path / "script").mkdir()
+    script = tmp_path / "script" / "unguarded.py"
+    script.write_text(code.replace(repr(str(tmp_path)), repr(str(tmp_path / "met"))))
+    (tmp_path / "met").mkdir()
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment)
+    assert (done.stdout, done.stderr) == ("started\n2\n", "")
 
 
 @pytest.mark.parametrize(
     ("act", "kind", "message"),
     [
         ("refuse", HndescError, "^features.h5: broken$"),
-        ("fail", RuntimeError, "(?s)Traceback.*ZeroDivisionError: of item"),
-        ("die", HndescError, "share the work was ended by signal 9; if memory is short, use fewer threads"),
-        ("leave", HndescError, "share the work ended with exit status 3"),
+        ("fail", ZeroDivisionError, "^of item$"),
+        ("die", HndescError, r"share the work ended \{SIGKILL\(-9\)\}; if memory is short, use fewer threads"),
+        ("leave", HndescError, r"share the work ended \{EXIT\(3\)\}"),
     ],
 )
-def test_what_goes_wrong_in_a_helper_is_raised_here_and_the_next_work_goes_well(tmp_path, act, kind, message):
+def test_what_goes_wrong_in_a_worker_is_raised_here_and_the_next_work_goes_well(tmp_path, act, kind, message):
     with pytest.raises(kind, match=message), workers(partial(meet_and, act, tmp_path, PARENT), 2) as work:
         list(work(range(2)))
     with workers(square, 2) as squares:
@@ -137,7 +156,7 @@ def test_what_goes_wrong_in_a_helper_is_raised_here_and_the_next_work_goes_well(
 
 def test_the_first_item_that_fails_is_told_whatever_fails_before_it_in_time():
     for count in (1, 3):
-        with pytest.raises((ZeroDivisionError, RuntimeError), match="item 3"), workers(fail_from_3, count) as work:
+        with pytest.raises(ZeroDivisionError, match="item 3"), workers(fail_from_3, count) as work:
             list(work(range(40)))
 
 
@@ -147,12 +166,15 @@ def fail_from_3(item: int) -> int:
     return item
 
 
-def test_a_helper_that_cannot_take_the_work_fails_what_it_is_given():
-    tasks = SimpleQueue()
-    for task in ((future := Future(), 0), None):
-        tasks.put(task)
-    processes._feed(processes._Helper(), Unsendable(), tasks, Event())
-    assert str(future.exception(timeout=0)) == "f.h5: no such feature file"
+def test_the_traceback_of_a_worker_is_the_cause(tmp_path):
+    with pytest.raises(ZeroDivisionError) as caught, workers(partial(meet_and, "fail", tmp_path, PARENT), 2) as work:
+        list(work(range(2)))
+    assert "in meet_and" in str(caught.value.__cause__)
+
+
+def test_a_worker_that_cannot_take_the_work_fails_what_it_is_given():
+    with pytest.raises(HndescError, match=r"^f\.h5: no such feature file$"):
+        processes._call(pickle.dumps(Unsendable()), 0)
 
 
 class Unsendable:
@@ -166,7 +188,7 @@ def refuse() -> None:
     raise HndescError("f.h5: no such feature file")
 
 
-def test_a_reader_opens_its_file_in_the_helper_and_closes_it_after_the_work(tmp_path):
+def test_a_reader_opens_its_file_in_the_worker_and_closes_it_after_the_work(tmp_path):
     path = tmp_path / "f.h5"
     features = Features(np.zeros((2, 2), np.float32), (8, 8), np.ones(2, np.float32), np.eye(2, dtype=np.float32))
     (tmp_path / "met").mkdir()
@@ -175,8 +197,8 @@ def test_a_reader_opens_its_file_in_the_helper_and_closes_it_after_the_work(tmp_
             writer.write(name, features)
     with FeatureReader(path) as reader, workers(partial(count_features, reader, tmp_path / "met"), 2) as count:
         assert {number for _, number in count("ab")} == {2}
-    holders = [process for process in met(tmp_path / "met") if path in open_files(process)]
-    assert holders == []
+    assert [process for process in met(tmp_path / "met") if lives(process)] == [PARENT]
+    assert path not in open_files(PARENT)
 
 
 def count_features(reader: FeatureReader, folder: Path, name: str) -> tuple[int, int]:
@@ -192,8 +214,9 @@ def open_files(process: int) -> set[Path]:
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_helpers_end_with_the_process_that_they_help(tmp_path, end):
+def test_workers_end_with_the_process_that_they_work_for(tmp_path, end):
     code = """
+import pickle
 import signal
 import sys
 from functools import partial
@@ -208,13 +231,11 @@ with workers(partial(meet, folder, 2), 2) as met:
     sys.stdin.readline()
 """
     command = [sys.executable, "-c", code, str(tmp_path)]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=Path(__file__).parents[2]
-    )
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
     with process:
         assert process.stdout.readline() == b"met\n"
         process.send_signal(end)
-        # The helper has both streams open as well: they end with it.
+        # The worker has both streams open as well: they end with it.
         process.communicate(timeout=60)
     assert process.returncode == -end
     assert not any(map(lives, met(tmp_path)))
@@ -228,12 +249,11 @@ def lives(process: int) -> bool:
         return False
 
 
-def test_an_interruption_ends_helpers_at_work(tmp_path):
+def test_an_interruption_ends_workers_at_work(tmp_path):
     with pytest.raises(KeyboardInterrupt), workers(partial(interrupted, tmp_path, PARENT), 2) as work:
         list(work(range(2)))
-    (helper,) = {*met(tmp_path)} - {PARENT}
-    assert not lives(helper)
-    assert not any(idle.busy for idle in processes._idle)
+    (worker,) = {*met(tmp_path)} - {PARENT}
+    assert not lives(worker)
 
 
 def interrupted(folder: Path, parent: int, item: int) -> int:

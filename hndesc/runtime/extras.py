@@ -12,6 +12,7 @@ EXTRAS = {
         "efficientnet_lite_pytorch",
         "filelock",
         "kornia",
+        "loky",
         "matplotlib",
         "pandas",
         "pydantic",
@@ -26,7 +27,7 @@ EXTRAS = {
         "urllib3",
         "yaml",
     ),
-    "localization": ("filelock", "poselib", "pycolmap", "scipy", "threadpoolctl"),
+    "localization": ("filelock", "loky", "poselib", "pycolmap", "scipy", "threadpoolctl"),
     "onnx": ("onnx", "onnxscript"),
 }
 

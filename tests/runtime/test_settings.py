@@ -42,7 +42,7 @@ class Box(Settings):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"color": "red"}, "key 'color' is unknown; did you mean 'color'?; known here: name, color, shapes, sizes, "),
+        ({"colour": "red"}, "key 'colour' is unknown; did you mean 'color'?; known here: name, color, shapes, sizes, "),
         ({"color": "gren"}, "key 'color' is 'gren'; did you mean 'green'?; choose one of: red, green, blue"),
         ({"color": 3}, "key 'color' must be a valid string, not 3"),
         (

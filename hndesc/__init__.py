@@ -24,7 +24,7 @@ def _one_thread() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_one_thread)
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def load(model: "str | os.PathLike" = "hndesc-lite", **settings: object) -> "Model":

@@ -131,7 +131,7 @@ def summary(checkpoint: str | Path) -> str:
 
 def _summary(path: Path, card: Mapping[str, Any]) -> str:
     size = f"{path.stat().st_size / 1e6:.2f} MB"
-    lines = [f"{path.stem}: {card['architecture']}, {card['dim']}-D, {size}; {card['about']['license']}"]
+    lines = [f"{path.stem}: {card['architecture']}, {card['dim']}-D, {size}; license: {card['about']['license']}"]
     for row in card["scores"]:
         if row["this"]:
             mma = "/".join("-" if row["mma"][kind] is None else f"{row['mma'][kind]:.3f}" for kind in ("v", "i", "avg"))

@@ -1,0 +1,62 @@
+"""What a stranger reads first agrees: license, version, changelog, contributing, citation, continuous integration."""
+
+import re
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+
+import hndesc
+from hndesc.models.bundled import bundled_models
+from hndesc.models.checkpoint import read_card
+from hndesc.models.release import summary
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+JOBS = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+
+
+def test_the_license_is_the_same_everywhere() -> None:
+    assert PROJECT["license"] == CITATION["license"] == "MIT"
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License\n\nCopyright (c) 2026 hndesc authors\n")
+    assert PROJECT["license-files"] == ["LICENSE"]
+
+
+@pytest.mark.parametrize("name", bundled_models())
+def test_a_bundled_model_states_its_license(name: str) -> None:
+    path = bundled_models()[name]
+    license = read_card(path)["about"]["license"]
+    assert license.startswith(("MIT", "research use only"))
+    assert f"license: {license}\n" in summary(path)
+    assert f"| License | {license} |" in (ROOT / "docs" / "models" / f"{name}.md").read_text()
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    released = re.findall(
+        r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
+    assert released == ["0.2.0", "0.1.0"]
+    assert hndesc.__version__ == CITATION["version"] == released[0]
+
+
+def test_contributing_names_files_modules_and_commands_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for name in re.findall(r"`((?:hndesc|tests|config|docs|envs)/[^`]*)`|\]\(([^)]*)\)", text):
+        path = next(filter(None, name))
+        assert "<" in path or (ROOT / path).exists(), path
+    for module in re.findall(r"python -m ([\w.]+)", text):
+        assert find_spec(module)
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"make ([\w-]+)", text)) <= {*targets, "test-all"}
+
+
+def test_continuous_integration_runs_what_there_is() -> None:
+    assert JOBS.keys() >= {"lint", "tests", "wheel", "docs"}
+    commands = "\n".join(step.get("run", "") for job in JOBS.values() for step in job["steps"])
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"make ([\w-]+)", commands)) <= {*targets, "test-all"}
+    for path in re.findall(r"(?:tests|envs|docs)/[\w./]+", commands):
+        assert (ROOT / path).exists(), path

@@ -27,13 +27,29 @@ if hasattr(os, "register_at_fork"):
 __version__ = "0.2.0"
 
 
-def load(model: "str | os.PathLike" = "hndesc-lite", **settings: object) -> "Model":
-    """Load a bundled model; `hndesc.extraction.model.load` has the settings and the return value.
+def load(
+    model: "str | os.PathLike" = "hndesc-lite",
+    detector: str = "sift",
+    detector_weights: "str | os.PathLike | None" = None,
+    max_keypoints: int | None = None,
+    device: str = "auto",
+) -> "Model":
+    """Load a bundled model, or a checkpoint that hndesc has trained.
 
     >>> import hndesc
     >>> model = hndesc.load("hndesc-lite")
-    >>> descriptors = model.describe("photo.jpg", keypoints)
+    >>> keypoints, descriptors = model.extract("photo.jpg")
+
+    Args:
+        model: its name (`hndesc models` lists them), or a .safetensors file.
+        detector: what finds keypoints where none are given: sift, superpoint, r2d2, disk, aliked or xfeat.
+        detector_weights: file of published weights, for all detectors but sift.
+        max_keypoints: the strongest so many of a photo, None for all.
+        device: "auto" (a CUDA GPU where there is one, else the CPU), or a device of torch: "cpu", "cuda:1", "mps".
+
+    Raises:
+        hndesc.errors.HndescError: no such model, detector, file of weights or device.
     """
     from hndesc.extraction.model import load
 
-    return load(model, **settings)
+    return load(model, detector, detector_weights, max_keypoints, device)

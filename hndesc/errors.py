@@ -1,4 +1,4 @@
-"""The error that a user is meant to read."""
+"""Errors that a user is meant to read."""
 
 import os
 
@@ -9,6 +9,13 @@ class HndescError(Exception):
 
 class ImageError(HndescError):
     """A photo that cannot be read; benchmarks may count it as a failure instead of stopping."""
+
+
+class MissingWeightsError(HndescError):
+    """Published weights that were not given, or whose file is not there; callers say how to give it in their words."""
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}; give the file as the argument, or key of the configuration, weights"
 
 
 def printable(name: str | os.PathLike) -> str:

@@ -59,7 +59,7 @@ UNMIRRORED = {
     "hndesc.detectors.pretrained": "tests/descriptors/test_pretrained.py",
     "hndesc.detectors.r2d2": "tests/descriptors/test_pretrained.py",
     "hndesc.detectors.xfeat": "tests/descriptors/test_pretrained.py",
-    "hndesc.errors": "two classes without code",
+    "hndesc.errors": "classes; tests/detectors/test_superpoint.py and tests/cli/test_main.py",
     "hndesc.evaluation.hpatches.ranking": "tests/evaluation/hpatches/test_evaluate.py",
     "hndesc.geometry.pose": "tests/geometry/test_homography.py",
     "hndesc.geometry.robust": "tests/matching/test_matcher.py",

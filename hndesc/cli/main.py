@@ -11,7 +11,7 @@ from hndesc import __version__
 from hndesc.cli.models import add_model_commands
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.detectors import DETECTORS
-from hndesc.errors import HndescError, printable
+from hndesc.errors import HndescError, MissingWeightsError, printable
 from hndesc.models.bundled import DEFAULT
 from hndesc.runtime.logs import step
 
@@ -26,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             command(**options)
             sys.stdout.flush()
+        except MissingWeightsError as error:
+            ways = "give the file by --weights, that of a detector by --detector-weights"
+            raise HndescError(f"{error.args[0]}; {ways}") from None
         except BrokenPipeError:  # as in `hndesc datasets | head`: nobody reads on
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)

@@ -16,6 +16,7 @@ from hndesc.errors import HndescError
 from hndesc.io.features import Features
 from hndesc.models.bundled import bundled_models
 from hndesc.runtime.plugins import Registry
+from hndesc.runtime.spelling import suggest
 
 DESCRIPTORS = Registry(
     "descriptor",
@@ -102,8 +103,9 @@ def load_descriptor(name_or_file: str | Path, weights: str | Path | None = None,
         return NETWORKS.load("class")(name, settings)
     path = bundled_models().get(name, Path(name))
     if not path.is_file():
-        names = ", ".join([*sorted(DESCRIPTORS.places), *bundled_models()])
+        known = [*sorted(DESCRIPTORS.places), *bundled_models()]
         raise HndescError(
-            f"'{name}' is neither a descriptor ({names}) nor an existing checkpoint file nor a class (module:Class)"
+            f"'{name}' is neither a descriptor ({', '.join(known)}) nor an existing checkpoint file nor a class "
+            f"(module:Class){suggest(name, known)}"
         )
     return NETWORKS.build("network", checkpoint=path, **settings)

@@ -64,7 +64,8 @@ class NetworkDescriptor:
         points = np.asarray(features.keypoints, np.float32)
         descriptors = np.zeros((len(points), self.model.dim), np.float32)
         for (left, top, right, bottom), chosen in cut_at_points(image.shape[:2], points, self.tile, self.border):
-            descriptors[chosen] = self._run(image[top:bottom, left:right], points[chosen] - (left, top))
+            corner = np.array((left, top), np.float32)  # MPS has no 64-bit numbers
+            descriptors[chosen] = self._run(image[top:bottom, left:right], points[chosen] - corner)
         return descriptors
 
     @torch.inference_mode()

@@ -1,7 +1,9 @@
 """Using a model from Python: photos in, numpy arrays out."""
 
 import os
+from numbers import Integral
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -9,13 +11,43 @@ from PIL import Image
 
 from hndesc.descriptors import load_descriptor
 from hndesc.detectors import Detector, load_detector
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, MissingWeightsError
 from hndesc.io.features import Features
 from hndesc.io.images import read_image
 from hndesc.io.pixel_values import array_to_rgb, to_rgb
 from hndesc.models.bundled import DEFAULT, bundled_models
+from hndesc.models.checkpoint import read_card
+from hndesc.runtime.spelling import suggest
 
 ImageLike = str | os.PathLike | np.ndarray | torch.Tensor | Image.Image
+
+
+class Extracted(tuple):
+    """What is found in a photo: (keypoints, descriptors) as a tuple, with the scores beside them.
+
+    >>> keypoints, descriptors = model.extract("photo.jpg")
+    >>> model.extract("photo.jpg").scores
+
+    Attributes:
+        keypoints: N x 2 float32, (x, y) in pixels of the photo.
+        descriptors: N x dim float32, each of length 1.
+        scores: N float32, how strong a keypoint is, in the detector's own measure.
+    """
+
+    keypoints: np.ndarray
+    descriptors: np.ndarray
+    scores: np.ndarray
+
+    def __new__(cls, keypoints: np.ndarray, descriptors: np.ndarray, scores: np.ndarray) -> Self:
+        self = super().__new__(cls, (keypoints, descriptors))
+        self.keypoints, self.descriptors, self.scores = keypoints, descriptors, scores
+        return self
+
+    def __getnewargs__(self) -> tuple[np.ndarray, ...]:
+        return *self, self.scores
+
+    def __repr__(self) -> str:
+        return f"Extracted({len(self.keypoints)} keypoints, {self.descriptors.shape[1]}-D)"
 
 
 class Model:
@@ -29,6 +61,8 @@ class Model:
     Attributes:
         name: of the model.
         dim: length of a descriptor.
+        parameters: how many numbers the network has learned.
+        license: of the weights; None where the checkpoint states none.
     """
 
     def __init__(self, checkpoint: str | Path, detector: Detector, device: str = "auto") -> None:
@@ -36,6 +70,12 @@ class Model:
         self._detector = detector
         self.name: str = self._network.settings["name"]
         self.dim: int = self._network.settings["dim"]
+        self.parameters: int = sum(values.numel() for values in self._network.model.parameters())
+        self.license: str | None = read_card(checkpoint).get("about", {}).get("license")
+
+    def __repr__(self) -> str:
+        facts = {"dim": self.dim, "parameters": self.parameters, "license": self.license}
+        return f"Model({self.name!r}, {', '.join(f'{name}={value!r}' for name, value in facts.items())})"
 
     def describe(self, photo: ImageLike, keypoints: np.ndarray) -> np.ndarray:
         """Return the descriptors of given keypoints.
@@ -60,18 +100,21 @@ class Model:
         height, width = image.shape[:2]
         return self._network.describe(image, Features(points, (width, height), np.ones(len(points), np.float32)))
 
-    def extract(self, photo: ImageLike) -> tuple[np.ndarray, np.ndarray]:
+    def extract(self, photo: ImageLike) -> Extracted:
         """Detect keypoints and describe them.
 
         Args:
             photo: file, array, tensor or image of Pillow.
 
         Returns:
-            Keypoints, N x 2 float32, and their descriptors, N x dim float32; the strongest keypoint first.
+            Keypoints with descriptors and scores, the strongest keypoint first.
+
+        Raises:
+            HndescError: a photo of another form.
         """
         image = _image(photo)
         found = self._detector.detect(image)
-        return found.keypoints, self._network.describe(image, found)
+        return Extracted(found.keypoints, self._network.describe(image, found), found.scores)
 
 
 def load(
@@ -88,13 +131,19 @@ def load(
         detector: what finds keypoints where none are given (`hndesc.detectors`).
         detector_weights: file of published weights, for detectors that need one.
         max_keypoints: the strongest so many of a photo, None for all.
-        device: "auto" (a GPU where there is one), or a device of torch.
+        device: "auto" (a CUDA GPU where there is one, else the CPU), or a device of torch: "cpu", "cuda:1", "mps".
 
     Raises:
-        HndescError: no such model or detector.
+        HndescError: no such model, detector, file of weights or device.
     """
-    finder = load_detector(detector, detector_weights, max_keypoints=max_keypoints)
-    return Model(find_model(model), finder, device)
+    if max_keypoints is not None and not (isinstance(max_keypoints, Integral) and max_keypoints > 0):
+        raise HndescError(f"max_keypoints is {max_keypoints!r}; a whole number above 0, or None for all, is wanted")
+    path = find_model(model)
+    try:
+        finder = load_detector(detector, detector_weights, max_keypoints=max_keypoints)
+    except MissingWeightsError as error:
+        raise HndescError(f"{error.args[0]}; give the file as detector_weights") from None
+    return Model(path, finder, device)
 
 
 def find_model(model: str | os.PathLike) -> Path:
@@ -107,7 +156,8 @@ def find_model(model: str | os.PathLike) -> Path:
     path = bundled.get(str(model), Path(model))
     if not path.is_file():
         names = ", ".join(bundled) or "there are none"
-        raise HndescError(f"'{model}' is neither a bundled model ({names}) nor an existing checkpoint file")
+        meant = suggest(str(model), bundled)
+        raise HndescError(f"'{model}' is neither a bundled model ({names}) nor an existing checkpoint file{meant}")
     return path
 
 

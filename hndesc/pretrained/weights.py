@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hndesc.datasets.fetch.registry import read_registry
-from hndesc.errors import HndescError
+from hndesc.errors import MissingWeightsError
 from hndesc.io.tensor_files import check_tensors, probe, read_tensors
 from hndesc.pretrained.baselines import WEIGHTS
 from hndesc.runtime.devices import choose_device
@@ -39,15 +39,15 @@ def load_published(
         What a result tells of them: hash and name of the file, its license, and whether it is another than published.
 
     Raises:
-        HndescError: no weights, or a file that does not hold them.
+        MissingWeightsError: no weights.
+        HndescError: a file that does not hold them.
     """
     entry = read_registry()[WEIGHTS[name]]
     if weights is None or not Path(weights).exists():
         cause = f"{name} needs its published weights" if weights is None else f"{weights}: no such file of weights"
-        raise HndescError(
+        raise MissingWeightsError(
             f"{cause}: 'hndesc datasets get {entry.name}' fetches them to data/{entry.place} ({entry.page}; license: "
-            f"{entry.license}); name the file by --weights (of a detector: --detector-weights) or the config key "
-            "weights of the entry in descriptors (of shared keypoints: keypoints.weights)"
+            f"{entry.license})"
         )
     expected = {key: value for key, value in network.state_dict().items() if key not in without}
     cure = f"the published file is {entry.name} of {entry.page}"

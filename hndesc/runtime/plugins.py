@@ -10,6 +10,7 @@ from typing import Any
 
 from hndesc.errors import HndescError
 from hndesc.runtime.extras import extras_named
+from hndesc.runtime.spelling import suggest
 
 
 def load_place(place: str) -> Any:
@@ -34,7 +35,8 @@ class Registry:
     def module(self, name: str) -> str:
         """Return the module that holds `name`, without importing it; an unknown name is a HndescError."""
         if name not in self.places:
-            raise HndescError(f"unknown {self.kind} '{name}'; choose one of: {', '.join(sorted(self.places))}")
+            known = ", ".join(sorted(self.places))
+            raise HndescError(f"unknown {self.kind} '{name}'{suggest(name, self.places)}; choose one of: {known}")
         return self.places[name].partition(":")[0]
 
     def load(self, name: str) -> Any:

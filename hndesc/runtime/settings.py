@@ -1,6 +1,5 @@
 """Sections of settings: pydantic models, with one-line errors that name the key, what is known and what was meant."""
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,8 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from hndesc.errors import HndescError, printable
-
-_SUGGESTED = 0.6  # similarity from which on a spelling counts as meant
+from hndesc.runtime.spelling import suggest
 
 
 class Settings(BaseModel):
@@ -54,12 +52,6 @@ def unknown_key(key: Any, known: Iterable[str]) -> PydanticCustomError:
 def wrong_key(key: str, message: str) -> PydanticCustomError:
     """Return the error of a section's own check for the value of one of its keys, or of one below it."""
     return PydanticCustomError("wrong_key", "{message}", {"key": key, "message": message})
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?" for the known name nearest to `name`; nothing where none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=_SUGGESTED)
-    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def choice(*names: str) -> Any:

@@ -19,9 +19,9 @@ from hndesc.runtime.settings import (
     Settings,
     choice,
     read_settings,
-    suggest,
     wrong_key,
 )
+from hndesc.runtime.spelling import suggest
 from hndesc.training.settings import TrainingSection
 from hndesc.workflow.benchmarks import Benchmark
 from hndesc.workflow.sections.data import DatasetSettings, SplitSettings

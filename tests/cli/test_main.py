@@ -110,7 +110,7 @@ def test_match_takes_photos_of_any_name(tmp_path: Path, names: tuple[str, str]) 
         (["extract", "{none}", "f.h5"], "none: no such folder of images"),
         (["extract", "{photos}", "f.h5", "--model", "orb"], "'orb' is neither a descriptor"),
         (["extract", "{photos}", "f.h5", "--detector", "orb"], "unknown detector 'orb'; choose one of: aliked"),
-        (["extract", "{photos}", "f.h5", "--detector", "superpoint"], "--detector-weights"),
+        (["extract", "{photos}", "f.h5", "--detector", "superpoint"], "that of a detector by --detector-weights"),
         (["match", "{photos}/v_same/1.ppm", "{none}.jpg", "--output", "m.png"], "none.jpg: no such image"),
         (["match", "{none}.jpg", "{none}.jpg", "--output", "m.xyz"], "m.xyz: no file name of a picture"),
         (["match", "{none}.jpg", "{none}.jpg", "--output", "m"], "m: no file name of a picture"),

@@ -133,7 +133,7 @@ def test_pth_and_npz_load_alike(state, weights, tmp_path):
 def test_missing_weights_name_page_license_and_cure(path):
     with pytest.raises(HndescError) as caught:
         load_detector("superpoint", path)
-    parts = ("github.com/magicleap/SuperGlue", "non-commercial", "--detector-weights", "keypoints.weights")
+    parts = ("github.com/magicleap/SuperGlue", "non-commercial", "argument, or key of the configuration, weights")
     for part in (*parts, "data/weights/superpoint_v1.pth"):
         assert part in str(caught.value)
     assert str(path or "superpoint needs") in str(caught.value)

@@ -1,5 +1,6 @@
 """Bundled models: by name from Python, from the command line, and as files."""
 
+import inspect
 import io
 import multiprocessing
 import pickle
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import hndesc
 import hndesc.extraction.model
@@ -68,6 +71,71 @@ def test_extract_detects_and_describes(image: np.ndarray) -> None:
     keypoints, descriptors = model.extract(image)
     assert 0 < len(keypoints) == len(descriptors) <= 20
     assert np.array_equal(descriptors, model.describe(image, keypoints))
+
+
+def test_extracted_features_unpack_into_two_and_have_scores(image: np.ndarray) -> None:
+    found = hndesc.load("hndesc-tiny", max_keypoints=20).extract(image)
+    keypoints, descriptors = found
+    assert found.keypoints is keypoints is found[0] and found.descriptors is descriptors is found[1]
+    assert found.scores.shape == (20,) and found.scores.dtype == np.float32
+    assert (np.diff(found.scores) <= 0).all() and found.scores[0] > found.scores[-1]
+    again = pickle.loads(pickle.dumps(found))
+    for name in ("keypoints", "descriptors", "scores"):
+        assert np.array_equal(getattr(again, name), getattr(found, name))
+    assert repr(found) == "Extracted(20 keypoints, 64-D)"
+
+
+def test_a_model_says_what_it_is(box: Path) -> None:
+    model = hndesc.load("hndesc-tiny")
+    parameters = sum(values.numel() for values in load_descriptor(box / "hndesc-tiny.safetensors").model.parameters())
+    assert repr(model) == f"Model('hndesc-tiny', dim=64, parameters={parameters}, license=None)"
+
+
+def test_load_names_its_arguments() -> None:
+    own = inspect.signature(hndesc.load).parameters
+    inner = inspect.signature(hndesc.extraction.model.load).parameters
+    assert [(one.name, one.default) for one in own.values()] == [(one.name, one.default) for one in inner.values()]
+    for name in own:
+        assert f"        {name}: " in hndesc.load.__doc__
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model": "hndesc_tiny"}, "did you mean 'hndesc-tiny'"),
+        ({"detector": "supperpoint"}, "did you mean 'superpoint'"),
+        ({"detector": "superpoint"}, "give the file as detector_weights"),
+        ({"detector": "superpoint", "detector_weights": "nowhere.pth"}, r"nowhere\.pth: .* as detector_weights"),
+        ({"max_keypoints": 0}, "max_keypoints is 0"),
+        ({"max_keypoints": 2.5}, "max_keypoints is 2.5"),
+        ({"device": "gpu"}, "device 'gpu'"),
+        ({"device": "mps"}, "device 'mps'"),
+    ],
+)
+def test_errors_name_arguments_of_python(settings: dict, message: str) -> None:
+    if settings.get("device") == "mps" and torch.backends.mps.is_available():
+        pytest.skip("this machine has the device")
+    with pytest.raises(HndescError, match=message) as caught:
+        hndesc.load(**{"model": "hndesc-tiny", **settings})
+    assert "--" not in str(caught.value)
+
+
+class NoDouble(TorchDispatchMode):
+    """Refuse what the device "mps" lacks: 64-bit floating-point numbers."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        values = [one for one in tree_leaves(result) if isinstance(one, torch.Tensor)]
+        assert all(one.dtype != torch.float64 for one in values), function
+        return result
+
+
+@pytest.mark.parametrize("architecture", ["lite", "lite_pyramid", "r2d2_pyramid"])
+def test_a_network_runs_without_double_precision(image: np.ndarray, tmp_path: Path, architecture: str) -> None:
+    save_checkpoint(tmp_path / "m.safetensors", build_model(architecture, "random", seed=0), {"seed": 0})
+    model = hndesc.load(tmp_path / "m.safetensors", device="cpu")
+    with NoDouble():
+        assert model.describe(image, KEYPOINTS).shape == (3, model.dim)
 
 
 def test_a_file_is_as_good_as_a_name(image: np.ndarray, box: Path) -> None:

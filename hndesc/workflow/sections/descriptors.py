@@ -8,7 +8,8 @@ from pydantic_core import PydanticCustomError
 from hndesc.descriptors import DESCRIPTORS, is_class
 from hndesc.models.bundled import bundled_models
 from hndesc.pretrained.baselines import WEIGHTS
-from hndesc.runtime.settings import Count, InputFile, Name, PathOf, Settings, Text, choice, quoted, suggest, wrong_key
+from hndesc.runtime.settings import Count, InputFile, Name, PathOf, Settings, Text, choice, quoted, wrong_key
+from hndesc.runtime.spelling import suggest
 from hndesc.workflow.sections.keypoints import Keypoints
 
 # A model of this run's training, after and before it.

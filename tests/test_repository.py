@@ -50,13 +50,13 @@ def test_contributing_names_files_modules_and_commands_that_exist() -> None:
     for module in re.findall(r"python -m ([\w.]+)", text):
         assert find_spec(module)
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert set(re.findall(r"make ([\w-]+)", text)) <= {*targets, "test-all"}
+    assert set(re.findall(r"(?:^|`)make ([\w-]+)", text, re.MULTILINE)) <= set(targets)
 
 
 def test_continuous_integration_runs_what_there_is() -> None:
     assert JOBS.keys() >= {"lint", "tests", "wheel", "docs"}
     commands = "\n".join(step.get("run", "") for job in JOBS.values() for step in job["steps"])
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert set(re.findall(r"make ([\w-]+)", commands)) <= {*targets, "test-all"}
+    assert set(re.findall(r"make ([\w-]+)", commands)) <= set(targets)
     for path in re.findall(r"(?:tests|envs|docs)/[\w./]+", commands):
         assert (ROOT / path).exists(), path

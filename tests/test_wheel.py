@@ -83,16 +83,38 @@ def test_the_sdist_holds_every_file_of_the_project(source: Path, tmp_path: Path)
     assert {name for name in files(source) if name.partition("/")[0] not in OTHER} - held == set()
 
 
-def test_the_installed_command_and_package_work_from_another_folder(environment: Path, tmp_path: Path) -> None:
-    hndesc, python = environment / "bin" / "hndesc", environment / "bin" / "python"
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A folder elsewhere with a folder of photos."""
     noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
     write_image(tmp_path / "photos" / "a.png", np.repeat(np.repeat(noise, 2, axis=0), 2, axis=1))
-    listed = run(hndesc, "models", folder=tmp_path)
+    return tmp_path
+
+
+def check_use(environment: Path, work: Path) -> None:
+    """Use the command and the package of an environment in a folder elsewhere."""
+    hndesc, python = environment / "bin" / "hndesc", environment / "bin" / "python"
+    listed = run(hndesc, "models", folder=work)
     assert [line.partition(":")[0] for line in listed.splitlines() if line[0] != " "] == sorted(bundled_models())
-    run(hndesc, "extract", "photos", "features.h5", folder=tmp_path)
-    with FeatureReader(tmp_path / "features.h5") as reader:
+    run(hndesc, "extract", "photos", "features.h5", folder=work)
+    with FeatureReader(work / "features.h5") as reader:
         stored = reader.read("a.png")
     use = "import hndesc; print(hndesc.__file__, *hndesc.load('hndesc-lite').extract('photos/a.png')[1].shape)"
-    place, *shape = run(python, "-c", use, folder=tmp_path).split()
+    place, *shape = run(python, "-c", use, folder=work).split()
     assert Path(place).is_relative_to(environment)
     assert [len(stored), 192] == list(map(int, shape)) and len(stored) > 0
+
+
+def test_the_installed_command_and_package_work_from_another_folder(environment: Path, work: Path) -> None:
+    check_use(environment, work)
+
+
+@pytest.mark.slow
+def test_an_environment_with_the_core_alone_is_enough(wheel: Path, work: Path, tmp_path_factory) -> None:
+    environment = tmp_path_factory.mktemp("core")
+    venv.create(environment, with_pip=False)
+    python = environment / "bin" / "python"
+    run(*PIP, "--python", python, "install", "--no-compile", "--constraint", ROOT / "envs" / "lock.txt", wheel)
+    listed = "from importlib.metadata import distributions; print(*(one.name for one in distributions()))"
+    assert not {"snakemake", "pydantic", "pandas", "matplotlib"} & set(run(python, "-c", listed).lower().split())
+    check_use(environment, work)

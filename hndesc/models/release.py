@@ -8,7 +8,6 @@ from typing import Any
 
 from hndesc.errors import HndescError
 from hndesc.io.files import check_output_file, read_json, write_text
-from hndesc.io.yaml_files import parse_yaml
 from hndesc.models.checkpoint import check_checkpoint, load_checkpoint, read_card, save_checkpoint
 from hndesc.runtime.provenance import file_hash
 
@@ -60,6 +59,8 @@ def release_model(
 
 
 def _read_about(path: Path) -> dict[str, Any]:
+    from hndesc.io.yaml_files import parse_yaml  # needs PyYAML
+
     try:
         about = parse_yaml(path.read_text(encoding="utf-8"), path)
     except (OSError, UnicodeDecodeError) as error:

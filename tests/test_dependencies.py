@@ -39,6 +39,7 @@ IMPORTED_AS = {
 BROUGHT = {"pydantic_core": "pydantic"}
 # Declared, and used otherwise than by an import in the files that the extra serves.
 USED = {
+    "jinja2": "pandas' Styler imports it",
     "mypy": "tests/test_style.py runs it",
     "pytest-cov": "make test-all measures with it",
     "pytest-random-order": "pytest --random-order",

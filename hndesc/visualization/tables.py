@@ -1,12 +1,13 @@
 """Comparison tables: for each benchmark the main figures of every descriptor, as HTML, CSV and plain text."""
 
-import csv
-import io
-import math
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from itertools import groupby
+from math import isnan
 from pathlib import Path
+
+from pandas import DataFrame, MultiIndex
+from pandas.io.formats.style import Styler
 
 from hndesc.io.files import check_output_files, write_text
 from hndesc.visualization.comparison import Figure, Table, gather
@@ -52,21 +53,20 @@ def write_tables(
 
 
 def _show(value: float, digits: int, sign: bool = False) -> str:
-    if math.isnan(value):
+    if isnan(value):
         return "\N{EN DASH}"
     return f"{round(value, digits) + 0.0:{'+' if sign else ''}.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _csv(tables: Sequence[Table]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(("benchmark", "descriptor", "group", "figure", "value"))
-    for table in tables:
-        for descriptor, values in table.rows.items():
-            for figure, value in zip(table.figures, values, strict=True):
-                shown = "" if math.isnan(value) else f"{value:.{figure.digits}f}"
-                writer.writerow((table.benchmark, descriptor, figure.group, figure.name, shown))
-    return stream.getvalue()
+    rows = [
+        (table.benchmark, descriptor, figure.group, figure.name, "" if isnan(value) else f"{value:.{figure.digits}f}")
+        for table in tables
+        for descriptor, values in table.rows.items()
+        for figure, value in zip(table.figures, values, strict=True)
+    ]
+    names = ["benchmark", "descriptor", "group", "figure", "value"]
+    return DataFrame(rows, columns=names).to_csv(index=False, lineterminator="\n")
 
 
 def _text(tables: Sequence[Table], note: str) -> str:
@@ -124,16 +124,21 @@ p { margin: .3em 0; color: #444; } .note { color: #1b1b1b; border-left: 4px soli
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .6em 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .25em .6em; text-align: right; white-space: nowrap; font-size: .93em; }
-thead th { font-weight: 600; border-bottom: 1px solid #bbb; }
-thead tr:first-child th { text-align: center; white-space: normal; vertical-align: bottom; }
+thead th { font-weight: 600; } thead tr:last-child th { border-bottom: 1px solid #bbb; }
+thead th.col_heading.level0 { text-align: center; white-space: normal; vertical-align: bottom;
+                             border-bottom: 1px solid #bbb; }
+thead th.index_name { text-align: center; }
 tbody th { text-align: left; font-weight: 600; } tbody tr:nth-child(even) { background: #f5f7f9; }
-.start { border-left: 1px solid #ccc; } td b { color: #00527f; }
-tr.difference td, tr.difference th { border-top: 1px solid #bbb; color: #444; font-style: italic; font-weight: 400; }
+.best { color: #00527f; font-weight: bold; }
 """
+_START = [{"selector": "", "props": "border-left: 1px solid #ccc"}]
+_DIFFERENCE = [
+    {"selector": "", "props": "border-top: 1px solid #bbb; color: #444; font-style: italic; font-weight: 400"}
+]
 
 
 def _html(tables: Sequence[Table], note: str) -> str:
-    body = "\n".join(_html_table(table) for table in tables)
+    body = "\n".join(_html_table(table, f"{number}") for number, table in enumerate(tables))
     remark = f'<p class="note">{escape(note)}</p>\n' if note else ""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>Scores</title>\n'
@@ -142,37 +147,31 @@ def _html(tables: Sequence[Table], note: str) -> str:
     )
 
 
-def _html_table(table: Table) -> str:
+def _html_table(table: Table, name: str) -> str:
     blocks = groupby(range(len(table.figures)), key=lambda column: table.figures[column].block)
-    inner = "".join(_html_block(table, list(columns)) for _, columns in blocks)
+    parts = [_html_block(table, list(columns), f"{name}_{part}") for part, (_, columns) in enumerate(blocks)]
+    inner = "".join(f'<div class="wide">\n{part}</div>\n' for part in parts)
     remarks = "".join(f"<p>{escape(remark)}</p>\n" for remark in table.remarks)
     return f"<h2>{escape(table.benchmark)}</h2>\n<p>{escape(table.protocol)}</p>\n{inner}{remarks}"
 
 
-def _html_block(table: Table, columns: Sequence[int]) -> str:
-    groups = [list(members) for _, members in groupby(columns, key=lambda column: table.figures[column].group)]
-    starts = {group[0] for group in groups}
-    heads = "".join(_cell("th", table.figures[g[0]].group, True, len(g)) for g in groups)
-    names = "".join(_cell("th", table.figures[column].name, column in starts) for column in columns)
-    rows = []
-    for name, values in table.rows.items():
-        cells = [
-            _cell("td", _show(values[c], table.figures[c].digits), c in starts, bold=values[c] == table.best(c))
-            for c in columns
-        ]
-        rows.append(f"<tr><th>{escape(name)}</th>{''.join(cells)}</tr>\n")
+def _html_block(table: Table, columns: Sequence[int], name: str) -> str:
+    figures = [table.figures[column] for column in columns]
+    heads = MultiIndex.from_tuples([(figure.group, figure.name) for figure in figures], names=["", "descriptor"])
+    cells, classes = {}, {}
+    for descriptor, values in table.rows.items():
+        cells[descriptor] = [_show(values[column], table.figures[column].digits) for column in columns]
+        classes[descriptor] = ["best" if values[column] == table.best(column) else "" for column in columns]
+    starts = [head for head, before in zip(heads, [None, *heads], strict=False) if not before or head[0] != before[0]]
+    styles = [({head: _START for head in starts}, 0)]
     if table.difference:
-        name, values = table.difference
-        cells = [_cell("td", _show(values[c], table.figures[c].digits, sign=True), c in starts) for c in columns]
-        rows.append(f'<tr class="difference"><th>{escape(name)}</th>{"".join(cells)}</tr>\n')
-    return (
-        f'<div class="wide"><table>\n<thead>\n<tr><th rowspan="2">descriptor</th>{heads}</tr>\n<tr>{names}</tr>\n'
-        f"</thead>\n<tbody>\n{''.join(rows)}</tbody>\n</table></div>\n"
-    )
-
-
-def _cell(tag: str, text: str, start: bool, span: int = 1, bold: bool = False) -> str:
-    mark = ' class="start"' if start else ""
-    width = f' colspan="{span}"' if span > 1 else ""
-    inner = f"<b>{escape(text)}</b>" if bold else escape(text)
-    return f"<{tag}{mark}{width}>{inner}</{tag}>"
+        label, values = table.difference
+        cells[label] = [_show(values[column], table.figures[column].digits, sign=True) for column in columns]
+        styles.append(({label: _DIFFERENCE}, 1))
+    styler = Styler(DataFrame.from_dict(cells, "index", columns=heads), uuid=name, cell_ids=False)
+    styler.set_td_classes(DataFrame.from_dict(classes, "index", columns=heads)).format(escape="html")
+    for style, axis in styles:
+        styler.set_table_styles(style, axis=axis, overwrite=False)
+    for axis in (0, 1):
+        styler.format_index(escape="html", axis=axis)
+    return styler.to_html()

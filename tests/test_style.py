@@ -1,4 +1,4 @@
-"""Format and lint are part of the tests."""
+"""Format, lint and types are part of the tests."""
 
 import subprocess
 import sys
@@ -18,6 +18,7 @@ SMK = ["Snakefile", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "ru
         ["ruff", "format", "--check", "."],
         ["snakefmt", "--check", *SMK],
         ["snakemake", "--lint"],
+        ["mypy"],
     ],
     ids=lambda command: " ".join(command[:2]),
 )

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hndesc import __version__
 from hndesc.cli.models import add_model_commands
@@ -74,7 +75,7 @@ def score_hpatches(
     json: Path | None,
     table: Path | None,
     sequences: Path | None,
-    **settings: object,
+    **settings: Any,
 ) -> None:
     """Score features on homography sequences and print the text form."""
     from hndesc.evaluation.hpatches.evaluate import score_hpatches

@@ -53,7 +53,7 @@ def release(checkpoint: Path, name: str, about: Path, scores: list[Path], pages:
     print(release.summary(FOLDER / f"{name}.safetensors"))
 
 
-def add_model_commands(commands) -> None:
+def add_model_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `models`, `export-onnx` and `release` to the sub-commands of the parser."""
     models = commands.add_parser("models", help="list the bundled models, with their main figures")
     models.add_argument("--pages", metavar="FOLDER", type=Path, help="write each model's page there, as <name>.md")

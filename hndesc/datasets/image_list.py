@@ -52,7 +52,7 @@ def list_own_photos(photos: str | os.PathLike, output: str | os.PathLike, *, thr
         for name, *_ in rows:
             link_photo(photos / name, part / name, output / name)
         write_table(part / TABLE, ("path", "width", "height", "hash"), rows)
-        write_table(part / LEFT_OUT, ("path", "reason"), (map(one_line, row) for row in left_out))
+        write_table(part / LEFT_OUT, ("path", "reason"), ([*map(one_line, row)] for row in left_out))
     logger.info("%d photos in %s, %d left out", len(rows), output, len(left_out))
 
 

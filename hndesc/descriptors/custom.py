@@ -4,6 +4,7 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class ClassDescriptor:
         settings: the object's own where it has any, its class, and the hash of the file with the class.
     """
 
-    def __init__(self, name: str, described_by: object, source: Path) -> None:
+    def __init__(self, name: str, described_by: Any, source: Path) -> None:
         self.name = name
         self.described_by = described_by
         own = getattr(described_by, "settings", {})

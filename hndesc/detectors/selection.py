@@ -65,7 +65,7 @@ def thin(points: np.ndarray, scores: np.ndarray, radius: int) -> np.ndarray:
 
 def inside(points: np.ndarray, image_size: tuple[int, int], border: int) -> np.ndarray:
     """Tell which N x 2 points lie at least `border` pixels inside an image of (width, height)."""
-    return ((points >= border) & (points < np.array(image_size) - border)).all(axis=1)
+    return np.all((points >= border) & (points < np.array(image_size) - border), axis=1)
 
 
 def strongest(scores: np.ndarray, count: int | None) -> np.ndarray:

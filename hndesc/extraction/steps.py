@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -36,7 +37,7 @@ def detect_keypoints(
     weights: str | Path | None = None,
     max_keypoints: int | None = None,
     resize_max: int | None = None,
-    **detector_settings: object,
+    **detector_settings: Any,
 ) -> None:
     """Detect the keypoints of photos and store them without descriptors.
 
@@ -65,7 +66,7 @@ def describe_keypoints(
     descriptor: str | Path,
     resize_max: int | None = None,
     precision: str = "float32",
-    **descriptor_settings: object,
+    **descriptor_settings: Any,
 ) -> None:
     """Describe stored keypoints.
 
@@ -116,7 +117,7 @@ def extract(
     max_keypoints: int | None = None,
     resize_max: int | None = None,
     descriptor_weights: str | Path | None = None,
-    **detector_settings: object,
+    **detector_settings: Any,
 ) -> None:
     """Detect and describe in one go; the same features as `detect_keypoints` and `describe_keypoints` in turn.
 

@@ -91,8 +91,11 @@ def check_output_file(path: str | os.PathLike, inputs: Iterable[str | os.PathLik
 
 def check_output_files(paths: Iterable[str | os.PathLike | None], inputs: Iterable[str | os.PathLike] = ()) -> None:
     """Check several output files as `check_output_file` does; two that are the same are refused, None is skipped."""
-    inputs, seen = list(inputs), {}
-    for path in filter(None, paths):
+    inputs = list(inputs)
+    seen: dict[str, str | os.PathLike] = {}
+    for path in paths:
+        if path is None:
+            continue
         check_output_file(path, inputs)
         other = seen.setdefault(os.path.realpath(path), path)
         if other is not path:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Self, overload
 
 import h5py
 import numpy as np
@@ -95,6 +95,14 @@ def write_text(item: h5py.Group, name: str, text: str) -> None:
     data = text.encode("utf-8", "surrogateescape")
     fixed = 0 < len(data) <= _TEXT
     item.attrs.create(name, data if fixed else text, dtype=h5py.string_dtype("utf-8", len(data) if fixed else None))
+
+
+@overload
+def read_text(item: h5py.Group, name: str, default: str) -> str: ...
+
+
+@overload
+def read_text(item: h5py.Group, name: str, default: None = None) -> str | None: ...
 
 
 def read_text(item: h5py.Group, name: str, default: str | None = None) -> str | None:

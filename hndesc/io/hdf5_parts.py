@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -62,7 +63,7 @@ def filling(
         HndescError: another run is writing the file, or it cannot be written.
     """
     path = check_output_file(path)
-    wanted = {"settings": settings, "source": _hash(source)}
+    wanted: dict[str, Any] = {"settings": settings, "source": _hash(source)}
     wanted["entries"] = {name: _hash(identity) for name, identity in (entries or {}).items()}
     with writing(path):
         file = _resume(path, wanted, entries is not None) or _begin(path, wanted)

@@ -21,15 +21,16 @@ _ADDED = (MARKER, ".snakemake_timestamp", ".DS_Store", "Thumbs.db", "desktop.ini
 _ADDED_BEGIN = (".nfs", "._")
 
 
-def read_marker(folder: str | os.PathLike) -> dict | None:
+def read_marker(folder: str | os.PathLike[str]) -> dict | None:
     """Return what the marker of a folder says, None where there is none."""
     path = Path(folder, MARKER)
     try:
         marker = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except (OSError, ValueError, RecursionError):
         return None
-    sound = isinstance(marker, dict) and isinstance(marker.get("step"), str)
-    return marker if sound and isinstance(marker.get("files", {}), dict) else None
+    if not isinstance(marker, dict) or not isinstance(marker.get("step"), str):
+        return None
+    return marker if isinstance(marker.get("files", {}), dict) else None
 
 
 def write_marker(folder: Path, step: str, complete: bool) -> None:
@@ -39,7 +40,7 @@ def write_marker(folder: Path, step: str, complete: bool) -> None:
     write_text(folder / MARKER, json.dumps(marker, indent=0) + "\n")
 
 
-def check_maker(folder: str | os.PathLike, step: str) -> dict:
+def check_maker(folder: str | os.PathLike[str], step: str) -> dict:
     """Refuse a folder that `step` did not make; return what its marker says.
 
     Raises:
@@ -106,7 +107,7 @@ def _state(path: Path) -> str | list[int | str]:
     return [status.st_size, file_sample(path, status.st_size) if stat.S_ISREG(status.st_mode) else ""]
 
 
-def _files(folder: str | os.PathLike, prefix: str = "") -> Iterator[str]:
+def _files(folder: str | os.PathLike[str], prefix: str = "") -> Iterator[str]:
     """Yield the relative names of all files and links without what systems add."""
     with os.scandir(folder) as entries:
         for entry in entries:

@@ -142,7 +142,7 @@ def overlap(first: Path, second: Path) -> bool:
     return first.is_relative_to(second) or second.is_relative_to(first)
 
 
-def _links(folder: str | os.PathLike) -> Iterator[str]:
+def _links(folder: str | os.PathLike[str]) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_symlink():

@@ -19,7 +19,16 @@ from hndesc.io.pickle_scan import scan_pickle
 from hndesc.io.pickled_arrays import SCALARS, Refused, StandIns
 
 MAX_BYTES = 2_000_000_000
-_MALFORMED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, EOFError, struct.error)
+_MALFORMED: tuple[type[Exception], ...] = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    EOFError,
+    struct.error,
+)
 _MALFORMED += (pickle.UnpicklingError, MemoryError)
 
 

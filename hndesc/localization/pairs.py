@@ -88,7 +88,8 @@ def pair_database(scene: Scene, tracks: Iterable[Sequence[str]], count: int) -> 
 def count_shared(names: Sequence[str], tracks: Iterable[Sequence[str]]) -> csr_matrix:
     """Count the points that each two images both see; N x N, zero on the diagonal. Other names are passed over."""
     index = {name: i for i, name in enumerate(names)}
-    images, points = [], []
+    images: list[int] = []
+    points: list[int] = []
     for point, track in enumerate(tracks):
         # An image may see a point by two keypoints: it counts once.
         seen = {index[name] for name in track if name in index}

@@ -58,7 +58,7 @@ def save_checkpoint(path: str | Path, model: Backbone, card: Mapping[str, Any], 
     tensors = {name: values.detach().cpu().contiguous() for name, values in model.state_dict().items()}
     if half:
         tensors = {name: values.half() if values.dim() == 4 else values for name, values in tensors.items()}
-    text = json.dumps(card | {_CHECKSUM: _checksum(card, tensors)}, allow_nan=False)
+    text = json.dumps(dict(card) | {_CHECKSUM: _checksum(card, tensors)}, allow_nan=False)
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, {_KEY: text})
     write_json(path.with_suffix(".json"), card)

@@ -106,7 +106,7 @@ def read_global(path: str | os.PathLike, names: Sequence[str]) -> tuple[np.ndarr
                 if not isinstance(group, h5py.Group):
                     raise HndescError(f"{path}: no global descriptor of '{name}'; make the file from this dataset")
                 if _FAILED in group.attrs:
-                    failed[name] = read_text(group, _FAILED)
+                    failed[name] = read_text(group, _FAILED, "")
                 else:
                     vectors[name] = _vector(group)
     dimension = len(next(iter(vectors.values()), ()))

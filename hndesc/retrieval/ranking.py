@@ -131,8 +131,8 @@ def make_shortlist(
     for row, values in enumerate(similarity):
         order = _descending(values, None)[: np.isfinite(values).sum()]
         ranks[row, : len(order)] = order
-    plain = ([name.partition("/")[2] for name in side] for side in (queries, database))
-    write_shortlist(output, Shortlist(*plain, ranks, settings, failed))
+    asked, known = ([name.partition("/")[2] for name in side] for side in (queries, database))
+    write_shortlist(output, Shortlist(asked, known, ranks, settings, failed))
 
 
 def rank(

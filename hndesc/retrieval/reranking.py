@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -131,7 +132,7 @@ def rerank(ranking: np.ndarray, inliers: np.ndarray) -> np.ndarray:
     return np.concatenate([ranking[head], ranking[len(head) :]])
 
 
-def count_inliers(first: Features, second: Features, **ransac) -> int:
+def count_inliers(first: Features, second: Features, **ransac: Any) -> int:
     """Count the matches of two images that agree with a homography; 0 where none is found.
 
     Args:

@@ -21,7 +21,7 @@ def padded(image: np.ndarray, least: int) -> np.ndarray:
     missing = [(0, max(0, least - side)) for side in image.shape[:2]]
     if np.any(missing):
         image = np.pad(image, (*missing, *[(0, 0)] * (image.ndim - 2)), mode="edge")
-    return np.require(image, requirements="CW")
+    return np.require(image, requirements=["C", "W"])
 
 
 def in_tiles(

@@ -54,8 +54,8 @@ def stylize(
     style_base, style_bands = split(rgb_to_lab(style))
     result = base + np.float32(strength) * light_change(base, style_base, rng, gain, place, rounds)
     for band, style_band in zip(bands, style_bands, strict=True):
-        covariances = (color_moments(one)[1] for one in (band, style_band))
-        matrix = limit_gain(transport_map(*covariances, noise), *detail_gain)
+        covariance, style_covariance = (color_moments(one)[1] for one in (band, style_band))
+        matrix = limit_gain(transport_map(covariance, style_covariance, noise), *detail_gain)
         result += band @ ((1 - strength) * np.eye(3) + strength * matrix).T.astype(np.float32)
     result[..., 0] = fit_range(result[..., 0])
     return lab_to_rgb(result)

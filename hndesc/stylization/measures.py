@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -64,7 +65,12 @@ def measure_stylization(
     if not measured:
         raise HndescError(f"{stylized}: no copy is {_SMALLEST} pixels wide and high; stylize larger photos")
     settings = {"longest": longest, "keypoints": keypoints, "radius": _RADIUS, "detector": found.settings}
-    result = {"kind": "stylization", "methods": _methods(measured), "settings": settings, "versions": versions()}
+    result: dict[str, Any] = {
+        "kind": "stylization",
+        "methods": _methods(measured),
+        "settings": settings,
+        "versions": versions(),
+    }
     write_json(output, result)
     for method, figures in result["methods"].items():
         logger.info("%s: edges %.3f, keypoints %.3f", method, figures["edge_similarity"], figures["repeatability"])
@@ -79,8 +85,8 @@ def measure(photo: Path, copy: Path, detector: Detector, longest: int) -> tuple[
     first = read_image(photo)
     if first.shape != second.shape:
         first = cv2.resize(first, (width, height), interpolation=cv2.INTER_AREA)
-    points = [detector.detect(image).keypoints for image in (first, second)]
-    return edge_similarity(first, second), repeatability(*points, _RADIUS)
+    points, others = (detector.detect(image).keypoints for image in (first, second))
+    return edge_similarity(first, second), repeatability(points, others, _RADIUS)
 
 
 def _methods(measured: Sequence[tuple[Copy, tuple[float, float]]]) -> dict[str, dict]:

@@ -49,7 +49,7 @@ class Method:
             style = self.styles.draw(key)
             return Draw(self.name, style, class_of(style))
         rng = generator(self.seed, f"{self.name} class\t{key}")
-        return Draw(self.name, "", self.classes[rng.integers(len(self.classes))])
+        return Draw(self.name, "", self.classes[int(rng.integers(len(self.classes)))])
 
     def copy(self, content: np.ndarray, draw: Draw, key: str) -> np.ndarray:
         """Return the copy `key` of a photo (RGB uint8, H x W x 3)."""
@@ -133,5 +133,7 @@ def _choose(name: str, classes: Sequence[str] | None) -> tuple[str, ...]:
     known = tuple(CLASSES.load(name))
     chosen = known if classes is None else tuple(one for one in known if one in classes)
     if not chosen:
-        raise HndescError(f"stylization {name} has none of the classes {', '.join(classes)}; it has {', '.join(known)}")
+        raise HndescError(
+            f"stylization {name} has none of the classes {', '.join(classes or ())}; it has {', '.join(known)}"
+        )
     return chosen

@@ -37,7 +37,9 @@ class Styles:
             if classes is None or class_of(name) in classes:
                 self.classes.setdefault(class_of(name), []).append(name)
         if not self.classes:
-            raise HndescError(f"{folder}: no style photo of the classes {', '.join(classes)}; correct their names")
+            raise HndescError(
+                f"{folder}: no style photo of the classes {', '.join(classes or ())}; correct their names"
+            )
         self.read = lru_cache(maxsize=128)(self._read)
         self._usable = cache(self._try)
 

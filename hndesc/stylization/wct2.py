@@ -162,7 +162,8 @@ class WaveletNetwork(nn.Module):
 
     def transfer(self, content: Tensor, style: Tensor, strength: float, at: Sequence[str]) -> Tensor:
         """Return the content (1 x 3 x H x W, 0 to 1) with the style's covariances at the places `at`."""
-        skips, style_skips = [], []
+        skips: list = []
+        style_skips: list = []
         for level in range(len(_ENCODER)):
             content, style = self.encode(content, level, skips), self.encode(style, level, style_skips)
             if "encoder" in at:

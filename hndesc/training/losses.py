@@ -71,7 +71,7 @@ class Anchors:
 
     def swapped(self) -> "Anchors":
         """Let the second crops ask for the first."""
-        unmatched, rings = (both and both[::-1] for both in (self.unmatched, self.rings))
+        unmatched, rings = self.unmatched and self.unmatched[::-1], self.rings and self.rings[::-1]
         return Anchors(self.positive, self.anchor, self.pair, self.photo, unmatched, rings)
 
 

@@ -104,7 +104,7 @@ def cut(image: np.ndarray, homography: np.ndarray, crop_size: int, photo_size: t
 
 def inside(points: np.ndarray, crop_size: int) -> np.ndarray:
     """Return the mask of the N x 2 points within a crop's outermost pixel centers."""
-    return ((points >= 0) & (points <= crop_size - 1)).all(axis=1)
+    return np.all((points >= 0) & (points <= crop_size - 1), axis=1)
 
 
 def draw_pair(

@@ -49,7 +49,7 @@ class TrainingPhotos:
         self.neighbors = {} if self.neighbors_file is None else self._neighbors(self.neighbors_file)
         self._cache = ImageCache(cache_megabytes * 2**20)
         self._reader: FeatureReader | None = None
-        self._latest: tuple[str, Features | None] = "", None
+        self._latest: tuple[str, Features] | None = None
 
     def _usable(self, names: Sequence[str]) -> tuple[list[str], int]:
         """Return the names of the photos with enough keypoints, and the number of all keypoints."""
@@ -118,7 +118,7 @@ class TrainingPhotos:
     def _features(self, name: str) -> Features:
         if self._reader is None:
             self._reader = FeatureReader(self.keypoints_file)
-        if self._latest[0] != name:
+        if self._latest is None or self._latest[0] != name:
             self._latest = name, self._reader.read(name)
         return self._latest[1]
 
@@ -163,7 +163,7 @@ class TrainingPhotos:
 
     def summary(self) -> dict[str, str | int]:
         """Describe the data: what it is, and hashes that change when it does."""
-        description = {
+        description: dict[str, str | int] = {
             "photos": len(self.names),
             "keypoints": self.total,
             "photos_hash": _listing(self.folder / name for name in self.names),

@@ -35,8 +35,8 @@ def match_picture(batch: Batch, anchors: Anchors, place: int = 0) -> np.ndarray:
     picture = np.concatenate([batch.images[row].numpy() for row in (place, pairs + place)], axis=1)
     for start in range(0, len(nearest), -(-len(nearest) // _LINES)) if nearest else ():
         end = nearest[start]
-        ends = (tuple(round(value) for value in point) for point in (first[start], second[end] + (size, 0)))
-        cv2.line(picture, *ends, _RIGHT if end == start else _WRONG, 1, cv2.LINE_AA)
+        one, other = (tuple(round(value) for value in point) for point in (first[start], second[end] + (size, 0)))
+        cv2.line(picture, one, other, _RIGHT if end == start else _WRONG, 1, cv2.LINE_AA)
     return picture
 
 

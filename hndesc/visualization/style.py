@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -36,7 +37,7 @@ _LOOK = {
 
 # Thin colored lines need their colors at full resolution.
 _JPEG = {"pil_kwargs": {"quality": 90, "subsampling": 0}}
-_FORMATS = {
+_FORMATS: dict[str, dict[str, Any]] = {
     ".png": {},
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
@@ -64,7 +65,7 @@ def line_looks(kinds: Sequence[Hashable]) -> list[dict[str, str]]:
     a kind than there are dashes, each line counts as a kind of its own. No two of 32 lines look the same.
     """
     places = {kind: place % len(COLORS) for place, kind in enumerate(dict.fromkeys(kinds))}
-    turns = Counter()
+    turns: Counter[int] = Counter()
     looks = []
     for kind in kinds:
         place = places[kind]

@@ -1,7 +1,7 @@
 """Writing the files of Aachen Day-Night v1.1: intrinsics and poses of the photos, pairs, query lists, truth."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -84,11 +84,11 @@ def _nvm(database: Mapping[str, Camera]) -> str:
     return f"NVM_V3\n\n{len(database)}\n{_lines(rows)}\n0\n\n0\n"
 
 
-def _numbers(values) -> str:
+def _numbers(values: Iterable[float]) -> str:
     return " ".join(f"{value:.12g}" for value in values)
 
 
-def _lines(rows) -> str:
+def _lines(rows: Iterable[str]) -> str:
     return "".join(f"{row}\n" for row in rows)
 
 

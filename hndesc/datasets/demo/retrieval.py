@@ -83,9 +83,9 @@ def make_retrieval(output: Path, seed: int) -> None:
     for place, what in PLACES.items():
         for index, box in enumerate(what.boxes):
             name = f"{place}_query_{index}"
-            image, box = _query(load(what.photos[0], HELD_OUT), box, generator(seed, f"retrieval/{name}"))
+            image, shown = _query(load(what.photos[0], HELD_OUT), box, generator(seed, f"retrieval/{name}"))
             write_image(output / "jpg" / f"{name}.jpg", image, quality=90)
-            queries.append((name, {"place": place, "bbx": box}))
+            queries.append((name, {"place": place, "bbx": shown}))
         database += [(name, image, place, kind) for name, image, kind in _views(place, what, seed)]
     database += [(name, image, "", "") for name, image in _distractors(seed)]
     order = generator(seed, "retrieval/order").permutation(len(database))
@@ -184,7 +184,7 @@ def _take(
     height, width = small.shape[:2]
     margin = round(0.7 * max(SIZE) / zoom)
     wall = load(WALLS[rng.integers(len(WALLS))], HELD_OUT)
-    wall = np.rot90(wall, rng.integers(4))
+    wall = np.rot90(wall, int(rng.integers(4)))
     canvas = hang(small, wall, margin, tuple(rng.uniform(0.5, 1.5, 3)))
     center = np.array([width - 1, height - 1]) / 2 + margin + rng.uniform(-0.08, 0.08, 2) * (width, height)
     view = view_homography(tuple(center), SIZE, zoom, *angles)

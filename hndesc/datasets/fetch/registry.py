@@ -131,8 +131,8 @@ class Entry:
     @property
     def size(self) -> int | None:
         """Bytes to fetch, where all are published."""
-        sizes = [file.size for file in self.files]
-        return None if None in sizes else sum(sizes)
+        sizes = [file.size for file in self.files if file.size is not None]
+        return sum(sizes) if len(sizes) == len(self.files) else None
 
 
 def read_registry(extra: str | os.PathLike | None = None) -> dict[str, Entry]:

@@ -75,7 +75,7 @@ def _read_table(path: Path) -> list[dict[str, str]]:
                 f"{path}: no column '{missing[0]}'; its first line names {', '.join(COLUMNS)} and, if you like, "
                 f"{', '.join(OPTIONAL)}"
             )
-        if twice := [name for name in (*COLUMNS, *OPTIONAL) if reader.fieldnames.count(name) > 1]:
+        if twice := [name for name in (*COLUMNS, *OPTIONAL) if list(reader.fieldnames or ()).count(name) > 1]:
             raise HndescError(f"{path}: two columns '{twice[0]}'; leave one out")
         rows = [_cells(row, path) for row in reader]
     except csv.Error as error:
@@ -116,8 +116,8 @@ def _read_pairs(path: Path, name: str, rows: list[dict[str, str]]) -> Sequence:
         for image in (row["image1"], row["image2"]):
             if not os.path.isfile(path.parent / image):
                 raise HndescError(f"{path}: no image '{image}' below its folder")
-        images = (PurePosixPath(row[key]).as_posix() for key in ("image1", "image2"))
-        pairs.append(Pair(*images, read_homography(path.parent / row["homography"])))
+        first, second = (PurePosixPath(row[key]).as_posix() for key in ("image1", "image2"))
+        pairs.append(Pair(first, second, read_homography(path.parent / row["homography"])))
     return Sequence(name, kinds.pop(), tuple(pairs))
 
 

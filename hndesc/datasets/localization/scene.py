@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
 from hndesc.datasets.localization.cameras import Intrinsics
@@ -18,13 +19,13 @@ class Pose:
     translation: np.ndarray
 
     @classmethod
-    def from_quaternion(cls, quaternion: np.ndarray, translation: np.ndarray) -> "Pose":
+    def from_quaternion(cls, quaternion: ArrayLike, translation: ArrayLike) -> "Pose":
         """Make a pose from a quaternion (w, x, y, z), which need not have length 1."""
         rotation = Rotation.from_quat(np.asarray(quaternion, np.float64), scalar_first=True).as_matrix()
         return cls(rotation, np.asarray(translation, np.float64))
 
     @classmethod
-    def from_center(cls, quaternion: np.ndarray, center: np.ndarray) -> "Pose":
+    def from_center(cls, quaternion: ArrayLike, center: ArrayLike) -> "Pose":
         """Make a pose from a quaternion (w, x, y, z) and the camera's center in the world, as NVM files have it."""
         pose = cls.from_quaternion(quaternion, np.zeros(3))
         return cls(pose.rotation, -pose.rotation @ np.asarray(center, np.float64))

@@ -44,7 +44,7 @@ def matching_accuracy(
 def visible(points: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Tell which N x 2 points a homography maps into an image of (width, height), center of corner pixels inclusive."""
     mapped = warp_points(homography, points)
-    return ((mapped >= 0) & (mapped <= np.array(size) - 1)).all(axis=1)
+    return np.all((mapped >= 0) & (mapped <= np.array(size) - 1), axis=1)
 
 
 def matching_score(
@@ -107,7 +107,7 @@ def area_under_accuracy(errors: Sequence[float], thresholds: Sequence[float]) ->
     Returns:
         As long as `thresholds`, each in [0, 1]; NaN without pairs.
     """
-    errors, thresholds = np.asarray(errors, np.float64), np.asarray(thresholds, np.float64)
-    if len(errors) == 0:
-        return np.full(len(thresholds), np.nan)
-    return np.clip(1 - errors[:, None] / thresholds, 0, None).mean(axis=0)
+    found, limits = np.asarray(errors, np.float64), np.asarray(thresholds, np.float64)
+    if len(found) == 0:
+        return np.full(len(limits), np.nan)
+    return np.clip(1 - found[:, None] / limits, 0, None).mean(axis=0)

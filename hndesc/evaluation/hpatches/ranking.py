@@ -93,7 +93,7 @@ def accuracy_at_yield(correct: np.ndarray, count: int) -> float:
 
 def pack(correct: np.ndarray) -> str:
     """Return K bool as text, six a character."""
-    return base64.b64encode(np.packbits(np.asarray(correct, bool))).decode()
+    return base64.b64encode(np.packbits(np.asarray(correct, bool)).tobytes()).decode()
 
 
 def unpack(text: str, count: int) -> np.ndarray:

@@ -71,7 +71,7 @@ def sequence_table(record: Mapping) -> str:
             values += [*one["homography_accuracy"][estimator], *one["homography_auc"][estimator]]
             values.append(np.mean(one["inliers"][estimator]))
         values += [np.mean(one["matching_score"])] if protocol.matching_score else []
-        lines.append([name, one["class"], len(one["pairs"]), *(_number(value, 6) for value in values)])
+        lines.append([name, one["class"], str(len(one["pairs"])), *(_number(value, 6) for value in values)])
     return _csv(lines)
 
 

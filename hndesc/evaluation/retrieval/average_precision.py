@@ -1,7 +1,5 @@
 """Mean average precision of rankings by the revisited protocol, as pure functions on arrays."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from hndesc.datasets.revisited import GroundTruth, Query
@@ -60,7 +58,7 @@ def score_query(ranking: np.ndarray, query: Query, setup: str, size: int) -> tup
     return average_precision(positions, len(positive)), precision_at(positions)
 
 
-def score_rankings(rankings: np.ndarray, truth: GroundTruth) -> dict[str, Mapping]:
+def score_rankings(rankings: np.ndarray, truth: GroundTruth) -> dict[str, dict]:
     """Score the rankings of all queries.
 
     Args:

@@ -65,6 +65,8 @@ FILES = {
     "a text": saved(ImgList="text"),
     "a table of numbers": saved(ImgList=np.zeros((1000, 1000))),
     "deep cells": file(matrix(1, (1, 1), nested(2000), **LIST)),
+    "deeper cells": file(matrix(1, (1, 1), nested(20_000), **LIST)),
+    "a shape of gigabytes": file(matrix(1, (2**20, 2**9), element(14, b"") * 3, **LIST)),
     "giant shape": file(matrix(2, (2**31 - 1, 2**31 - 1), FIELDS, **LIST)),
     "negative shape": file(matrix(2, (-1, -1), FIELDS, **LIST)),
     "many sides": file(matrix(2, (2,) * 10_000, FIELDS, **LIST)),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from hndesc.geometry.color import to_linear
 from hndesc.io.files import write_text
@@ -44,11 +45,7 @@ def view_homography(
 
 def rotation(roll: float, tilt: float, pan: float) -> np.ndarray:
     """Return the rotation matrix Rz(roll) Rx(tilt) Ry(pan), angles in degrees."""
-    c, s = np.cos(np.radians([roll, tilt, pan])), np.sin(np.radians([roll, tilt, pan]))
-    about_z = np.array([[c[0], -s[0], 0], [s[0], c[0], 0], [0, 0, 1]])
-    about_x = np.array([[1, 0, 0], [0, c[1], -s[1]], [0, s[1], c[1]]])
-    about_y = np.array([[c[2], 0, s[2]], [0, 1, 0], [-s[2], 0, c[2]]])
-    return about_z @ about_x @ about_y
+    return Rotation.from_euler("ZXY", [roll, tilt, pan], degrees=True).as_matrix()
 
 
 def finer(homography: np.ndarray, samples: int) -> np.ndarray:

@@ -4,6 +4,7 @@ A pose is world to camera: a point X of the world is at R X + t in the camera's 
 """
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 
 def camera_center(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
@@ -14,11 +15,7 @@ def camera_center(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
 def rotation_angle(first: np.ndarray, second: np.ndarray) -> float:
     """Return the angle in degrees, 0 to 180, of the rotation between two 3 x 3 rotations."""
     difference = np.asarray(first, np.float64) @ np.asarray(second, np.float64).T
-    # The sine keeps its precision where the arc cosine of the trace loses it: near 0 degrees.
-    axis = np.array(
-        [difference[2, 1] - difference[1, 2], difference[0, 2] - difference[2, 0], difference[1, 0] - difference[0, 1]]
-    )
-    return float(np.degrees(np.arctan2(np.linalg.norm(axis), np.trace(difference) - 1.0)))
+    return float(np.degrees(Rotation.from_matrix(difference).magnitude()))
 
 
 def pose_error(estimate: tuple[np.ndarray, np.ndarray], truth: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:

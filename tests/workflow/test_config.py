@@ -155,7 +155,6 @@ def test_folders_of_the_run_without_a_name_are_no_names_of_runs() -> None:
     [
         ({"training": {"stepz": 3}}, "config key 'training.stepz' is unknown; did you mean 'steps'?; known here: arch"),
         ({"photos": "no/such/folder"}, "config key photos: there is no folder 'no/such/folder'"),
-        ({"split": {"name": "own", "photos": "no/such"}, "photos": "data/own/training"}, "split.photos: there is no f"),
     ],
 )
 def test_a_run_is_refused_before_anything_happens(
@@ -178,8 +177,7 @@ def test_what_an_older_run_left_hides_no_missing_file(checkout: Checkout, tmp_pa
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text("descriptors: [{name: x, features: 'no/{benchmark}.h5'}]\n")
     message = "config key descriptors (x): features: there is no file 'no/hpatches.h5'; correct the path"
-    for target in ("results/hpatches.txt", "results/summary.txt"):
-        for arguments in ((target,), (target, "--dry-run")):
-            done = checkout.run(*arguments, configfile=overlay, check=False)
-            assert done.returncode != 0 and message in done.stdout, done.stdout[-2000:]
+    for arguments in (("results/hpatches.txt",), ("results/summary.txt", "--dry-run")):
+        done = checkout.run(*arguments, configfile=overlay, check=False)
+        assert done.returncode != 0 and message in done.stdout, done.stdout[-2000:]
     shutil.rmtree(checkout.path("results"))

@@ -45,6 +45,7 @@ def extract(
     keypoints: Path | None,
     max_keypoints: int | None,
     resize_max: int | None,
+    as_stored: bool,
 ) -> None:
     """Describe all images below a folder, at keypoints that are detected or given."""
     from hndesc.datasets.listing import list_photos
@@ -54,7 +55,7 @@ def extract(
         _refuse_beside_keypoints(
             {"--detector": detector, "--detector-weights": detector_weights, "--max-keypoints": max_keypoints}
         )
-    photos = list_photos(images)
+    photos = list_photos(images, upright=not as_stored)
     if keypoints is not None:
         steps.describe_keypoints(photos, keypoints, output, model, resize_max, weights=weights)
     else:
@@ -165,10 +166,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_extract(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Write the features of all images below IMAGES; a group of the file is a relative path."
+    parser.description = (
+        "Write the features of all images below IMAGES; a group of the file is a relative path. Photos are turned as "
+        "their EXIF tags say, and keypoints are in pixels of the turned photo. Cameras and poses of COLMAP are of "
+        "photos as they are stored: localization refuses features of turned ones."
+    )
     parser.add_argument("images", metavar="IMAGES", type=Path, help="folder")
     parser.add_argument("output", metavar="OUT.h5", type=Path)
     parser.add_argument("--keypoints", metavar="K.h5", type=Path, help="describe these instead of detecting any")
+    parser.add_argument("--as-stored", action="store_true", help="do not turn photos by their EXIF tags")
     _add_features(parser)
     parser.set_defaults(command=extract)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from hndesc.errors import ImageError
-from hndesc.io.images import read_image
+from hndesc.io.images import image_orientation, read_image
 from hndesc.runtime.provenance import file_identity
 
 # Photos that enlarge the database of a retrieval set are "db/distractors/<path>".
@@ -33,6 +33,11 @@ class ImageEntry:
     def identity(self) -> str:
         """What tells the photo from one that takes its place."""
         return f"{file_identity(self.path)}\t{self.box}"
+
+    @property
+    def orientation(self) -> int:
+        """The value of the EXIF tag by which the photo is turned; errors as those of `read`."""
+        return image_orientation(self.path) if self.upright else 1
 
     def read(self) -> np.ndarray:
         """Read the photo (RGB, uint8, H x W x 3), cut to its box; an ImageError names the file."""

@@ -32,15 +32,15 @@ def list_photos(
             cropped queries of the revisited layout), "tokyo247" (database and queries of Tokyo 24/7), "localization"
             (all images below the folders of `posed_folders`), or "module:function" of another list.
         distractors: folder whose images enlarge the database of a retrieval set.
-        **settings: of the kind's function.
+        **settings: of the kind's function: of a folder `upright`, see `ImageEntry`.
     """
     photos = (load_place(kind) if ":" in kind else LISTS.load(kind))(Path(root), **settings)
     return photos + _distractors(distractors)
 
 
-def folder_photos(root: Path) -> list[ImageEntry]:
+def folder_photos(root: Path, upright: bool = True) -> list[ImageEntry]:
     """Return all images below a folder."""
-    return [ImageEntry(name, root / name) for name in find_images(root)]
+    return [ImageEntry(name, root / name, upright=upright) for name in find_images(root)]
 
 
 def _distractors(folder: str | os.PathLike | None) -> list[ImageEntry]:

@@ -171,6 +171,11 @@ def _rescale(features: Features, factors: np.ndarray, image: np.ndarray) -> Feat
 
 def _stored(reader: FeatureReader, photo: ImageEntry, image: np.ndarray) -> Features:
     features = reader.read(photo.name)
+    if features.orientation != photo.orientation:
+        raise HndescError(
+            f"{reader.path}: keypoints of '{photo.name}' belong to the photo turned by EXIF orientation "
+            f"{features.orientation}, but it is read by {photo.orientation} (1: as it is stored); detect them again"
+        )
     size = image.shape[1], image.shape[0]
     if features.image_size not in (size, (0, 0)):  # (0, 0): written by a program that does not tell
         raise HndescError(
@@ -202,7 +207,7 @@ def _process(
             try:
                 if photo.name in known:
                     raise ImageError(known[photo.name])
-                features = work(photo, reading.result())
+                features = replace(work(photo, reading.result()), orientation=photo.orientation)
                 writer.write(photo.name, features)
                 if len(features) == 0:
                     empty += 1

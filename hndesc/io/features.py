@@ -3,7 +3,8 @@
 One group an image, named by its relative path, with `keypoints` (N x 2, (x, y), center of the top-left pixel at
 (0, 0)), `scores` (N), `descriptors` (D x N) and `image_size` (width, height). Detectors that know more of a keypoint
 (`sizes`, `angles`) add it as further datasets of length N. The file's attribute `settings` (JSON) tells what made it.
-An image that could not be processed has an empty group with the reason as its attribute `failed`.
+An image that could not be processed has an empty group with the reason as its attribute `failed`. Of a photo that was
+turned by its EXIF tag, the attribute `exif_orientation` is the value of that tag.
 
 Files of other programs are read as they are; links in them are not followed (`hndesc.io.hdf5`). The one exception are
 the external links of `import_features`: they lead to the file that its settings name, which is then read itself.
@@ -13,7 +14,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,7 +41,7 @@ from hndesc.io.hdf5 import (
 from hndesc.io.hdf5_parts import filling, gather
 from hndesc.runtime.provenance import file_hash, file_identity
 
-_FAILED = "failed"
+_FAILED, _ORIENTATION = "failed", "exif_orientation"
 _OWN = ("keypoints", "scores", "descriptors", "image_size")
 # By so much the length of a descriptor may differ from 1; half precision takes some of it.
 _UNIT = 0.01
@@ -57,6 +58,7 @@ class Features:
         scores: N float32.
         descriptors: N x D float32 (or float16), None where only keypoints are stored.
         extra: further arrays of length N, e.g. `sizes` (diameter, pixels), `angles` (degrees).
+        orientation: value of the EXIF tag by which the photo was turned, 1 for a photo as it is stored.
     """
 
     keypoints: np.ndarray
@@ -64,6 +66,7 @@ class Features:
     scores: np.ndarray
     descriptors: np.ndarray | None = None
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+    orientation: int = 1
 
     def __len__(self) -> int:
         return len(self.keypoints)
@@ -72,7 +75,9 @@ class Features:
         """Return the features at `rows` (indices or a mask)."""
         descriptors = None if self.descriptors is None else self.descriptors[rows]
         extra = {name: values[rows] for name, values in self.extra.items()}
-        return Features(self.keypoints[rows], self.image_size, self.scores[rows], descriptors, extra)
+        return replace(
+            self, keypoints=self.keypoints[rows], scores=self.scores[rows], descriptors=descriptors, extra=extra
+        )
 
 
 class FeatureReader(Reader):
@@ -179,7 +184,15 @@ def _read_group(group: h5py.Group) -> Features:
     if descriptors is not None and (descriptors.ndim != 2 or not descriptors.shape[1]):
         raise ValueError(f"descriptors of shape {descriptors.T.shape} instead of D x N")
     extra = {name: read_array(group, name) for name in sorted(stored.difference(_OWN)) if _is_extra(group, name, count)}
-    return Features(keypoints, _image_size(group) if "image_size" in stored else (0, 0), scores, descriptors, extra)
+    size = _image_size(group) if "image_size" in stored else (0, 0)
+    return Features(keypoints, size, scores, descriptors, extra, _orientation(group))
+
+
+def _orientation(group: h5py.Group) -> int:
+    value = group.attrs.get(_ORIENTATION, 1)
+    if not isinstance(value, int | np.integer) or not 1 <= value <= 8:
+        raise ValueError(f"attribute '{_ORIENTATION}' is no value of the EXIF tag")
+    return int(value)
 
 
 def _image_size(group: h5py.Group) -> tuple[int, int]:
@@ -292,6 +305,8 @@ class FeatureWriter:
             write_array(group, "descriptors", np.ascontiguousarray(features.descriptors.T))
         for key, values in features.extra.items():
             write_array(group, key, values)
+        if features.orientation != 1:
+            group.attrs[_ORIENTATION] = features.orientation
         group.attrs["complete"] = True
         self._file.flush()
 

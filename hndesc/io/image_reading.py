@@ -79,6 +79,12 @@ def image_size(path: str | os.PathLike, upright: bool = True) -> tuple[int, int]
         return size[::-1] if upright and _orientation(image) in (5, 6, 7, 8) else size
 
 
+def image_orientation(path: str | os.PathLike) -> int:
+    """Return the value of a photo's EXIF tag, 1 where it has none; errors as for `read_image`."""
+    with _opened(path) as (image, _):
+        return _orientation(image)
+
+
 @contextmanager
 def _opened(path: str | os.PathLike) -> Iterator[tuple[Image.Image, BinaryIO]]:
     """Yield an image whose pixels are not decoded yet, and its file; whatever fails then is an ImageError, too."""
@@ -145,7 +151,8 @@ def _check_scans(file: BinaryIO, name: str) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
-    return image.getexif().get(_ORIENTATION, 1)
+    value = image.getexif().get(_ORIENTATION, 1)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:

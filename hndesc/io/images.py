@@ -12,11 +12,12 @@ from PIL import Image
 
 from hndesc.io.files import atomic_path
 from hndesc.io.image_listing import SUFFIXES, find_images
-from hndesc.io.image_reading import image_size, read_image
+from hndesc.io.image_reading import image_orientation, image_size, read_image
 
 __all__ = [
     "SUFFIXES",
     "find_images",
+    "image_orientation",
     "image_size",
     "read_image",
     "resize_longest",

@@ -242,6 +242,14 @@ def test_malformed_datasets_are_named(tmp_path: Path) -> None:
     all_told(tmp_path, DATASETS, ": entry 'a.jpg'")
 
 
+def test_malformed_orientations_are_named(tmp_path: Path) -> None:
+    def holding(value: object) -> Change:
+        return lambda file: file["a.jpg"].attrs.__setitem__("exif_orientation", value)
+
+    values = [0, 9, -1, 2**40, 1.5, "6", [1, 2], h5py.Empty("i4"), np.nan, True]
+    all_told(tmp_path, {str(value): holding(value) for value in values}, ": entry 'a.jpg'")
+
+
 @pytest.mark.parametrize("kind", ["keypoints huge", "descriptors zero", "keypoints elsewhere"])
 def test_malformed_datasets_are_not_imported(tmp_path: Path, kind: str) -> None:
     with pytest.raises(HndescError, match=r"f\.h5: entry 'a\.jpg'"):

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hndesc.cli.main import main
 from hndesc.datasets.listing import list_photos
 from hndesc.datasets.localization.posed import CAMERAS, COLUMNS
 from hndesc.datasets.localization.pycolmap_border import camera_keypoints
 from hndesc.datasets.localization.scene import Intrinsics
 from hndesc.errors import HndescError
-from hndesc.extraction.steps import detect_keypoints, extract
+from hndesc.extraction.steps import describe_keypoints, detect_keypoints, extract
 from hndesc.io.features import FeatureReader, Features
 from hndesc.localization.mapping import build_map
 from hndesc.localization.matches import match_pairs
@@ -109,6 +110,26 @@ def test_photos_of_other_kinds_are_still_turned_upright(tmp_path: Path) -> None:
         detect_keypoints(list_photos(tmp_path, kind), tmp_path / f"{kind}.h5", "sift", max_keypoints=10)
         with FeatureReader(tmp_path / f"{kind}.h5") as reader:
             assert {reader.read(name).image_size for name in reader.names()} == {size}
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4, 6])
+def test_features_of_turned_photos_are_refused(tmp_path: Path, orientation: int) -> None:
+    root = tmp_path / "scene"
+    photograph_wall(root)
+    change_photos(root, lambda photo: photo.crop((0, 0, 300, 300)), orientation)
+    (root / CAMERAS).write_text((root / CAMERAS).read_text().replace("\t400\t300\t", "\t300\t300\t"))
+    main(["extract", str(root / "images"), str(tmp_path / "turned.h5"), "--model", "sift", "--max-keypoints", "50"])
+    with pytest.raises(HndescError, match=rf"'\d.jpg' was turned by its EXIF tag \({orientation}\).*--as-stored"):
+        localize(root, tmp_path, tmp_path / "turned.h5")
+    options = ["--model", "sift", "--max-keypoints", "50", "--as-stored"]
+    main(["extract", str(root / "images"), str(tmp_path / "stored.h5"), *options])
+    photos = list_photos(root, "localization")
+    extract(photos, tmp_path / "posed.h5", "sift", max_keypoints=50)
+    with FeatureReader(tmp_path / "stored.h5") as stored, FeatureReader(tmp_path / "posed.h5") as posed:
+        for name in posed.names():
+            assert np.array_equal(stored.read(name).keypoints, posed.read(name).keypoints)
+    with pytest.raises(HndescError, match=f"turned by EXIF orientation {orientation}, but it is read by 1"):
+        describe_keypoints(photos, tmp_path / "turned.h5", tmp_path / "mixed.h5", "sift")
 
 
 @pytest.mark.parametrize("size", [(4000, 3000), (2000, 1500), (1333, 1000), (1024, 768), (401, 300), (399, 300)])

@@ -60,8 +60,14 @@ def camera_keypoints(features: Features, camera: Intrinsics, name: str) -> np.nd
     """Return the keypoints of image `name` in COLMAP's convention and in pixels of its camera, N x 2 float64.
 
     Raises:
-        HndescError: the photo is no resized copy of what the camera took: its aspect ratio is another one.
+        HndescError: the photo is no resized copy of what the camera took: it was turned, or its aspect ratio is
+            another one.
     """
+    if features.orientation != 1:
+        raise HndescError(
+            f"'{name}' was turned by its EXIF tag ({features.orientation}) before its features were extracted, but its "
+            "camera and pose are of the photo as it is stored; extract with --as-stored"
+        )
     width, height = features.image_size
     if min(width, height) < 1:  # written by a program that does not tell
         return to_colmap(features.keypoints)

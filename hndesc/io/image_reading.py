@@ -3,11 +3,13 @@
 Every failure is an ImageError that names the file.
 """
 
+import mmap
 import os
 import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import BinaryIO
 
 import cv2
@@ -32,13 +34,19 @@ from hndesc.errors import ImageError, printable
 from hndesc.io.pixel_values import to_8_bit, to_rgb
 
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF", "JPEG2000", "AVIF")
-MOST_PIXELS = 200_000_000
+# Bytes of memory that decoding an image may take, and those of its file.
+_MOST_MEMORY, _LARGEST_FILE = 2**30, 2**29
 _LONGEST_SIDE = 1_000_000
-_MOST_BYTES = 2**31
+# Bytes a pixel that decoding takes at most, by measurement: the image as Pillow holds it and as it is returned, and
+# what decoders of some formats need besides.
+_PER_PIXEL = {"1": 5, "L": 5, "P": 5, "I": 14, "F": 14}
+_OTHER_MODE, _DEEP = 9, 12
+_PER_PIXEL_OF_FORMAT = {"WEBP": 18, "JPEG2000": 32, "AVIF": 14}
+_PROGRESSIVE = 12
 # Each scan of a JPEG goes over the whole image; progressive ones have about ten.
 _MOST_SCANS = 100
 # Pillow's own limit (it refuses twice this number) is met by some formats before the size is known here.
-Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+Image.MAX_IMAGE_PIXELS = _MOST_MEMORY // min(_PER_PIXEL.values())
 _ORIENTATION = 0x0112  # EXIF tag
 _BACK = {6: 8, 8: 6}  # the orientation that undoes another; all others undo themselves
 
@@ -63,10 +71,11 @@ def read_image(path: str | os.PathLike, upright: bool = True) -> np.ndarray:
         image.load()
         deep = deep and _brightest(image) <= 64  # at most 14 of 16 bits are in use, of which Pillow gives the upper 8
         pixels = to_rgb(image, path)
+        image.close()  # lets go of Pillow's pixels, and of the file
         if image.format == "TIFF":  # Pillow turns TIFF by itself
             pixels = _turn(pixels, _BACK.get(orientation, orientation))
         if deep:
-            pixels = _read_deep(file, pixels)
+            pixels = _read_deep(path, pixels)
         return np.ascontiguousarray(_turn(pixels, orientation) if upright else pixels)
 
 
@@ -91,7 +100,7 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[Image.Image, BinaryIO]]:
     name = printable(path)
     try:
         with _open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
-            _check_size(image, name)
+            _check_size(image, file, name)
             yield image, file
     except ImageError:
         raise
@@ -104,7 +113,7 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[Image.Image, BinaryIO]]:
             f"{name}: not an image that can be decoded (formats: {', '.join(FORMATS)}); replace or remove it"
         ) from None
     except Image.DecompressionBombError:
-        raise ImageError(f"{name}: more than {MOST_PIXELS:,} pixels; make it smaller") from None
+        raise ImageError(f"{name}: more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller") from None
     except MemoryError:
         raise ImageError(f"{name}: not enough memory to decode it; make it smaller") from None
     except Exception as error:  # Pillow's decoders raise anything when a file is broken
@@ -129,25 +138,36 @@ def _open_regular(path: str | os.PathLike) -> BinaryIO:
 def _check_regular(status: os.stat_result, path: str | os.PathLike) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise ImageError(f"{printable(path)}: a folder, FIFO or device, not an image file; remove it")
-    if status.st_size > _MOST_BYTES:
-        raise ImageError(f"{printable(path)}: {status.st_size / 2**30:.1f} GiB, which no photo has; make it smaller")
-
-
-def _check_size(image: Image.Image, name: str) -> None:
-    """Refuse before decoding what would take too much memory or time."""
-    width, height = image.size
-    if width * height > MOST_PIXELS or max(width, height) > _LONGEST_SIDE:
+    if status.st_size > _LARGEST_FILE:
         raise ImageError(
-            f"{name}: {width:,} x {height:,} pixels; at most {MOST_PIXELS:,} and {_LONGEST_SIDE:,} a side are read; "
-            "make it smaller"
+            f"{printable(path)}: {status.st_size / 2**30:.1f} GiB; files up to {_LARGEST_FILE / 2**30:.1f} GiB are "
+            "read; make it smaller"
         )
 
 
+def _check_size(image: Image.Image, file: BinaryIO, name: str) -> None:
+    """Refuse before decoding what would take too much memory or time."""
+    width, height = image.size
+    size = os.fstat(file.fileno()).st_size
+    memory = width * height * _bytes_per_pixel(image) + size
+    if memory > _MOST_MEMORY or max(width, height) > _LONGEST_SIDE:
+        raise ImageError(
+            f"{name}: {width:,} x {height:,} pixels in {size:,} bytes would take {memory / 1e9:.1f} GB of memory; at "
+            f"most {_MOST_MEMORY / 1e9:.1f} GB are used, and {_LONGEST_SIDE:,} pixels a side read; make it smaller"
+        )
+
+
+def _bytes_per_pixel(image: Image.Image) -> int:
+    progressive = _PROGRESSIVE if "progressive" in image.info or "progression" in image.info else 0
+    deep = _DEEP if image.mode.startswith("I;16") or _may_be_deep_color(image) else 0
+    of_format = _PER_PIXEL_OF_FORMAT.get(image.format or "", 0)
+    return max(_PER_PIXEL.get(image.mode, _OTHER_MODE), progressive, deep, of_format)
+
+
 def _check_scans(file: BinaryIO, name: str) -> None:
-    file.seek(0)
-    scans = len(re.findall(b"\xff\xda", file.read()))
-    if scans > _MOST_SCANS:
-        raise ImageError(f"{name}: {scans} scans, which no camera writes; save it anew")
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if next(islice(re.finditer(b"\xff\xda", content), _MOST_SCANS, None), None) is not None:
+            raise ImageError(f"{name}: more than {_MOST_SCANS} scans, which no camera writes; save it anew")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -183,14 +203,14 @@ def _brightest(image: Image.Image) -> int:
     return max(high for _, high in image.getextrema()[:bands])
 
 
-def _read_deep(file: BinaryIO, pixels: np.ndarray) -> np.ndarray:
+def _read_deep(path: str | os.PathLike, pixels: np.ndarray) -> np.ndarray:
     """Return the pixels of 16-bit color in a file by all their bits, where OpenCV gives them."""
-    file.seek(0)
-    deep = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    with _open_regular(path) as file:
+        deep = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
     height, width, _ = pixels.shape
     if deep is None or deep.dtype != np.uint16 or deep.shape not in ((height, width, 3), (height, width, 4)):
         return pixels
-    color = to_8_bit(np.ascontiguousarray(deep[..., 2::-1]))
+    color = to_8_bit(deep[..., 2::-1])
     if deep.shape[2] == 3:
         return color
     return to_rgb(Image.fromarray(np.dstack([color, (deep[..., 3] >> 8).astype(np.uint8)])))

@@ -14,6 +14,7 @@ finite value is refused. Transparent pixels lie on white.
 
 import logging
 import os
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 _BITS = (8, 10, 12, 14, 16)
 _OUTLIERS = 16  # the whole range is so many times that of nearly all values
 _SLACK = 1e-3  # resampling overshoots 0 and 1 by little
+_BLOCK = 2**18  # values that are worked on at the same time
 _OPAQUE = {"La": "LA", "RGBa": "RGBA"}
 
 
@@ -42,13 +44,28 @@ def to_rgb(image: Image.Image, name: str | os.PathLike = "image") -> np.ndarray:
     if image.mode.startswith("I") or image.mode == "F":
         gray = to_8_bit(_gray_values(image), name)
         return gray_to_rgb(255 - gray if _is_white_zero(image) else gray)
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    for rows in _blocks(height, width):
+        pixels[rows] = _strip_to_rgb(image.crop((0, rows.start, width, rows.stop)))
+    return pixels
+
+
+def _strip_to_rgb(image: Image.Image) -> np.ndarray:
     if image.mode in _OPAQUE:
         image = image.convert(_OPAQUE[image.mode])
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         backdrop = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(backdrop, image)
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Yield the rows of an array in blocks: what is derived from a block takes little memory."""
+    step = max(1, _BLOCK // max(1, columns))
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
 
 
 def _gray_values(image: Image.Image) -> np.ndarray:
@@ -80,40 +97,52 @@ def to_8_bit(values: np.ndarray, name: str | os.PathLike = "image") -> np.ndarra
     if values.size == 0:
         raise ImageError(f"{printable(name)}: no pixels")
     if values.dtype.kind == "f":
-        return _floats_to_8_bit(values.astype(np.float64), name)
+        return _floats_to_8_bit(values, name)
     low, high = int(values.min()), int(values.max())
     if low < 0 or high >= 2 ** _BITS[-1]:
-        return _range_to_8_bit(values.astype(np.float64), min(0.0, low), name)
+        return _by_block(values, _range_to_8_bit(values, min(0.0, low), float(high), name))
     top = next(2**bits - 1 for bits in _BITS if high < 2**bits)
-    return np.round(np.arange(high + 1) * (255.0 / top)).astype(np.uint8)[values]
+    table = np.round(np.arange(high + 1) * (255.0 / top)).astype(np.uint8)
+    return _by_block(values, lambda block: table[block])
+
+
+def _by_block(values: np.ndarray, work: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return what `work` makes of the values, as uint8."""
+    result = np.empty(values.shape, np.uint8)
+    for rows in _blocks(len(values), values[0].size):
+        result[rows] = work(values[rows])
+    return result
 
 
 def _floats_to_8_bit(values: np.ndarray, name: str | os.PathLike) -> np.ndarray:
     finite = np.isfinite(values)
     if not finite.any():
         raise ImageError(f"{printable(name)}: none of its values is finite; replace or remove it")
-    low, high = (values.min(where=finite, initial=np.inf), values.max(where=finite, initial=-np.inf))
+    low, high = (float(values.min(where=finite, initial=np.inf)), float(values.max(where=finite, initial=-np.inf)))
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0
     if not finite.all():
         logger.warning("%s: %d of %d values are not finite", printable(name), (~finite).sum(), values.size)
         values = np.nan_to_num(values, nan=low, neginf=low, posinf=high)
-    return np.round(values * 255.0).astype(np.uint8) if (low, high) == (0, 1) else _range_to_8_bit(values, low, name)
+    if (low, high) == (0, 1):
+        return _by_block(values, lambda block: np.round(block.astype(np.float64) * 255.0))
+    return _by_block(values, _range_to_8_bit(values, low, high, name))
 
 
-def _range_to_8_bit(values: np.ndarray, low: float, name: str | os.PathLike) -> np.ndarray:
-    """Scale finite values from `low` to the highest, or those of them that are no outliers."""
-    high = values.max()
+def _range_to_8_bit(
+    values: np.ndarray, low: float, high: float, name: str | os.PathLike
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function that scales finite values from `low` to `high`, or those of them that are no outliers."""
     inner = np.percentile(values, (1, 99))
     if 0 < inner[1] - inner[0] < (high - low) / _OUTLIERS:
         logger.warning(
             "%s: values from %g to %g, but nearly all within %g and %g, to which they are clipped",
             *(printable(name), low, high, *inner),
         )
-        low, high = inner
+        low, high = map(float, inner)
     # In halves: the difference of two huge values would overflow.
-    scaled = (np.clip(values, low, high) / 2 - low / 2) / max(high / 2 - low / 2, np.finfo(np.float64).tiny)
-    return np.round(scaled * 255.0).astype(np.uint8)
+    span = max(high / 2 - low / 2, np.finfo(np.float64).tiny)
+    return lambda block: np.round((np.clip(block.astype(np.float64), low, high) / 2 - low / 2) / span * 255.0)
 
 
 def array_to_rgb(array: np.ndarray) -> np.ndarray:

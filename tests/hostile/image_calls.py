@@ -1,9 +1,11 @@
 """What the guard's processes run on image files; in a module of its own, for they import it each time."""
 
 import logging
+import resource
 from pathlib import Path
 
 from hndesc.errors import HndescError, ImageError
+from hndesc.io import image_reading
 from hndesc.io.images import image_size, read_image
 
 
@@ -18,6 +20,14 @@ def try_reading(path: Path) -> tuple[str, ...]:
         else:
             said.append("read")
     return tuple(said)
+
+
+def peak_of_reading(path: Path, limit: int) -> int:
+    """Return the bytes of memory that reading a photo takes, where it may take some."""
+    image_reading._MOST_MEMORY = limit
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    read_image(path)
+    return 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 def read_all(folder: Path, names: list[str]) -> dict[str, tuple[str, ...]]:

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ from hndesc.io.image_listing import SUFFIXES
 from hndesc.io.image_reading import FORMATS
 from hndesc.io.images import find_images, image_size, read_image
 from tests.hostile.guard import outcome, refusal
-from tests.hostile.image_calls import read_all, read_mutants, try_reading
+from tests.hostile.image_calls import peak_of_reading, read_all, read_mutants, try_reading
 
 RNG = np.random.default_rng(0)
 PICTURE = Image.fromarray(RNG.integers(0, 256, (24, 32, 3), dtype=np.uint8))
@@ -215,7 +216,7 @@ HEADERS = {
     "PNG, greatest size": png(2**31 - 1, 2**31 - 1, 1, 0),
     "PNG, one row": png(2**31 - 1, 1, 1, 0),
     "PNG, one column": png(1, 150_000_000, 1, 0),
-    "PNG, just too large": png(20_000, 10_001, 1, 0),
+    "PNG, just too large": png(20_000, 10_738, 1, 0),
     **{f"TIFF, {bits} bits": tiff(100_000, 100_000, bits) for bits in (1, 8, 16, 32)},
     "TIFF, one column": tiff(1, 150_000_000),
     "PBM": b"P4 100000 100000\n",
@@ -236,6 +237,43 @@ def test_too_many_pixels_are_refused_before_decoding(tmp_path: Path, kind: str) 
     (tmp_path / "x.tif").write_bytes(HEADERS[kind])
     for said in outcome(try_reading, tmp_path / "x.tif"):
         assert "x.tif: " in said and "pixels" in said and "make it smaller" in said
+
+
+def turned(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[274] = orientation
+    return exif
+
+
+SIDE = 2000
+COLORS = (np.indices((SIDE, SIDE))[..., None] % 7 * 36).sum(axis=0).astype(np.uint8).repeat(3, axis=2)
+GRAY = np.arange(SIDE * SIDE).reshape(SIDE, SIDE)
+# Bytes a pixel that the limit counts, and a file of that kind.
+LARGE: dict[str, tuple[int, Callable[[Path], object]]] = {
+    "JPEG, turned": (9, lambda path: Image.fromarray(COLORS).save(path, "JPEG", exif=turned(6))),
+    "JPEG, progressive": (12, lambda path: Image.fromarray(COLORS).save(path, "JPEG", progressive=True, subsampling=0)),
+    "PNG": (9, lambda path: Image.fromarray(COLORS).save(path, "PNG", compress_level=1)),
+    "PNG with alpha": (9, lambda path: Image.fromarray(COLORS).convert("RGBA").save(path, "PNG", compress_level=1)),
+    "PNG, 1 bit": (5, lambda path: Image.fromarray(COLORS).convert("1").save(path, "PNG")),
+    "PNG, 16 bits": (12, lambda path: Image.fromarray((GRAY % 65000).astype(np.uint16)).save(path, "PNG")),
+    "PNG, 48 bits": (12, lambda path: cv2.imwrite(str(path), COLORS.astype(np.uint16) * 257)),
+    "TIFF, turned": (9, lambda path: Image.fromarray(COLORS).save(path, "TIFF", exif=turned(6))),
+    "TIFF": (9, lambda path: Image.fromarray(COLORS).save(path, "TIFF", compression="tiff_lzw")),
+    "TIFF, 32 bits": (14, lambda path: Image.fromarray(GRAY.astype(np.float32)).save(path, "TIFF")),
+    "WebP": (18, lambda path: Image.fromarray(COLORS).save(path, "WEBP", method=0)),
+    "JPEG 2000": (32, lambda path: Image.fromarray(COLORS).save(path, "JPEG2000")),
+    "AVIF": (14, lambda path: Image.fromarray(COLORS).save(path, "AVIF", speed=10)),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_the_memory_of_an_image_just_within_the_limit(tmp_path: Path, kind: str) -> None:
+    per_pixel, save = LARGE[kind]
+    path = tmp_path / "x.png"
+    save(path)
+    limit = per_pixel * SIDE**2 + path.stat().st_size
+    assert outcome(peak_of_reading, path, limit, seconds=20) < limit + 8 * 2**20
+    assert "pixels in" in refusal(peak_of_reading, path, limit - 1, seconds=20)
 
 
 # Each is made when its test runs.

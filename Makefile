@@ -18,6 +18,8 @@ all: setup
 # The tests of a module stay together, in the order of the modules: the longest come first.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 COVERAGE := --cov --cov-report=
+NUMERIC := $(addprefix tests/,descriptors detectors evaluation extraction geometry localization matching models retrieval \
+	stylization training)
 
 test: setup
 	$(PYTEST) -m "not slow"
@@ -26,6 +28,9 @@ test-all: setup
 	$(PYTEST) $(COVERAGE) -m "not slow"
 	$(PYTEST) $(COVERAGE) --cov-append -m slow
 	$(BIN)/python -m coverage report --fail-under 92
+	# What other processors round differently.
+	OPENBLAS_CORETYPE=Haswell OPENBLAS_NUM_THREADS=2 OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=default $(PYTEST) $(NUMERIC)
+	OPENBLAS_CORETYPE=Nehalem ATEN_CPU_CAPABILITY=avx2 $(PYTEST) $(NUMERIC)
 
 setup: $(VENV)/.installed
 

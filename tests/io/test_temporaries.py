@@ -74,6 +74,7 @@ NONE = 2**22 + 1
         of_process(os.getpid()),
         of_process(1),
     ],
+    ids=["no mark", "no process", "no dot", "two suffixes", "short host", "other host", "this process", "running"],
 )
 def test_what_is_not_surely_a_leftover_stays(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("mine")

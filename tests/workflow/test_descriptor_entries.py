@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +41,7 @@ ENTRIES = [
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout with one small sequence, somebody's class, and somebody's features."""
     checkout = make_checkout(tmp_path_factory.mktemp("entries") / "hndesc")
     noise = np.random.default_rng(0).integers(0, 256, (18, 24, 3), np.uint8)
@@ -55,6 +54,12 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     checkout.path("own_descriptor.py").write_text(OWN)
     extract(list_photos(checkout.path("sequences")), checkout.path("features/blobs.h5"), "sift", max_keypoints=25)
     return checkout
+
+
+@pytest.fixture
+def checkout(prepared: Checkout, tmp_path: Path) -> Checkout:
+    """That checkout for one test alone."""
+    return prepared.copy(tmp_path / "hndesc")
 
 
 def overlay(path: Path, entries: list) -> Path:
@@ -124,7 +129,6 @@ def test_a_class_that_is_not_there_is_named(checkout: Checkout, tmp_path: Path) 
 
 
 def test_published_weights_are_fetched_where_none_are_named(checkout: Checkout, tmp_path: Path) -> None:
-    shutil.rmtree(checkout.path("data"), ignore_errors=True)
     changed = overlay(tmp_path / "peer.yaml", [{"name": "disk", "keypoints": "own"}])
     assert checkout.jobs("results/summary.txt", configfile=changed)["get_weights"] == 1
 

@@ -16,9 +16,9 @@ TARGET = "data/m3/held_out/test"
 CONFIG = Path("m3.yaml")
 
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    made = make_checkout(tmp_path_factory.mktemp("foreign") / "hndesc")
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    made = make_checkout(tmp_path / "hndesc")
     random = np.random.default_rng(0)
     for number in range(30):
         image = random.integers(0, 255, (40, 60, 3), np.uint8)

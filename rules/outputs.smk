@@ -5,6 +5,7 @@ from snakemake.io import is_flagged
 from hndesc.workflow.outputs import (
     PlannedJob,
     check_kept_folders,
+    check_known_files,
     check_planned_outputs,
 )
 
@@ -13,32 +14,47 @@ def folders_of(paths):
     return tuple(str(path) for path in paths if path.is_directory)
 
 
+def files_of(paths):
+    return [path for path in paths if not path.is_directory]
+
+
+def foreign_files(outputs):
+    """Files at the place of outputs that Snakemake has no record of: of a job that was done, or begun and killed."""
+    if not workflow.execution_settings.keep_metadata:
+        return ()
+    known = workflow.persistence
+    there = [path for path in outputs if os.path.lexists(path)]
+    begun = known._filter_incomplete_keys(map(str, there))
+    return tuple(
+        str(path)
+        for path in there
+        if str(path) not in begun and known.metadata(path) is None
+    )
+
+
 def planned_jobs():
     """What is going to run, with the folders that Snakemake will remove: outputs, and temporary inputs at the end."""
     dag = workflow.dag
     for job in dag.needrun_jobs(exclude_finished=False):
-        outputs = list(job.output)
+        files = files_of(job.output)
         yield PlannedJob(
             job.rule.name,
-            folders=folders_of(outputs),
-            files=tuple(str(path) for path in outputs if not path.is_directory),
+            folders=folders_of(job.output),
+            files=tuple(map(str, files)),
             inputs=tuple(map(str, job.input)),
+            foreign=foreign_files(files),
+            beside=tuple(map(str, [*job.log, *filter(None, [job.benchmark])])),
         )
         for source in dag.dependencies[job]:
             spent = [path for path in source.output if is_flagged(path, "temp")]
             yield PlannedJob(source.rule.name, folders_of(spent), files=(), inputs=())
 
 
-def kept_folders():
-    """Folders that count as up to date, with the rule of each."""
+def kept_jobs():
+    """Jobs whose outputs count as up to date."""
     dag = workflow.dag
     needed = set(dag.needrun_jobs(exclude_finished=False))
-    return [
-        (job.rule.name, folder)
-        for job in dag.jobs
-        if job not in needed
-        for folder in folders_of(job.output)
-    ]
+    return [job for job in dag.jobs if job not in needed]
 
 
 def refuse_foreign_outputs():
@@ -46,7 +62,9 @@ def refuse_foreign_outputs():
         return
     try:
         check_planned_outputs(planned_jobs())
-        check_kept_folders(kept_folders())
+        for job in kept_jobs():
+            check_kept_folders((job.rule.name, path) for path in folders_of(job.output))
+            check_known_files(foreign_files(files_of(job.output)))
     except HndescError as error:
         raise WorkflowError(str(error)) from None
 

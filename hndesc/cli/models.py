@@ -17,11 +17,13 @@ def list_models(pages: Path | None) -> None:
 
     for name, path in bundled_models().items():
         try:
-            print(release.summary(path))
-            if pages is not None:
-                write_text(pages / f"{name}.md", release.page(path))
+            summary, page = release.summary(path), release.page(path)
         except HndescError as error:
             logger.warning("left out: %s", error)
+            continue
+        print(summary)
+        if pages is not None:
+            write_text(pages / f"{name}.md", page)
     if not bundled_models():
         print("there is no bundled model; train one and give its file")
 

@@ -1,12 +1,13 @@
 """Release a trained model: weights, a card with its scores, and a page made of nothing but that card."""
 
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, printable
 from hndesc.io.files import check_output_file, read_json, write_text
 from hndesc.models.checkpoint import check_checkpoint, load_checkpoint, read_card, save_checkpoint
 from hndesc.runtime.provenance import file_hash
@@ -40,8 +41,11 @@ def release_model(
         pages: folder of the page.
 
     Raises:
-        HndescError: an incomplete file about the model, results of another kind, or none of this checkpoint.
+        HndescError: a name that is no file name, an incomplete file about the model, results of another kind, or none
+            of this checkpoint.
     """
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise HndescError(f"'{printable(name)}': a name of a model has letters, digits, - and _ only")
     inputs = [checkpoint, about, *scores]
     check_checkpoint(Path(folder) / f"{name}.safetensors", inputs)
     check_output_file(Path(pages) / f"{name}.md", inputs)

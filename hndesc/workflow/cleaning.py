@@ -8,12 +8,14 @@ import argparse
 import json
 import os
 import shutil
+import sys
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from pathlib import Path
 
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, printable
 from hndesc.io.files import check_text_file
+from hndesc.io.locks import writing
 from hndesc.io.markers import MARKER, read_marker
 from hndesc.io.owned_folders import check_output_folder, remove_folder
 from hndesc.io.temporaries import is_leftover
@@ -34,7 +36,11 @@ def find_made(root: Path, everything: bool = False) -> tuple[dict[Path, Path | N
 
     Returns:
         Files and folders, each with Snakemake's record of it, if it has one; and a line for each that is spared.
+
+    Raises:
+        HndescError: Snakemake holds its lock.
     """
+    _check_idle(root)
     made: dict[Path, Path | None] = {}
     spared: list[str] = []
     for record, path, rule, logs in _records(root):
@@ -52,7 +58,12 @@ def find_made(root: Path, everything: bool = False) -> tuple[dict[Path, Path | N
         # Folders that an interrupted step filled or was about to remove.
         for kind in ("part", "old"):
             for marker in sorted((root / folder).rglob(f".*.{kind}/{MARKER}")):
-                made[marker.parent] = None
+                part = marker.parent
+                try:
+                    with writing(part.with_name(part.name.removeprefix(".").removesuffix(f".{kind}"))):
+                        made[part] = None
+                except HndescError as error:  # of a run without Snakemake
+                    spared.append(str(error))
         made |= {path: None for path in sorted((root / folder).rglob(".*-hndesc-*")) if is_leftover(path)}
     if everything:
         made |= {root / name: None for name in (".snakemake", ".venv") if _is_environment(root / name)}
@@ -71,9 +82,22 @@ def remove_made(root: Path, made: dict[Path, Path | None]) -> None:
         if record is not None:
             record.unlink(missing_ok=True)
         parent = path.parent
-        while parent != root and not any(parent.iterdir()):
-            parent.rmdir()
+        while parent != root and not parent.is_symlink() and _is_bare(parent):
+            if parent.exists():
+                parent.rmdir()
             parent = parent.parent
+
+
+def _is_bare(folder: Path) -> bool:
+    return not folder.exists() or not any(folder.iterdir())
+
+
+def _check_idle(root: Path) -> None:
+    """Refuse to remove what a run is working on."""
+    if any(path.is_file() for path in (root / ".snakemake" / "locks").glob("*")):
+        raise HndescError(
+            ".snakemake/locks: a run is in progress, or one was killed; wait for its end, or run 'snakemake --unlock'"
+        )
 
 
 def _records(root: Path) -> Iterator[tuple[Path, Path, str, list[Path]]]:
@@ -86,7 +110,7 @@ def _records(root: Path) -> Iterator[tuple[Path, Path, str, list[Path]]]:
             name = urlsafe_b64decode("".join(part.removeprefix("@") for part in parts)).decode()
             content = json.loads(record.read_text(encoding="utf-8"))
             rule, logs = content["rule"], content.get("log") or []
-        except (ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # of another version
         names = [name, *logs, *(log.replace("/logs/", "/timings/").removesuffix(".log") + ".tsv" for log in logs)]
         if not any(os.path.isabs(each) or ".." in Path(each).parts for each in names):
@@ -123,14 +147,21 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="trained models, fetched data and .venv, too")
     parser.add_argument("--dry-run", action="store_true", help="only name it")
     options = parser.parse_args()
-    root = Path.cwd()
-    made, spared = find_made(root, options.all)
-    verb = "would remove" if options.dry_run else "removes"
+    try:
+        _clean(Path.cwd(), options.all, options.dry_run)
+    except HndescError as error:
+        sys.exit(printable(str(error)))
+    except OSError as error:
+        sys.exit(f"{printable(str(error.filename))}: cannot be removed ({error.strerror}); remove it by hand")
+
+
+def _clean(root: Path, everything: bool, dry_run: bool) -> None:
+    made, spared = find_made(root, everything)
     for path in made:
-        print(f"{verb}: {path.relative_to(root)}")
+        print(f"{'would remove' if dry_run else 'removes'}: {printable(path.relative_to(root))}")
     for line in spared:
-        print(f"spares: {line}")
-    if not options.dry_run:
+        print(f"spares: {printable(line)}")
+    if not dry_run:
         remove_made(root, made)
 
 

@@ -21,20 +21,24 @@ class PlannedJob:
         rule: its name, which is that of the step except for `_STEPS`.
         folders, files: its outputs.
         inputs: files and folders.
+        foreign: those of `files` that are there and that no run has made or begun, as far as Snakemake knows.
+        beside: files that are written as well: log and timing.
     """
 
     rule: str
     folders: tuple[str, ...]
     files: tuple[str, ...]
     inputs: tuple[str, ...]
+    foreign: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 def check_planned_outputs(jobs: Iterable[PlannedJob]) -> None:
     """Refuse jobs whose outputs would take the place of what the workflow did not make, before anything is removed.
 
     Raises:
-        HndescError: an output folder that its step must not replace, an output file that cannot be written, or a link
-            in the place of an output.
+        HndescError: an output folder that its step must not replace, an output file that cannot be written or that no
+            run has made, or a link in the place of an output.
     """
     for job in jobs:
         for path in (*job.folders, *job.files):
@@ -44,8 +48,9 @@ def check_planned_outputs(jobs: Iterable[PlannedJob]) -> None:
                 )
         for path in job.folders:
             check_output_folder(path, _step(job.rule), job.inputs)
-        for path in job.files:
+        for path in (*job.files, *job.beside):
             check_output_file(path)
+        check_known_files(job.foreign)
 
 
 def check_kept_folders(folders: Iterable[tuple[str, str]]) -> None:
@@ -60,6 +65,19 @@ def check_kept_folders(folders: Iterable[tuple[str, str]]) -> None:
     for rule, folder in folders:
         if os.path.lexists(folder):
             check_maker(folder, _step(rule))
+
+
+def check_known_files(foreign: Iterable[str]) -> None:
+    """Refuse files at the place of outputs that no run has made: neither results to be kept nor to be removed.
+
+    Raises:
+        HndescError: there is one.
+    """
+    for path in foreign:
+        raise HndescError(
+            f"{path}: exists, and no run here has made it; move it away, or delete it if nobody needs it (results that "
+            "were copied here without the folder .snakemake: 'snakemake --touch --forceall' takes them for made)"
+        )
 
 
 def _step(rule: str) -> str:

@@ -170,6 +170,20 @@ def test_a_model_without_the_card_of_a_release_is_left_out_by_name(
     assert [found.name for found in (tmp_path / "pages").iterdir()] == ["b.md"]
 
 
+@pytest.mark.parametrize("name", ["../x", "x/y", "/x", "..", "a b", "-x", ""])
+def test_names_that_lead_elsewhere_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(HndescError, match="a name of a model has letters, digits, - and _ only"):
+        release_model(tmp_path / "m.safetensors", name, tmp_path / "a", [], tmp_path / "models", tmp_path / "pages")
+    assert not list(tmp_path.iterdir())
+
+
+def test_pages_that_cannot_be_written_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as ended:
+        main(["models", "--pages", str(tmp_path / "file")])
+    assert ended.value.code == 1
+
+
 def test_pages_and_cards_of_bundled_models_are_up_to_date() -> None:
     pages = FOLDER.parents[2] / "docs" / "models"
     for name, path in bundled_models().items():

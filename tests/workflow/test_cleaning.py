@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hndesc.errors import HndescError
 from hndesc.io.owned_folders import replace_folder
 from hndesc.workflow.cleaning import find_made, remove_made
 
@@ -118,3 +119,47 @@ def test_the_command_names_what_it_removes(option: list[str], project: Project) 
     )
     assert ("would remove: " if option else "removes: ") + "results/scores.txt" in done.stdout.splitlines()
     assert (project.root / "results" / "scores.txt").exists() == bool(option)
+
+
+def test_results_that_are_a_link_are_emptied_and_the_link_stays(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    far = tmp_path_factory.mktemp("far") / "results"
+    (project.root / "results").rename(far)
+    (project.root / "results").symlink_to(far)
+    assert project.clean()[0] == FETCHED | {"results"} and (far / "training" / "model.safetensors").exists()
+    project.clean(everything=True)
+    assert far.is_dir() and not list(far.iterdir()) and (project.root / "results").is_symlink()
+
+
+def test_nothing_is_removed_while_a_run_may_be_in_progress(project: Project) -> None:
+    lock = project.root / ".snakemake" / "locks" / "0.output.lock"
+    lock.parent.mkdir()
+    lock.touch()
+    before = sorted(project.root.rglob("*"))
+    with pytest.raises(HndescError, match=r"a run is in progress, or one was killed; .*snakemake --unlock"):
+        project.clean(everything=True)
+    assert sorted(project.root.rglob("*")) == before
+
+
+def test_a_folder_that_is_being_filled_without_snakemake_is_spared(project: Project) -> None:
+    target = project.root / "results" / "mine"
+    with replace_folder(target, "list_photos") as part:
+        _, spared = project.clean()
+        assert part.is_dir() and any("another run is writing this" in line for line in spared)
+        (part / "file").touch()
+    assert (target / "file").exists()
+
+
+def test_a_mistake_is_one_line(project: Project) -> None:
+    lock = project.root / ".snakemake" / "locks" / "0.output.lock"
+    lock.parent.mkdir()
+    lock.touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "hndesc.workflow.cleaning"],
+        cwd=project.root,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and not done.stdout and done.stderr.count("\n") == 1

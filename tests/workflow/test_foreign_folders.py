@@ -1,5 +1,6 @@
-"""Snakemake removes declared outputs before a job runs: folders that the workflow did not make are spared."""
+"""Snakemake removes declared outputs before a job runs: what the workflow did not make is spared."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from .conftest import Checkout, make_checkout
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 TARGET = "data/m3/held_out/test"
-CONFIG = Path("m3.yaml")
+CONFIG, OWN = Path("m3.yaml"), Path("own.yaml")
 
 
 @pytest.fixture
@@ -31,8 +32,8 @@ def use(checkout: Checkout, photos: str) -> None:
     checkout.path("m3.yaml").write_text(f"split: {{name: m3, photos: {photos}, share: 0.5}}\n")
 
 
-def refusal(checkout: Checkout, *arguments: str) -> str:
-    done = checkout.run(*arguments, configfile=CONFIG, check=False)
+def refusal(checkout: Checkout, *arguments: str, config: Path = CONFIG) -> str:
+    done = checkout.run(*arguments, configfile=config, check=False)
     assert done.returncode == 1, done.stdout
     return done.stdout
 
@@ -82,3 +83,34 @@ def test_a_foreign_folder_is_no_input(checkout: Checkout) -> None:
         write_image(checkout.path(f"data/m3/{side}/mine.png"), np.zeros((40, 60, 3), np.uint8))
     text = refusal(checkout, "data/m3/sequences/test")
     assert "exists and was not made by split_photos; move it away" in text
+
+
+OUTPUT = "results/keypoints/training.h5"
+
+
+def test_a_file_that_no_run_has_made_is_neither_kept_nor_removed(checkout: Checkout) -> None:
+    checkout.path("own.yaml").write_text("photos: photos\n")
+    file, log = checkout.path(OUTPUT), checkout.path("results/logs/detect_keypoints/training.log")
+    file.parent.mkdir(parents=True)
+    file.write_text("mine")
+    for options in ([], ["--dry-run"], ["--forceall"]):
+        text = refusal(checkout, OUTPUT, *options, config=OWN)
+        assert f"{OUTPUT}: exists, and no run here has made it; move it away" in text
+    assert file.read_text() == "mine"
+    file.unlink()
+    log.parent.mkdir(parents=True)
+    os.mkfifo(log)  # it would be waited for, for ever
+    assert "training.log: a FIFO, socket or device is at the place" in refusal(checkout, OUTPUT, config=OWN)
+    log.unlink()
+    checkout.run(OUTPUT, configfile=OWN)
+    checkout.run(OUTPUT, "--forceall", configfile=OWN)
+
+
+def test_results_that_were_copied_without_records_can_be_taken_over(checkout: Checkout) -> None:
+    checkout.run(OUTPUT, configfile=OWN)
+    shutil.rmtree(checkout.path(".snakemake/metadata"))
+    assert "'snakemake --touch --forceall'" in refusal(checkout, OUTPUT, config=OWN)
+    before = checkout.path(OUTPUT).read_bytes()
+    checkout.run(OUTPUT, "--touch", "--forceall", configfile=OWN)
+    assert checkout.jobs(OUTPUT, configfile=OWN) == {}
+    assert checkout.path(OUTPUT).read_bytes() == before

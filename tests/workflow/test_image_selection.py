@@ -129,3 +129,14 @@ def test_only_what_a_shortlist_puts_forward(folder, tmp_path):
     assert [photo.name for photo in chosen] == ["db/a", "db/c", "query/q", "db/distractors/6.png"]
     assert chosen[-1].path == folder / "6.png"
     assert len(select_photos(tmp_path / "set", "retrieval", distractors=folder)) == 11
+
+
+@pytest.mark.parametrize("folder", ["set/jpg", "set", "linked"])
+def test_distractors_that_are_images_of_the_set_are_refused(tmp_path, folder):
+    truth = {"imlist": ["a"], "qimlist": ["q"], "gnd": [{"bbx": [0, 0, 1, 1], "easy": [0], "hard": [], "junk": []}]}
+    for name in ("a", "q"):
+        write_image(tmp_path / "set" / "jpg" / f"{name}.jpg", np.zeros((4, 4, 3), np.uint8))
+    (tmp_path / "set" / "gnd_x.pkl").write_bytes(pickle.dumps(truth))
+    (tmp_path / "linked").symlink_to(tmp_path / "set" / "jpg")
+    with pytest.raises(HndescError, match=f"{folder}: the images of the set itself .* are among these distractors"):
+        list_photos(tmp_path / "set", "retrieval", tmp_path / folder)

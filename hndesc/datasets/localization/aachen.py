@@ -8,7 +8,7 @@ it, `queries/*_time_queries_with_intrinsics.txt`, and where present `image_pairs
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def read_aachen(root: Path, pairs: Path | None = None) -> Scene:
         conditions=conditions,
         pairs=listed_pairs(root, pairs, database.keys() | queries.keys(), problems),
         ids=read_ids(own) if own.is_file() else {},
-        truth=read_truth(root),
+        truth=read_truth(root, queries),
         problems=dict(+problems),
     )
 
@@ -127,10 +127,20 @@ def name_unread(root: Path) -> None:
         logger.warning("%s: not read: %s; lists of queries are named *%s", folder, _first(unread), _LIST_END)
 
 
-def read_truth(root: Path) -> dict[str, Pose]:
-    """Read the true poses of the queries; empty where the dataset has none."""
+def read_truth(root: Path, queries: Collection[str]) -> dict[str, Pose]:
+    """Read the true poses of the queries; empty where the dataset has none, a HndescError where none is of a query."""
     path = root / "queries" / _TRUTH
-    return read_poses(path) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    truth = read_poses(path)
+    if not truth.keys() & set(queries):
+        example = f"'{next(iter(truth), '')}' there, '{next(iter(queries), '')}' in the lists"
+        raise HndescError(f"{path}: names none of the queries ({example}); correct the names, or move the file away")
+    if strangers := sorted(truth.keys() - set(queries)):
+        logger.warning("%s: %d poses of no query: %s", path, len(strangers), _first(strangers))
+    if missing := sorted(set(queries) - truth.keys()):
+        logger.warning("%s: %d queries without a true pose, not scored: %s", path, len(missing), _first(missing))
+    return truth
 
 
 def _count(problems: Counter[str], kind: str, names: list[str], place: Path) -> None:

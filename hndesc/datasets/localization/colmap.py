@@ -65,7 +65,7 @@ def read_model(root: Path, pairs: Path | None = None) -> Scene:
         queries=queries,
         conditions=conditions,
         pairs=listed_pairs(root, pairs, database.keys() | queries.keys(), problems),
-        truth=read_truth(root),
+        truth=read_truth(root, queries),
         problems=dict(+problems),
     )
 

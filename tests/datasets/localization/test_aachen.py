@@ -227,3 +227,15 @@ def test_pairs_of_the_real_list_are_all_of_the_real_database(shared: Path) -> No
     pairs = known_pairs(folder / PAIRS, set(read_ids(folder / "database_v1_1.db")), problems)
     assert len(pairs) + problems["repeated pairs"] == 60424
     assert problems["pairs left out"] == 0
+
+
+def test_a_truth_of_other_queries_is_refused_and_gaps_are_named(make, caplog: pytest.LogCaptureFixture) -> None:
+    root = make().root
+    path = root / "queries" / "ground_truth.txt"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("stranger.jpg 1 0 0 0 0 0 0\n" + lines[0])
+    assert len(read_aachen(root).truth) == 2
+    assert "1 poses of no query: stranger.jpg" in caplog.text and "without a true pose, not scored" in caplog.text
+    path.write_text("stranger.jpg 1 0 0 0 0 0 0\n")
+    with pytest.raises(HndescError, match=r"ground_truth\.txt: names none of the queries \('stranger.jpg' there, "):
+        read_aachen(root)

@@ -32,6 +32,8 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SMALL, _RATIO = 2**27, 64
 # Bytes and pieces of the largest dataset.
 _MOST, _PIECES = 2**31, 2**17
+# Bytes of a chunk. Buffers of more than this go back to the system after each, which then takes half of the time.
+_CHUNK = 2**17
 # Levels of groups; names have fewer parts.
 _DEPTH = 64
 # Bytes of the longest text that is kept as an attribute of fixed length; HDF5 has room for 64 KB.
@@ -86,8 +88,13 @@ def make_group(file: h5py.File, name: str) -> h5py.Group:
 def write_array(group: h5py.Group, name: str, values: np.ndarray, **options: object) -> None:
     """Store an array with a checksum, which HDF5 itself compares when it is read."""
     values = np.asarray(values)
-    checked = {"chunks": values.shape, "fletcher32": True} if values.size and values.nbytes < 2**32 else {}
+    checked = {"chunks": _chunks(values), "fletcher32": True} if values.size and values.ndim else {}
     group.create_dataset(name, data=values, **checked | options)
+
+
+def _chunks(values: np.ndarray) -> tuple[int, ...]:
+    """Return the shape of the chunks of an array: as many whole rows as `_CHUNK` has room for, at least one."""
+    return (min(len(values), max(1, _CHUNK // values[0].nbytes)), *values.shape[1:])
 
 
 def write_text(item: h5py.Group, name: str, text: str) -> None:

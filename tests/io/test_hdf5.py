@@ -1,10 +1,11 @@
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from hndesc.errors import HndescError
-from hndesc.io.hdf5 import open_hdf5, read_text
+from hndesc.io.hdf5 import create_hdf5, open_hdf5, read_text, write_array
 from hndesc.io.hdf5_parts import filling, part_of
 
 
@@ -42,3 +43,18 @@ def test_reading_names_what_is_missing_or_cut_short(path: Path) -> None:
     path.write_bytes(part_of(path).read_bytes()[:900])
     with pytest.raises(HndescError, match=r"f\.h5: not a complete HDF5 file.*make it again"):
         open_hdf5(path, "match file")
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (100_000,), (128, 5000), (3, 100_000), (2, 3, 4), (1, 1)])
+def test_every_chunk_has_a_checksum_and_is_small_or_one_row(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    with create_hdf5(tmp_path / "f.h5") as file:
+        write_array(file, "values", values)
+        write_array(file, "empty", values[:0])
+        write_array(file, "scalar", values.flat[0])
+    with h5py.File(tmp_path / "f.h5") as file:
+        stored = file["values"]
+        assert stored.fletcher32 and np.array_equal(stored[()], values)
+        assert stored.chunks[0] == 1 or 4 * np.prod(stored.chunks) <= 2**17
+        assert 8 * np.prod(stored.chunks) > min(2**17, values.nbytes), "chunks are not smaller than needed"
+        assert file["empty"].shape == (0, *shape[1:]) and file["scalar"][()] == 0

@@ -28,6 +28,7 @@ rule describe_keypoints:
         photos=photo_selection,
         descriptor=lambda wildcards: PLAN.descriptors.kind(wildcards.descriptor),
         settings=lambda wildcards: PLAN.descriptors.settings(wildcards.descriptor),
+        views=lambda wildcards: PLAN.descriptors.views(wildcards.descriptor),
         precision=lambda wildcards: PLAN.images.entries[wildcards.benchmark].precision,
         content=content(
             images_folder,

@@ -17,5 +17,6 @@ with step(snakemake.log[0], snakemake.threads):
         snakemake.input.model or snakemake.params.descriptor,
         weights=snakemake.input.weights or None,
         precision=snakemake.params.precision,
+        views=snakemake.params.views,
         **snakemake.params.settings,
     )

@@ -17,6 +17,7 @@ from hndesc.models.bundled import DEFAULT
 from hndesc.runtime.logs import step
 
 _DETECTOR = "sift"
+_VIEWS = "describe images turned by quarter turns and at half size, too"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -46,6 +47,7 @@ def extract(
     max_keypoints: int | None,
     resize_max: int | None,
     as_stored: bool,
+    views: bool,
 ) -> None:
     """Describe all images below a folder, at keypoints that are detected or given."""
     from hndesc.datasets.listing import list_photos
@@ -57,10 +59,10 @@ def extract(
         )
     photos = list_photos(images, upright=not as_stored)
     if keypoints is not None:
-        steps.describe_keypoints(photos, keypoints, output, model, resize_max, weights=weights)
+        steps.describe_keypoints(photos, keypoints, output, model, resize_max, views=views, weights=weights)
     else:
         detector = detector or _DETECTOR
-        steps.extract(photos, output, model, detector, detector_weights, max_keypoints, resize_max, weights)
+        steps.extract(photos, output, model, detector, detector_weights, max_keypoints, resize_max, weights, views)
 
 
 def _refuse_beside_keypoints(options: Mapping[str, object]) -> None:
@@ -103,6 +105,7 @@ def match(
     weights: Path | None,
     max_keypoints: int | None,
     resize_max: int | None,
+    views: bool,
 ) -> None:
     """Draw the matches of two photos: inliers of a homography green, outliers red."""
     from hndesc.extraction import steps
@@ -117,7 +120,7 @@ def match(
     photos = [ImageEntry(f"A/{printable(first.name)}", first), ImageEntry(f"B/{printable(second.name)}", second)]
     with tempfile.TemporaryDirectory() as folder:
         features = Path(folder) / "features.h5"
-        steps.extract(photos, features, model, detector, detector_weights, max_keypoints, resize_max, weights)
+        steps.extract(photos, features, model, detector, detector_weights, max_keypoints, resize_max, weights, views)
         plot_matches((first, second), (photos[0].name, photos[1].name), [features], output, [Path(model).stem])
     print(output)
 
@@ -175,6 +178,7 @@ def _add_extract(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", metavar="OUT.h5", type=Path)
     parser.add_argument("--keypoints", metavar="K.h5", type=Path, help="describe these instead of detecting any")
     parser.add_argument("--as-stored", action="store_true", help="do not turn photos by their EXIF tags")
+    parser.add_argument("--views", action="store_true", help=f"{_VIEWS}; matching chooses (four times the work)")
     _add_features(parser)
     parser.set_defaults(command=extract)
 
@@ -227,6 +231,7 @@ def _add_match(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first", metavar="A", type=Path, help="photo")
     parser.add_argument("second", metavar="B", type=Path, help="photo")
     parser.add_argument("--output", metavar="PICTURE.png", type=Path, required=True)
+    parser.add_argument("--one-view", dest="views", action="store_false", help=f"do not {_VIEWS}: five times as fast")
     _add_features(parser)
     parser.set_defaults(command=match)
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from hndesc import __version__
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.descriptors import Descriptor, load_descriptor
+from hndesc.descriptors.views import describe_views
 from hndesc.detectors import Detector, load_detector
 from hndesc.errors import HndescError, ImageError
 from hndesc.io.features import FeatureReader, Features, FeatureWriter
@@ -66,6 +67,7 @@ def describe_keypoints(
     descriptor: str | Path,
     resize_max: int | None = None,
     precision: str = "float32",
+    views: bool = False,
     **descriptor_settings: Any,
 ) -> None:
     """Describe stored keypoints.
@@ -77,6 +79,7 @@ def describe_keypoints(
         descriptor: name of a descriptor (`hndesc.descriptors`) or a checkpoint file.
         resize_max: longest side (pixels) at which to describe; None for that of the detection, as the file tells it.
         precision: in which descriptors are stored, "float32" or "float16": half the disk, and rankings hardly change.
+        views: describe them in further views of the photo, too (`hndesc.descriptors.views`): four times the work.
         descriptor_settings: further settings of the descriptor.
 
     Raises:
@@ -90,13 +93,15 @@ def describe_keypoints(
         stored = reader.settings
         if resize_max is None:
             resize_max = stored.get("resize_max")
-        settings = _settings(stored.get("detector"), resize_max, describer.settings)
+        views = _wanted(views, describer)
+        settings = _settings(stored.get("detector"), resize_max, describer.settings, views)
         if precision != PRECISIONS[0]:
             settings["precision"] = precision
 
         def describe(photo: ImageEntry, image: np.ndarray) -> Features:
-            features = _describe(describer, image, _stored(reader, photo, image), resize_max)
-            return replace(features, descriptors=features.descriptors.astype(precision))
+            features = _describe(describer, image, _stored(reader, photo, image), resize_max, views)
+            others = None if features.views is None else features.views.astype(precision)
+            return replace(features, descriptors=features.descriptors.astype(precision), views=others)
 
         _process(
             photos,
@@ -117,6 +122,7 @@ def extract(
     max_keypoints: int | None = None,
     resize_max: int | None = None,
     descriptor_weights: str | Path | None = None,
+    views: bool = False,
     **detector_settings: Any,
 ) -> None:
     """Detect and describe in one go; the same features as `detect_keypoints` and `describe_keypoints` in turn.
@@ -127,16 +133,18 @@ def extract(
         descriptor: name of a descriptor (`hndesc.descriptors`) or a checkpoint file.
         detector: see `detect_keypoints`, as for the arguments that follow it.
         descriptor_weights: file of the descriptor's weights, if it wants one; its own detector has the same.
+        views: see `describe_keypoints`.
     """
     _check_output(output, photos, descriptor, weights, descriptor_weights)
     if weights is None and detector == descriptor:
         weights = descriptor_weights
     finder = load_detector(detector, weights, max_keypoints=max_keypoints, **detector_settings)
     describer = load_descriptor(descriptor, descriptor_weights)
-    settings = _settings(finder.settings, resize_max, describer.settings)
+    views = _wanted(views, describer)
+    settings = _settings(finder.settings, resize_max, describer.settings, views)
 
     def both(_: ImageEntry, image: np.ndarray) -> Features:
-        return _describe(describer, image, _detect(finder, image, resize_max), resize_max)
+        return _describe(describer, image, _detect(finder, image, resize_max), resize_max, views)
 
     _process(photos, output, settings, both)
 
@@ -145,9 +153,21 @@ def _check_output(output: str | Path, photos: Sequence[ImageEntry], *inputs: obj
     check_output_file(output, [*filter(None, inputs), *(photo.path for photo in photos)])
 
 
-def _settings(detector: dict | None, resize_max: int | None, descriptor: dict | None = None) -> dict:
+def _wanted(views: bool, descriptor: Descriptor) -> bool:
+    """Return whether further views are described; not by descriptors that turn and grow with the keypoints."""
+    if views and getattr(descriptor, "oriented", False):
+        logger.info("%s turns and grows with the keypoints; further views are left out", descriptor.settings["name"])
+        return False
+    return views
+
+
+def _settings(
+    detector: dict | None, resize_max: int | None, descriptor: dict | None = None, views: bool = False
+) -> dict:
     settings = {"hndesc": __version__, "detector": detector, "resize_max": resize_max}
-    return settings if descriptor is None else settings | {"descriptor": descriptor}
+    if descriptor is None:
+        return settings
+    return settings | {"descriptor": descriptor} | ({"views": True} if views else {})
 
 
 def _detect(detector: Detector, image: np.ndarray, resize_max: int | None) -> Features:
@@ -155,9 +175,13 @@ def _detect(detector: Detector, image: np.ndarray, resize_max: int | None) -> Fe
     return _rescale(detector.detect(resized), 1 / factors, image)
 
 
-def _describe(descriptor: Descriptor, image: np.ndarray, features: Features, resize_max: int | None) -> Features:
+def _describe(
+    descriptor: Descriptor, image: np.ndarray, features: Features, resize_max: int | None, views: bool
+) -> Features:
     resized, factors = resize_longest(image, resize_max)
-    return replace(features, descriptors=descriptor.describe(resized, _rescale(features, factors, resized)))
+    moved = _rescale(features, factors, resized)
+    others = describe_views(descriptor, resized, moved) if views else None
+    return replace(features, descriptors=descriptor.describe(resized, moved), views=others)
 
 
 def _rescale(features: Features, factors: np.ndarray, image: np.ndarray) -> Features:

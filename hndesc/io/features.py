@@ -2,7 +2,8 @@
 
 One group an image, named by its relative path, with `keypoints` (N x 2, (x, y), center of the top-left pixel at
 (0, 0)), `scores` (N), `descriptors` (D x N) and `image_size` (width, height). Detectors that know more of a keypoint
-(`sizes`, `angles`) add it as further datasets of length N. The file's attribute `settings` (JSON) tells what made it.
+(`sizes`, `angles`) add it as further datasets of length N. Keypoints that are described in further views of the
+image have `views` (4 x N x D), too. The file's attribute `settings` (JSON) tells what made it.
 An image that could not be processed has an empty group with the reason as its attribute `failed`. Of a photo that was
 turned by its EXIF tag, the attribute `exif_orientation` is the value of that tag.
 
@@ -42,10 +43,11 @@ from hndesc.io.hdf5_parts import filling, gather
 from hndesc.runtime.provenance import file_hash, file_identity
 
 _FAILED, _ORIENTATION = "failed", "exif_orientation"
-_OWN = ("keypoints", "scores", "descriptors", "image_size")
+_OWN = ("keypoints", "scores", "descriptors", "views", "image_size")
 # By so much the length of a descriptor may differ from 1; half precision takes some of it.
 _UNIT = 0.01
 _LARGEST = 2**31  # pixels of a side
+_VIEWS = 4
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Features:
         descriptors: N x D float32 (or float16), None where only keypoints are stored.
         extra: further arrays of length N, e.g. `sizes` (diameter, pixels), `angles` (degrees).
         orientation: value of the EXIF tag by which the photo was turned, 1 for a photo as it is stored.
+        views: 4 x N x D, descriptors in further views of the image (`hndesc.descriptors.views`), or None.
     """
 
     keypoints: np.ndarray
@@ -67,6 +70,7 @@ class Features:
     descriptors: np.ndarray | None = None
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
     orientation: int = 1
+    views: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.keypoints)
@@ -74,9 +78,15 @@ class Features:
     def take(self, rows: np.ndarray) -> "Features":
         """Return the features at `rows` (indices or a mask)."""
         descriptors = None if self.descriptors is None else self.descriptors[rows]
+        views = None if self.views is None else self.views[:, rows]
         extra = {name: values[rows] for name, values in self.extra.items()}
         return replace(
-            self, keypoints=self.keypoints[rows], scores=self.scores[rows], descriptors=descriptors, extra=extra
+            self,
+            keypoints=self.keypoints[rows],
+            scores=self.scores[rows],
+            descriptors=descriptors,
+            extra=extra,
+            views=views,
         )
 
 
@@ -183,9 +193,12 @@ def _read_group(group: h5py.Group) -> Features:
     descriptors = read_array(group, "descriptors").T if "descriptors" in stored else None
     if descriptors is not None and (descriptors.ndim != 2 or not descriptors.shape[1]):
         raise ValueError(f"descriptors of shape {descriptors.T.shape} instead of D x N")
+    views = read_array(group, "views") if "views" in stored and descriptors is not None else None
+    if views is not None and views.shape != (_VIEWS, *descriptors.shape):
+        raise ValueError(f"views of shape {views.shape} instead of {_VIEWS} x {count} x {descriptors.shape[1]}")
     extra = {name: read_array(group, name) for name in sorted(stored.difference(_OWN)) if _is_extra(group, name, count)}
     size = _image_size(group) if "image_size" in stored else (0, 0)
-    return Features(keypoints, size, scores, descriptors, extra, _orientation(group))
+    return Features(keypoints, size, scores, descriptors, extra, _orientation(group), views)
 
 
 def _orientation(group: h5py.Group) -> int:
@@ -210,12 +223,14 @@ def _is_extra(group: h5py.Group, name: str, count: int) -> bool:
 def _check(features: Features, place: str) -> None:
     count = len(features.keypoints)
     for name, values in _arrays(features).items():
-        if len(values) != count:
+        if name != "views" and len(values) != count:
             raise HndescError(f"{place} has {count} keypoints but {len(values)} {name}; make the file again")
         if not np.isfinite(values).all():
             raise HndescError(f"{place} has non-finite {name}; the model or program that made them is at fault")
     if features.descriptors is not None and count:
         _check_lengths(features.descriptors, place)
+    for view in features.views if features.views is not None and count else ():
+        _check_lengths(view, f"{place}, further views,")
 
 
 def _check_lengths(descriptors: np.ndarray, place: str) -> None:
@@ -230,7 +245,8 @@ def _check_lengths(descriptors: np.ndarray, place: str) -> None:
 
 def _arrays(features: Features) -> dict[str, np.ndarray]:
     arrays = {"keypoints": features.keypoints, "scores": features.scores, **features.extra}
-    return arrays if features.descriptors is None else arrays | {"descriptors": features.descriptors}
+    described = {"descriptors": features.descriptors, "views": features.views}
+    return arrays | {name: values for name, values in described.items() if values is not None}
 
 
 def _names(file: h5py.File) -> list[str]:
@@ -303,6 +319,8 @@ class FeatureWriter:
         write_array(group, "image_size", np.array(features.image_size, np.int64))
         if features.descriptors is not None:
             write_array(group, "descriptors", np.ascontiguousarray(features.descriptors.T))
+        if features.views is not None:
+            write_array(group, "views", features.views)
         for key, values in features.extra.items():
             write_array(group, key, values)
         if features.orientation != 1:

@@ -25,6 +25,7 @@ from hndesc.io.files import check_output_file, check_space
 from hndesc.io.hdf5 import Reader, entries, find, has, make_group, named, read_array, read_json, write_array, write_text
 from hndesc.io.hdf5_parts import filling, gather
 from hndesc.matching.matcher import match_features
+from hndesc.matching.views import in_matching_views
 from hndesc.runtime.processes import workers
 from hndesc.runtime.shards import block_of
 
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 # Descriptors of this many images are kept in memory, by all processes: 1 GB at 4096 of 128 dimensions.
 _CACHED_IMAGES = 512
+_CACHED_IN_VIEWS = 100  # where each is described in several views
 # Pairs that are matched between two writes: what is lost when a run is killed.
 _BATCH = 64
 
@@ -86,7 +88,8 @@ def _match(pairs: Sequence[tuple[str, str]], reader: DescribedImages, writer: "M
     if len(waiting) < len(pairs):
         logger.info("%d of %d pairs were matched before; going on with the rest", len(pairs) - len(waiting), len(pairs))
     progress = tqdm(total=len(pairs), initial=len(pairs) - len(waiting), desc="matching", unit="pair", disable=None)
-    with workers(_Matcher(reader, max(2, _CACHED_IMAGES // threads)), threads) as match, progress:
+    cached = _CACHED_IN_VIEWS if reader.settings.get("views") else _CACHED_IMAGES
+    with workers(_Matcher(reader, max(2, cached // threads)), threads) as match, progress:
         for start in range(0, len(waiting), _BATCH):
             batch = waiting[start : start + _BATCH]
             for pair, (matches, scores) in zip(batch, match(batch), strict=True):
@@ -113,6 +116,7 @@ class _Matcher:
 
 def _match_loaded(first: Features, second: Features) -> tuple[np.ndarray, np.ndarray]:
     """Return `matches0` and `matching_scores0` of a pair."""
+    first, second = in_matching_views(first, second)
     rows = match_features(first, second)
     matches = np.full(len(first), -1, np.int16 if len(second) < 2**15 else np.int32)
     scores = np.zeros(len(first), np.float16)

@@ -16,9 +16,13 @@ def match_ratios(a: np.ndarray, b: np.ndarray, matches: np.ndarray) -> np.ndarra
     Returns:
         K float32 between 0 (there is no second descriptor) and 1 (the second is as near).
     """
+    return np.maximum(query_ratios(a, b, matches), query_ratios(b, a, matches[:, ::-1]))
+
+
+def query_ratios(a: np.ndarray, b: np.ndarray, matches: np.ndarray) -> np.ndarray:
+    """Return each match's ratio of distances from the row of `a`; the arguments and values of `match_ratios`."""
     a, b = (np.asarray(side, np.float32) for side in (a, b))
-    rows, columns = matches[:, 0], matches[:, 1]
-    return np.maximum(_one_way(a[rows], b, columns), _one_way(b[columns], a, rows))
+    return _one_way(a[matches[:, 0]], b, matches[:, 1])
 
 
 def _one_way(queries: np.ndarray, others: np.ndarray, nearest: np.ndarray) -> np.ndarray:

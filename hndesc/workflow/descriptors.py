@@ -152,6 +152,10 @@ class Descriptors:
         """Return further arguments of a descriptor's class."""
         return dict(self.entries[name].settings) if name in self.entries else {}
 
+    def views(self, name: str) -> bool:
+        """Return whether an entry's keypoints are described in further views of the images."""
+        return name in self.entries and self.entries[name].views
+
     def code(self, name: str, listing: str) -> str:
         """Return the fingerprint of what describes keypoints: of a network its backbone, of a class its file, too.
 

@@ -15,11 +15,14 @@ import pytest
 from hndesc import __version__
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.datasets.listing import list_photos
+from hndesc.descriptors import load_descriptor
+from hndesc.descriptors.views import describe_views
 from hndesc.errors import HndescError
 from hndesc.extraction import steps
 from hndesc.extraction.steps import describe_keypoints, detect_keypoints, extract
 from hndesc.io.features import FeatureReader, FeatureWriter
 from hndesc.io.images import read_image, write_image
+from hndesc.models.bundled import DEFAULT
 
 
 def texture(seed: int, size: tuple[int, int] = (160, 120)) -> np.ndarray:
@@ -91,6 +94,30 @@ def test_half_precision_halves_descriptors_alone(photos, tmp_path):
     np.testing.assert_array_equal(first.keypoints, second.keypoints)
     with pytest.raises(HndescError, match="unknown precision 'float8'; choose one of: float32, float16"):
         describe_keypoints(photos, tmp_path / "k.h5", tmp_path / "h.h5", "sift", precision="float8")
+
+
+def test_further_views_are_stored_beside_the_image_itself(photos, tmp_path):
+    extract(photos, tmp_path / "one.h5", DEFAULT, max_keypoints=20)
+    extract(photos, tmp_path / "all.h5", DEFAULT, max_keypoints=20, views=True)
+    describe_keypoints(photos, tmp_path / "one.h5", tmp_path / "half.h5", DEFAULT, precision="float16", views=True)
+    read = {}
+    for name in ("one", "all", "half"):
+        with FeatureReader(tmp_path / f"{name}.h5") as reader:
+            assert reader.settings.get("views") == (None if name == "one" else True)
+            read[name] = reader.read(photos[1].name)
+    np.testing.assert_array_equal(read["all"].descriptors, read["one"].descriptors)
+    expected = describe_views(load_descriptor(DEFAULT), read_image(photos[1].path), read["one"])
+    np.testing.assert_array_equal(read["all"].views, expected)
+    assert read["half"].views.dtype == np.float16 and read["one"].views is None
+    np.testing.assert_allclose(read["half"].views, expected, atol=1e-3)
+
+
+def test_descriptors_that_turn_with_their_keypoints_have_one_view(photos, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    extract(photos, tmp_path / "all.h5", "rootsift", views=True)
+    extract(photos, tmp_path / "one.h5", "rootsift")
+    assert_same_arrays(tmp_path / "all.h5", tmp_path / "one.h5")
+    assert "rootsift turns and grows with the keypoints; further views are left out" in caplog.text
 
 
 def test_at_full_resolution_descriptors_are_opencvs_own(photos, tmp_path):

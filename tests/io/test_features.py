@@ -1,6 +1,7 @@
 """The feature store: hloc's layout, resuming, damaged files, merging."""
 
 import json
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -165,6 +166,37 @@ def test_wrong_length_of_an_extra_is_refused(tmp_path):
     features = make(5)
     with FeatureWriter(tmp_path / "f.h5", {}) as writer, pytest.raises(HndescError, match="5 keypoints but 3 sizes"):
         writer.write("a.jpg", Features(**vars(features) | {"extra": {"sizes": np.ones(3)}}))
+
+
+def in_views(count: int) -> Features:
+    return replace(make(count), views=np.stack([make(count, seed).descriptors for seed in range(1, 5)]))
+
+
+def test_further_views_are_read_as_they_were_written_and_taken_with_their_keypoints(tmp_path):
+    features = in_views(5)
+    with FeatureReader(write(tmp_path / "f.h5", {"a.jpg": features, "b.jpg": make(4)})) as reader:
+        assert_equal(reader.read("a.jpg"), features)
+        np.testing.assert_array_equal(reader.read("a.jpg").views, features.views)
+        assert reader.read("a.jpg").extra.keys() == {"sizes"} and reader.read("b.jpg").views is None
+    np.testing.assert_array_equal(features.take(np.array([4, 1])).views, features.views[:, [4, 1]])
+
+
+@pytest.mark.parametrize(
+    ("views", "message"),
+    [
+        (np.ones((4, 3, 8)), r"views of shape \(4, 3, 8\) instead of 4 x 5 x 8"),
+        (np.ones((5, 5, 8)), r"views of shape \(5, 5, 8\) instead of 4 x 5 x 8"),
+        (np.ones((4, 40)), r"views of shape \(4, 40\) instead of 4 x 5 x 8"),
+        (np.ones((4, 5, 8)), "further views, has a descriptor of length 2.83"),
+        (np.full((4, 5, 8), np.nan), "has non-finite views"),
+    ],
+)
+def test_broken_views_are_an_error(tmp_path, views, message):
+    path = write(tmp_path / "f.h5", {"a.jpg": make(5)})
+    with h5py.File(path, "a") as file:
+        file["a.jpg/views"] = views.astype(np.float32)
+    with FeatureReader(path) as reader, pytest.raises(HndescError, match=f"a.jpg.*{message}"):
+        reader.read("a.jpg")
 
 
 def test_keypoints_of_another_shape_are_an_error(tmp_path):

@@ -35,6 +35,7 @@ ENTRIES = [
     {"name": "dense", "descriptor": "sift", "keypoints": {"detector": "sift", "contrast_threshold": 0.01}},
     {"name": "denser", "descriptor": "rootsift", "keypoints": {"detector": "sift", "contrast_threshold": 0.01}},
     {"name": "few", "descriptor": "sift", "keypoints": "own", "max_keypoints": 30},
+    {"name": "views", "descriptor": "hndesc-lite", "views": True},
     {"name": "mine", "descriptor": "own_descriptor:Means", "settings": {"radius": 3}},
     {"name": "theirs", "features": "features/{benchmark}.h5"},
 ]
@@ -73,8 +74,8 @@ def test_every_form_of_entry_is_scored(checkout: Checkout, tmp_path: Path) -> No
     changed = overlay(tmp_path / "entries.yaml", ENTRIES)
     jobs = checkout.jobs("results/summary.txt", configfile=changed)
     assert jobs["detect_keypoints"] == 3  # shared, dense and denser, few
-    assert (jobs["describe_keypoints"], jobs["import_features"]) == (5, 1)
-    judged = ("few", "mine", "theirs")
+    assert (jobs["describe_keypoints"], jobs["import_features"]) == (6, 1)
+    judged = ("few", "views", "mine", "theirs")
     checkout.run(*(f"results/scores/blobs/{name}.json" for name in judged), configfile=changed)
     scores = {name: json.loads(checkout.path(f"results/scores/blobs/{name}.json").read_text()) for name in judged}
     assert all(score["figures"]["mma"]["3"]["v"] > 0.5 for score in scores.values())
@@ -82,6 +83,7 @@ def test_every_form_of_entry_is_scored(checkout: Checkout, tmp_path: Path) -> No
     assert features["few"]["detector"]["max_keypoints"] == 30
     assert features["mine"]["detector"]["max_keypoints"] is None
     assert features["mine"]["descriptor"]["class"] == "own_descriptor:Means"
+    assert features["views"]["views"] and "views" not in features["mine"]
     assert features["theirs"]["imported"]["file"] == "blobs.h5"
     checkout.run("results/summary.txt", configfile=overlay(tmp_path / "theirs.yaml", ENTRIES[-1:]))
     assert checkout.path("results/summary.txt").read_text().startswith("blobs (")  # and no word of the demo

@@ -187,4 +187,5 @@ class _Judge:
             raise HndescError(f"{place} lie outside its {size[0]} x {size[1]} pixels; are they of another dataset?")
         # As matching wants them, once an image and not once a pair.
         descriptors = np.ascontiguousarray(features.descriptors, np.float32)
-        return keep_strongest(Features(points, size, features.scores, descriptors), self._protocol)
+        views = None if features.views is None else np.asarray(features.views, np.float32)
+        return keep_strongest(Features(points, size, features.scores, descriptors, views=views), self._protocol)

@@ -14,6 +14,7 @@ from hndesc.geometry.robust import estimate_homography
 from hndesc.io.features import Features
 from hndesc.matching.matcher import match_features
 from hndesc.matching.ratios import match_ratios
+from hndesc.matching.views import in_matching_views
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def score_pair(
     Returns:
         The values of a PairScore that are measured.
     """
-    one, other = first, second
+    one, other = first, second = in_matching_views(first, second)
     if protocol.shared_only:
         one = first.take(visible(first.keypoints, homography, second.image_size))
         other = second.take(visible(second.keypoints, np.linalg.inv(homography), first.image_size))

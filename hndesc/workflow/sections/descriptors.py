@@ -64,6 +64,11 @@ class DescriptorSettings(Settings):
         "keypoints",
     )
     max_keypoints: Count | None = Field(None, description="instead of the benchmark's; null: all")
+    views: bool = Field(
+        False,
+        description="describe keypoints in the image turned by quarter turns and at half its size, too; matching "
+        "chooses for each pair of images",
+    )
     features: Annotated[Text, PathOf("file", for_each=True)] | None = Field(
         None,
         description="existing feature file in hloc's layout, instead of all the others; {benchmark} in it is replaced",

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import re
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -47,6 +48,22 @@ def test_exact_features_score_one_everywhere(sequences):
     assert (
         record["figures"]["features"] == record["figures"]["matches"] == {key: len(POINTS) for key in ("v", "i", "all")}
     )
+
+
+def test_of_several_views_those_that_agree_are_matched(sequences):
+    for name, features in sequences.features.items():
+        shift = int(name[-5])  # each image alone has other descriptors; in one view each has those of image 1
+        views = np.stack([np.roll(CODES, shift + 10 * view, axis=0) for view in range(1, 5)])
+        views[1] = CODES
+        sequences.features[name] = replace(features, descriptors=np.roll(CODES, shift, axis=0), views=views)
+    assert rows(sequences.score()[0])["MMA@3"] == [0, 0, 0]
+    for name, features in sequences.features.items():
+        sequences.features[name] = replace(
+            features, descriptors=CODES if name.endswith("1.png") else features.descriptors
+        )
+    text, record = sequences.score()
+    assert rows(text)["MMA@3"] == rows(text)["th: 1"] == [1, 1, 1]
+    assert record["figures"]["average_precision"]["all"] == 1
 
 
 def test_class_without_sequences_is_nan_in_text_and_null_in_json(tmp_path):

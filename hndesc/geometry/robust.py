@@ -34,8 +34,9 @@ def estimate_homography(
     """
     if estimator not in ESTIMATORS:
         raise HndescError(f"unknown homography estimator '{estimator}'; choose one of: {', '.join(sorted(ESTIMATORS))}")
-    failure = None, np.zeros(len(p1), bool)
     homography: np.ndarray | None
+    inliers: np.ndarray
+    failure = None, np.zeros(len(p1), bool)
     if len(p1) < 4:
         return failure
     p1, p2 = (np.ascontiguousarray(points, dtype=np.float64) for points in (p1, p2))

@@ -254,7 +254,7 @@ def _names(file: h5py.File) -> list[str]:
 
 
 def _failed(file: h5py.File) -> dict[str, str]:
-    return {name: read_text(group, _FAILED) for name, group in entries(file, _is_image) if _FAILED in group.attrs}
+    return {name: read_text(group, _FAILED, "") for name, group in entries(file, _is_image) if _FAILED in group.attrs}
 
 
 def _is_image(group: h5py.Group) -> bool:

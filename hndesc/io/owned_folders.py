@@ -32,8 +32,9 @@ def check_output_folder(output: str | os.PathLike, step: str, inputs: Iterable[s
     """
     with named_errors(output):
         target = Path(os.path.realpath(output))
-        for source in filter(None, inputs):
-            _check_apart(output, target, Path(source))
+        for source in inputs:
+            if source:
+                _check_apart(output, target, Path(source))
         check_parent(target)
         if not os.path.lexists(target):
             return target

@@ -113,7 +113,7 @@ class _Scan:
     def _next(self) -> tuple[str, Any]:
         self._count += 1
         code = self._stream.read(1)
-        opcode = pickletools.code2op.get(code.decode("latin-1")) if code else None
+        opcode = pickletools.code2op.get(code.decode("latin-1")) if code else None  # type: ignore[attr-defined]
         if opcode is None:
             raise ValueError(f"byte {code!r} at position {self._stream.tell()} is no opcode" if code else "cut short")
         if opcode.name == "STRING":  # Python 2 wrote other characters than ASCII, which pickletools does not take

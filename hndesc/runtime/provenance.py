@@ -86,7 +86,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def file_hash(path: str | Path) -> str:
+def file_hash(path: str | os.PathLike) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

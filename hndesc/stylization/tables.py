@@ -71,7 +71,7 @@ def gather(shards: Sequence[Path], output: Path) -> tuple[list[Copy], list[Failu
     copies, failures = [], []
     for shard in shards:
         done, failed = read_tables(shard)
-        for photo in {row.photo for row in [*done, *failed]}:
+        for photo in {row.photo for row in done} | {row.photo for row in failed}:
             if photo in owners:
                 raise HndescError(f"'{photo}' is in {owners[photo]} and in {shard}; each photo belongs into one shard")
             owners[photo] = shard

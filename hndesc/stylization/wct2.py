@@ -78,8 +78,8 @@ def stylize(
         raise HndescError(f"wct2 transfers at {', '.join(PLACES)}, not at {min(unknown)}")
     network = load(weights, device)
     with torch.inference_mode():
-        images = [_to_tensor(image, network.device) for image in (content, style)]
-        result = network.transfer(*images, strength, at)
+        first, second = (_to_tensor(image, network.device) for image in (content, style))
+        result = network.transfer(first, second, strength, at)
     height, width = content.shape[:2]
     pixels = result[0, :, :height, :width].clamp(0, 1).permute(1, 2, 0).cpu().numpy()
     return np.rint(pixels * 255).astype(np.uint8)

@@ -62,7 +62,7 @@ def _valid(points: Tensor, counts: Tensor) -> Tensor:
 
 def _lone(dense: Tensor, batch: Batch, photos: Tensor) -> tuple[Unmatched, Unmatched] | None:
     """Read the descriptors of the keypoints that only one crop of a pair has."""
-    if batch.unmatched is None:
+    if batch.unmatched is None or batch.unmatched_counts is None:
         return None
     points, counts = batch.unmatched.to(dense.device), batch.unmatched_counts.to(dense.device)
     sampled = sample_descriptors(dense[: len(points)], points, tuple(batch.images.shape[1:3]))

@@ -121,9 +121,10 @@ def _towards(last: Light, growth: float) -> Light:
     def factor(value: float) -> float:
         return value**growth
 
+    red, green, blue = map(factor, last.tint)
     return Light(
         exposure=factor(last.exposure),
-        tint=tuple(factor(value) for value in last.tint),
+        tint=(red, green, blue),
         gradient=growth * last.gradient,
         shadow=growth * last.shadow,
         lamps=round(growth * last.lamps),

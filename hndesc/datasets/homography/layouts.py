@@ -128,7 +128,7 @@ def _find_hpatches(root: Path) -> Found:
 
 def _find_oxford(root: Path) -> Found:
     """A folder with only some of its files counts, too: what is missing is told when it is read."""
-    found = []
+    found: Found = []
     for folder in (root, *(path for path in root.iterdir() if path.is_dir())):
         if numbers := _numbers(folder):
             name = folder.resolve().name

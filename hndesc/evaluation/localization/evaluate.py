@@ -68,7 +68,7 @@ def localize_queries(
     scene = read_scene(root, pairs)
     summary, model = read_map(map_folder)
     with FeatureReader(features) as feature_reader, MatchReader(matches) as match_reader:
-        if method == "pnp":
+        if isinstance(chosen, PnpSettings):
             estimates = estimate_by_pnp(scene, feature_reader, match_reader, model, chosen, seed)
         else:
             options = chosen.options(seed)

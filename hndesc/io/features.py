@@ -193,9 +193,11 @@ def _read_group(group: h5py.Group) -> Features:
     descriptors = read_array(group, "descriptors").T if "descriptors" in stored else None
     if descriptors is not None and (descriptors.ndim != 2 or not descriptors.shape[1]):
         raise ValueError(f"descriptors of shape {descriptors.T.shape} instead of D x N")
-    views = read_array(group, "views") if "views" in stored and descriptors is not None else None
-    if views is not None and views.shape != (_VIEWS, *descriptors.shape):
-        raise ValueError(f"views of shape {views.shape} instead of {_VIEWS} x {count} x {descriptors.shape[1]}")
+    views = None
+    if descriptors is not None and "views" in stored:
+        views = read_array(group, "views")
+        if views.shape != (_VIEWS, *descriptors.shape):
+            raise ValueError(f"views of shape {views.shape} instead of {_VIEWS} x {count} x {descriptors.shape[1]}")
     extra = {name: read_array(group, name) for name in sorted(stored.difference(_OWN)) if _is_extra(group, name, count)}
     size = _image_size(group) if "image_size" in stored else (0, 0)
     return Features(keypoints, size, scores, descriptors, extra, _orientation(group), views)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 # Name of the file, host, process, random part, suffix.
 _NAME = re.compile(r"\..*-hndesc-([0-9a-f]{8})-(\d{1,10})-[a-z0-9_]{8}(\.[^.]*)?", re.DOTALL)
+# Characters of the file's name: a name has 255 bytes at most, and a character up to four.
+_SHOWN = 40
 # Seconds without a change from which on a file has no writer any more, wherever that ran.
 _ABANDONED = 86400
 # Folders that this process has cleared.
@@ -24,7 +26,7 @@ def make_temporary(path: Path) -> Path:
     if folder not in _cleared:
         _cleared.add(folder)
         _clear(folder)
-    prefix = f".{path.stem}-hndesc-{_host()}-{os.getpid()}-"
+    prefix = f".{path.stem[:_SHOWN]}-hndesc-{_host()}-{os.getpid()}-"
     handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=folder)
     os.close(handle)
     return Path(name)

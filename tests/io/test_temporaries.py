@@ -46,6 +46,12 @@ def test_the_file_of_a_killed_writer_is_removed_by_the_next_one(name: str, tmp_p
     assert {path.name for path in output.parent.iterdir()} == {"another.txt"}
 
 
+@pytest.mark.parametrize("name", ["x" * 251 + ".txt", "\N{GRINNING FACE}" * 62 + ".txt"], ids=["ASCII", "four bytes"])
+def test_the_longest_names_can_be_written(name: str, tmp_path: Path) -> None:
+    write_text(tmp_path / name, "whole")
+    assert (tmp_path / name).read_text() == "whole"
+
+
 def test_the_file_of_a_running_writer_stays(tmp_path: Path) -> None:
     run, temporary = hold(tmp_path / "a.txt")
     write_text(tmp_path / "b.txt", "")

@@ -7,6 +7,23 @@ from hndesc.errors import HndescError
 from hndesc.geometry.ransac import ransac_homography
 
 ESTIMATORS = ("ransac", "magsac", "poselib")
+_MOST = 2**31 - 1  # iterations, in OpenCV
+
+
+def check_settings(threshold: float, iterations: int, confidence: float) -> None:
+    """Refuse settings of `estimate_homography` with which nothing or everything agrees, before any work.
+
+    Raises:
+        HndescError: one line that names the setting.
+    """
+    wanted = {
+        "threshold": (threshold, 0 < threshold < np.inf, "above 0"),
+        "iterations": (iterations, 1 <= iterations <= _MOST and iterations == int(iterations), f"from 1 to {_MOST}"),
+        "confidence": (confidence, 0 <= confidence <= 1, "from 0 to 1"),
+    }
+    for name, (value, sound, bounds) in wanted.items():
+        if not sound:
+            raise HndescError(f"setting '{name}' of the homography estimator is {value}; a number {bounds} is wanted")
 
 
 def estimate_homography(

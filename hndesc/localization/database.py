@@ -97,10 +97,13 @@ def _write_keypoints(
 def _write_matches(
     database: pycolmap.Database, scene: Scene, ids: Mapping[str, tuple[int, int]], matches: MatchReader
 ) -> int:
-    written = 0
+    found = written = 0
     for first, second in tqdm(scene.pairs, desc="matches", unit="pair", disable=None):
         rows = matches.read(first, second) if first in ids and second in ids else None
+        found += rows is not None
         if rows is not None and len(rows):
             database.write_matches(ids[first][0], ids[second][0], rows.astype(np.uint32))
             written += 1
+    if scene.pairs and not found:
+        raise HndescError(f"{matches.path}: has none of the {len(scene.pairs)} listed pairs; match those")
     return written

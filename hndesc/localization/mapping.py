@@ -17,7 +17,7 @@ from hndesc.io.features import FeatureReader
 from hndesc.io.files import read_json, write_json
 from hndesc.io.owned_folders import check_output_folder, replace_folder
 from hndesc.localization.database import assign_ids, write_database
-from hndesc.localization.matches import MatchReader
+from hndesc.localization.matches import MatchReader, check_made_from
 from hndesc.runtime.provenance import file_hash
 
 logger = logging.getLogger(__name__)
@@ -109,6 +109,7 @@ def _fill_map(
     ids = assign_ids(scene)
     (part / MODEL).mkdir()
     with FeatureReader(features) as feature_reader, MatchReader(matches) as match_reader:
+        check_made_from(match_reader, feature_reader)
         counts = write_database(part / DATABASE, scene, ids, feature_reader, match_reader)
         made_from = {"features": feature_reader.settings, "matches": match_reader.settings}
     counts["verified_pairs"] = verify(part / DATABASE, seed, threads)

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from hndesc.datasets.localization.readers import read_scene
 from hndesc.errors import HndescError
 from hndesc.io.described_images import DescribedImages, named_pair
-from hndesc.io.features import Features
+from hndesc.io.features import FeatureReader, Features
 from hndesc.io.files import check_output_file, check_space
 from hndesc.io.hdf5 import Reader, entries, find, has, make_group, named, read_array, read_json, write_array, write_text
 from hndesc.io.hdf5_parts import filling, gather
@@ -205,6 +205,16 @@ class MatchReader(Reader):
                 rows = np.flatnonzero(matches >= 0)
                 return np.stack([rows, matches[rows].astype(np.int64)], axis=1)[:, ::order]
         return None
+
+
+def check_made_from(matches: MatchReader, features: FeatureReader) -> None:
+    """Refuse matches of other features, whose rows would be other keypoints; hloc's files do not name theirs.
+
+    Raises:
+        HndescError: other features.
+    """
+    if matches.settings.get("features", features.settings) != features.settings:
+        raise HndescError(f"{matches.path}: matches of other features than {features.path}; match these")
 
 
 def _is_pair(group: h5py.Group) -> bool:

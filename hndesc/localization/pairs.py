@@ -50,6 +50,8 @@ def list_pairs(
         descriptor: name of a global descriptor.
         resize_max: longest side that photos are shrunk to for it, pixels.
     """
+    if min(covisible, retrieved) < 1:
+        raise HndescError(f"{covisible} and {retrieved} pairs an image cannot be made; give numbers from 1 on")
     own = find_pairs(root)
     check_output_file(output, [*lists, own] if own else lists)
     sources = [Path(path) for path in lists] or ([own] if own else [])

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from hndesc.datasets.image_set import DISTRACTORS
 from hndesc.errors import HndescError
-from hndesc.geometry.robust import estimate_homography
+from hndesc.geometry.robust import check_settings, estimate_homography
 from hndesc.io.described_images import DescribedImages, named_pair
 from hndesc.io.features import Features
 from hndesc.io.files import check_output_file
@@ -73,7 +73,7 @@ def rerank_shortlist(
     """
     start = read_shortlist(shortlist)
     _check_shortlist(start, database, queries, shortlist)
-    ransac = _ransac(estimator, ransac_threshold, iterations, confidence)
+    ransac = _ransac(estimator, ransac_threshold, iterations, confidence, top)
     with DescribedImages(features, candidates(start, top)) as reader:
         for photo, reason in reader.lost.items():
             logger.warning("%s: no features (%s); its pairs have 0 inliers", photo, reason)
@@ -120,7 +120,7 @@ def count_shortlist(
     whole = read_shortlist(shortlist)
     rows = block_of(range(len(whole.queries)), part)
     mine = replace(whole, queries=[whole.queries[row] for row in rows], ranks=whole.ranks[list(rows)])
-    ransac = _ransac(estimator, ransac_threshold, iterations, confidence)
+    ransac = _ransac(estimator, ransac_threshold, iterations, confidence, top)
     with DescribedImages(features, candidates(mine, top)) as reader:
         inliers = _count_all(mine, reader, top, ransac, threads)
         write_counts(output, rows, inliers, _made_by(whole, reader, top, ransac))
@@ -145,7 +145,10 @@ def count_inliers(first: Features, second: Features, **ransac: Any) -> int:
     return int(estimate_homography(p1, p2, **ransac)[1].sum())
 
 
-def _ransac(estimator: str, threshold: float, iterations: int, confidence: float) -> dict:
+def _ransac(estimator: str, threshold: float, iterations: int, confidence: float, top: int) -> dict:
+    check_settings(threshold, iterations, confidence)
+    if top < 1:
+        raise HndescError(f"{top} candidates a query cannot be re-ranked; give a number from 1 on")
     return {"estimator": estimator, "threshold": threshold, "iterations": iterations, "confidence": confidence}
 
 

@@ -125,3 +125,9 @@ def test_no_photo_at_all_is_an_error(make, tmp_path: Path) -> None:
     write_image(root / "images" / "images_upright" / "other.jpg", np.zeros((32, 32, 3), np.uint8))
     with pytest.raises(HndescError, match="scene: no photo of any database image"):
         list_pairs(root, tmp_path / "pairs.txt")
+
+
+@pytest.mark.parametrize("counts", [{"covisible": 0}, {"retrieved": -1}])
+def test_no_pair_at_all_is_refused(tmp_path: Path, counts: dict[str, int]) -> None:
+    with pytest.raises(HndescError, match="pairs an image cannot be made; give numbers from 1 on"):
+        list_pairs(tmp_path, tmp_path / "pairs.txt", **counts)

@@ -17,7 +17,7 @@ from hndesc.evaluation.hpatches.pairs import PairScore, failed_pair, keep_strong
 from hndesc.evaluation.hpatches.protocols import Protocol, find_protocol
 from hndesc.evaluation.hpatches.text import format_result, sequence_table, summary_table
 from hndesc.evaluation.result import write_result
-from hndesc.geometry.robust import ESTIMATORS
+from hndesc.geometry.robust import ESTIMATORS, check_settings
 from hndesc.io.described_images import DescribedImages, named_pair
 from hndesc.io.features import Features
 from hndesc.io.files import check_output_files, write_text
@@ -78,6 +78,7 @@ def score_hpatches(
         "iterations": iterations,
         "confidence": rules.confidence if confidence is None else confidence,
     }
+    check_settings(**ransac)
     sequences, left_out = _sequences(root, layout, large_scenes)
     names = [image for sequence in sequences for image in sequence.images]
     inputs = [features, Path(root, TABLE), *Path(root).glob("*/H*"), *(Path(root, image) for image in names)]

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from hndesc.datasets.localization.poses import format_poses
 from hndesc.datasets.localization.readers import read_scene
 from hndesc.datasets.localization.scene import Scene
@@ -14,7 +16,7 @@ from hndesc.evaluation.result import write_result
 from hndesc.io.features import FeatureReader
 from hndesc.io.files import check_output_files
 from hndesc.localization.mapping import DATABASE, MapperSettings, make_settings, read_map
-from hndesc.localization.matches import MatchReader
+from hndesc.localization.matches import MatchReader, check_made_from
 from hndesc.localization.pnp import PnpSettings, estimate_by_pnp
 from hndesc.localization.queries import Estimate, complete, count_localized, is_localized
 from hndesc.localization.registration import estimate_by_registration
@@ -65,9 +67,13 @@ def localize_queries(
     """
     check_output_files([output, json_output], filter(None, [features, matches, pairs]))
     chosen = _settings(method, settings)
+    _check_thresholds(thresholds)
     scene = read_scene(root, pairs)
     summary, model = read_map(map_folder)
     with FeatureReader(features) as feature_reader, MatchReader(matches) as match_reader:
+        check_made_from(match_reader, feature_reader)
+        if summary.get("features", feature_reader.settings) != feature_reader.settings:
+            raise HndescError(f"{map_folder}: a map of other features than {features}; build it of these")
         if isinstance(chosen, PnpSettings):
             estimates = estimate_by_pnp(scene, feature_reader, match_reader, model, chosen, seed)
         else:
@@ -88,6 +94,16 @@ def localize_queries(
     )
     write_result(output, json_output, text, record)
     return record
+
+
+def _check_thresholds(thresholds: Sequence[tuple[float, float]]) -> None:
+    try:
+        values = np.asarray(thresholds, np.float64)
+        sound = values.ndim == 2 and values.shape[1] == 2 and len(values) > 0 and (values > 0).all()
+    except (TypeError, ValueError):
+        sound = False
+    if not sound or not np.isfinite(values).all():
+        raise HndescError(f"thresholds of recall are {thresholds!r:.100}; pairs of numbers above 0 are wanted")
 
 
 def _settings(method: str, changes: Mapping[str, float]) -> PnpSettings | MapperSettings:

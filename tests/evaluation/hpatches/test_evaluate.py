@@ -329,3 +329,18 @@ def test_any_layout_is_scored(tmp_path):
     assert record["sequences"] == {"v": 0, "i": 0, "": 1}
     assert record["per_sequence"][folder.name]["pairs"] == [["v_one/1.png", "v_one/4.png"]]
     assert made.score(layout="hpatches")[1]["sequences"] == {"v": 1, "i": 0, "": 0}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        *(("ransac_threshold", value) for value in (0, -1, float("nan"), float("inf"))),
+        *(("iterations", value) for value in (0, -5, 1.5, 10**12)),
+        *(("confidence", value) for value in (-0.1, 1.5, float("nan"))),
+    ],
+)
+def test_an_estimator_with_which_nothing_or_everything_agrees_is_refused(sequences, setting, value):
+    with pytest.raises(
+        HndescError, match=f"setting '{setting.removeprefix('ransac_')}' of the homography estimator is"
+    ):
+        sequences.score(**{setting: value})

@@ -11,9 +11,10 @@ from hndesc.datasets.localization.readers import read_scene
 from hndesc.errors import HndescError
 from hndesc.evaluation.localization.evaluate import _report
 from hndesc.evaluation.localization.metrics import THRESHOLDS
-from hndesc.io.features import FeatureReader
+from hndesc.io.features import FeatureReader, FeatureWriter
 from hndesc.io.owned_folders import check_output_folder
-from hndesc.localization.mapping import STEP
+from hndesc.localization.mapping import STEP, build_map
+from hndesc.localization.matches import match_pairs
 from hndesc.localization.queries import count_localized
 from tests.fixtures.synthetic import Mapped, Synthetic, map_scene, write_features
 
@@ -239,3 +240,29 @@ def test_a_file_among_the_queries_that_nothing_reads_is_named_once(
     (scene.root / "queries" / "dusk_queries_with_intrinsics.txt").write_text("")
     read_scene(scene.root)
     assert caplog.text.count("not read: dusk_queries_with_intrinsics.txt; lists of queries are named *_time_") == 1
+
+
+@pytest.mark.parametrize(
+    "thresholds", [[], [(0, 1)], [(1,)], [(float("nan"), 1)], [(float("inf"), 1)], [("a", 1)], None, 5]
+)
+def test_thresholds_within_which_nothing_lies_are_refused(mapped: Mapped, tmp_path: Path, thresholds: object) -> None:
+    with pytest.raises(HndescError, match=r"thresholds of recall are .*; pairs of numbers above 0 are wanted"):
+        mapped.localize(tmp_path, thresholds=thresholds)
+
+
+def test_features_matches_and_maps_of_different_makers_are_not_mixed(mapped: Mapped, make, tmp_path: Path) -> None:
+    other = tmp_path / "other.h5"
+    with FeatureWriter(other, {"detector": "another"}) as writer:
+        for name, entry in entries(mapped.scene).items():
+            writer.write(name, entry)
+    with pytest.raises(HndescError, match=r"matches\.h5: matches of other features than .*other\.h5; match these"):
+        replace(mapped, scene=replace(mapped.scene, features=other)).localize(tmp_path)
+    with pytest.raises(HndescError, match=r"matches of other features"):
+        build_map(mapped.scene.root, other, mapped.matches, tmp_path / "map")
+    match_pairs(mapped.scene.root, other, tmp_path / "matches.h5")
+    mixed = replace(mapped, scene=replace(mapped.scene, features=other), matches=tmp_path / "matches.h5")
+    with pytest.raises(HndescError, match=r"a map of other features than .*other\.h5; build it of these"):
+        mixed.localize(tmp_path)
+    with pytest.raises(HndescError, match=r"has none of the \d+ listed pairs; match those"):
+        build_map(mapped.scene.root, other, other, tmp_path / "map")
+    assert not (tmp_path / "map").exists() and not (tmp_path / "poses.txt").exists()

@@ -213,3 +213,12 @@ def test_features_of_another_dataset_are_named(places):
     places.features["db/other"] = places.features.pop("db/away")
     with pytest.raises(HndescError, match=r"features\.h5: no features of 1 of 10 images, 'db/away' first"):
         places.score()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("top", 0), ("top", -1), ("ransac_threshold", float("nan")), ("iterations", 0), ("confidence", 2)],
+)
+def test_settings_with_which_nothing_is_re_ranked_are_refused(places, setting, value):
+    with pytest.raises(HndescError, match=r"cannot be re-ranked|of the homography estimator is"):
+        places.score(**{setting: value})

@@ -1,4 +1,4 @@
-# An index: what the workflow is made of. What depends on what stands in rules/, one topic a file.
+# The index of the workflow. The rules are in rules/, one topic per file.
 import os
 
 from snakemake.utils import min_version

@@ -1,13 +1,13 @@
-"""Entry for torch.hub: the bundled models, as networks of torch."""
+"""Entry points for torch.hub: the bundled models."""
 
 dependencies = ["torch", "numpy", "safetensors"]
 
 
 def hndesc(name: str = "hndesc-lite"):
-    """Return a model as a network, in evaluation mode: `hndesc.models.backbone.Backbone` tells what it takes and gives.
+    """Return a model as a torch network in evaluation mode; for input and output see `hndesc.models.backbone.Backbone`.
 
-    `torch.hub.load(<this repository>, "hndesc")` from anywhere; `import hndesc; hndesc.load(name)` is more convenient
-    where the package is installed.
+    Use `torch.hub.load(<this repository>, "hndesc")`, or `import hndesc; hndesc.load(name)` if the package is
+    installed.
     """
     from hndesc.extraction.model import find_model
     from hndesc.models.checkpoint import load_checkpoint
@@ -16,7 +16,7 @@ def hndesc(name: str = "hndesc-lite"):
 
 
 def hndesc_describer(name: str = "hndesc-lite", **settings):
-    """Return a model as `hndesc.load` does: photos in, numpy arrays out."""
+    """Return a model like `hndesc.load`, from images to numpy arrays."""
     from hndesc.extraction.model import load
 
     return load(name, **settings)

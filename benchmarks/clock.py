@@ -1,4 +1,4 @@
-"""Processor time of this process and of those that work for it."""
+"""Processor time of this process and its descendants."""
 
 import os
 from collections import defaultdict
@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 def processor_seconds() -> float:
-    """Return the processor seconds that this process and all that it started, ended or not, have used (Linux)."""
+    """Return the processor seconds used by this process and its running and ended descendants (Linux)."""
     ticks, started = {}, defaultdict(list)
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = path.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        except (FileNotFoundError, ProcessLookupError):  # the process has ended
             continue
-        ticks[int(path.parent.name)] = sum(map(int, fields[11:15]))  # of itself, and of its children that have ended
+        ticks[int(path.parent.name)] = sum(map(int, fields[11:15]))  # of the process and its ended children
         started[int(fields[1])].append(int(path.parent.name))
     family = [os.getpid()]
     for process in family:

@@ -1,11 +1,11 @@
-"""How long `lite` takes to describe given keypoints of a photo, beside SuperPoint's network on the same photo.
+"""Performance of describing keypoints of an image by `lite`, compared with the network of SuperPoint.
 
     python benchmarks/describe.py [CHECKPOINT] [--size 640x480] [--keypoints 2000] [--repeat N] [--threads 1 2]
 
-The two take turns, so that other programs disturb both alike; the quickest of the repeats counts. `lite` is
-measured from photo to descriptors (normalization, network, sampling). SuperPoint is its network alone, as it detects
-and describes (encoder and both heads), without what follows; and the part of it that describes (encoder, one head,
-sampling). Speed does not depend on the weights: random ones are taken where no checkpoint is given.
+Measurements alternate, so that other programs affect both equally; the fastest repeat counts. `lite` is measured from
+image to descriptors (normalization, network, sampling). Of SuperPoint, the whole network (encoder and both heads,
+without postprocessing) and the part that describes (encoder, one head, sampling) are measured. Speed does not depend on
+the weights, so random ones are used if no checkpoint is given.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import torch
 from skimage import data
 
 from hndesc.descriptors.network import NetworkDescriptor
-from hndesc.descriptors.superpoint import sample_as_published
+from hndesc.descriptors.superpoint import sample_like_reference
 from hndesc.detectors.superpoint import SuperPoint
 from hndesc.io.features import Features
 from hndesc.io.images import to_gray
@@ -28,10 +28,10 @@ from hndesc.models.initial_weights import build_model
 
 
 def main() -> None:
-    """Print milliseconds of each and their ratios, for each number of threads."""
+    """Print milliseconds and ratios for each number of threads."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkpoint", nargs="?", type=Path, help="a trained model (default: untrained lite)")
-    parser.add_argument("--size", default="640x480", help="width x height of the photo (default: %(default)s)")
+    parser.add_argument("checkpoint", nargs="?", type=Path, help="trained model (default: untrained lite)")
+    parser.add_argument("--size", default="640x480", help="width x height of the image (default: %(default)s)")
     parser.add_argument("--keypoints", type=int, default=2000, help="(default: %(default)s)")
     parser.add_argument("--repeat", type=int, default=10, help="(default: %(default)s)")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="(default: 1 2)")
@@ -42,7 +42,7 @@ def main() -> None:
     features = Features(points.astype(np.float32), (width, height), np.ones(len(points), np.float32))
     for threads in arguments.threads:
         torch.set_num_threads(threads)
-        times = in_turn(contestants(arguments.checkpoint, image, features), arguments.repeat)
+        times = interleaved(candidates(arguments.checkpoint, image, features), arguments.repeat)
         own, *others = times.values()
         print(f"{width}x{height}, {len(points)} keypoints, {threads} thread{'s' if threads > 1 else ''}")
         print(f"  {next(iter(times)):34} {own * 1e3:7.1f} ms")
@@ -50,8 +50,8 @@ def main() -> None:
             print(f"  {name:34} {other * 1e3:7.1f} ms   ratio {own / other:.3f}", flush=True)
 
 
-def contestants(checkpoint: Path | None, image: np.ndarray, features: Features) -> dict[str, Callable[[], object]]:
-    """Return what is measured, by name; ours first."""
+def candidates(checkpoint: Path | None, image: np.ndarray, features: Features) -> dict[str, Callable[[], object]]:
+    """Return the measured functions by name, that of this package first."""
     superpoint = SuperPoint().eval()
     gray = torch.from_numpy(to_gray(image))[None, None].float() / 255
     points = torch.from_numpy(features.keypoints)
@@ -63,7 +63,7 @@ def contestants(checkpoint: Path | None, image: np.ndarray, features: Features) 
 
     @torch.inference_mode()
     def describing() -> object:
-        return sample_as_published(superpoint.descriptors(superpoint.encode(gray)), points)
+        return sample_like_reference(superpoint.descriptors(superpoint.encode(gray)), points)
 
     model = load(checkpoint)
     return {
@@ -83,8 +83,8 @@ def load(checkpoint: Path | None) -> NetworkDescriptor:
         return NetworkDescriptor(path, device="cpu")
 
 
-def in_turn(work: dict[str, Callable[[], object]], repeat: int) -> dict[str, float]:
-    """Return the least seconds that each piece of work takes, all running in turn; the first round does not count."""
+def interleaved(work: dict[str, Callable[[], object]], repeat: int) -> dict[str, float]:
+    """Return the minimum seconds of each function in alternating runs; the first round does not count."""
     taken: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(repeat + 1):
         for name, run in work.items():

@@ -1,15 +1,14 @@
-"""Detecting and describing keypoints: images a second of each detector and descriptor, and memory for a large photo.
+"""Performance of detectors and descriptors: images per second, and memory for a large image.
 
     python benchmarks/extraction.py [NAME ...] [--sizes 640x480 1024x768] [--seconds N] [--threads N]
     python benchmarks/extraction.py [NAME ...] --memory 4000x3000 [--most GIB]
 
-Names are detectors (detect:sift), descriptors (describe:disk) and this package's networks (describe:lite, untrained
-weights); without any, all are measured, published ones where their weights are found in --weights. Images are cut from
-a mosaic of the photographs that scikit-image bundles; descriptors get 2048 keypoints at random places. Each part has a
-process of its own, on the CPU, and repeats a size until it has taken --seconds; its quickest image counts, by the clock
-and by processor time, which other programs disturb least. Memory is the greatest resident size of the process so far,
-Python and libraries (about 0.4 GiB) included. With --memory, one photo goes through each, and a part that wants more
-than --most is stopped.
+Names are detectors (detect:sift), descriptors (describe:disk) and networks of this package (describe:lite, untrained
+weights). By default, all are measured, baselines if their weights are found in --weights. Images are cut from a mosaic
+of the photographs in scikit-image; descriptors get 2048 keypoints at random positions. Each measurement has a separate
+process on the CPU, which repeats a size for --seconds. The fastest image counts, in wall-clock time and in processor
+time, which other programs affect least. Memory is the peak resident size of the process, including Python and libraries
+(about 0.4 GiB). With --memory, each processes one image, and is stopped if it needs more than --most.
 """
 
 import argparse
@@ -39,21 +38,21 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("HNDESC_SHARED", ROOT.parent / "shared")) / "weights"
 PHOTOS = ("astronaut", "coffee", "chelsea", "rocket", "brick", "grass", "gravel")
 KEYPOINTS = 2048
-RESIDENT = 2**30 if sys.platform == "darwin" else 2**20  # what ru_maxrss counts, in a GiB
-# A network of ours that has the name of a published one.
-OURS = {"r2d2 (ours)": "r2d2"} | {name: name for name in MODELS.places if name != "r2d2"}
+RESIDENT = 2**30 if sys.platform == "darwin" else 2**20  # units of ru_maxrss per GiB
+# Networks of this package; r2d2 is also the name of a baseline.
+OWN_NETWORKS = {"r2d2 (ours)": "r2d2"} | {name: name for name in MODELS.places if name != "r2d2"}
 ROW = "{:22} {:>10} {:>9} {:>9} {:>12} {:>11} {:>10}"
 
 
 def main() -> None:
-    """Measure what is asked for, a process each, and print one table."""
+    """Measure each part in a separate process, and print a table."""
     parts = [f"detect:{name}" for name in sorted(DETECTORS.places)]
-    parts += [f"describe:{name}" for name in sorted([*DESCRIPTORS.places, *OURS])]
+    parts += [f"describe:{name}" for name in sorted([*DESCRIPTORS.places, *OWN_NETWORKS])]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(parts)}")
     parser.add_argument("--sizes", nargs="+", default=["640x480", "1024x768"], help="(default: %(default)s)")
-    parser.add_argument("--memory", metavar="SIZE", help="measure memory alone, for one photo of this size")
-    parser.add_argument("--most", type=float, default=12, help="GiB that --memory may take (default: %(default)s)")
+    parser.add_argument("--memory", metavar="SIZE", help="measure only memory, for one image of this size")
+    parser.add_argument("--most", type=float, default=12, help="limit of --memory in GiB (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=3, help="for each size, or one image (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="(default: %(default)s)")
     parser.add_argument("--weights", type=Path, nargs="+", default=[ROOT / "data/weights", SHARED], help="folders")
@@ -73,7 +72,7 @@ def main() -> None:
 
 
 def run(part: str, threads: int) -> None:
-    """Measure one part in a process of its own, which prints a row each size."""
+    """Measure one part in a separate process, which prints a row per size."""
     few = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     environment = os.environ | few | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run([sys.executable, __file__, "--child", part, *sys.argv[1:]], env=environment)
@@ -82,7 +81,7 @@ def run(part: str, threads: int) -> None:
 
 
 def measure(arguments: argparse.Namespace) -> None:
-    """Print a row for each size of photo."""
+    """Print a row for each image size."""
     import cv2
     import torch
 
@@ -110,7 +109,7 @@ def measure(arguments: argparse.Namespace) -> None:
 
 
 def quickest(work: Callable, budget: float) -> tuple[float, float, object]:
-    """Work until `budget` seconds are over, at least once; return the least wall and processor time, and a result."""
+    """Repeat for `budget` seconds, at least once; return the minimum wall and processor time, and a result."""
     taken = []
     begin = time.perf_counter()
     while not taken or time.perf_counter() - begin < budget:
@@ -122,33 +121,33 @@ def quickest(work: Callable, budget: float) -> tuple[float, float, object]:
 
 
 def photo(size: str) -> tuple[np.ndarray, Features]:
-    """Return a photo of a size, "640x480", and keypoints at random places in it."""
+    """Return an image of a size such as "640x480", and keypoints at random positions in it."""
     width, height = map(int, size.split("x"))
     points = np.random.default_rng(0).uniform(4, [width - 5, height - 5], (KEYPOINTS, 2)).astype(np.float32)
     return mosaic(height, width), Features(points, (width, height), np.ones(KEYPOINTS, np.float32))
 
 
 def make(action: str, name: str, folders: list[Path]):
-    """Make a detector or a descriptor."""
+    """Return a detector or a descriptor."""
     weights = weights_file(name, folders)
     if action == "detect":
         return load_detector(name, weights)
-    if name not in OURS:
+    if name not in OWN_NETWORKS:
         return load_descriptor(name, weights)
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "untrained.safetensors"
-        save_checkpoint(checkpoint, build_model(OURS[name], "random"), {})
+        save_checkpoint(checkpoint, build_model(OWN_NETWORKS[name], "random"), {})
         return load_descriptor(checkpoint)
 
 
 def weights_file(name: str, folders: list[Path]) -> Path | None:
-    """Find the published weights of a method; the rebuilt ones of SuperPoint will do."""
+    """Find the pretrained weights of a method; for SuperPoint, rebuilt weights are accepted."""
     names = [WEIGHTS[name], "superpoint_v1_rebuilt.npz"][: 2 if name == "superpoint" else 1] if name in WEIGHTS else []
     return next((folder / name for folder in folders for name in names if (folder / name).is_file()), None)
 
 
 def mosaic(height: int, width: int) -> np.ndarray:
-    """Return an RGB uint8 image of the bundled photographs side by side, cut to a size."""
+    """Return an RGB uint8 image of tiled photographs, cropped to a size."""
     from skimage import data
 
     photos = cycle(np.broadcast_to(np.atleast_3d(getattr(data, name)())[:300, :400], (300, 400, 3)) for name in PHOTOS)

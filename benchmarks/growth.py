@@ -1,15 +1,15 @@
-"""Growth: what features, matching and re-ranking cost as the number of images grows, and a job of Snakemake's besides.
+"""Performance of features, matching and re-ranking by the number of images, and the overhead of Snakemake per job.
 
     python benchmarks/growth.py [--images 100 1000 10000] [--keypoints N]
     python benchmarks/growth.py --jobs 2 10
 
-Images are small crops of photographs that packages bundle (a hundred files under many names), keypoints few, so that
-10,000 images take minutes; the steps are those of the workflow, each in a process of its own. Each image is matched
-with the next five; a hundredth as many queries are re-ranked, 100 candidates each. Told are seconds, seconds of the
-processor (which tell more where other programs run), the greatest resident size, and the size of what is written;
-what a process needs to begin, imports and all, is told apart.
+Images are small crops of photographs in Python packages (a hundred files under many names) with few keypoints, so that
+10,000 images take minutes. The steps are those of the workflow, each in a separate process. Each image is matched with
+the next five; a hundredth as many queries are re-ranked, with 100 candidates each. The output is seconds, processor
+seconds (which are more reliable if other programs run), peak resident size and output size. The start of a process,
+including imports, is listed separately.
 
---jobs measures what Snakemake adds to a job, from two runs with different numbers of jobs that do next to nothing.
+--jobs measures the overhead of Snakemake per job, from two runs with different numbers of small jobs.
 """
 
 import argparse
@@ -29,16 +29,20 @@ from hndesc.io.images import write_image
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH, HEIGHT, FILES = 96, 72, 100
-NEXT, CANDIDATES, QUERIES = 5, 100, 100  # pairs an image; candidates a query; images a query
+NEXT, CANDIDATES, QUERIES = 5, 100, 100  # pairs per image; candidates per query; images per query
 STEPS = ("nothing", "detect", "describe", "match", "rerank")
 
 
 def main() -> None:
-    """Measure growth, or Snakemake's overhead."""
+    """Measure the steps, or the overhead of Snakemake."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, nargs="+", default=[100, 1000], help="how many (default: %(default)s)")
-    parser.add_argument("--keypoints", type=int, default=32, help="an image (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, nargs=2, metavar="N", help="measure Snakemake with so many jobs, instead")
+    parser.add_argument(
+        "--images", type=int, nargs="+", default=[100, 1000], help="numbers of images (default: %(default)s)"
+    )
+    parser.add_argument("--keypoints", type=int, default=32, help="keypoints per image (default: %(default)s)")
+    parser.add_argument(
+        "--jobs", type=int, nargs=2, metavar="N", help="measure Snakemake with these numbers of jobs instead"
+    )
     parser.add_argument("--child", nargs=2, metavar=("STEP", "FOLDER"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -46,13 +50,13 @@ def main() -> None:
     elif arguments.jobs:
         measure_jobs(*arguments.jobs)
     else:
-        print("images  step      seconds  processor  ms an image   MiB  MB written", flush=True)
+        print("images  step      seconds  processor  ms/image      MiB  MB written", flush=True)
         for images in arguments.images:
             measure(images, arguments.keypoints)
 
 
 def crops() -> Iterator[np.ndarray]:
-    """Yield small pieces of photographs."""
+    """Yield small crops of photographs."""
     photos = [getattr(skimage.data, name)() for name in ("astronaut", "coffee", "chelsea", "rocket")]
     for number in range(FILES):
         photo, rng = photos[number % len(photos)], np.random.default_rng(number)
@@ -61,7 +65,7 @@ def crops() -> Iterator[np.ndarray]:
 
 
 def make_data(folder: Path, images: int) -> None:
-    """Write photos, cameras on a line with a list of pairs, and a shortlist of random rankings."""
+    """Write images, cameras on a line with a list of pairs, and a shortlist of random rankings."""
     from hndesc.datasets.localization.posed import CAMERAS, COLUMNS
     from hndesc.retrieval.shortlist import Shortlist, write_shortlist
 
@@ -85,17 +89,17 @@ def make_data(folder: Path, images: int) -> None:
 
 
 def work(step: str, folder: Path, keypoints: int) -> Callable[[], object]:
-    """Return a step of the workflow, ready to run."""
+    """Return a step of the workflow as a function without arguments."""
     from hndesc.extraction.steps import describe_keypoints, detect_keypoints
     from hndesc.localization.matches import match_pairs
     from hndesc.retrieval.reranking import count_shortlist
-    from hndesc.workflow.image_selection import select_photos
+    from hndesc.workflow.image_selection import select_images
 
     photos, points, features = folder / "photos", folder / "detect.h5", folder / "describe.h5"
     return {
         "nothing": lambda: None,
-        "detect": lambda: detect_keypoints(select_photos(photos), points, "sift", max_keypoints=keypoints),
-        "describe": lambda: describe_keypoints(select_photos(photos), points, features, "sift", precision="float16"),
+        "detect": lambda: detect_keypoints(select_images(photos), points, "sift", max_keypoints=keypoints),
+        "describe": lambda: describe_keypoints(select_images(photos), points, features, "sift", precision="float16"),
         "match": lambda: match_pairs(folder / "scene", features, folder / "match.h5"),
         "rerank": lambda: count_shortlist(
             features, folder / "shortlist.h5", folder / "rerank.h5", top=CANDIDATES, estimator="magsac"
@@ -104,7 +108,7 @@ def work(step: str, folder: Path, keypoints: int) -> Callable[[], object]:
 
 
 def run_step(step: str, folder: Path, keypoints: int) -> None:
-    """Run one step and print seconds, seconds of the processor and the greatest resident size."""
+    """Run one step and print seconds, processor seconds and peak resident size."""
     import cv2
 
     cv2.setNumThreads(1)
@@ -117,7 +121,7 @@ def run_step(step: str, folder: Path, keypoints: int) -> None:
 
 
 def measure(images: int, keypoints: int) -> None:
-    """Print what each step costs for so many images."""
+    """Print the cost of each step for a number of images."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         make_data(folder, images)
@@ -143,7 +147,7 @@ benchmarks:
 
 
 def measure_jobs(few: int, many: int) -> None:
-    """Print the seconds of processor that a job of the workflow costs, apart from its work."""
+    """Print the overhead of a job of the workflow in processor seconds."""
     used = {}
     for jobs in (few, many):
         with tempfile.TemporaryDirectory() as place:
@@ -157,15 +161,15 @@ def measure_jobs(few: int, many: int) -> None:
             before = children()
             subprocess.run([*command, "--configfile", str(folder / "jobs.yaml")], check=True, capture_output=True)
             used[jobs] = children() - before
-            print(f"{jobs} jobs: {used[jobs]:.1f} s of processor", flush=True)
+            print(f"{jobs} jobs: {used[jobs]:.1f} processor seconds", flush=True)
     job = (used[many] - used[few]) / (many - few)
     start = used[few] - few * job
-    print(f"a start of Snakemake: {start:.1f} s of processor, a job: {job:.1f} s")
-    print(f"a job on Slurm, which starts Snakemake twice: {2 * start + job:.1f} s")
+    print(f"start of Snakemake: {start:.1f} processor seconds, job: {job:.1f} s")
+    print(f"job on Slurm, which starts Snakemake twice: {2 * start + job:.1f} s")
 
 
 def children() -> float:
-    """Return the seconds of processor of all processes that have ended."""
+    """Return the processor seconds of all ended child processes."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 

@@ -1,17 +1,16 @@
-"""Scoring HPatches from cached features: pairs a second against the published way of doing it.
+"""Performance of the HPatches evaluation from stored features, compared with the published implementation.
 
     python benchmarks/hpatches.py [IMAGES FEATURES.h5] [--pairs N] [--threads N]
 
-Without arguments the two sequences and the features of the optional extra test data are used (HNDESC_SHARED, or
-`shared` beside the checkout). They are repeated under other names until there are as many pairs as asked for, by links
-in the folder and hard links in the file: nothing is cached from one repetition to the next but what the system's disk
-cache holds.
+Without arguments, the two sequences and the features of the optional extra test data are used (HNDESC_SHARED, or
+`shared` next to the checkout). They are repeated under other names, by links in the folder and hard links in the file,
+up to the requested number of pairs. Nothing is cached between repetitions except by the operating system.
 
-The published way is one loop over the pairs in one process: features read, normalized, all distances by torch and
-their minima both ways; then for every threshold of homographies the image read again for its size, the true homography
-read again and RANSAC run again. Ours is the step of the workflow: mutual neighbors in blocks, image headers, RANSAC
-once, sequences shared out among processes, whose start counts. Both have the same cores to use. Processor time tells
-more than seconds where other programs run.
+The published implementation is a loop over the pairs in one process: features are read and normalized, all distances
+are computed by torch, with minima in both directions. For every homography threshold, the image is read again for its
+size, the true homography is read again and RANSAC is run again. The implementation of this package is the step of the
+workflow: mutual neighbors in blocks, image headers, one run of RANSAC, and several processes, whose start is included.
+Both use the same number of cores. Processor time is more reliable than seconds if other programs run.
 """
 
 import argparse
@@ -36,7 +35,7 @@ CORNER_THRESHOLDS = (1, 3, 5, 10)
 
 
 def main() -> None:
-    """Score the same pairs both ways and print the times."""
+    """Evaluate the same pairs with both implementations and print the times."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("images", nargs="?", type=Path, default=SHARED / "data" / "hpatches_mini")
     parser.add_argument("features", nargs="?", type=Path, default=SHARED / "golden" / "hpatches_mini_features.h5")
@@ -50,20 +49,20 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
         cv2.setNumThreads(arguments.threads)
         base, published = timed(
-            "published way", pairs, lambda: published_way(folder / "images", folder / "features.h5")
+            "published implementation", pairs, lambda: published_way(folder / "images", folder / "features.h5")
         )
         own, ours = timed("ours", pairs, lambda: our_way(folder, arguments.threads))
         print(f"ratio: {base[0] / own[0]:.1f} in time, {base[1] / own[1]:.1f} in processor time")
         compare(published, ours)
 
 
-def repeat(images: Path, features: Path, folder: Path, wanted: int) -> int:
-    """Link sequences and their features under new names until there are at least so many pairs; return how many."""
+def repeat(images: Path, features: Path, folder: Path, minimum: int) -> int:
+    """Link sequences and their features under new names up to a minimum number of pairs; return the number."""
     sequences = read_sequences(images, layout="hpatches")
     count = 0
     (folder / "images").mkdir()
     with h5py.File(folder / "features.h5", "w") as file, h5py.File(features, "r") as source:
-        for number in range(wanted):
+        for number in range(minimum):
             sequence = sequences[number % len(sequences)]
             name = f"{sequence.name}_{number:04d}"
             (folder / "images" / name).symlink_to((images / sequence.name).resolve())
@@ -72,30 +71,30 @@ def repeat(images: Path, features: Path, folder: Path, wanted: int) -> int:
             else:
                 file[name] = file[f"{sequence.name}_{number % len(sequences):04d}"]
             count += len(sequence.pairs)
-            if count >= wanted:
+            if count >= minimum:
                 return count
     return count
 
 
 def timed(label: str, pairs: int, work: Callable[[], dict]) -> tuple[tuple[float, float], dict]:
-    """Run, print and return seconds and processor seconds."""
+    """Run a function; print and return seconds and processor seconds."""
     start, used = time.perf_counter(), processor_seconds()
     result = work()
     seconds, cost = time.perf_counter() - start, processor_seconds() - used
     print(
-        f"{label}: {seconds:.1f} s, {pairs / seconds:.1f} pairs/s, {1000 * cost / pairs:.0f} ms of processor a pair",
+        f"{label}: {seconds:.1f} s, {pairs / seconds:.1f} pairs/s, {1000 * cost / pairs:.0f} processor ms per pair",
         flush=True,
     )
     return (seconds, cost), result
 
 
 def our_way(folder: Path, threads: int) -> dict:
-    """Score by the workflow's step."""
+    """Evaluate by the step of the workflow."""
     return score_hpatches(folder / "images", folder / "features.h5", folder / "scores.txt", threads=threads)["figures"]
 
 
 def published_way(root: Path, features: Path) -> dict:
-    """Score as the published evaluation does: figures over all pairs."""
+    """Evaluate like the published implementation: scores over all pairs."""
     points, accuracies = {}, []
     for folder in sorted(root.iterdir()):
         first_points, first = read_features(features, f"{folder.name}/1.ppm")
@@ -122,17 +121,17 @@ def read_features(path: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def published_matches(first: torch.Tensor, second: torch.Tensor) -> np.ndarray:
-    """Return mutual nearest neighbors by the matrix of all distances."""
+    """Return mutual nearest neighbors from the matrix of all distances."""
     first, second = (torch.nn.functional.normalize(codes) for codes in (first, second))
     distances = torch.sqrt(torch.clamp(2 - 2 * (first @ second.t()), min=0))
-    forth, back = torch.min(distances, dim=1)[1], torch.min(distances, dim=0)[1]
+    forward, backward = torch.min(distances, dim=1)[1], torch.min(distances, dim=0)[1]
     rows = torch.arange(len(first))
-    mutual = rows == back[forth]
-    return torch.stack([rows[mutual], forth[mutual]]).t().numpy()
+    mutual = rows == backward[forward]
+    return torch.stack([rows[mutual], forward[mutual]]).t().numpy()
 
 
 def published_corner_error(folder: Path, number: int, one: np.ndarray, other: np.ndarray) -> float:
-    """Return the mean corner error of a pair, its image and its homography read again."""
+    """Return the mean corner error of a pair, reading its image and homography again."""
     height, width = cv2.imread(str(folder / f"{number}.ppm"), cv2.IMREAD_UNCHANGED).shape[:2]
     truth = np.loadtxt(folder / f"H_1_{number}")
     estimate, _ = cv2.findHomography(one, other, cv2.RANSAC, 3.0, maxIters=5000, confidence=0.9995)
@@ -145,12 +144,12 @@ def published_corner_error(folder: Path, number: int, one: np.ndarray, other: np
 
 
 def compare(published: dict, ours: dict) -> None:
-    """Print how far the figures of both ways lie apart."""
+    """Print the differences between the scores of both implementations."""
     mma = max(abs(ours["mma"][str(t)]["all"] - value) for t, value in enumerate(published["mma"], start=1))
     accuracy = max(
         abs(ours["homography_accuracy"][str(t)]["all"] - value) for t, value in published["homography_accuracy"].items()
     )
-    print(f"largest difference of any figure: {mma:.5f} (MMA), {accuracy:.5f} (homography accuracy)")
+    print(f"largest difference of any score: {mma:.5f} (MMA), {accuracy:.5f} (homography accuracy)")
     print(f"MMA@3 over all pairs: {ours['mma']['3']['all']:.4f}")
 
 

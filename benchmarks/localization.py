@@ -1,11 +1,12 @@
-"""How many image pairs a second are matched and written into a COLMAP database: in batches, and one by one.
+"""Performance of matching image pairs and writing them to a COLMAP database, in batches and one by one.
 
     python benchmarks/localization.py [--images N] [--keypoints N] [--threads N]
 
-One by one is the published way: read both images' features, match them by the whole matrix of similarities, write the
-matches through sqlite3 and commit, pair after pair. In batches is this package's: features are read once, pairs are
-matched on some threads and kept in a file that a killed run goes on from, and the database is written in one
-transaction. Features are random, a half of them common to each two images. Verification of the matches is timed apart.
+One by one is the published method: for each pair, read the features of both images, match them by the whole similarity
+matrix, write the matches through sqlite3 and commit. In batches is the method of this package: features are read once,
+pairs are matched by several processes and stored in a file from which an interrupted run resumes, and the database is
+written in one transaction. Features are random, half of them shared by any two images. Verification of the matches is
+timed separately.
 """
 
 import argparse
@@ -29,10 +30,12 @@ SIDE, FOCAL, DIMENSIONS = 1000, 1000.0, 128
 
 
 def main() -> None:
-    """Measure both ways on the same features."""
+    """Measure both methods on the same features."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=24, help="each is paired with each (default: %(default)s)")
-    parser.add_argument("--keypoints", type=int, default=2048, help="an image (default: %(default)s)")
+    parser.add_argument(
+        "--images", type=int, default=24, help="number of images, all of which are paired (default: %(default)s)"
+    )
+    parser.add_argument("--keypoints", type=int, default=2048, help="keypoints per image (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(default: %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -45,21 +48,21 @@ def main() -> None:
         for threads in sorted({1, arguments.threads}):
             (folder / "batches.db").unlink(missing_ok=True)
             batched = timed(lambda threads=threads: in_batches(folder, threads))
-            rate = f"{len(pairs) / batched:.1f} pairs/s, {single / batched:.2f} times as many"
+            rate = f"{len(pairs) / batched:.1f} pairs/s, {single / batched:.2f} times faster"
             print(f"in batches, one transaction, {threads} threads: {rate}", flush=True)
             seconds = timed(lambda threads=threads: verify(folder / "batches.db", 0, threads))
             print(f"verification, {threads} threads: {len(pairs) / seconds:.1f} pairs/s", flush=True)
 
 
 def timed(work) -> float:
-    """Return how many seconds a call takes."""
+    """Return the seconds of a call."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def make_scene(folder: Path, images: int, keypoints: int) -> None:
-    """Write posed cameras on a line, a list of all pairs, and features of which every image shows a half."""
+    """Write posed cameras on a line, a list of all pairs, and features, half of which are in each image."""
     rng = np.random.default_rng(0)
     points = rng.uniform([-3, -3, 8], [3, 3, 12], (2 * keypoints, 3))
     known = unit(rng.normal(size=(len(points), DIMENSIONS)))
@@ -86,7 +89,7 @@ def unit(values: np.ndarray) -> np.ndarray:
 
 
 def one_by_one(folder: Path, pairs: list[tuple[str, str]]) -> None:
-    """Match pair after pair into a database that already knows the images, through sqlite3 with a commit each."""
+    """Match pairs one by one and write them through sqlite3 to a database of the images, with a commit each."""
     scene = read_posed(folder)
     ids = assign_ids(scene)
     with FeatureReader(folder / "features.h5") as features:
@@ -102,7 +105,7 @@ def one_by_one(folder: Path, pairs: list[tuple[str, str]]) -> None:
 
 
 def plain_nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pair mutual nearest neighbors by the whole matrix of similarities."""
+    """Return mutual nearest neighbors from the whole similarity matrix."""
     similarity = a @ b.T
     to_b, to_a = similarity.argmax(axis=1), similarity.argmax(axis=0)
     mutual = np.flatnonzero(to_a[to_b] == np.arange(len(a)))
@@ -110,14 +113,14 @@ def plain_nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 class Nothing:
-    """Stands for a match file without matches."""
+    """Replaces a match file without matches."""
 
     def read(self, *_: str) -> None:
         """Return no matches."""
 
 
 def in_batches(folder: Path, threads: int) -> None:
-    """Match and write as the workflow does."""
+    """Match and write like the workflow."""
     match_pairs(folder, folder / "features.h5", folder / "matches.h5", threads=threads)
     scene = read_posed(folder)
     with FeatureReader(folder / "features.h5") as features, MatchReader(folder / "matches.h5") as matches:

@@ -1,20 +1,21 @@
-"""Re-ranking: pairs a second against the published way of doing it, and memory against the size of the database.
+"""Performance of re-ranking compared with the published implementation, and memory by the size of the database.
 
     python benchmarks/reranking.py [FOLDER] [--pairs N] [--rounds N] [--threads N]
     python benchmarks/reranking.py [FOLDER] --memory 1000 10000
 
-Without a folder the photos of the optional extra test data are used (HNDESC_SHARED, or `shared` beside the checkout).
+Without a folder, the photos of the optional extra test data are used (HNDESC_SHARED, or `shared` next to the checkout).
 
-Speed: the queries are SIFT features of photos that have as many as asked for, weak ones included. A database image is
-a real photo seen through a homography: keypoints and descriptors with noise, and four of five keypoints replaced by
-those of other photos. Every fifth candidate shows the query's photo. The published way takes one pair at a time: the
-whole float32 similarity matrix by torch on all cores, its minima both ways, OpenCV's RANSAC, inliers summed as a Python
-list; its features are in memory already, ours are read from the file. So that the estimator is told apart from the
-rest, the published way is measured with MAGSAC++ as well. Each round measures everything once more, one after the
-other, for other programs disturb: the medians count. Processor time tells more than pairs a second where many run.
+Speed: the queries are SIFT features of photos with the requested number of keypoints, including weak ones. A database
+image is a photo warped by a homography, with noise on keypoints and descriptors, and four of five keypoints replaced by
+those of other photos. Every fifth candidate shows the photo of the query. The published implementation processes one
+pair at a time: the whole float32 similarity matrix by torch on all cores, its minima in both directions, OpenCV's
+RANSAC, and inliers summed as a Python list. Its features are already in memory, those of this package are read from the
+file. To separate the effect of the estimator, the published implementation is also measured with MAGSAC++. Each round
+repeats all measurements, and medians count. Processor time is more reliable than pairs per second if other programs
+run.
 
-Memory: the shortlist step (small photos) and the re-ranking step (few keypoints, so that the disk suffices) run on
-databases of the given sizes, each in a process of its own whose greatest resident size is told.
+Memory: the shortlist step (small photos) and the re-ranking step (few keypoints, to limit the file size) run on
+databases of the given sizes, each in a separate process whose peak resident size is printed.
 """
 
 import argparse
@@ -48,14 +49,16 @@ CANDIDATES = 20
 
 
 def main() -> None:
-    """Measure speed, or memory."""
+    """Measure speed or memory."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT, help="photos (default: %(default)s)")
     parser.add_argument("--pairs", type=int, default=60, help="pairs to verify (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="measurements of everything (default: %(default)s)")
-    parser.add_argument("--keypoints", type=int, default=4096, help="an image (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of repetitions (default: %(default)s)")
+    parser.add_argument("--keypoints", type=int, default=4096, help="keypoints per image (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="processor cores to use (default: %(default)s)")
-    parser.add_argument("--memory", type=int, nargs="+", metavar="N", help="sizes of the database, instead of speed")
+    parser.add_argument(
+        "--memory", type=int, nargs="+", metavar="N", help="measure memory for these sizes of the database"
+    )
     parser.add_argument("--child", nargs=2, metavar=("STEP", "DATA"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -68,7 +71,7 @@ def main() -> None:
 
 
 def photo_features(folder: Path, count: int, photos: int) -> list[Features]:
-    """Return the SIFT features of some photos that have `count`."""
+    """Return the SIFT features of some photos with `count` keypoints."""
     detector = load_detector("sift", max_keypoints=count, contrast_threshold=0.0)
     descriptor = load_descriptor("sift")
     names = find_images(folder)
@@ -80,12 +83,12 @@ def photo_features(folder: Path, count: int, photos: int) -> list[Features]:
             codes = descriptor.describe(image, features)
             found.append(Features(features.keypoints, features.image_size, features.scores, codes))
     if len(found) < 2:
-        raise SystemExit(f"{folder}: too few photos with {count} keypoints; give larger ones or ask for fewer")
+        raise SystemExit(f"{folder}: too few photos with {count} keypoints; use larger photos or fewer keypoints")
     return found
 
 
-def seen_again(photo: Features, others: list[Features], rng: np.random.Generator, kept: float = 0.2) -> Features:
-    """Return the features of another image of a photo's place."""
+def second_view(photo: Features, others: list[Features], rng: np.random.Generator, kept: float = 0.2) -> Features:
+    """Return the features of a simulated second view of a photo."""
     homography = np.eye(3) + rng.normal(size=(3, 3)) * [[0.05, 0.05, 20], [0.05, 0.05, 20], [2e-5, 2e-5, 0]]
     keypoints = warp_points(homography, photo.keypoints) + rng.normal(scale=0.7, size=photo.keypoints.shape)
     codes = photo.descriptors + rng.normal(scale=0.02, size=photo.descriptors.shape)
@@ -110,7 +113,7 @@ def make_data(folder: Path, output: Path, keypoints: int, queries: int, database
             rng = np.random.default_rng(index)
             own = index % 5 == 0
             photo = photos[(index // 5 % queries if own else index) % len(photos)]
-            features = seen_again(photo, photos, rng)
+            features = second_view(photo, photos, rng)
             if database <= 1000 and queries * database <= 5000:
                 loaded[f"db/{name}"] = features
             writer.write(f"db/{name}", half(features))
@@ -121,12 +124,12 @@ def make_data(folder: Path, output: Path, keypoints: int, queries: int, database
 
 
 def half(features: Features) -> Features:
-    """Store descriptors as the re-ranking of large sets has them."""
+    """Convert descriptors to half precision, as in the re-ranking of large sets."""
     return Features(features.keypoints, features.image_size, features.scores, features.descriptors.astype(np.float16))
 
 
 def published_way(first: Features, second: Features, method: int) -> int:
-    """Count the inliers of a pair as the published evaluation does (there: `method` cv2.RANSAC)."""
+    """Count the inliers of a pair like the published evaluation (where `method` is cv2.RANSAC)."""
     a, b = (torch.from_numpy(features.descriptors) for features in (first, second))
     distance = 2 - 2 * a @ b.t()
     _, to_second = torch.min(distance, dim=1)
@@ -141,16 +144,16 @@ def published_way(first: Features, second: Features, method: int) -> int:
 
 
 def rank_published(loaded: dict[str, Features], queries: list[str], names: list[str], method: int) -> np.ndarray:
-    """Return the order of the candidates of each query by the published way."""
+    """Return the ranking of the candidates of each query by the published implementation."""
     counts = [[published_way(loaded[f"query/{q}"], loaded[f"db/{name}"], method) for name in names] for q in queries]
     return np.argsort(-np.array(counts), axis=1, kind="stable")
 
 
 def measure_speed(folder: Path, keypoints: int, pairs: int, rounds: int, threads: int) -> None:
-    """Print pairs a second of the published way and of ours, in one run on the same pairs."""
+    """Print pairs per second of both implementations on the same pairs."""
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
-    # A warning for each query with candidates that show something else says nothing here.
+    # Warnings about candidates without inliers are not relevant here.
     logging.getLogger("hndesc").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as place:
         output = Path(place)
@@ -158,17 +161,17 @@ def measure_speed(folder: Path, keypoints: int, pairs: int, rounds: int, threads
         loaded = make_data(folder, output, keypoints, len(queries), CANDIDATES)
         names = [f"{number:06d}" for number in range(CANDIDATES)]
         pairs = len(queries) * CANDIDATES
-        print(f"{pairs} pairs, {keypoints} keypoints an image, {threads} threads, {rounds} rounds", flush=True)
+        print(f"{pairs} pairs, {keypoints} keypoints per image, {threads} threads, {rounds} rounds", flush=True)
 
         def ours(estimator: str) -> np.ndarray:
             files = output / "features.h5", output / "shortlist.h5"
             return rerank_shortlist(*files, names, queries, estimator=estimator, threads=threads).after
 
         ways = {
-            "published way, RANSAC (the published one)": lambda: rank_published(loaded, queries, names, cv2.RANSAC),
-            "published way, MAGSAC++": lambda: rank_published(loaded, queries, names, cv2.USAC_MAGSAC),
-            "ours, RANSAC": lambda: ours("ransac"),
-            "ours, MAGSAC++": lambda: ours("magsac"),
+            "published implementation, RANSAC (original)": lambda: rank_published(loaded, queries, names, cv2.RANSAC),
+            "published implementation, MAGSAC++": lambda: rank_published(loaded, queries, names, cv2.USAC_MAGSAC),
+            "hndesc, RANSAC": lambda: ours("ransac"),
+            "hndesc, MAGSAC++": lambda: ours("magsac"),
         }
         times, orders = measure(ways, rounds, pairs)
     published, published_magsac, own, own_magsac = ways
@@ -178,10 +181,10 @@ def measure_speed(folder: Path, keypoints: int, pairs: int, rounds: int, threads
 
 
 def measure(ways: dict[str, Callable], rounds: int, pairs: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Print and return, for each way, rounds x (seconds, seconds of processor) a pair, and what it returns."""
+    """Print and return rounds x (seconds, processor seconds) per pair of each implementation, and its result."""
     times, orders = {name: [] for name in ways}, {}
     for name, way in ways.items():
-        orders[name] = way()  # warms up
+        orders[name] = way()  # warm-up
     for _ in range(rounds):
         for name, way in ways.items():
             start, used = time.perf_counter(), processor_seconds()
@@ -190,22 +193,22 @@ def measure(ways: dict[str, Callable], rounds: int, pairs: int) -> tuple[dict[st
     for name, values in times.items():
         rates = ", ".join(f"{1 / seconds:.1f}" for seconds, _ in values)
         costs = ", ".join(f"{1000 * cost:.0f}" for _, cost in values)
-        print(f"{name}: {rates} pairs/s; {costs} ms of processor a pair", flush=True)
+        print(f"{name}: {rates} pairs/s; {costs} processor ms per pair", flush=True)
     return {name: np.array(values) for name, values in times.items()}, orders
 
 
 def compare(own: str, other: str, times: dict[str, np.ndarray], orders: dict[str, np.ndarray]) -> None:
-    """Print how many times as quick one way is as another, by the medians over the rounds."""
+    """Print the speedup of one implementation over another, from the medians over rounds."""
     wall, cost = np.median(times[other], axis=0) / np.median(times[own], axis=0)
     same = np.mean([set(a[:2]) == set(b[:2]) for a, b in zip(orders[own], orders[other], strict=True)])
     print(
-        f"{own}, beside {other}: {wall:.1f} times as many pairs/s, {cost:.1f} times less processor time; the same two "
-        f"candidates come first for {100 * same:.0f} % of the queries"
+        f"{own}, compared with {other}: {wall:.1f} times as many pairs/s, {cost:.1f} times less processor time; the "
+        f"same two candidates are first for {100 * same:.0f} % of the queries"
     )
 
 
 def measure_memory(folder: Path, size: int) -> None:
-    """Print the greatest resident sizes of the two steps for one size of the database."""
+    """Print the peak resident sizes of the two steps for one size of the database."""
     with tempfile.TemporaryDirectory() as place:
         output = Path(place)
         make_data(folder, output, 256, 10, size)
@@ -231,7 +234,7 @@ def make_photos(folder: Path, output: Path, size: int) -> None:
 
 
 def run_step(step: str, data: str) -> None:
-    """Run one step and print the greatest resident size and the time."""
+    """Run one step and print the peak resident size and the time."""
     output = Path(data)
     start = time.perf_counter()
     if step == "shortlist":
@@ -240,11 +243,11 @@ def run_step(step: str, data: str) -> None:
         names = sorted(link.stem for link in (output / "set" / "jpg").glob("[0-9]*.jpg"))
         queries = [str(number) for number in range(10)]
         rerank_shortlist(output / "features.h5", output / "shortlist.h5", names, queries, estimator="magsac")
-    print(f"{peak_megabytes():.0f} MiB at most, {time.perf_counter() - start:.0f} s")
+    print(f"{peak_megabytes():.0f} MiB peak, {time.perf_counter() - start:.0f} s")
 
 
 def peak_megabytes() -> float:
-    """Return the greatest resident size of this process (Linux); getrusage would count the one that started it."""
+    """Return the peak resident size of this process (Linux), which getrusage does not separate from its parent."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 

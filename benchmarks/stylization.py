@@ -1,11 +1,11 @@
-"""Stylization: photos a second of each method on one core, and what the copies keep of edges and keypoints.
+"""Performance of stylization methods on one core, and how well copies preserve edges and keypoints.
 
     python benchmarks/stylization.py [FOLDER] [STYLES] [--methods NAME ...] [--photos N] [--longest PIXELS]
 
-Without folders, photos and styles of the optional extra test data are used (HNDESC_SHARED, or `shared` beside the
-checkout). Speed is told by processor time, which other programs disturb least: the method alone, on photos brought to
-the given longest side; and the whole step, from reading a JPEG to writing one. Edges and keypoints are compared at 640
-pixels. `wct2` is measured where --weights names a folder of its weights, on the GPU if there is one, then by the clock.
+Without folders, photos and styles of the optional extra test data are used (HNDESC_SHARED, or `shared` next to the
+checkout). Speed is measured in processor time, which other programs affect least, for the method alone on photos of the
+given longest side, and for the whole step including reading and writing JPEG files. Edges and keypoints are compared at
+640 pixels. `wct2` is measured if --weights is given, on the GPU if there is one, in wall-clock time.
 """
 
 import argparse
@@ -36,9 +36,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path, default=SHARED / "photos", help="photos (default: %(default)s)")
     parser.add_argument("styles", nargs="?", type=Path, default=SHARED / "styles", help="styles (default: %(default)s)")
-    parser.add_argument("--methods", nargs="+", choices=sorted(METHODS.places), help="default: all that can run")
-    parser.add_argument("--photos", type=int, default=40, help="to stylize (default: %(default)s)")
-    parser.add_argument("--longest", type=int, default=1024, help="side, for speed (default: %(default)s)")
+    parser.add_argument("--methods", nargs="+", choices=sorted(METHODS.places), help="default: all available methods")
+    parser.add_argument("--photos", type=int, default=40, help="number of photos (default: %(default)s)")
+    parser.add_argument(
+        "--longest", type=int, default=1024, help="longest side for the measurement of speed (default: %(default)s)"
+    )
     parser.add_argument("--weights", type=Path, help="folder of the weights of wct2")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
@@ -59,7 +61,7 @@ def main() -> None:
 
 
 def enlarge(image: np.ndarray, longest: int) -> np.ndarray:
-    """Bring an image to a longest side of exactly so many pixels."""
+    """Resize an image to a longest side."""
     factor = longest / max(image.shape[:2])
     return cv2.resize(
         image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
@@ -67,7 +69,7 @@ def enlarge(image: np.ndarray, longest: int) -> np.ndarray:
 
 
 def show(method: str, small: Path, large: Path, styles: Path, settings: dict, place: Path) -> None:
-    """Measure a method and print its figures."""
+    """Measure a method and print the results."""
     alone, whole = speed(method, large, styles, settings, place)
     print(f"{method}: {alone:.1f} photos/s, with reading and writing {whole:.1f}", flush=True)
     stylize_photos(small, styles, place / "copies", method, **settings)
@@ -77,13 +79,13 @@ def show(method: str, small: Path, large: Path, styles: Path, settings: dict, pl
     for name, one in rows if len(figures["classes"]) > 1 else rows[:1]:
         print(
             f"  {name:<8} {one['copies']:4d} copies: SSIM of edges {one['edge_similarity']:.3f}, "
-            f"keypoints found again within 2 pixels {one['repeatability']:.3f}",
+            f"keypoint repeatability within 2 pixels {one['repeatability']:.3f}",
             flush=True,
         )
 
 
 def speed(method: str, photos: Path, styles: Path, settings: dict, place: Path) -> tuple[float, float]:
-    """Return photos a second of the method alone, and with reading and writing."""
+    """Return photos per second of the method alone, and with reading and writing."""
     clock = time.perf_counter if method == "wct2" and torch.cuda.is_available() else time.process_time
     drawn = Styles(styles) if needs_styles(method) else None
     mixture = prepare(method, settings, None, drawn, None, 0)

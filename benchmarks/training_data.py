@@ -1,9 +1,9 @@
-"""How many training pairs a second one process with one thread prepares: decoding, both crops, keypoints, colors.
+"""Performance of preparing training pairs in one process with one thread: decoding, crops, keypoints, colors.
 
     python benchmarks/training_data.py [FOLDER] [--pairs N] [--stylized FOLDER]
 
-Without a folder the photos of the optional extra test data are used (HNDESC_SHARED, or `shared` beside the checkout).
-Keypoints are 2,000 random points a photo. Nothing is kept decoded between two pairs.
+Without a folder, the photos of the optional extra test data are used (HNDESC_SHARED, or `shared` next to the checkout).
+Keypoints are 2,000 random points per photo. Decoded photos are not cached.
 """
 
 import argparse
@@ -31,8 +31,8 @@ def main() -> None:
     """Measure crops of 192 and of 256 pixels."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT, help="photos (default: %(default)s)")
-    parser.add_argument("--pairs", type=int, default=400, help="pairs a crop size (default: %(default)s)")
-    parser.add_argument("--stylized", type=Path, help="stylized copies of the photos, by the same names")
+    parser.add_argument("--pairs", type=int, default=400, help="pairs per crop size (default: %(default)s)")
+    parser.add_argument("--stylized", type=Path, help="stylized copies of the photos, with the same names")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
@@ -40,13 +40,13 @@ def main() -> None:
         keypoints = Path(folder) / "keypoints.h5"
         megapixels = random_keypoints(arguments.folder, keypoints)
         photos = TrainingPhotos(arguments.folder, keypoints, arguments.stylized, None)
-        print(f"{len(photos.names)} photos of {megapixels:.2f} megapixels in the mean, one process, one thread")
+        print(f"{len(photos.names)} photos of {megapixels:.2f} megapixels on average, one process, one thread")
         for size in (192, 256):
             print(f"crop {size}: {pairs_per_second(photos, size, arguments.pairs):.1f} pairs/s", flush=True)
 
 
 def random_keypoints(folder: Path, output: Path, count: int = 2000) -> float:
-    """Give each photo of a folder random keypoints; return the mean size of the photos in megapixels."""
+    """Write random keypoints for each photo of a folder; return the mean size of the photos in megapixels."""
     pixels = []
     with FeatureWriter(output, {}) as writer:
         for number, name in enumerate(find_images(folder)):
@@ -58,7 +58,7 @@ def random_keypoints(folder: Path, output: Path, count: int = 2000) -> float:
 
 
 def pairs_per_second(photos: TrainingPhotos, crop_size: int, pairs: int) -> float:
-    """Time the making of batches, after one batch that is not counted."""
+    """Measure the preparation of batches, after a warm-up batch."""
     settings = training_settings({"crop_size": crop_size, "batch_size": BATCH})
     batches = PairBatches(photos, photos.names, settings)
     batches.batch(0)

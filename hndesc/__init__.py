@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hndesc.extraction.model import Model
 
-# Threads of OpenMP that wait for each other sleep instead of spinning: where cores are shared, with other processes or
-# with our own workers, training is several times faster. Read when torch is first imported.
+# Idle OpenMP threads sleep instead of spinning. If cores are shared with other processes or with worker processes,
+# training is several times faster. The variable is read when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
@@ -20,7 +20,7 @@ def _one_thread() -> None:
         sys.modules["torch"].set_num_threads(1)
 
 
-# A forked process has none of its parent's threads of OpenMP, and would wait for them for ever.
+# A forked process does not inherit the OpenMP threads of its parent and would deadlock waiting for them.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_one_thread)
 
@@ -41,14 +41,14 @@ def load(
     >>> keypoints, descriptors = model.extract("photo.jpg")
 
     Args:
-        model: its name (`hndesc models` lists them), or a .safetensors file.
-        detector: what finds keypoints where none are given: sift, superpoint, r2d2, disk, aliked or xfeat.
-        detector_weights: file of published weights, for all detectors but sift.
-        max_keypoints: the strongest so many of a photo, None for all.
-        device: "auto" (a CUDA GPU where there is one, else the CPU), or a device of torch: "cpu", "cuda:1", "mps".
+        model: name (listed by `hndesc models`) or .safetensors file.
+        detector: detector for `extract`: sift, superpoint, r2d2, disk, aliked or xfeat.
+        detector_weights: file of pretrained weights, for all detectors except sift.
+        max_keypoints: maximum number of keypoints per image, the strongest ones; None for all.
+        device: "auto" (a CUDA GPU if there is one, else the CPU), or a torch device: "cpu", "cuda:1", "mps".
 
     Raises:
-        hndesc.errors.HndescError: no such model, detector, file of weights or device.
+        hndesc.errors.HndescError: the model, detector, weights file or device does not exist.
     """
     from hndesc.extraction.model import load
 

@@ -1,4 +1,4 @@
-# The ablation: every variant is trained and judged alike, on keypoints and stylized photos that are made once.
+# The ablation: all variants share keypoints and stylized photos, and are trained and evaluated in the same way.
 
 
 rule ablation_table:
@@ -12,7 +12,7 @@ rule ablation_table:
     output:
         text="<results>/ablation/table.txt",
         table="<results>/ablation/table.csv",
-        picture=report(
+        figure=report(
             "<results>/ablation/plot.png",
             category="Ablation",
             caption="report/ablation.rst",

@@ -1,4 +1,4 @@
-# The plan of the run, which knows nothing of Snakemake, and what ties the rules to it.
+# The plan of the run, which is independent of Snakemake, and functions that connect the rules to it.
 import atexit
 import os
 import sys
@@ -10,7 +10,7 @@ if os.pathsep in workflow.basedir:
     raise WorkflowError(
         f"the checkout lies in '{workflow.basedir}', and Python's search path cannot hold a '{os.pathsep}'; move it"
     )
-# Jobs run this checkout's package, installed or not.
+# Jobs use the package of this checkout, whether it is installed or not.
 sys.path.insert(0, workflow.basedir)
 os.environ.update(
     PYTHONPATH=os.pathsep.join(
@@ -29,7 +29,7 @@ def read_plan():
     try:
         if (
             workflow.is_main_process
-        ):  # Snakemake has read them, but of a key that is there twice it took the last
+        ):  # Snakemake has read them, but silently keeps the last of repeated keys
             read_files(workflow.configfiles)
         return Plan.read(config, workflow.basedir)
     except HndescError as error:
@@ -57,25 +57,26 @@ wildcard_constraints:
 
 
 @cache
-def makers(path):
-    """Names of the rules that make or fetch a file or folder."""
+def producers(path):
+    """Return the names of the rules that create a file or folder."""
     return {rule.name for rule in workflow.rules if rule.is_producer(path)}
 
 
 def check_config_paths():
-    """Refuse a configuration that names what neither exists nor is made, whatever an older run has left."""
+    """Raise an error if the configuration names a path that neither exists nor is created by a rule."""
     try:
-        PLAN.check_paths(makers)
+        PLAN.check_paths(producers)
     except HndescError as error:
         raise WorkflowError(str(error)) from None
 
 
 def content(*paths):
-    """A params function: a fingerprint of users' files and of what lies below their folders, which input functions
-    return. Snakemake alone sees neither what changes below a folder, nor a file that an older one has replaced.
+    """Return a params function: a fingerprint of users' files and folders, given by input functions.
 
-    It takes wildcards alone, since Snakemake compares no params that are made from input. A dataset that is fetched has
-    no rule any more once it is there. Only the main process compares and records; jobs need not read the folders again.
+    Snakemake alone notices neither changes within a folder, nor a file that is replaced by an older one.
+
+    It takes only wildcards, since Snakemake does not compare params that depend on input. A downloaded dataset has no
+    rule any more once it exists. Only the main process compares and records; jobs need not read the folders again.
     """
 
     def fingerprint_of(wildcards):
@@ -83,14 +84,14 @@ def content(*paths):
             return ""
         return PLAN.content(
             [path(wildcards) for path in paths],
-            lambda path: not makers(path) <= {"get_dataset", "get_weights"},
+            lambda path: not producers(path) <= {"get_dataset", "get_weights"},
         )
 
     return fingerprint_of
 
 
 def image_set(wildcards):
-    """The set of images that a job works on, by whichever wildcard its rule has."""
+    """Return the image set of a job from the wildcard of its rule."""
     if "keypoints" in wildcards.keys():
         return PLAN.descriptors.keypoint_files[wildcards.keypoints][0]
     if "prepared" in wildcards.keys():
@@ -118,12 +119,12 @@ def shortlisted(wildcards):
     return PLAN.images.shortlisted(image_set(wildcards))
 
 
-def photo_selection(wildcards):
+def image_selection(wildcards):
     return PLAN.images.selection(image_set(wildcards), wildcards.get("part"))
 
 
 def shards_of(template):
-    """An input function: the files of all parts of a benchmark, none where it is not divided."""
+    """Return an input function: the files of all shards of a benchmark, none if it is not sharded."""
 
     def files(wildcards):
         others = {key: value for key, value in wildcards.items() if key != "benchmark"}
@@ -132,8 +133,8 @@ def shards_of(template):
     return files
 
 
-def announce_training():
-    """Say at the end of a dry run what its trainings will take."""
+def print_expected_training():
+    """Print the expected duration of trainings at the end of a dry run."""
     dag = workflow.dag
     if dag is None or not (workflow.is_main_process and workflow.dryrun):
         return
@@ -143,7 +144,7 @@ def announce_training():
         print(PLAN.expectation(runs), file=sys.stderr)
 
 
-atexit.register(announce_training)
+atexit.register(print_expected_training)
 
 
 def described_keypoints(wildcards):

@@ -1,4 +1,4 @@
-# Data: made for the demo, fetched by the registry, or own photos that are listed once.
+# Data: the demo data, datasets of the registry, and the list of a user's photos.
 
 
 rule demo_data:
@@ -24,8 +24,8 @@ rule demo_data:
         "../workflow_scripts/demo_data.py"
 
 
-# What arrives is told by the registry and its checksums, not by the code that fetches it: no fingerprint. On the head
-# node, as others often have no network.
+# No code fingerprint, since the content is determined by the registry and its checksums. Runs on the head node, since
+# other nodes often have no network access.
 rule get_dataset:
     output:
         folder=directory("data/{dataset}"),

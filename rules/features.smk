@@ -1,4 +1,4 @@
-# Descriptors at the keypoints of a benchmark's images, one file a descriptor.
+# Descriptors at the keypoints of the images of a benchmark, one file per descriptor.
 
 
 rule describe_keypoints:
@@ -25,7 +25,7 @@ rule describe_keypoints:
         runtime=more(240),
         gpu=lambda wildcards: gpus(PLAN.descriptors.kind(wildcards.descriptor)),
     params:
-        photos=photo_selection,
+        photos=image_selection,
         descriptor=lambda wildcards: PLAN.descriptors.kind(wildcards.descriptor),
         settings=lambda wildcards: PLAN.descriptors.settings(wildcards.descriptor),
         views=lambda wildcards: PLAN.descriptors.views(wildcards.descriptor),

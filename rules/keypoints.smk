@@ -1,4 +1,4 @@
-# Keypoints of the training photos and of every benchmark's images.
+# Keypoints of the training photos and of the images of every benchmark.
 
 
 rule detect_keypoints:
@@ -23,7 +23,7 @@ rule detect_keypoints:
         runtime=more(120),
         gpu=lambda wildcards: gpus(PLAN.descriptors.detector(keypoint_set(wildcards))),
     params:
-        photos=photo_selection,
+        photos=image_selection,
         detector=lambda wildcards: PLAN.descriptors.detector(keypoint_set(wildcards)),
         settings=lambda wildcards: PLAN.descriptors.detector_settings(
             keypoint_set(wildcards), PLAN.images.settings(image_set(wildcards))

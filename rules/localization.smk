@@ -1,4 +1,4 @@
-# Visual localization: a map triangulated with known poses, and queries registered in it.
+# Visual localization: triangulation of a map with known poses, and registration of queries.
 
 
 rule list_pairs:
@@ -172,12 +172,12 @@ rule plot_localization:
             "<results>/scores/{{benchmark}}/{descriptor}.json", descriptor=DESCRIPTORS
         ),
     output:
-        pictures=report(
+        figures=report(
             directory("<results>/figures/{benchmark}_localization"),
-            patterns=["{picture}.jpg"],
+            patterns=["{figure}.jpg"],
             category="Localization",
             caption="report/localization.rst",
-            labels={"what": "{picture}"},
+            labels={"what": "{figure}"},
         ),
     log:
         "<results>/logs/plot_localization/{benchmark}.log",

@@ -1,4 +1,4 @@
-# Which training photos look alike: hard negatives for coarse-to-fine training.
+# The table of similar training photos, for hard negatives.
 
 
 rule find_neighbors:

@@ -1,5 +1,5 @@
-# Snakemake removes the outputs of a job before it runs, and takes any folder at the place of an output for that output;
-# refused where the workflow did not make them.
+# Snakemake removes the outputs of a job before it runs, and accepts any existing folder as an output. The run is refused
+# if the workflow did not make them.
 from snakemake.io import is_flagged
 
 from hndesc.workflow.outputs import (
@@ -19,7 +19,7 @@ def files_of(paths):
 
 
 def foreign_files(outputs):
-    """Files at the place of outputs that Snakemake has no record of: of a job that was done, or begun and killed."""
+    """Return existing outputs of which Snakemake has no record, neither of a finished nor of an interrupted job."""
     if not workflow.execution_settings.keep_metadata:
         return ()
     known = workflow.persistence
@@ -33,7 +33,7 @@ def foreign_files(outputs):
 
 
 def planned_jobs():
-    """What is going to run, with the folders that Snakemake will remove: outputs, and temporary inputs at the end."""
+    """Yield the planned jobs with the folders that Snakemake will remove: outputs, and temporary inputs afterwards."""
     dag = workflow.dag
     for job in dag.needrun_jobs(exclude_finished=False):
         files = files_of(job.output)
@@ -51,13 +51,13 @@ def planned_jobs():
 
 
 def kept_jobs():
-    """Jobs whose outputs count as up to date."""
+    """Return the jobs whose outputs are up to date."""
     dag = workflow.dag
     needed = set(dag.needrun_jobs(exclude_finished=False))
     return [job for job in dag.jobs if job not in needed]
 
 
-def refuse_foreign_outputs():
+def check_outputs():
     if workflow.touch:  # removes nothing
         return
     try:
@@ -70,15 +70,15 @@ def refuse_foreign_outputs():
 
 
 def build_dag():
-    """Build the plan of the jobs and check it: `onstart` is called neither in a dry run nor where nothing is to be done."""
+    """Build and check the plan of the jobs; `onstart` is called neither in a dry run nor if there is nothing to do."""
     type(workflow)._build_dag(workflow)
-    refuse_foreign_outputs()
+    check_outputs()
 
 
 if workflow.is_main_process:
     if "--delete-all-output" in sys.argv:
         raise WorkflowError(
-            "--delete-all-output could remove folders that the workflow did not make; leave it out (make clean removes "
+            "--delete-all-output could remove folders that the workflow did not make; omit it (make clean removes "
             "results)"
         )
     workflow._build_dag = build_dag

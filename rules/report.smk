@@ -1,4 +1,4 @@
-# Scores for people: published results, tables, curves and pictures, and Snakemake's report of them.
+# Results for users: published text files, tables, curves and figures, and the Snakemake report.
 
 
 rule publish:
@@ -66,7 +66,7 @@ rule plot_mma:
             "<results>/scores/{{benchmark}}/{descriptor}.json", descriptor=DESCRIPTORS
         ),
     output:
-        picture=report(
+        figure=report(
             "<results>/figures/{benchmark}_mma.png",
             category="Scores",
             caption="report/mma.rst",
@@ -98,7 +98,7 @@ rule plot_matches:
             "<results>/features/{{benchmark}}/{descriptor}.h5", descriptor=DESCRIPTORS
         ),
     output:
-        pictures=report(
+        figures=report(
             directory("<results>/figures/{benchmark}_matches"),
             patterns=["{pair}.jpg"],
             category="Matches",
@@ -130,7 +130,7 @@ rule plot_training:
     input:
         history="<results>/training/history.csv",
     output:
-        picture=report(
+        figure=report(
             "<results>/figures/training.png",
             category="Training",
             caption="report/training.rst",
@@ -191,7 +191,7 @@ rule plot_stylization:
         stylized=f"<shared>/stylized/{PLAN.runs.configured_stylization}",
         measures=f"<results>/tables/stylization/{PLAN.runs.configured_stylization}.json",
     output:
-        picture=report(
+        figure=report(
             "<results>/figures/stylization.png",
             category="Training",
             caption="report/stylization.rst",

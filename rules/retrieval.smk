@@ -1,4 +1,4 @@
-# Retrieval: a shortlist by a global descriptor or as published, re-ranked by local features.
+# Retrieval: a shortlist, computed by a global descriptor or published, re-ranked by local features.
 
 
 rule make_places:
@@ -68,7 +68,7 @@ rule describe_globally:
         mem_mb=more(4000),
         runtime=more(240),
     params:
-        photos=photo_selection,
+        photos=image_selection,
         settings=lambda wildcards: PLAN.images.shortlist(wildcards.benchmark),
         content=content(
             images_folder,

@@ -1,4 +1,4 @@
-# Photos split into those to train on and those to judge by, and sequences made of the latter.
+# The split of photos into training and held-out photos, and synthetic sequences of the latter.
 
 
 rule split_photos:

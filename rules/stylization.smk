@@ -1,4 +1,4 @@
-# Stylized copies of the training photos, in one job or by shards.
+# Stylized copies of the training photos, by one job or in shards.
 
 
 rule stylize_photos:

@@ -1,4 +1,4 @@
-# The model: trained on pairs of crops. The rolling state lies outside the declared outputs: an interrupted run goes on.
+# Training on pairs of crops. The rolling state is not a declared output, so that an interrupted run resumes from it.
 
 
 rule train:
@@ -24,9 +24,9 @@ rule train:
     threads: 2
     resources:
         mem_mb=more(8000),
-        runtime=2880,  # enough for every attempt: the next one goes on from the state
+        runtime=2880,  # for every attempt; the next one resumes from the state
         gpu=lambda wildcards: gpus(),
-        nodes=1,  # one task, which starts a process a GPU by itself
+        nodes=1,  # one task, which starts one process per GPU
     params:
         settings=lambda wildcards: PLAN.runs.runs[wildcards.run].training,
         seed=lambda wildcards: PLAN.runs.runs[wildcards.run].seed,

@@ -33,7 +33,7 @@ LEVELS = {package: level for level, packages in enumerate(LAYERS) for package in
 UNMIRRORED = {
     "hndesc.cli.models": "tests/cli/test_main.py and tests/models/test_release.py run its commands",
     "hndesc.datasets.demo.aachen": "tests/datasets/demo/test_scene.py",
-    "hndesc.datasets.fetch.answers": "tests/hostile/test_downloads.py",
+    "hndesc.datasets.fetch.responses": "tests/hostile/test_downloads.py",
     "hndesc.datasets.fetch.connection": "tests/hostile/test_downloads.py",
     "hndesc.datasets.fetch.contents": "tests/hostile/test_downloads.py",
     "hndesc.datasets.fetch.install": "tests/datasets/fetch/test_registry.py",

@@ -41,29 +41,29 @@ def in_use() -> Callable[[], int]:
     mallinfo2.restype = Allocated
 
     def read() -> int:
-        told = mallinfo2()
-        return told.uordblks + told.hblkhd
+        samples = mallinfo2()
+        return samples.uordblks + samples.hblkhd
 
     return read
 
 
 def watch(monkeypatch: pytest.MonkeyPatch, owner: type, method: str, in_use: Callable[[], int]) -> list[int]:
     """Return a list that gets what is in use at two of a method's calls, the last one wanted among them."""
-    told: list[int] = []
+    samples: list[int] = []
     number = count(1)
     original = getattr(owner, method)
 
     def call(*arguments: object) -> object:
         if next(number) % SETTLED == 0:
-            told.append(in_use())
+            samples.append(in_use())
         return original(*arguments)
 
     monkeypatch.setattr(owner, method, call)
-    return told
+    return samples
 
 
-def growth(told: list[int]) -> int:
-    settled, end = told
+def growth(samples: list[int]) -> int:
+    settled, end = samples
     return end - settled
 
 

@@ -12,6 +12,6 @@ with step(snakemake.log[0], snakemake.threads):
         differences=snakemake.params.differences,
         text=snakemake.output.text,
         table=snakemake.output.table,
-        picture=snakemake.output.picture,
+        plot=snakemake.output.figure,
         note=snakemake.params.note,
     )

@@ -1,4 +1,4 @@
-"""Snakemake adapter: inliers of one shard of a retrieval set's queries with their candidates."""
+"""Snakemake adapter: inlier counts of one shard of the queries of a retrieval set."""
 
 from hndesc.retrieval.reranking import count_shortlist
 from hndesc.runtime.logs import step

@@ -1,4 +1,4 @@
-"""Snakemake adapter: make the demo data."""
+"""Snakemake adapter: create the demo data."""
 
 from pathlib import Path
 

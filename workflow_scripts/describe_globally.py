@@ -2,11 +2,11 @@
 
 from hndesc.retrieval.global_features import describe_globally
 from hndesc.runtime.logs import step
-from hndesc.workflow.image_selection import select_photos
+from hndesc.workflow.image_selection import select_images
 
 with step(snakemake.log[0], snakemake.threads):
     describe_globally(
-        select_photos(
+        select_images(
             snakemake.input.images,
             distractors=snakemake.input.distractors or None,
             **snakemake.params.photos,

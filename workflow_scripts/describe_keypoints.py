@@ -1,12 +1,12 @@
-"""Snakemake adapter: descriptors at keypoints, by a trained network or a hand-made descriptor."""
+"""Snakemake adapter: descriptors at keypoints."""
 
 from hndesc.extraction.steps import describe_keypoints
 from hndesc.runtime.logs import step
-from hndesc.workflow.image_selection import select_photos
+from hndesc.workflow.image_selection import select_images
 
 with step(snakemake.log[0], snakemake.threads):
     describe_keypoints(
-        select_photos(
+        select_images(
             snakemake.input.images,
             distractors=snakemake.input.distractors or None,
             shortlist=snakemake.input.shortlist or None,

@@ -2,11 +2,11 @@
 
 from hndesc.extraction.steps import detect_keypoints
 from hndesc.runtime.logs import step
-from hndesc.workflow.image_selection import select_photos
+from hndesc.workflow.image_selection import select_images
 
 with step(snakemake.log[0], snakemake.threads):
     detect_keypoints(
-        select_photos(
+        select_images(
             snakemake.input.images,
             distractors=snakemake.input.distractors or None,
             shortlist=snakemake.input.shortlist or None,

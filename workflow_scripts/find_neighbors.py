@@ -1,4 +1,4 @@
-"""Snakemake adapter: the training photos that look most like each."""
+"""Snakemake adapter: the table of similar training photos."""
 
 from hndesc.retrieval.ranking import find_neighbors
 from hndesc.runtime.logs import step

@@ -1,4 +1,4 @@
-"""Snakemake adapter: the feature files of all shards as one."""
+"""Snakemake adapter: merge the feature files of all shards."""
 
 from hndesc.io.features import merge
 from hndesc.runtime.logs import step

@@ -1,4 +1,4 @@
-"""Snakemake adapter: the match files of all shards as one."""
+"""Snakemake adapter: merge the match files of all shards."""
 
 from hndesc.localization.matches import gather_matches
 from hndesc.runtime.logs import step

@@ -1,4 +1,4 @@
-"""Snakemake adapter: stylized copies of several jobs in one folder."""
+"""Snakemake adapter: merge the stylized copies of all shards."""
 
 from hndesc.runtime.logs import step
 from hndesc.stylization.stylize import gather_stylized

@@ -1,4 +1,4 @@
-"""Snakemake adapter: a registered dataset or file of weights."""
+"""Snakemake adapter: download a registered dataset or weights file."""
 
 from hndesc.datasets.fetch.install import get_dataset
 from hndesc.runtime.logs import step

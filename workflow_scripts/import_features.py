@@ -1,4 +1,4 @@
-"""Snakemake adapter: another program's features of a benchmark's images."""
+"""Snakemake adapter: import features of other programs."""
 
 from hndesc.io.features import import_features
 from hndesc.runtime.logs import step

@@ -1,4 +1,4 @@
-"""Snakemake adapter: a published ranking as a shortlist."""
+"""Snakemake adapter: convert a published ranking to a shortlist."""
 
 from hndesc.retrieval.published_rankings import import_shortlist
 from hndesc.runtime.logs import step

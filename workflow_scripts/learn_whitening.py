@@ -1,4 +1,4 @@
-"""Snakemake adapter: the whitening of a global descriptor, learned on the training photos."""
+"""Snakemake adapter: learn the whitening of a global descriptor on the training photos."""
 
 from hndesc.retrieval.ranking import learn_whitening
 from hndesc.runtime.logs import step

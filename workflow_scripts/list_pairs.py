@@ -1,4 +1,4 @@
-"""Snakemake adapter: the image pairs of a localization dataset, from lists or made."""
+"""Snakemake adapter: the image pairs of a localization dataset, listed or computed."""
 
 from hndesc.localization.pairs import list_pairs
 from hndesc.runtime.logs import step

@@ -1,4 +1,4 @@
-"""Snakemake adapter: the training photos that can be used."""
+"""Snakemake adapter: list the usable training photos."""
 
 from hndesc.datasets.image_list import list_own_photos
 from hndesc.runtime.logs import step

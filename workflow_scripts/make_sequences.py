@@ -1,4 +1,4 @@
-"""Snakemake adapter: homography sequences made of held-out photos."""
+"""Snakemake adapter: synthetic homography sequences of held-out photos."""
 
 from hndesc.datasets.synthetic_sequences import make_sequences
 from hndesc.runtime.logs import step

@@ -1,4 +1,4 @@
-"""Snakemake adapter: the database of a retrieval set ranked by a global descriptor."""
+"""Snakemake adapter: rank the database of a retrieval set by a global descriptor."""
 
 from hndesc.retrieval.ranking import make_shortlist
 from hndesc.runtime.logs import step

@@ -1,4 +1,4 @@
-"""Snakemake adapter: what stylized copies keep of the photos' structure."""
+"""Snakemake adapter: measure how well stylized copies preserve structure."""
 
 from hndesc.runtime.logs import step
 from hndesc.stylization.measures import measure_stylization

@@ -1,4 +1,4 @@
-"""Snakemake adapter: the model from above, inlier matches of queries and errors of a localization dataset."""
+"""Snakemake adapter: figures of a localization dataset."""
 
 from hndesc.runtime.logs import step
 from hndesc.visualization.maps import plot_localization
@@ -10,7 +10,7 @@ with step(snakemake.log[0], snakemake.threads):
         snakemake.input.matches,
         snakemake.input.map,
         snakemake.input.results,
-        snakemake.output.pictures,
+        snakemake.output.figures,
         snakemake.params.labels,
         pairs=snakemake.input.pairs,
     )

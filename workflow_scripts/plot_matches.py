@@ -1,4 +1,4 @@
-"""Snakemake adapter: match pictures of a homography benchmark."""
+"""Snakemake adapter: match figures of a homography benchmark."""
 
 from hndesc.runtime.logs import step
 from hndesc.visualization.sequence_figures import plot_sequences
@@ -7,7 +7,7 @@ with step(snakemake.log[0], snakemake.threads):
     plot_sequences(
         snakemake.input.images,
         snakemake.input.features,
-        snakemake.output.pictures,
+        snakemake.output.figures,
         snakemake.params.labels,
         layout=snakemake.params.layout,
     )

@@ -1,4 +1,4 @@
-"""Snakemake adapter: a sheet of photos, styles and stylized copies."""
+"""Snakemake adapter: figure of photos, styles and stylized copies."""
 
 from hndesc.runtime.logs import step
 from hndesc.visualization.stylization_figures import plot_stylization
@@ -8,6 +8,6 @@ with step(snakemake.log[0], snakemake.threads):
         snakemake.input.photos,
         snakemake.input.styles or None,
         snakemake.input.stylized,
-        snakemake.output.picture,
+        snakemake.output.figure,
         snakemake.input.measures,
     )

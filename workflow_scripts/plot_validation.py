@@ -1,4 +1,4 @@
-"""Snakemake adapter: what a network made of validation pairs before and after training."""
+"""Snakemake adapter: figures of validation pairs before and after training."""
 
 from hndesc.runtime.logs import step
 from hndesc.visualization.training_figures import plot_validation

@@ -1,4 +1,4 @@
-"""Snakemake adapter: Snakemake's own report of everything that `rule figures` gathers, as one HTML file."""
+"""Snakemake adapter: the Snakemake report of all figures, as one HTML file."""
 
 import os
 import subprocess

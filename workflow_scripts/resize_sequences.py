@@ -1,4 +1,4 @@
-"""Snakemake adapter: image sequences at the one size that a protocol wants."""
+"""Snakemake adapter: resize image sequences to the size required by a protocol."""
 
 from hndesc.datasets.homography.resizing import resize_sequences
 from hndesc.runtime.logs import step

@@ -1,4 +1,4 @@
-"""Snakemake adapter: score features on homography sequences."""
+"""Snakemake adapter: evaluate features on homography sequences."""
 
 from hndesc.evaluation.hpatches.evaluate import score_hpatches
 from hndesc.runtime.logs import step

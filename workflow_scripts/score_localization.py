@@ -1,4 +1,4 @@
-"""Snakemake adapter: localize the queries of a dataset and score them."""
+"""Snakemake adapter: localize the queries of a dataset and evaluate them."""
 
 from hndesc.evaluation.localization.evaluate import localize_queries
 from hndesc.runtime.logs import step

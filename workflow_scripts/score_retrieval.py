@@ -1,4 +1,4 @@
-"""Snakemake adapter: score a re-ranked shortlist."""
+"""Snakemake adapter: re-rank a shortlist and evaluate it."""
 
 from hndesc.runtime.logs import step
 from hndesc.runtime.plugins import load_place

@@ -1,4 +1,4 @@
-"""Snakemake adapter: photos to train on and photos that are held out."""
+"""Snakemake adapter: split photos into training and held-out photos."""
 
 from hndesc.datasets.splits import split_photos
 from hndesc.runtime.logs import step

@@ -1,10 +1,10 @@
 """Snakemake adapter: train a model."""
 
 from hndesc.runtime.logs import step
-from hndesc.training.launch import train_together
+from hndesc.training.launch import train_distributed
 
 with step(snakemake.log[0], snakemake.threads):
-    train_together(
+    train_distributed(
         snakemake.resources.get("processes") or snakemake.resources.get("gpu") or 1,
         snakemake.log[0],
         snakemake.threads,

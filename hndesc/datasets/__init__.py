@@ -1,1 +1,1 @@
-"""Datasets: the demo data, and reading of published ground truth."""
+"""Datasets: readers, downloads, splits, synthetic sequences and the demo data."""

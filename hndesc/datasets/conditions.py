@@ -1,11 +1,11 @@
-"""The conditions under which held-out photos are taken again: light, lens, sensor and file, for benchmarks alone.
+"""Simulated imaging conditions for benchmarks: illumination, lens, sensor and compression.
 
-This is on purpose another model than the relighting that training photos go through (`hndesc.stylization`), so that a
-network which has learned that model's fingerprints gains nothing here. There, light falls off along a straight ramp,
-lamps follow an inverse-square law, blur is Gaussian, noise is Gaussian, and the way to 8 bits is sRGB's curve with a
-knee. Here, light varies by a smooth random field in stops, shadows are random polygons with penumbras, lamps are oval
-spots that fall off exponentially, blur is a disc or a line, photons are counted (Poisson) and read with an error, and
-the way to 8 bits is a power law bent to an S, then JPEG.
+This model deliberately differs from the relighting of training photos (`hndesc.stylization`), so that a network cannot
+benefit from having learned artifacts of that model. There, light has a linear gradient, lamps follow an inverse-square
+law, blur and noise are Gaussian, and the tone curve is that of sRGB with a knee. Here, light varies by a smooth random
+field in stops, shadows are random polygons with penumbras, lamps are oval spots with exponential falloff, blur is a
+disc or a line, photon noise is Poisson with additive read noise, and the tone curve is an S-shaped power law, followed
+by JPEG.
 """
 
 from dataclasses import astuple, dataclass
@@ -21,21 +21,21 @@ _LAMPS = 3
 
 @dataclass(frozen=True)
 class Conditions:
-    """How a photo is taken; the default, zero throughout, changes nothing but rounding and compression at quality 97.
+    """Imaging conditions; the defaults, all 0, leave an image unchanged except for JPEG at quality 97.
 
     Attributes:
         stops: exposure; -1 is half the light.
-        red, green, blue: color of the light, in stops.
-        shading: range in stops of a smooth random field of light, about half of it up and half down.
-        shadow: share of the light that cast shadows take away, 0 to 1.
-        lamps: light of lamps at their centers (1: white surfaces there are white in the photo).
-        haze: share of the contrast that is lost to an even veil.
+        red, green, blue: color of the light in stops.
+        shading: range in stops of a smooth random illumination field, approximately symmetric around 0.
+        shadow: share of the light removed by cast shadows, 0 to 1.
+        lamps: brightness of lamps at their centers (1: white surfaces there are white in the image).
+        haze: share of the contrast lost to uniform haze.
         noise: standard deviation of photon noise at white, as a share of white.
         defocus: radius of the blur disc in pixels.
         motion: length of the motion blur in pixels.
-        tone: exponent on the recorded values is 2**tone: above 0 darkens middle tones.
-        bend: of the tone curve, -1 (flat) to 1 (steep in the middle).
-        compression: what JPEG quality lacks of 97.
+        tone: exponent 2**tone on the recorded values; above 0 darkens midtones.
+        bend: shape of the tone curve, from -1 (flat) to 1 (steep in the middle).
+        compression: reduction of the JPEG quality from 97.
     """
 
     stops: float = 0.0
@@ -54,17 +54,17 @@ class Conditions:
     compression: float = 0.0
 
     def scaled(self, growth: float) -> "Conditions":
-        """Return the conditions on the way from none (0) to these (1)."""
+        """Interpolate between no change (0) and these conditions (1)."""
         return Conditions(*(growth * value for value in astuple(self)))
 
 
 def take_photo(scene: np.ndarray, conditions: Conditions, rng: np.random.Generator) -> np.ndarray:
-    """Take a photo of a scene under given conditions.
+    """Simulate a photo of a scene under given conditions.
 
     Args:
         scene: linear light, float32, H x W x 3, 1 is white.
-        conditions: light, lens, sensor and file.
-        rng: of the shapes of light and shadow, and of the noise.
+        conditions: illumination, lens, sensor and compression.
+        rng: generator of illumination, shadows and noise.
 
     Returns:
         H x W x 3, RGB, uint8.
@@ -91,7 +91,7 @@ def _smooth_field(height: int, width: int, rng: np.random.Generator) -> np.ndarr
 
 
 def _shadows(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Return where shadows fall (0 to 1, H x W): random polygons, each with a penumbra of its own."""
+    """Return a shadow mask (0 to 1, H x W) of random polygons with penumbras."""
     mask = np.zeros((height, width), np.float32)
     longest = max(height, width)
     for _ in range(rng.integers(1, 4)):
@@ -130,7 +130,7 @@ def _blur(lit: np.ndarray, conditions: Conditions, rng: np.random.Generator) -> 
 
 
 def _disc(radius: float) -> np.ndarray:
-    """Return a disc with an anti-aliased rim as a filter of sum 1."""
+    """Return an anti-aliased disc as a normalized filter kernel."""
     reach = int(np.ceil(radius)) + 1
     distance = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1])
     disc = np.clip(radius + 0.5 - distance, 0, 1)
@@ -138,7 +138,7 @@ def _disc(radius: float) -> np.ndarray:
 
 
 def _line(length: float, angle: float) -> np.ndarray:
-    """Return a line through the middle, one pixel wide, as a filter of sum 1."""
+    """Return a centered line, one pixel wide, as a normalized filter kernel."""
     reach = int(np.ceil(length / 2)) + 1
     rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     along = np.abs(np.cos(angle) * columns + np.sin(angle) * rows)
@@ -148,7 +148,7 @@ def _line(length: float, angle: float) -> np.ndarray:
 
 
 def _expose(lit: np.ndarray, conditions: Conditions, rng: np.random.Generator) -> np.ndarray:
-    """Count photons, and read the counts with an error."""
+    """Simulate photon noise and read noise."""
     if conditions.noise <= 0:
         return lit
     white = 1 / conditions.noise**2  # electrons
@@ -157,7 +157,7 @@ def _expose(lit: np.ndarray, conditions: Conditions, rng: np.random.Generator) -
 
 
 def _develop(exposed: np.ndarray, conditions: Conditions) -> np.ndarray:
-    """Turn linear light into 8 bits by the camera's tone curve."""
+    """Convert linear light to 8 bits by the tone curve of the camera."""
     values = np.clip(exposed, 0, 1) ** np.float32(2**conditions.tone / _DISPLAY)
     values = values - np.float32(conditions.bend / (2 * np.pi)) * np.sin(2 * np.pi * values)
     return np.round(values * 255).astype(np.uint8)

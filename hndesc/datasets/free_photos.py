@@ -1,7 +1,7 @@
-"""Photographs under free licenses, gathered from Debian's packages and from Python's, for a model without strings.
+"""Photographs under free licenses from Debian and Python packages, for a model without license restrictions.
 
-`free_photos.yaml` lists those of Debian's packages. The photographs of Python's packages are the ones that the demo is
-made of, but for pages of text, those that show next to nothing, and those whose terms are not told.
+`free_photos.yaml` lists the photographs in Debian packages. Those in Python packages are the photographs of the demo
+data, except pages of text, photographs with little content, and those with unclear licenses.
 """
 
 import logging
@@ -29,7 +29,7 @@ _SIZE_AND_FOLDERS = re.compile(r"/contents/images/\d+x\d+")
 
 
 def packages() -> list[str]:
-    """Return the names of Debian's packages that `gather_free_photos` wants."""
+    """Return the names of the Debian packages that `gather_free_photos` needs."""
     return list(_read_list())
 
 
@@ -37,12 +37,12 @@ def gather_free_photos(unpacked: str | os.PathLike, output: str | os.PathLike) -
     """Write `<package>/<photo>.jpg` (longest side at most 1400 pixels) and `manifest.tsv`: photo, author, license.
 
     Args:
-        unpacked: folder with a folder for each package, as `dpkg-deb --extract <file> <folder>/<package>` leaves it.
-        output: folder, replaced when all is done.
+        unpacked: folder with a folder for each package, created by `dpkg-deb --extract <file> <folder>/<package>`.
+        output: folder to write, which is replaced on success.
 
     Raises:
-        HndescError: a package or a photo in it is missing; `output` overlaps with `unpacked`, or this step did not
-            make it.
+        HndescError: a package or a photo in it is missing, or `output` overlaps with `unpacked` or was not made by this
+            step.
     """
     rows = []
     with replace_folder(output, "free_photos", [unpacked]) as part:
@@ -61,8 +61,8 @@ def _of_debian(unpacked: Path) -> Iterator[tuple[str, np.ndarray, str, str]]:
     for package, entry in _read_list().items():
         if not (unpacked / package).is_dir():
             raise HndescError(
-                f"{unpacked / package}: no such folder; get the package (apt-get download {package}) and unpack it "
-                f"there (dpkg-deb --extract {package}_*.deb {unpacked / package})"
+                f"{unpacked / package}: no such folder; download the package (apt-get download {package}) and unpack "
+                f"it there (dpkg-deb --extract {package}_*.deb {unpacked / package})"
             )
         for path, (author, license) in entry["photos"].items():
             name = _SIZE_AND_FOLDERS.sub("", path).rsplit(".", 1)[0]
@@ -72,4 +72,4 @@ def _of_debian(unpacked: Path) -> Iterator[tuple[str, np.ndarray, str, str]]:
 def _of_python() -> Iterator[tuple[str, np.ndarray, str, str]]:
     for name, source in SOURCES.items():
         if name not in _LEFT_OUT:
-            yield f"{source.package}/{name}.jpg", load(name, source.use), "as the license tells", source.license
+            yield f"{source.package}/{name}.jpg", load(name, source.use), "see the license", source.license

@@ -1,4 +1,4 @@
-"""Own photos, listed once: each is read to its end, broken ones are left out, and of exact copies one is kept."""
+"""The list of a user's photos: each is read completely, and broken photos and exact copies are excluded."""
 
 import logging
 import os
@@ -22,42 +22,42 @@ LEFT_OUT = "left_out.tsv"
 
 
 def list_own_photos(photos: str | os.PathLike, output: str | os.PathLike, *, threads: int = 1) -> None:
-    """Make a folder of links to the photos of another folder that can be used, and tables of what is in it.
+    """Create a folder of links to the usable photos of another folder, with tables of its content.
 
-    The links have the photos' relative paths. `images.tsv` lists path, width, height (upright, pixels) and hash
-    (SHA-256 of the file); `left_out.tsv` the paths that are not among them, and why: broken, or an exact copy of one
-    that is (the first by name is kept).
+    The links have the relative paths of the photos. `images.tsv` lists path, width, height (upright, pixels) and hash
+    (SHA-256 of the file). `left_out.tsv` lists the paths and reasons of excluded photos: broken, or an exact copy (the
+    first by name is kept).
 
     Args:
-        photos: folder, searched with all its sub-folders.
-        output: folder of links; an earlier one is replaced.
-        threads: photos read at a time.
+        photos: folder of photos, including its sub-folders.
+        output: folder of links; the output of an earlier run is replaced.
+        threads: number of photos read at the same time.
 
     Raises:
-        HndescError: no folder, no photo in it, none that can be read; `output` overlaps with `photos`, or this step
-            did not make it.
+        HndescError: the folder is missing, there is no readable photo, or `output` overlaps with `photos` or was not
+            made by this step.
     """
     photos, output = Path(photos), Path(output)
     check_output_folder(output, STEP, [photos])
     names = find_images(photos)
     with ThreadPoolExecutor(threads) as pool:
-        looks = pool.map(_look, [photos / name for name in names])
-        seen = list(tqdm(looks, total=len(names), desc="photos checked", unit="photo", disable=None))
-    rows, left_out = _sort(names, seen)
+        results = pool.map(_inspect, [photos / name for name in names])
+        seen = list(tqdm(results, total=len(names), desc="photos checked", unit="photo", disable=None))
+    rows, left_out = _partition(names, seen)
     if not rows:
-        raise HndescError(f"{photos}: none of its {len(names)} photos can be read ({left_out[0][1]}); replace them")
+        raise HndescError(f"{photos}: none of its {len(names)} photos is readable ({left_out[0][1]}); replace them")
     for name, reason in left_out:
-        logger.warning("%s is left out: %s", name, reason)
+        logger.warning("%s is excluded: %s", name, reason)
     with replace_folder(output, STEP, [photos]) as part:
         for name, *_ in rows:
             link_photo(photos / name, part / name, output / name)
         write_table(part / TABLE, ("path", "width", "height", "hash"), rows)
         write_table(part / LEFT_OUT, ("path", "reason"), ([*map(one_line, row)] for row in left_out))
-    logger.info("%d photos in %s, %d left out", len(rows), output, len(left_out))
+    logger.info("%d photos in %s, %d excluded", len(rows), output, len(left_out))
 
 
-def _look(path: Path) -> tuple[int, int, str] | str:
-    """Return width, height and hash of a photo, or why it cannot be used."""
+def _inspect(path: Path) -> tuple[int, int, str] | str:
+    """Return width, height and hash of a photo, or the reason why it is unusable."""
     try:
         height, width = read_image(path).shape[:2]
         return width, height, file_hash(path)
@@ -67,7 +67,7 @@ def _look(path: Path) -> tuple[int, int, str] | str:
         return f"cannot be read ({error.strerror})"
 
 
-def _sort(
+def _partition(
     names: Sequence[str], seen: Sequence[tuple[int, int, str] | str]
 ) -> tuple[list[tuple[str, int, int, str]], list[tuple[str, str]]]:
     rows, left_out = [], []
@@ -86,12 +86,12 @@ def _sort(
 
 
 def link_photo(source: Path, link: Path, final: Path) -> None:
-    """Link to a photo; relatively if it was given so, that a project may be moved with its photos.
+    """Create a link to a photo, relative if the path of the photo is relative, so that projects can be moved.
 
     Args:
-        source: the photo; a link is followed.
-        link: to be made, within a folder that is yet to be moved.
-        final: where the link will be then.
+        source: photo; links are followed.
+        link: link to create, in a folder that is moved later.
+        final: path of the link after the move.
     """
     link.parent.mkdir(parents=True, exist_ok=True)
     found = source.resolve()

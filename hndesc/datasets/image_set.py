@@ -1,4 +1,4 @@
-"""Which photos a step works on: names in the feature store, files on disk, and the box to cut out, if any."""
+"""The images of a step: names in feature files, paths on disk, and optional crop boxes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,19 +9,19 @@ from hndesc.errors import ImageError
 from hndesc.io.images import image_orientation, read_image
 from hndesc.runtime.provenance import file_identity
 
-# Photos that enlarge the database of a retrieval set are "db/distractors/<path>".
+# Distractors of a retrieval set are named "db/distractors/<path>".
 DISTRACTORS = "distractors"
 
 
 @dataclass(frozen=True)
 class ImageEntry:
-    """One photo of a set.
+    """One image of a set.
 
     Attributes:
         name: key in feature files, relative POSIX path.
         path: file on disk.
-        box: (x1, y1, x2, y2) in pixels to cut out before anything else (queries of Oxford and Paris), or None.
-        upright: turn the photo by its EXIF tag. False for photos with a camera and a pose: COLMAP does not turn them.
+        box: (x1, y1, x2, y2) in pixels, to which the image is cropped (queries of Oxford and Paris), or None.
+        upright: whether to rotate the image by its EXIF tag; False for posed images, which COLMAP does not rotate.
     """
 
     name: str
@@ -31,7 +31,7 @@ class ImageEntry:
 
     @property
     def identity(self) -> str:
-        """What tells the photo from one that takes its place."""
+        """A string that changes when the file is replaced."""
         return f"{file_identity(self.path)}\t{self.box}"
 
     @property
@@ -40,7 +40,7 @@ class ImageEntry:
         return image_orientation(self.path) if self.upright else 1
 
     def read(self) -> np.ndarray:
-        """Read the photo (RGB, uint8, H x W x 3), cut to its box; an ImageError names the file."""
+        """Read the image (RGB, uint8, H x W x 3), cropped to its box; an ImageError names the file."""
         image = read_image(self.path, self.upright)
         return image if self.box is None else _cut(image, self.box, self.path)
 

@@ -1,7 +1,7 @@
-"""A retrieval set of one's own photos: folders of places with several photos each, as the revisited layout.
+"""A retrieval set of a user's photos: folders of places with several photos each, in the revisited layout.
 
-Every photo of a place is a query for the others. Nobody knows which are hard, so all are easy, and the figures of the
-hard setup stay empty.
+Every photo of a place is a query for the others. All are labeled easy, since their difficulty is unknown, so there are
+no scores for the hard setup.
 """
 
 import logging
@@ -17,7 +17,7 @@ from hndesc.io.owned_folders import check_output_folder, replace_folder
 
 STEP = "make_places"
 LEFT_OUT = "left_out.tsv"
-# Characters of a name: four bytes each at most, and a disk's names have 255.
+# Maximum characters of a name, of at most four bytes each; file names are limited to 255 bytes.
 _LONGEST = 60
 _JPEG = (".jpg", ".jpeg")
 logger = logging.getLogger(__name__)
@@ -27,15 +27,15 @@ def make_places(photos: str | os.PathLike, output: str | os.PathLike, *, queries
     """Build the revisited layout from `place/photo.jpg` folders.
 
     Args:
-        photos: folder of places, each a folder of photos of it (sub-folders of a place belong to it). Photos that lie
-            in no place, and those of places with a single one, enlarge the database.
+        photos: folder of places, each a folder of photos (possibly with sub-folders). Photos outside of places, and
+            those of places with a single photo, are added to the database only.
         output: folder to write: `gnd_places.pkl`, `jpg/` (links to JPEG files, other formats converted) and
-            `left_out.tsv` (photos that cannot be read, and why).
-        queries: photos of each place, evenly picked, that are asked for; all if None.
+            `left_out.tsv` (unreadable photos and reasons).
+        queries: number of queries per place, evenly spaced; None for all photos.
 
     Raises:
-        HndescError: no folder, or no place with two photos that can be read; `output` overlaps with `photos`, or
-            this step did not make it.
+        HndescError: the folder is missing, no place has two readable photos, or `output` overlaps with `photos` or was
+            not made by this step.
     """
     photos, output = Path(photos), Path(output)
     check_output_folder(output, STEP, [photos])
@@ -43,28 +43,28 @@ def make_places(photos: str | os.PathLike, output: str | os.PathLike, *, queries
     names = _names(list(sizes))
     truth = _ground_truth(sizes, names, queries)
     if not truth["qimlist"]:
-        raise HndescError(f"{photos}: no place in it has two photos that can be read; they belong in place/photo.jpg")
+        raise HndescError(f"{photos}: no place in it has two readable photos; they belong in place/photo.jpg")
     with replace_folder(output, STEP, [photos]) as part:
         for path, name in names.items():
-            _put(photos / path, part / "jpg" / f"{name}.jpg")
+            _link_or_convert(photos / path, part / "jpg" / f"{name}.jpg")
         (part / "gnd_places.pkl").write_bytes(pickle.dumps(truth, protocol=4))
         write_table(part / LEFT_OUT, ("photo", "reason"), broken)
 
 
 def _sizes(photos: Path) -> tuple[dict[str, tuple[int, int]], list[tuple[str, str]]]:
-    """Return (width, height) of each photo, and the name and reason of each that cannot be read."""
+    """Return (width, height) of each photo, and the names and reasons of unreadable ones."""
     sizes, broken = {}, []
     for path in find_images(photos):
         try:
             sizes[path] = image_size(photos / path)
         except ImageError as error:
-            logger.warning("%s is left out: %s", path, error)
+            logger.warning("%s is skipped: %s", path, error)
             broken.append((one_line(path), one_line(error)))
     return sizes, broken
 
 
 def _names(paths: Sequence[str]) -> dict[str, str]:
-    """Give each path a name without folders and suffix that no other has, and that every list and disk can hold."""
+    """Return a unique name for each path, without folders and suffix, that is valid in lists and on file systems."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for path in paths:
@@ -85,26 +85,26 @@ def _ground_truth(sizes: Mapping[str, tuple[int, int]], names: Mapping[str, str]
         place, *rest = PurePosixPath(path).parts
         if rest:
             places.setdefault(place, []).append(index)
-    asked, entries = [], []
+    query_names, entries = [], []
     for members in places.values():
         if len(members) < 2:
             continue
         count = len(members) if queries is None else min(queries, len(members))
         for index in (members[number * len(members) // count] for number in range(count)):
-            asked.append(names[database[index]])
+            query_names.append(names[database[index]])
             box = [0.0, 0.0, *map(float, sizes[database[index]])]
-            # A query is in the database as well: it is junk to itself.
+            # A query is also in the database, where it is labeled as junk for itself.
             easy = [member for member in members if member != index]
             entries.append({"bbx": box, "easy": easy, "hard": [], "junk": [index]})
-    return {"imlist": [names[path] for path in database], "qimlist": asked, "gnd": entries}
+    return {"imlist": [names[path] for path in database], "qimlist": query_names, "gnd": entries}
 
 
-def _put(source: Path, target: Path) -> None:
+def _link_or_convert(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.suffix.lower() in _JPEG:
         target.symlink_to(source.resolve())
         return
     try:
         write_image(target, read_image(source), quality=98)
-    except ImageError:  # a header alone: whoever reads the photo will say so
+    except ImageError:  # only the header is readable; reported when the photo is read
         target.symlink_to(source.resolve())

@@ -1,4 +1,4 @@
-"""The revisited Oxford and Paris layout: `gnd_<set>.pkl` beside a folder `jpg` of photos.
+"""The revisited Oxford and Paris layout: `gnd_<set>.pkl` and a folder `jpg` of images.
 
 Radenovic et al., Revisiting Oxford and Paris: Large-Scale Image Retrieval Benchmarking, CVPR 2018.
 """
@@ -23,7 +23,7 @@ LABELS = ("easy", "hard", "junk")
 
 @dataclass(frozen=True)
 class Query:
-    """What is known of one query: its box (x1, y1, x2, y2) in pixels, and indices into the database by label."""
+    """The ground truth of a query: its box (x1, y1, x2, y2) in pixels, and indices into the database by label."""
 
     name: str
     box: tuple[float, float, float, float]
@@ -34,7 +34,7 @@ class Query:
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """A retrieval set: names of the database photos (without folder and suffix), and the queries."""
+    """A retrieval set: names of the database images (without folder and suffix), and the queries."""
 
     database: list[str]
     queries: list[Query]
@@ -44,10 +44,10 @@ def read_ground_truth(place: str | os.PathLike) -> GroundTruth:
     """Read the ground truth of a retrieval set.
 
     Args:
-        place: the `gnd_*.pkl` file, or the folder that holds exactly one.
+        place: `gnd_*.pkl` file, or folder with exactly one.
 
     Raises:
-        HndescError: no such file, more than one, a pickle of anything but plain data, or another structure.
+        HndescError: there is no such file or more than one, or it contains more than plain data or another structure.
     """
     path = _find(Path(place))
     data = load_pickle(path)
@@ -65,13 +65,13 @@ def read_ground_truth(place: str | os.PathLike) -> GroundTruth:
     return GroundTruth(database, queries)
 
 
-def dataset_photos(root: str | os.PathLike) -> list[ImageEntry]:
-    """List the photos of a retrieval set: "db/<name>" for the database, then "query/<name>" with the box to cut out."""
+def dataset_images(root: str | os.PathLike) -> list[ImageEntry]:
+    """List the images of a retrieval set: "db/<name>" for the database, then "query/<name>" with the crop box."""
     root = Path(root)
     truth = read_ground_truth(root)
     folder = root / "jpg"
     if not folder.is_dir():
-        raise HndescError(f"{folder}: no such folder; the photos of a retrieval set belong there as <name>.jpg")
+        raise HndescError(f"{folder}: no such folder; the images of a retrieval set belong there as <name>.jpg")
     database = [ImageEntry(f"db/{name}", folder / f"{name}.jpg") for name in truth.database]
     return database + [
         ImageEntry(f"query/{query.name}", folder / f"{query.name}.jpg", query.box) for query in truth.queries
@@ -79,11 +79,11 @@ def dataset_photos(root: str | os.PathLike) -> list[ImageEntry]:
 
 
 def as_array(values: Any) -> np.ndarray:
-    """Return numbers of a pickle, in an array or in (nested) lists, as an array; of anything else, one without axes."""
+    """Convert an array or (nested) lists of numbers to an array; for anything else, return a 0-dimensional one."""
     if isinstance(values, np.ndarray):
         return np.asarray(values)
     rows = values if isinstance(values, list | tuple) else [None]
-    # Of texts or arrays numpy would make as many copies as they are long or shared.
+    # Checked first, since numpy would copy shared texts or arrays many times.
     if all(
         isinstance(value, int | float) or (isinstance(value, list | tuple) and as_array(value).ndim) for value in rows
     ):
@@ -98,20 +98,20 @@ def _find(place: Path) -> Path:
     found = sorted(place.glob("gnd_*.pkl"))
     if len(found) != 1:
         listed = f" but {len(found)}: {', '.join(path.name for path in found)}" if found else ""
-        raise HndescError(f"{place}: must hold one file gnd_<set>.pkl{listed}")
+        raise HndescError(f"{place}: must contain one file gnd_<set>.pkl{listed}")
     return found[0]
 
 
 def _names(values: Any, place: str) -> list[str]:
     if not isinstance(values, list | tuple) or not values:
-        raise HndescError(f"{place} is not a list of photo names")
+        raise HndescError(f"{place} is not a list of image names")
     for name in values:
         if not isinstance(name, str):
-            raise HndescError(f"{place} has {name!r:.80}, which is no photo name")
+            raise HndescError(f"{place} has {name!r:.80}, which is not an image name")
         check_below(name, place)
     if len(set(values)) != len(values):
         twice = Counter(values).most_common(1)[0][0]
-        raise HndescError(f"{place} names '{twice:.80}' twice")
+        raise HndescError(f"{place} contains '{twice:.80}' twice")
     return list(values)
 
 
@@ -124,7 +124,7 @@ def _query(name: str, entry: Any, size: int, place: str) -> Query:
     labels = {label: _indices(entry[label], size, f"{place} ('{name}'): {label}") for label in LABELS}
     together = np.concatenate(list(labels.values()))
     if len(np.unique(together)) != len(together):
-        raise HndescError(f"{place} ('{name}'): a database photo is listed twice under {', '.join(LABELS)}")
+        raise HndescError(f"{place} ('{name}'): a database image is listed twice under {', '.join(LABELS)}")
     return Query(name, tuple(box.astype(float).tolist()), **labels)
 
 
@@ -137,6 +137,6 @@ def _indices(values: Any, size: int, place: str) -> np.ndarray:
     if indices.min() < 0 or indices.max() >= size:
         raise HndescError(
             f"{place} has the index {indices.min() if indices.min() < 0 else indices.max()}, "
-            f"but imlist has {size} photos"
+            f"but imlist has {size} images"
         )
     return indices.astype(np.int64)

@@ -1,7 +1,7 @@
-"""Splitting photos into those to train on and those to judge by, so that a photo's side never changes.
+"""Splits of photos into training, validation and test, in which the side of a photo never changes.
 
-A photo's side is told by a hash of its name: adding photos moves no other, and neither does leaving some out. Photos
-that show the same (one name in several sizes, or pictures that look alike) are on one side.
+The side of a photo depends on a hash of its name, so adding or removing photos does not move others. Photos with the
+same content (the same name in several sizes, or similar images) are on the same side.
 """
 
 import hashlib
@@ -29,13 +29,13 @@ SIDES = ("training", "validation", "test")
 STEP = "split_photos"
 FOLDERS = {"training": "training", "validation": "held_out/validation", "test": "held_out/test"}
 _COLUMNS = ("path", "side", "shown")
-# What tells sizes and variants of one picture apart in the names of wallpapers.
+# Sizes and variants in the names of wallpapers.
 _SIZES = re.compile(
     r"\d{3,5}\s*[x*]\s*\d{3,5}|\b\d{1,2}[x:-]\d{1,2}\b|\b(wide|widescreen|standard|normal|portrait|large|dark|light)\b"
 )
-_BITS = (12, 12)  # of the hash of a picture: rows, columns
-_ROWS = 1024  # of the table of differences that is held at a time
-_ALIKE = 24  # of its 144 bits may differ between two files of one picture
+_BITS = (12, 12)  # rows and columns of the hash of an image
+_ROWS = 1024  # rows of the table of differences in memory at a time
+_ALIKE = 24  # maximum number of different bits (of 144) between two files of the same image
 
 
 def split_photos(
@@ -46,33 +46,33 @@ def split_photos(
     seed: int = 0,
     train_on: Sequence[str] = ("*",),
 ) -> None:
-    """Make folders of links to photos: `training`, `held_out/validation` and `held_out/test`; and `split.tsv`.
+    """Create folders of links to photos, `training`, `held_out/validation` and `held_out/test`, and `split.tsv`.
 
-    The links have the photos' relative paths. Photos that cannot be read are left out, and of each held-out picture
-    all files but one.
+    The links have the relative paths of the photos. Unreadable photos are skipped, as are all but one file of each
+    held-out image.
 
     Args:
-        photos: folders, each searched with all its sub-folders.
-        output: folder; what else is in it is left alone. The three folders must be apart from `photos`.
-        share: of the photos that is held out, half of it for validation (choosing between models), half for the test.
-        seed: of the split.
-        train_on: shell patterns of the relative paths of photos that may be trained on; others on that side are used
-            for nothing. The side of a photo does not depend on this.
+        photos: folders of photos, including their sub-folders.
+        output: folder to write; other files in it are kept. The three folders must not overlap with `photos`.
+        share: share of held-out photos, half for validation (model selection) and half for the test.
+        seed: seed of the split.
+        train_on: shell patterns of the relative paths of photos used for training; other photos on that side are not
+            used. The side of a photo does not depend on it.
 
     Raises:
-        HndescError: no photos, two with the same relative path, or a side without any; a folder or table that this
-            step did not make is in the place of one of its own.
+        HndescError: there are no photos, two have the same relative path, a side is empty, or an existing folder or
+            table was not made by this step.
     """
     output = Path(output)
     if not 0 < share < 1:
-        raise HndescError(f"share must lie between 0 and 1, not {share}")
+        raise HndescError(f"share must be between 0 and 1, not {share}")
     for side in SIDES:
         check_output_folder(output / FOLDERS[side], STEP, photos)
     check_text_file(output / "split.tsv", "\t".join(_COLUMNS) + "\n")
     sources = _list(photos)
     for name in sources:
         check_cell(name, output / "split.tsv")
-    hashes = _picture_hashes(sources)
+    hashes = _image_hashes(sources)
     names = sorted(hashes)
     groups = _groups(names, np.stack([hashes[name] for name in names]))
     sides = {name: _side(group, share, seed) for name, group in zip(names, groups, strict=True)}
@@ -81,8 +81,8 @@ def split_photos(
     for side in SIDES:
         if not chosen[side]:
             raise HndescError(
-                f"none of {len(names)} photos is on the side '{side}' of the split; "
-                "give more photos, or another share, seed or train_on"
+                f"the side '{side}' of the split has none of the {len(names)} photos; "
+                "use more photos, or another share, seed or train_on"
             )
     for side in SIDES:
         with replace_folder(output / FOLDERS[side], STEP, photos) as part:
@@ -103,24 +103,24 @@ def _list(folders: Sequence[str | os.PathLike]) -> dict[str, Path]:
     return sources
 
 
-def _picture_hashes(sources: dict[str, Path]) -> dict[str, np.ndarray]:
-    """Return for each readable photo whether it gets brighter from left to right, on a coarse grid (144 bits)."""
+def _image_hashes(sources: dict[str, Path]) -> dict[str, np.ndarray]:
+    """Return the difference hash (144 bits) of each readable photo: signs of horizontal gradients on a grid."""
     hashes = {}
     for name, path in tqdm(sources.items(), desc="photos compared", unit="photo", disable=None):
         try:
             gray = to_gray(read_image(path))
         except ImageError as error:
-            logger.warning("left out: %s", error)
+            logger.warning("skipped: %s", error)
             continue
         coarse = cv2.resize(gray, (_BITS[1] + 1, _BITS[0]), interpolation=cv2.INTER_AREA).astype(int)
         hashes[name] = (coarse[:, 1:] > coarse[:, :-1]).ravel()
     if not hashes:
-        raise HndescError(f"none of {len(sources)} photos can be read; replace them")
+        raise HndescError(f"none of {len(sources)} photos is readable; replace them")
     return hashes
 
 
 def subject(name: str) -> str:
-    """Return what a photo's name says it shows: without folders, suffix, size and shape of the picture."""
+    """Return the subject in the name of a photo, without folders, suffix, size and aspect ratio."""
     path = PurePosixPath(name.lower())
     for part in (path.stem, *reversed(path.parent.parts)):
         words = re.sub(r"[\W_]+", " ", _SIZES.sub(" ", part.replace("_", " "))).split()
@@ -130,7 +130,7 @@ def subject(name: str) -> str:
 
 
 def _groups(names: Sequence[str], hashes: np.ndarray) -> list[str]:
-    """Return for each photo the least subject among all photos that are tied to it by name or by look."""
+    """Return the group of each photo, the first subject among all photos connected by name or similarity."""
     subjects = [subject(name) for name in names]
     group = {name: name for name in set(subjects)}
 
@@ -146,12 +146,12 @@ def _groups(names: Sequence[str], hashes: np.ndarray) -> list[str]:
 
 
 def _alike(hashes: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield pairs of pictures that tie all that look alike, within memory that grows with their number alone."""
-    looks, firsts, same = np.unique(hashes, axis=0, return_index=True, return_inverse=True)
+    """Yield pairs that connect all similar images; memory grows linearly with their number."""
+    distinct, firsts, same = np.unique(hashes, axis=0, return_index=True, return_inverse=True)
     yield from zip(firsts[same].tolist(), range(len(hashes)), strict=True)
-    signs = 2 * looks.astype(np.float32) - 1
+    signs = 2 * distinct.astype(np.float32) - 1
     for start in range(0, len(signs), _ROWS):
-        # Of a row's pairs those with the pictures after it.
+        # For each row, only the pairs with later images.
         differing = (hashes.shape[1] - signs[start : start + _ROWS] @ signs[start:].T) / 2
         rows, columns = np.nonzero(np.triu(differing <= _ALIKE, 1))
         yield from zip(firsts[start + rows].tolist(), firsts[start + columns].tolist(), strict=True)
@@ -164,7 +164,7 @@ def _side(group: str, share: float, seed: int) -> str:
 
 
 def _unused(names: Sequence[str], groups: Sequence[str], sides: Mapping[str, str], train_on: Sequence[str]) -> set[str]:
-    """Return the training photos that no pattern names, and of each held-out picture all files but the first."""
+    """Return the training photos without a matching pattern, and all but the first file of each held-out image."""
     unused, seen = set(), set()
     for name, group in zip(names, groups, strict=True):
         if sides[name] == "training":

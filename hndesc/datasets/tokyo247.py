@@ -1,8 +1,8 @@
-"""The layout of Tokyo 24/7: two lists of file names, their positions, and the photos.
+"""The layout of Tokyo 24/7: two lists of file names, their positions, and the images.
 
 `tokyo247_imageNames_index.txt` and `tokyo247_imageNames_query.txt` list the street views of the database and the
-queries; `tokyo247.npz` holds their positions (UTM, meters) as `utmDb` and `utmQ`, and `posDistThr`, the distance of a
-hit. Torii et al., 24/7 Place Recognition by View Synthesis, CVPR 2015.
+queries. `tokyo247.npz` contains their positions (UTM, meters) as `utmDb` and `utmQ`, and the distance threshold of a
+correct view as `posDistThr`. Torii et al., 24/7 Place Recognition by View Synthesis, CVPR 2015.
 """
 
 import os
@@ -18,23 +18,23 @@ from hndesc.io.lists import check_below, text_lines
 
 LISTS = {"database": "tokyo247_imageNames_index.txt", "queries": "tokyo247_imageNames_query.txt"}
 POSITIONS = "tokyo247.npz"
-# The folder that holds everything in the lists, and where the queries lie in it.
+# The top folder of the paths in the lists.
 TOP = "247_Tokyo_GSV_Perspective"
-# Where photos are looked for below the dataset: as listed, or as the published evaluation laid them out.
+# Folders of images in the dataset: as listed, or as in the published evaluation.
 PLACES = {"database": (TOP, "247_db", "."), "queries": (f"{TOP}/247query_v3", "247query_v3", "247query", "queries")}
 SUFFIXES = (".jpg", ".png")
 
 
 @dataclass(frozen=True)
 class Views:
-    """What is known of Tokyo 24/7.
+    """The ground truth of Tokyo 24/7.
 
     Attributes:
         database: names of the views, "<easting block>/<position>/<panorama>_<angles>" without suffix.
         queries: names of the queries without suffix.
         database_positions: N x 2, UTM in meters.
         query_positions: Q x 2.
-        distance: meters within which a view shows the place of a query.
+        distance: distance in meters within which a view counts as correct.
     """
 
     database: list[str]
@@ -45,7 +45,7 @@ class Views:
 
 
 def read_views(root: str | os.PathLike) -> Views:
-    """Read names and positions; a missing or inconsistent file is a HndescError that names it."""
+    """Read names and positions; a missing or inconsistent file raises a HndescError that names it."""
     root = Path(root)
     names = {key: _read_list(root / file, key) for key, file in LISTS.items()}
     path = root / POSITIONS
@@ -53,7 +53,7 @@ def read_views(root: str | os.PathLike) -> Views:
     positions = {"database": arrays["utmDb"], "queries": arrays["utmQ"]}
     for key, values in positions.items():
         if values.shape != (len(names[key]), 2) or not np.isfinite(values).all():
-            raise HndescError(f"{path}: {len(names[key])} x 2 positions are due for the {key}, not {values.shape}")
+            raise HndescError(f"{path}: the {key} must have {len(names[key])} x 2 positions, not {values.shape}")
     distance = arrays["posDistThr"]
     if distance.size != 1 or not 0 < distance.item() < np.inf:
         raise HndescError(f"{path}: posDistThr must be a distance in meters; get the file again")
@@ -67,15 +67,15 @@ def _float64(positions: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     }
 
 
-def view_photos(root: str | os.PathLike) -> list[ImageEntry]:
-    """List the photos: "db/<name>" for the database, then "query/<name>"."""
+def view_images(root: str | os.PathLike) -> list[ImageEntry]:
+    """List the images: "db/<name>" for the database, then "query/<name>"."""
     root = Path(root)
-    photos = []
+    images = []
     for key, prefix in (("database", "db"), ("queries", "query")):
         names = _read_list(root / LISTS[key], key)
         folder, suffix = _find(root, names[0], key)
-        photos += [ImageEntry(f"{prefix}/{name}", folder / f"{name}{suffix}") for name in names]
-    return photos
+        images += [ImageEntry(f"{prefix}/{name}", folder / f"{name}{suffix}") for name in names]
+    return images
 
 
 def view_name(path: str, key: str) -> str:
@@ -90,7 +90,7 @@ def _read_list(path: Path, key: str) -> list[str]:
         check_below(line, f"{path}:")
     names = [view_name(line, key) for line in lines]
     if not names or len(set(names)) != len(names):
-        raise HndescError(f"{path}: lists no photo, or one twice")
+        raise HndescError(f"{path}: lists no image, or an image twice")
     return names
 
 
@@ -100,6 +100,6 @@ def _find(root: Path, name: str, key: str) -> tuple[Path, str]:
             if (root / place / f"{name}{suffix}").is_file():
                 return root / place, suffix
     raise HndescError(
-        f"{root}: no photo '{name}' ({' or '.join(SUFFIXES)}) in {', '.join(PLACES[key])}; "
-        "put the photos of Tokyo 24/7 there (by request from its authors)"
+        f"{root}: no image '{name}' ({' or '.join(SUFFIXES)}) in {', '.join(PLACES[key])}; "
+        "put the images of Tokyo 24/7 there (available on request from its authors)"
     )

@@ -1,4 +1,4 @@
-"""Views of a flat picture: homographies of a tilted, turned camera, and resampling without aliasing."""
+"""Simulated views of a planar image: homographies of a rotated camera, and anti-aliased resampling."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from hndesc.geometry.color import to_linear
 from hndesc.io.files import write_text
 
 SAMPLES = 3
-# How far images 2 to 6 of a sequence are on the way from its first image to its last one.
+# Strength of the change in images 2 to 6 of a sequence, relative to the last one.
 GROWTH = {k: ((k - 1) / 5) ** 0.7 for k in range(2, 7)}
 
 
@@ -22,15 +22,15 @@ def view_homography(
     tilt: float = 0.0,
     pan: float = 0.0,
 ) -> np.ndarray:
-    """Return the 3 x 3 homography from a picture to the photo that a pinhole camera takes of it.
+    """Return the 3 x 3 homography from a planar image to a view of it by a pinhole camera.
 
     Args:
-        center: the point (x, y) of the picture that comes to lie in the middle of the photo.
-        size: (width, height) of the photo; its focal length is 1.2 times the longer side.
-        zoom: pixels of the photo for one of the picture, at the middle.
+        center: point (x, y) of the image that is projected to the center of the view.
+        size: (width, height) of the view; the focal length is 1.2 times the longer side.
+        zoom: scale from the image to the view at the center.
         roll: rotation in the image plane, degrees.
-        tilt: rotation of the picture about its x axis, degrees.
-        pan: rotation of the picture about its y axis, degrees.
+        tilt: rotation of the image about its x axis, degrees.
+        pan: rotation of the image about its y axis, degrees.
     """
     focal = 1.2 * max(size)
     x_axis, y_axis = rotation(roll, tilt, pan)[:, :2].T
@@ -49,29 +49,29 @@ def rotation(roll: float, tilt: float, pan: float) -> np.ndarray:
 
 
 def finer(homography: np.ndarray, samples: int) -> np.ndarray:
-    """Return the homography into a photo with `samples` times the pixels on each axis (centers at integers)."""
+    """Return the homography into a view with `samples` times the pixels on each axis (centers at integers)."""
     offset = (samples - 1) / 2
     return np.array([[samples, 0, offset], [0, samples, offset], [0, 0, 1]]) @ homography
 
 
-def warp(picture: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Photograph a flat picture (float32, H x W x 3): each pixel is the mean of SAMPLES x SAMPLES cubic samples."""
+def warp(image: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Warp an image (float32, H x W x 3); each pixel is the mean of SAMPLES x SAMPLES cubic samples."""
     fine_size = (size[0] * SAMPLES, size[1] * SAMPLES)
     fine = cv2.warpPerspective(
-        picture, finer(homography, SAMPLES), fine_size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
+        image, finer(homography, SAMPLES), fine_size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
     )
     return np.maximum(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), 0)
 
 
-def hang(
+def mount_on_wall(
     photo: np.ndarray, wall: np.ndarray, margin: int, tint: tuple[float, float, float], frame: int = 6
 ) -> np.ndarray:
-    """Hang a photo on a wall: linear light, `margin` pixels of wall on each side, a dark frame around the photo.
+    """Return a photo with a dark frame on a wall, in linear light.
 
     Args:
         photo: sRGB, uint8, H x W x 3.
-        wall: texture of the wall, sRGB, uint8; it goes on mirrored where it is too small.
-        margin: pixels of wall on each side; the photo's pixel (0, 0) comes to lie at (margin, margin).
+        wall: texture of the wall, sRGB, uint8, mirrored if it is too small.
+        margin: pixels of wall on each side; pixel (0, 0) of the photo is at (margin, margin).
         tint: color of the wall, factors on R, G, B.
         frame: width of the frame in pixels.
     """
@@ -84,6 +84,6 @@ def hang(
 
 
 def write_homography(folder: Path, k: int, homography: np.ndarray) -> None:
-    """Write the homography from image 1 to image k of a sequence, as HPatches does."""
+    """Write the homography from image 1 to image k of a sequence in the format of HPatches."""
     rows = (homography / homography[2, 2]).tolist()
     write_text(folder / f"H_1_{k}", "".join(" ".join(f"{value:.12g}" for value in row) + "\n" for row in rows))

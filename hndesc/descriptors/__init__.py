@@ -1,7 +1,7 @@
-"""Descriptors of keypoints: OpenCV's SIFT, published networks, those that this package trains, and anyone's own class.
+"""Descriptors of keypoints: OpenCV's SIFT, pretrained networks, networks trained by this package, and user classes.
 
-A descriptor is called by `describe(image, features)` with an RGB uint8 H x W x 3 image and keypoints in its pixels and
-returns N x D float32, L2-normalized; its `settings` say in JSON what it is and which file its weights came from.
+`describe(image, features)` takes an RGB uint8 H x W x 3 image and keypoints in its pixels and returns N x D float32,
+L2-normalized. `settings` is a JSON-serializable description of the descriptor with the origin of its weights.
 """
 
 import importlib.util
@@ -30,7 +30,7 @@ DESCRIPTORS = Registry(
         "xfeat": "hndesc.descriptors.xfeat:XFeatDescriptor",
     },
 )
-# Apart, so that these are no names to ask for: a file is, and a class.
+# A separate registry, since these are not names of descriptors: users name a file or a class.
 NETWORKS = Registry(
     "descriptor",
     {
@@ -41,17 +41,17 @@ NETWORKS = Registry(
 
 
 class Descriptor(Protocol):
-    """What every descriptor offers."""
+    """The interface of a descriptor."""
 
     settings: dict
 
     def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
-        """Describe the keypoints of an RGB uint8 H x W x 3 image; N x D float32, L2-normalized."""
+        """Describe the keypoints of an RGB uint8 H x W x 3 image; return N x D float32, L2-normalized."""
         ...
 
 
 def descriptor_module(name_or_file: str | Path) -> str:
-    """Return hndesc's module of a descriptor without importing it: a name's, or what wraps a network or a class."""
+    """Return the hndesc module of a descriptor, or of the wrapper of a network or class, without importing it."""
     name = str(name_or_file)
     if name in DESCRIPTORS.places:
         return DESCRIPTORS.module(name)
@@ -59,16 +59,16 @@ def descriptor_module(name_or_file: str | Path) -> str:
 
 
 def is_class(name: str) -> bool:
-    """Tell whether a name is that of a class, `module:Class`."""
+    """Return whether a name denotes a class, `module:Class`."""
     module, colon, attribute = name.partition(":")
     return bool(colon) and attribute.isidentifier() and all(part.isidentifier() for part in module.split("."))
 
 
 def class_file(name: str) -> Path:
-    """Return the source file of the module of `module:Class`, which is sought in the working directory, too.
+    """Return the source file of the module of `module:Class`; the working directory is searched, too.
 
     Raises:
-        HndescError: there is no such module.
+        HndescError: the module does not exist.
     """
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
@@ -79,20 +79,20 @@ def class_file(name: str) -> Path:
         found = None
     if found is None or found.origin is None:
         raise HndescError(
-            f"descriptor '{name}': Python finds no module '{module}'; put {module.replace('.', '/')}.py into the "
+            f"descriptor '{name}': there is no Python module '{module}'; put {module.replace('.', '/')}.py into the "
             f"working directory ({os.getcwd()}) or install it"
         )
     return Path(found.origin)
 
 
 def load_descriptor(name_or_file: str | Path, weights: str | Path | None = None, **settings: object) -> Descriptor:
-    """Make the descriptor of that name, or the network whose checkpoint file is given, or one of a class.
+    """Return the descriptor of a name, checkpoint file or class.
 
     Args:
         name_or_file: a name of `DESCRIPTORS`, a bundled model (`hndesc.models.bundled`), a checkpoint (.safetensors)
             of this package, or `module:Class`.
-        weights: file of published weights, for the names and classes that need one.
-        settings: the descriptor's own, see its class.
+        weights: file of pretrained weights, for the names and classes that need one.
+        settings: settings of the descriptor, see its class.
     """
     name = str(name_or_file)
     if weights is not None:

@@ -1,14 +1,14 @@
-"""ALIKED's own descriptors (Zhao et al., IEEE Transactions on Instrumentation and Measurement 2023)."""
+"""The descriptors of ALIKED (Zhao et al., IEEE Transactions on Instrumentation and Measurement 2023)."""
 
 import numpy as np
 from torch import Tensor
 
-from hndesc.descriptors.pretrained import PublishedDescriptor
+from hndesc.descriptors.pretrained import PretrainedDescriptor
 from hndesc.detectors.aliked import aliked_maps, load_aliked, relative
 
 
-class AlikedDescriptor(PublishedDescriptor):
-    """Describe keypoints by ALIKED-N(16), each gathered from 16 places around it."""
+class AlikedDescriptor(PretrainedDescriptor):
+    """Describe keypoints by ALIKED-N(16), each from 16 positions around it."""
 
     name = "aliked"
     dim = 128

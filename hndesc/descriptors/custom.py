@@ -1,4 +1,4 @@
-"""A class of somebody's own as a descriptor, `module:Class`, with checks of what it returns."""
+"""User-defined descriptor classes, `module:Class`, with checks of their output."""
 
 import importlib
 import inspect
@@ -17,10 +17,10 @@ _TOLERANCE = 1e-3
 
 
 class ClassDescriptor:
-    """Describe keypoints by another program's object.
+    """Describe keypoints with a user-defined object.
 
     Attributes:
-        settings: the object's own where it has any, its class, and the hash of the file with the class.
+        settings: settings of the object, if any, its class, and the hash of the file that defines the class.
     """
 
     def __init__(self, name: str, described_by: Any, source: Path) -> None:
@@ -30,16 +30,16 @@ class ClassDescriptor:
         self.settings = {"name": name.partition(":")[2], **own, "class": name, "source": file_hash(source)}
 
     def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
-        """Describe the keypoints of an RGB uint8 H x W x 3 image; N x D float32, L2-normalized.
+        """Describe the keypoints of an RGB uint8 H x W x 3 image; return N x D float32, L2-normalized.
 
         Raises:
-            HndescError: what the object returns is no such array.
+            HndescError: the object does not return such an array.
         """
         values = np.asarray(self.described_by.describe(image, features))
         if values.ndim != 2 or len(values) != len(features) or values.dtype.kind != "f":
             raise HndescError(
                 f"descriptor '{self.name}': describe returned {values.dtype} of shape {values.shape} for "
-                f"{len(features)} keypoints; floating-point N x D is wanted"
+                f"{len(features)} keypoints; expected floating-point N x D"
             )
         lengths = np.linalg.norm(values, axis=1)
         wrong = np.flatnonzero((np.abs(lengths - 1) > _TOLERANCE) & (lengths > _TOLERANCE))
@@ -50,10 +50,11 @@ class ClassDescriptor:
 
 
 def load_class(name: str, settings: Mapping[str, object]) -> ClassDescriptor:
-    """Make the object of a class `module:Class` with `settings`.
+    """Instantiate a class `module:Class` with `settings`.
 
     Raises:
-        HndescError: no such module or class, settings that it does not take, or no method `describe`.
+        HndescError: the module or class does not exist, the class does not accept the settings, or it has no method
+            `describe`.
     """
     source = class_file(name)
     module, _, attribute = name.partition(":")

@@ -1,15 +1,15 @@
-"""DISK's own descriptors (Tyszkiewicz, Fua & Trulls, NeurIPS 2020)."""
+"""The descriptors of DISK (Tyszkiewicz, Fua & Trulls, NeurIPS 2020)."""
 
 import numpy as np
 from torch import Tensor
 
-from hndesc.descriptors.pretrained import PublishedDescriptor
+from hndesc.descriptors.pretrained import PretrainedDescriptor
 from hndesc.detectors.disk import disk_maps, load_disk
 from hndesc.models.sampling import sample_descriptors
 
 
-class DiskDescriptor(PublishedDescriptor):
-    """Describe keypoints by DISK's network."""
+class DiskDescriptor(PretrainedDescriptor):
+    """Describe keypoints by the network of DISK."""
 
     name = "disk"
     dim = 128

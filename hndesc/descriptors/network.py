@@ -1,4 +1,4 @@
-"""Descriptors of a trained network, from a checkpoint."""
+"""Descriptors of a trained network, loaded from a checkpoint."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from hndesc.runtime.devices import choose_device
 from hndesc.runtime.provenance import file_hash
 from hndesc.runtime.tiling import TILE, cut_at_points, padded
 
-# The card's entries that go into every feature file; the whole card stays with the checkpoint.
+# Entries of the card that are copied into every feature file.
 _ESSENTIALS = ("architecture", "dim", "seed", "version")
 _SMALLEST = 16
 
@@ -22,27 +22,27 @@ _SMALLEST = 16
 class NetworkDescriptor:
     """Describe keypoints with a trained backbone.
 
-    A photo goes through the network in square tiles of at most `tile` pixels and a border as wide as the network
-    sees, so that memory is bounded and the result is that of the whole photo.
+    An image is processed in square tiles of at most `tile` pixels with a border of the receptive field, so that memory
+    is bounded and the result equals that of the whole image.
 
     Attributes:
-        settings: name, hash and essentials of the checkpoint.
+        settings: name, hash and main properties of the checkpoint.
     """
 
     def __init__(self, checkpoint: str | Path, device: str = "auto", tile: int = TILE) -> None:
         """Load the checkpoint once.
 
         Args:
-            checkpoint: a .safetensors file with hndesc's card.
-            device: "auto" (a GPU where there is one), or a device of torch.
-            tile: side of a tile without its border, in pixels.
+            checkpoint: .safetensors file with a card of hndesc.
+            device: "auto" (a GPU if there is one) or a torch device.
+            tile: side in pixels of a tile without its border.
         """
         checkpoint = Path(checkpoint)
         model, card = load_checkpoint(checkpoint)
         self.device = choose_device(device)
         self.model: Backbone = model.to(self.device, memory_format=torch.channels_last)
         self.tile = -(-tile // model.period) * model.period
-        # A point between two cells takes part of the farther one.
+        # Interpolation between two cells includes the farther one.
         self.border = -(-(model.reach + model.stride) // model.period) * model.period
         self.settings: dict[str, Any] = {
             "name": checkpoint.stem,
@@ -52,14 +52,14 @@ class NetworkDescriptor:
         }
 
     def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
-        """Describe the keypoints of a photo.
+        """Describe the keypoints of an image.
 
         Args:
             image: H x W x 3, RGB, uint8.
             features: keypoints in pixels of that image.
 
         Returns:
-            N x dim float32, of unit length.
+            N x dim float32, L2-normalized.
         """
         points = np.asarray(features.keypoints, np.float32)
         descriptors = np.zeros((len(points), self.model.dim), np.float32)

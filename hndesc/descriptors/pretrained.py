@@ -1,4 +1,4 @@
-"""What the descriptors of published networks have in common."""
+"""The base class of descriptors of pretrained networks."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -11,13 +11,14 @@ from hndesc.io.features import Features
 from hndesc.runtime.tiling import padded
 
 
-class PublishedDescriptor:
-    """Describe keypoints by a published network; keypoints of any detector will do.
+class PretrainedDescriptor:
+    """Describe keypoints of any detector by a pretrained network.
 
-    Subclasses say `name`, `dim`, `load` and `sample`, and `smallest`, the pixels to which a smaller image is padded.
+    Subclasses define `name`, `dim`, `load`, `sample`, and `smallest`, the size in pixels to which smaller images are
+    padded.
 
     Args:
-        weights: file of the published weights.
+        weights: file of pretrained weights.
     """
 
     name: ClassVar[str]
@@ -30,16 +31,16 @@ class PublishedDescriptor:
 
     @staticmethod
     def load(weights: str | Path | None) -> tuple[nn.Module, dict]:
-        """Load the network, ready for inference; with where the weights came from."""
+        """Return the network in evaluation mode and the origin of its weights."""
         raise NotImplementedError
 
     def sample(self, image: np.ndarray, points: Tensor) -> Tensor:
-        """Return the descriptors of N x 2 pixels (one at least) of an RGB uint8 H x W x 3 image, N x D."""
+        """Return the descriptors (N x D) at N x 2 pixels, N at least 1, of an RGB uint8 H x W x 3 image."""
         raise NotImplementedError
 
     @torch.inference_mode()
     def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
-        """Describe the keypoints of an RGB uint8 H x W x 3 image; N x D float32, L2-normalized."""
+        """Describe the keypoints of an RGB uint8 H x W x 3 image; return N x D float32, L2-normalized."""
         if len(features) == 0:
             return np.empty((0, self.dim), np.float32)
         points = torch.from_numpy(features.keypoints).to(next(self.network.parameters()).device)

@@ -1,9 +1,9 @@
-"""R2D2's own descriptors (Revaud et al., NeurIPS 2019)."""
+"""The descriptors of R2D2 (Revaud et al., NeurIPS 2019)."""
 
 import numpy as np
 import torch
 
-from hndesc.descriptors.pretrained import PublishedDescriptor
+from hndesc.descriptors.pretrained import PretrainedDescriptor
 from hndesc.detectors.r2d2 import BORDER, batch_of, load_r2d2, resize
 from hndesc.io.features import Features
 from hndesc.io.images import scale_points
@@ -11,11 +11,10 @@ from hndesc.models.sampling import sample_descriptors
 from hndesc.runtime.tiling import TILE, cut_at_points
 
 
-class R2d2Descriptor(PublishedDescriptor):
-    """Describe keypoints by R2D2's network.
+class R2d2Descriptor(PretrainedDescriptor):
+    """Describe keypoints by the network of R2D2.
 
-    Keypoints of R2D2's own detector are described at the scale at which they were found (`scales`), others on the
-    image as it is.
+    Keypoints of the R2D2 detector are described at the scale of their detection (`scales`), others at scale 1.
     """
 
     name = "r2d2"

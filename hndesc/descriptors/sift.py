@@ -8,18 +8,18 @@ from hndesc.io.images import to_gray
 
 _LAYERS = 3
 _SIGMA = 1.6
-# Finest octave and layer of OpenCV's pyramid: with it, the image is doubled whatever the other keypoints are.
+# A keypoint of the finest octave and layer: it makes OpenCV double the image for any other keypoints.
 _FINEST = cv2.KeyPoint(x=0, y=0, size=_SIGMA, angle=0, octave=255 | 1 << 8)
 
 
 class SiftDescriptor:
     """Describe keypoints by SIFT, 128-D.
 
-    The features' `sizes` and `angles` say where a descriptor looks; keypoints of a detector that measures neither are
-    described upright and at one size.
+    `sizes` and `angles` of the features determine the described region. Keypoints without them are described upright
+    and at a default size.
 
     Args:
-        default_size: diameter in pixels for keypoints without `sizes`.
+        default_size: diameter in pixels of keypoints without `sizes`.
     """
 
     name = "sift"
@@ -31,11 +31,11 @@ class SiftDescriptor:
         self.settings = {"name": self.name, "default_size": default_size, "opencv": cv2.__version__}
 
     def __reduce__(self) -> tuple:
-        # OpenCV's object cannot be pickled.
+        # OpenCV objects cannot be pickled.
         return type(self), (self.default_size,)
 
     def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
-        """Describe keypoints of an RGB uint8 H x W x 3 image; N x 128 float32, L2-normalized (0 where all is flat)."""
+        """Describe keypoints of an RGB uint8 H x W x 3 image; N x 128 float32, L2-normalized (0 in flat regions)."""
         if len(features) == 0:
             return np.empty((0, 128), np.float32)
         sizes = features.extra.get("sizes", np.full(len(features), self.default_size, np.float32))
@@ -62,14 +62,14 @@ class RootSiftDescriptor(SiftDescriptor):
 
 
 def pyramid_levels(sizes: np.ndarray, side: int) -> np.ndarray:
-    """Return the place of keypoints in OpenCV's scale pyramid from their diameters, packed as OpenCV has it.
+    """Return octave and layer of keypoints in OpenCV's scale pyramid from their diameters, packed like in OpenCV.
 
     A keypoint of layer l = 1..3 (refined by an offset within half a layer) of octave o = -1, 0, … has the diameter
-    2 * sigma * 2^(o + l / 3), so that the diameter alone gives both.
+    2 * sigma * 2^(o + l / 3), so the diameter determines both.
 
     Args:
         sizes: N diameters, pixels.
-        side: shorter side of the image, pixels, halved with every octave: coarser keypoints get the last one.
+        side: shorter side of the image in pixels, which limits the number of octaves.
     """
     levels = np.log2(np.maximum(sizes, 1e-3) / (2 * _SIGMA)) * _LAYERS
     octaves = np.ceil((levels - _LAYERS - 0.5) / _LAYERS).astype(np.int64).clip(-1, int(np.log2(side)))

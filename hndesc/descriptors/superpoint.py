@@ -1,16 +1,16 @@
-"""SuperPoint's own descriptors (DeTone, Malisiewicz & Rabinovich, CVPR Workshops 2018)."""
+"""The descriptors of SuperPoint (DeTone, Malisiewicz & Rabinovich, CVPR Workshops 2018)."""
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hndesc.descriptors.pretrained import PublishedDescriptor
+from hndesc.descriptors.pretrained import PretrainedDescriptor
 from hndesc.detectors.superpoint import CELL, load_superpoint, map_in_cells
 
 
-class SuperPointDescriptor(PublishedDescriptor):
-    """Describe keypoints by SuperPoint's network."""
+class SuperPointDescriptor(PretrainedDescriptor):
+    """Describe keypoints by the network of SuperPoint."""
 
     name = "superpoint"
     dim = 256
@@ -20,15 +20,15 @@ class SuperPointDescriptor(PublishedDescriptor):
     def sample(self, image: np.ndarray, points: Tensor) -> Tensor:
         """Return the descriptors of N x 2 pixels of an RGB uint8 H x W x 3 image, N x 256."""
         coarse = map_in_cells(self.network, image, self.network.descriptors, stride=CELL)
-        return sample_as_published(coarse, points)
+        return sample_like_reference(coarse, points)
 
 
-def sample_as_published(coarse: Tensor, points: Tensor) -> Tensor:
-    """Sample a 1 x D x h x w map of cells at N x 2 pixels; N x D, L2-normalized.
+def sample_like_reference(coarse: Tensor, points: Tensor) -> Tensor:
+    """Sample a 1 x D x h x w map of cells at N x 2 pixels like the reference code; N x D, L2-normalized.
 
-    The published code takes the last cell's center for 8w - 4.5 in a scale that starts at the first cell's center, 3.5,
-    where 8w - 8 would be exact: its samples lie up to half a cell nearer to the top left. Kept, since published
-    figures were made so.
+    The reference code normalizes positions relative to the first cell center (3.5) by 8w - 4.5, where 8w - 8 would be
+    exact. Its samples are therefore shifted by up to half a cell to the top left. This is kept, since published results
+    were obtained this way.
     """
     cells = torch.tensor([coarse.shape[3], coarse.shape[2]]).to(coarse)
     first = (CELL - 1) / 2

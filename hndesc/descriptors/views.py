@@ -1,8 +1,8 @@
-"""Descriptors of keypoints in several views of their image: turned by quarter turns, and at half its size.
+"""Descriptors of keypoints in several views of their image: rotated by multiples of 90 degrees, and at half size.
 
-A network describes keypoints as the image shows them, and no longer recognizes them where another image is turned by
-far more than its training pairs were, or zoomed. In one of the views of one of the two images the other one's turn
-and zoom are nearly undone; which one is chosen for each pair of images (`hndesc.matching.views`).
+The descriptors of a network do not match if the images differ in rotation or scale by far more than its training pairs.
+In one of the views of one of the two images, the difference is nearly compensated. The views are selected for each pair
+of images (`hndesc.matching.views`).
 """
 
 import cv2
@@ -12,19 +12,20 @@ from hndesc.descriptors import Descriptor
 from hndesc.io.features import Features
 from hndesc.io.images import scale_points
 
-TURNS = (1, 2, 3)  # quarter turns of the views after the image itself; half its size follows them
+TURNS = (1, 2, 3)  # rotations of the views after the image itself, in units of 90 degrees; the downsized view follows
 
 
 def describe_views(descriptor: Descriptor, image: np.ndarray, features: Features) -> np.ndarray:
     """Describe the keypoints of an image in its other views.
 
     Args:
-        descriptor: describes keypoints as an image shows them.
+        descriptor: descriptor that ignores sizes and orientations.
         image: H x W x 3, RGB, uint8.
-        features: keypoints in pixels of that image; sizes and orientations are left aside.
+        features: keypoints in pixels of that image; sizes and orientations are ignored.
 
     Returns:
-        4 x N x D float32: in the image turned counter-clockwise by 90, 180 and 270 degrees, and shrunk to half.
+        4 x N x D float32: in the image rotated counter-clockwise by 90, 180 and 270 degrees, and at half
+        its size.
     """
     views = [turn(image, features.keypoints, quarters) for quarters in TURNS]
     views.append(halve(image, features.keypoints))
@@ -32,7 +33,7 @@ def describe_views(descriptor: Descriptor, image: np.ndarray, features: Features
 
 
 def turn(image: np.ndarray, points: np.ndarray, quarters: int) -> tuple[np.ndarray, np.ndarray]:
-    """Turn an image and N x 2 points of it counter-clockwise by quarter turns."""
+    """Rotate an image and N x 2 points of it counter-clockwise by multiples of 90 degrees."""
     points = np.asarray(points, np.float64)
     for _ in range(quarters):
         image, points = np.rot90(image), np.stack([points[:, 1], image.shape[1] - 1 - points[:, 0]], axis=1)
@@ -40,11 +41,11 @@ def turn(image: np.ndarray, points: np.ndarray, quarters: int) -> tuple[np.ndarr
 
 
 def halve(image: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Shrink an image to half its size, and N x 2 points of it."""
+    """Downsize an image to half its size, and N x 2 points of it."""
     height, width = image.shape[:2]
     size = max(1, round(width / 2)), max(1, round(height / 2))
-    shrunk = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return shrunk, scale_points(points, np.array([size[0] / width, size[1] / height]))
+    halved = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return halved, scale_points(points, np.array([size[0] / width, size[1] / height]))
 
 
 def _at(points: np.ndarray, image: np.ndarray) -> Features:

@@ -1,21 +1,22 @@
-"""XFeat's own descriptors (Potje et al., CVPR 2024)."""
+"""The descriptors of XFeat (Potje et al., CVPR 2024)."""
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hndesc.descriptors.pretrained import PublishedDescriptor
+from hndesc.descriptors.pretrained import PretrainedDescriptor
 from hndesc.detectors.xfeat import fit, load_xfeat, xfeat_maps
 from hndesc.io.images import scale_points
 from hndesc.models.sampling import sample_descriptors
 
 
-class XFeatDescriptor(PublishedDescriptor):
-    """Describe keypoints by XFeat's network.
+class XFeatDescriptor(PretrainedDescriptor):
+    """Describe keypoints by the network of XFeat.
 
-    Its map of cells is read bilinearly where the keypoint is. The published code reads it bicubically and up to half a
-    cell away; on pairs with known homographies that changes a third digit, for the worse.
+    Its map is sampled bilinearly at the keypoint. The reference code samples bicubically and up to half a cell away,
+    which on pairs with known homographies is slightly less accurate (in the third digit).
+
     """
 
     name = "xfeat"

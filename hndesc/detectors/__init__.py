@@ -1,7 +1,7 @@
 """Keypoint detectors, one file each.
 
-A detector is called by `detect(image)` with an RGB uint8 H x W x 3 image and returns `Features` without descriptors,
-strongest first, in pixels of that image; its `settings` say in JSON what it is and what it was made with.
+`detect(image)` takes an RGB uint8 H x W x 3 image and returns `Features` without descriptors in pixels of that image,
+strongest first. `settings` is a JSON-serializable description of the detector.
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ DETECTORS = Registry(
 
 
 class Detector(Protocol):
-    """What every detector offers."""
+    """The interface of a detector."""
 
     settings: dict
 
@@ -36,12 +36,12 @@ class Detector(Protocol):
 
 
 def load_detector(name: str, weights: str | Path | None = None, **settings: object) -> Detector:
-    """Make the detector registered as `name`.
+    """Return the detector registered as `name`.
 
     Args:
         name: a name of `DETECTORS`.
-        weights: file of trained weights, for detectors that learn.
-        settings: the detector's own, see its class; unknown ones are a HndescError.
+        weights: file of pretrained weights, for learned detectors.
+        settings: settings of the detector, see its class; unknown ones raise a HndescError.
     """
     if weights is not None:
         settings["weights"] = weights

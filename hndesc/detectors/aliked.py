@@ -1,4 +1,4 @@
-"""ALIKED-N(16) (Zhao et al., IEEE Transactions on Instrumentation and Measurement 2023), by kornia."""
+"""ALIKED-N(16) (Zhao et al., IEEE Transactions on Instrumentation and Measurement 2023), implemented by kornia."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,23 +9,23 @@ import torch
 from kornia.feature import ALIKED
 from torch import Tensor
 
-from hndesc.detectors.pretrained import PublishedDetector
+from hndesc.detectors.pretrained import PretrainedDetector
 from hndesc.io.features import Features
-from hndesc.pretrained.weights import image_tensor, load_published
+from hndesc.pretrained.weights import image_tensor, load_pretrained
 from hndesc.runtime.tiling import announce
 
-# Deformable convolutions may look anywhere: no tiles. The bytes are measured.
+# No tiling, since deformable convolutions have an unbounded receptive field. The memory was measured.
 _BYTES_PER_PIXEL = 1700
 _ALL = 2**31 - 1
-_SMALLEST = 32  # pixels; the descriptor's places around a keypoint leave a smaller image
+_SMALLEST = 32  # pixels; the sampling positions of a descriptor exceed smaller images
 
 
 def load_aliked(
     weights: str | Path | None, threshold: float = 0.2, nms_radius: int = 2, max_keypoints: int | None = None
 ) -> tuple[ALIKED, dict]:
-    """Load the published network, ready for inference; with where the weights came from."""
+    """Return the pretrained network in evaluation mode and the origin of its weights."""
     network = ALIKED("aliked-n16", max_keypoints or _ALL, threshold, nms_radius)
-    return network, load_published(
+    return network, load_pretrained(
         network, weights, "aliked", lambda image: aliked_maps(network, image), without=("dkd.hw_grid",)
     )
 
@@ -34,7 +34,7 @@ def load_aliked(
 def aliked_maps(network: ALIKED, image: np.ndarray) -> tuple[Tensor, Tensor]:
     """Return features (1 x 128 x H x W) and scores (1 x 1 x H x W in [0, 1]) of an RGB uint8 H x W x 3 image.
 
-    Maps of an image below 32 pixels have 32, by repeating its last row and column.
+    Images below 32 pixels are padded to 32 by repeating the last row and column.
     """
     announce("aliked", image.shape[:2], _BYTES_PER_PIXEL)
     bottom, right = (max(0, _SMALLEST - side) for side in image.shape[:2])
@@ -44,15 +44,15 @@ def aliked_maps(network: ALIKED, image: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 def relative(points: Tensor, size: tuple[int, int]) -> Tensor:
-    """Scale N x 2 pixels of an image of (height, width): the centers of its outermost pixels are at -1 and 1."""
+    """Scale N x 2 pixels of an image of (height, width) such that its outermost pixel centers are at -1 and 1."""
     return 2 * points / (points.new_tensor(size[::-1]) - 1) - 1
 
 
 @dataclass(eq=False)
-class AlikedDetector(PublishedDetector):
-    """Detect ALIKED's keypoints, to fractions of a pixel.
+class AlikedDetector(PretrainedDetector):
+    """Detect the keypoints of ALIKED, with subpixel accuracy.
 
-    Where no score is above the threshold, those above the image's mean count.
+    If no score is above the threshold, the mean score of the image is the threshold.
     """
 
     name = "aliked"
@@ -60,7 +60,7 @@ class AlikedDetector(PublishedDetector):
     threshold: float = 0.2
 
     def load(self) -> tuple[ALIKED, dict]:
-        """Load the network and what finds the highest scores in its map."""
+        """Load the network, including its differentiable keypoint detection."""
         return load_aliked(self.weights, self.threshold, self.nms_radius, self.max_keypoints)
 
     def find(self, image: np.ndarray) -> Features:

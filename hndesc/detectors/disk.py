@@ -1,4 +1,4 @@
-"""DISK (Tyszkiewicz, Fua & Trulls, NeurIPS 2020), its network by kornia: the network, and keypoints by it."""
+"""DISK (Tyszkiewicz, Fua & Trulls, NeurIPS 2020): the network, implemented by kornia, and its detector."""
 
 from pathlib import Path
 
@@ -8,21 +8,21 @@ from kornia.feature import DISK
 from torch import Tensor
 from torch.nn import functional
 
-from hndesc.detectors.pretrained import PublishedDetector
+from hndesc.detectors.pretrained import PretrainedDetector
 from hndesc.detectors.selection import keypoints_of_map
 from hndesc.io.features import Features
-from hndesc.pretrained.weights import below, image_tensor, load_published
+from hndesc.pretrained.weights import below, image_tensor, load_pretrained
 from hndesc.runtime.tiling import announce
 
-# The U-Net halves the image four times; it is normalized as a whole, and so cannot be tiled.
+# The U-Net halves the image four times. Its normalization depends on the whole image, so it cannot be tiled.
 _MULTIPLE = 16
 _BYTES_PER_PIXEL = 1900
 
 
 def load_disk(weights: str | Path | None) -> tuple[DISK, dict]:
-    """Load the published network, ready for inference; with where the weights came from."""
+    """Return the pretrained network in evaluation mode and the origin of its weights."""
     network = DISK()
-    return network, load_published(
+    return network, load_pretrained(
         network, weights, "disk", lambda image: disk_maps(network, image), find=below("extractor")
     )
 
@@ -33,15 +33,15 @@ def disk_maps(network: DISK, image: np.ndarray) -> tuple[Tensor, Tensor]:
     height, width = image.shape[:2]
     announce("disk", (height, width), _BYTES_PER_PIXEL)
     right, bottom = -width % _MULTIPLE, -height % _MULTIPLE
-    if max(height, width) <= _MULTIPLE:  # the network normalizes its coarsest map, which needs more than one cell
+    if max(height, width) <= _MULTIPLE:  # normalization of the coarsest map needs more than one cell
         right += _MULTIPLE
     padded = functional.pad(image_tensor(image, network), (0, right, 0, bottom))
     scores, descriptors = network.heatmap_and_dense_descriptors(padded)
     return scores[..., :height, :width], descriptors[..., :height, :width]
 
 
-class DiskDetector(PublishedDetector):
-    """Detect DISK's keypoints; the threshold is a logit."""
+class DiskDetector(PretrainedDetector):
+    """Detect the keypoints of DISK; the threshold is a logit."""
 
     name = "disk"
 

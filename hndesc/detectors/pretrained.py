@@ -1,4 +1,4 @@
-"""What the detectors of published networks have in common."""
+"""The base class of detectors of pretrained networks."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,17 +13,17 @@ from hndesc.io.features import Features
 
 
 @dataclass(eq=False)
-class PublishedDetector:
-    """Detect keypoints by a published network.
+class PretrainedDetector:
+    """Detect keypoints by a pretrained network.
 
-    Subclasses say `name`, `load` and `find`, and their own defaults.
+    Subclasses define `name`, `load`, `find` and their defaults.
 
     Args:
-        weights: file of the published weights.
-        max_keypoints: keep so many of the highest score, None for all.
-        border: keep no keypoint nearer to the image's edge than this, pixels.
+        weights: file of pretrained weights.
+        max_keypoints: maximum number of keypoints, those with the highest scores; None for all.
+        border: minimum distance of keypoints from the edges of the image in pixels.
         threshold: lowest score of a keypoint.
-        nms_radius: half the side of the window that has one keypoint, pixels.
+        nms_radius: half the side of the window of non-maximum suppression in pixels.
     """
 
     name: ClassVar[str]
@@ -40,7 +40,7 @@ class PublishedDetector:
         self.settings = {"name": self.name, **own, **origin}
 
     def load(self) -> tuple[nn.Module, dict]:
-        """Load the network, ready for inference; with where the weights came from."""
+        """Return the pretrained network in evaluation mode and the origin of its weights."""
         raise NotImplementedError
 
     def find(self, image: np.ndarray) -> Features:

@@ -1,4 +1,4 @@
-"""R2D2 (Revaud et al., NeurIPS 2019): the published network on top of our backbone, and keypoints by it."""
+"""R2D2 (Revaud et al., NeurIPS 2019): the network, based on the backbone of this package, and its detector."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hndesc.detectors.pretrained import PublishedDetector
+from hndesc.detectors.pretrained import PretrainedDetector
 from hndesc.detectors.selection import keypoints_of_map
 from hndesc.io.features import Features
 from hndesc.io.images import scale_points
 from hndesc.models.r2d2 import R2d2
 from hndesc.models.sampling import normalize_images
-from hndesc.pretrained.weights import below, load_published
+from hndesc.pretrained.weights import below, load_pretrained
 from hndesc.runtime.tiling import TILE, in_tiles
 
 BORDER = R2d2.reach + 1
@@ -24,7 +24,7 @@ _STEP = 2**0.25
 
 
 class R2d2Network(nn.Module):
-    """The dilated L2-Net without its last ReLU, and two layers on its squares that score each pixel."""
+    """The dilated L2-Net without its last ReLU, and two layers that score each pixel from the squared descriptors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,11 +33,11 @@ class R2d2Network(nn.Module):
         self.sal = nn.Conv2d(R2d2.dim, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the dense descriptors, B x 128 x H x W, of normalized photos, B x 3 x H x W."""
+        """Return the dense descriptors, B x 128 x H x W, of normalized images, B x 3 x H x W."""
         return self.ops(images)
 
     def scores(self, images: Tensor) -> Tensor:
-        """Return repeatability and reliability of each pixel of normalized photos, B x 2 x H x W in [0, 1]."""
+        """Return repeatability and reliability of each pixel of normalized images, B x 2 x H x W in [0, 1]."""
         squares = self(images) ** 2
         repeatability = functional.softplus(self.sal(squares))
         reliability = self.clf(squares).softmax(dim=1)[:, 1:]
@@ -45,7 +45,7 @@ class R2d2Network(nn.Module):
 
 
 def load_r2d2(weights: str | Path | None) -> tuple[R2d2Network, dict]:
-    """Load the published network, ready for inference; with where the weights came from."""
+    """Return the pretrained network in evaluation mode and the origin of its weights."""
     network = R2d2Network()
 
     def find(state: dict) -> dict:
@@ -55,11 +55,11 @@ def load_r2d2(weights: str | Path | None) -> tuple[R2d2Network, dict]:
         batch = batch_of(image, network)
         return network(batch), network.scores(batch)
 
-    return network, load_published(network, weights, "r2d2", work, find=find)
+    return network, load_pretrained(network, weights, "r2d2", work, find=find)
 
 
 def resize(image: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Resize an image by about `scale`, without smoothing, as published; return it and its exact (x, y) factors."""
+    """Resize an image by about `scale`, without smoothing like the reference code; return it and the exact factors."""
     height, width = image.shape[:2]
     size = max(1, round(width * scale)), max(1, round(height * scale))
     resized = image if size == (width, height) else cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
@@ -67,20 +67,19 @@ def resize(image: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def batch_of(image: np.ndarray, network: nn.Module) -> Tensor:
-    """Return an RGB uint8 H x W x 3 image as the network takes it."""
+    """Return an RGB uint8 H x W x 3 image as input of the network."""
     return normalize_images(torch.from_numpy(image)[None].to(next(network.parameters()).device))
 
 
 @dataclass(eq=False)
-class R2d2Detector(PublishedDetector):
-    """Detect R2D2's keypoints at several scales; `scales` of the features tells how much the image was shrunk.
+class R2d2Detector(PretrainedDetector):
+    """Detect the keypoints of R2D2 at several scales, which are stored as `scales` of the features.
 
-    The threshold is the lowest repeatability of a keypoint, and its lowest reliability; the window has one keypoint at
-    one scale.
+    The threshold applies to both repeatability and reliability. Non-maximum suppression is per scale.
 
     Args:
-        min_size: longest side of the smallest scale, pixels.
-        max_size: longest side of the largest scale, pixels; None for the image's own.
+        min_size: longest side of the smallest scale in pixels.
+        max_size: longest side of the largest scale in pixels; None for the size of the image.
     """
 
     name = "r2d2"
@@ -102,7 +101,7 @@ class R2d2Detector(PublishedDetector):
         return Features(points, size, scores, extra={"scales": scales})
 
     def _scales(self, longest: int) -> Iterator[float]:
-        """Yield scales from the largest down; at least one."""
+        """Yield at least one scale, in descending order."""
         smallest = min(1.0, self.min_size / longest)
         largest = min(1.0, (self.max_size or longest) / longest)
         scale = 1.0

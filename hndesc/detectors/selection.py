@@ -1,4 +1,4 @@
-"""Which of the detected keypoints to keep: strongest first, not crowded, not at the border, at most so many."""
+"""Selection of detected keypoints: non-maximum suppression, border and maximum number."""
 
 import cv2
 import numpy as np
@@ -7,19 +7,20 @@ from hndesc.io.features import Features
 
 
 def suppress(scores: np.ndarray, radius: int, rounds: int = 3) -> np.ndarray:
-    """Non-maximum suppression on a map of scores, in square windows.
+    """Non-maximum suppression on a score map, in square windows.
 
-    A pixel survives that is the highest of its window; what a survivor covers is struck out, and what then is the
-    highest of its window survives as well, for `rounds` rounds (SuperPoint's published code does three). Of equal
-    scores the one that comes first (row by row) counts as higher.
+    A pixel with the highest score in its window survives, and all others in that window are suppressed. This is
+    repeated on the remaining pixels for `rounds` rounds (three in the reference code of SuperPoint). Of equal scores,
+    the first in row-major order counts as higher.
 
     Args:
         scores: H x W; only pixels above 0 can survive.
-        radius: half the window's side, pixels: it has 2 * radius + 1 pixels a side.
-        rounds: how often to look for survivors.
+        radius: half the side of the window, which has 2 * radius + 1 pixels.
+        rounds: number of rounds.
 
     Returns:
-        H x W bool, the survivors: no two in each other's windows, each pixel struck out in the window of a higher one.
+        H x W bool, the surviving pixels. No two are in the same window, and each suppressed pixel is in the window of a
+        higher one.
     """
     ranks = np.zeros(scores.shape, np.float32)
     candidates = np.flatnonzero(scores > 0)
@@ -39,12 +40,12 @@ def suppress(scores: np.ndarray, radius: int, rounds: int = 3) -> np.ndarray:
 
 
 def thin(points: np.ndarray, scores: np.ndarray, radius: int) -> np.ndarray:
-    """Keep of N x 2 points only those that have no stronger one in a square window around their pixel.
+    """Select the points (N x 2) without a stronger one in a square window around their pixel.
 
     Args:
         points: N x 2 pixels.
         scores: N, higher is stronger.
-        radius: half the window's side, pixels.
+        radius: half the side of the window in pixels.
 
     Returns:
         The rows to keep, ascending.
@@ -57,32 +58,33 @@ def thin(points: np.ndarray, scores: np.ndarray, radius: int) -> np.ndarray:
     _, first = np.unique(cells[strongest], axis=0, return_index=True)
     rows = strongest[first]
     grid = np.zeros(cells.max(axis=0)[::-1] + 1, np.float32)
-    # Ranks instead of scores, for scores may be negative.
+    # Ranks instead of scores, which can be negative.
     grid[cells[rows, 1], cells[rows, 0]] = len(points) - np.argsort(strongest)[rows]
     kept = suppress(grid, radius, rounds=len(points))[cells[rows, 1], cells[rows, 0]]
     return np.sort(rows[kept])
 
 
 def inside(points: np.ndarray, image_size: tuple[int, int], border: int) -> np.ndarray:
-    """Tell which N x 2 points lie at least `border` pixels inside an image of (width, height)."""
+    """Return the mask of the N x 2 points at least `border` pixels inside an image of (width, height)."""
     return np.all((points >= border) & (points < np.array(image_size) - border), axis=1)
 
 
 def strongest(scores: np.ndarray, count: int | None) -> np.ndarray:
-    """Return the rows of the `count` highest scores (None: all), highest first, equal ones in their order."""
+    """Return the rows of the `count` highest scores (None: all) in descending order; ties keep their order."""
     return np.argsort(-scores, kind="stable")[:count]
 
 
 def keypoints_of_map(
     scores: np.ndarray, threshold: float, nms_radius: int, border: int = 0, rounds: int = 3
 ) -> Features:
-    """Return the keypoints of an H x W map of scores, row by row.
+    """Return the keypoints of a score map in row-major order.
 
     Args:
-        scores: one a pixel.
-        threshold: keep higher ones only, and positive ones.
-        nms_radius: see `suppress`, as for `rounds`.
-        border: keep no keypoint nearer to the edge than this, pixels.
+        scores: H x W.
+        threshold: minimum score; scores must also be positive.
+        nms_radius: see `suppress`.
+        border: minimum distance of keypoints from the edges of the image in pixels.
+        rounds: see `suppress`.
     """
     size = scores.shape[1], scores.shape[0]
     rows, columns = np.nonzero(suppress(np.where(scores > threshold, scores, 0), nms_radius, rounds))

@@ -1,8 +1,8 @@
 """SIFT keypoints (Lowe, IJCV 2004) by OpenCV.
 
-OpenCV doubles the image before it looks for the finest keypoints, and its default way of doubling moves every keypoint
-by +0.25 pixels in x and y (measured on Gaussian blobs). With `enable_precise_upscale`, used here for detecting and for
-describing alike, the bias is below 0.02 pixels.
+OpenCV doubles the size of the image to detect the finest keypoints. By default, this shifts every keypoint by +0.25
+pixels in x and y (measured on Gaussian blobs). With `enable_precise_upscale`, which is used here for detection and
+description, the bias is below 0.02 pixels.
 """
 
 from functools import partial
@@ -16,18 +16,19 @@ from hndesc.io.images import to_gray
 
 
 class SiftDetector:
-    """Detect SIFT keypoints, one a location.
+    """Detect SIFT keypoints, one per location.
 
-    Of keypoints that differ in orientation only, the one of smallest angle is kept: OpenCV tells no strength of theirs.
+    Of keypoints that differ only in orientation, the one with the smallest angle is kept, since OpenCV does not report
+    the strength of orientations.
 
-    Besides location and score the features hold `sizes` (diameter in pixels, twice the blob's scale) and `angles`
-    (degrees), all that SIFT's own descriptor needs.
+    Besides location and score, the features contain `sizes` (diameter in pixels, twice the scale of the blob) and
+    `angles` (degrees), which the SIFT descriptor needs.
 
     Args:
-        max_keypoints: keep so many of the highest contrast, None for all.
-        border: keep no keypoint nearer to the image's edge than this, pixels.
-        contrast_threshold: OpenCV's; lower finds more.
-        nms_radius: of keypoints nearer than this (pixels), at any scale, keep the one of highest contrast; 0 for off.
+        max_keypoints: maximum number of keypoints, those with the highest contrast; None for all.
+        border: minimum distance of keypoints from the edges of the image in pixels.
+        contrast_threshold: contrast threshold of OpenCV; lower values yield more keypoints.
+        nms_radius: radius in pixels, across scales, in which only the keypoint of highest contrast is kept; 0: off.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class SiftDetector:
         }
 
     def __reduce__(self) -> tuple:
-        # OpenCV's object cannot be pickled.
+        # OpenCV objects cannot be pickled.
         return partial(type(self), **{name: value for name, value in self.settings.items() if name != "name"}), ()
 
     def detect(self, image: np.ndarray) -> Features:

@@ -1,4 +1,4 @@
-"""SuperPoint (DeTone, Malisiewicz & Rabinovich, CVPR Workshops 2018): the network, and keypoints by it."""
+"""SuperPoint (DeTone, Malisiewicz & Rabinovich, CVPR Workshops 2018): the network and its detector."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,22 +9,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hndesc.detectors.pretrained import PublishedDetector
+from hndesc.detectors.pretrained import PretrainedDetector
 from hndesc.detectors.selection import keypoints_of_map
 from hndesc.io.features import Features
 from hndesc.io.images import to_gray
-from hndesc.pretrained.weights import load_published
+from hndesc.pretrained.weights import load_pretrained
 from hndesc.runtime.tiling import TILE, in_tiles
 
 CELL = 8
-# The network sees 2 + 4 + 8 + 24 pixels beyond a cell of 8 and its neighbor; in whole cells.
+# Receptive field: 2 + 4 + 8 + 24 pixels beyond a cell of 8 and its neighbor, rounded up to whole cells.
 _BORDER = 48
 
 
 class SuperPoint(nn.Module):
-    """The published network: a VGG-like encoder to stride 8, with a head for keypoints and one for descriptors.
+    """The SuperPoint network: a VGG-like encoder to stride 8, with a head for keypoints and one for descriptors.
 
-    Its state dict has the names of the published weights.
+    The names in its state dict are those of the published weights.
     """
 
     def __init__(self) -> None:
@@ -47,12 +47,14 @@ class SuperPoint(nn.Module):
         return x
 
     def scores(self, features: Tensor) -> Tensor:
-        """Return how much each pixel is a keypoint, B x 8h x 8w in [0, 1], from B x 128 x h x w features."""
-        cells = self._block(features, "convPa", "convPb").softmax(dim=1)[:, :-1]  # the last: no keypoint in the cell
+        """Return the keypoint score of each pixel, B x 8h x 8w in [0, 1], from B x 128 x h x w features."""
+        cells = self._block(features, "convPa", "convPb").softmax(dim=1)[
+            :, :-1
+        ]  # without the last channel, "no keypoint"
         return functional.pixel_shuffle(cells, CELL).squeeze(1)
 
     def descriptors(self, features: Tensor) -> Tensor:
-        """Return one descriptor a cell, B x 256 x h x w, L2-normalized, from B x 128 x h x w features."""
+        """Return one descriptor per cell, B x 256 x h x w, L2-normalized, from B x 128 x h x w features."""
         return functional.normalize(self._block(features, "convDa", "convDb"), dim=1)
 
     def _block(self, x: Tensor, first: str, second: str) -> Tensor:
@@ -60,26 +62,26 @@ class SuperPoint(nn.Module):
 
 
 def load_superpoint(weights: str | Path | None) -> tuple[SuperPoint, dict]:
-    """Load the published network, ready for inference; with where the weights came from."""
+    """Return the pretrained network in evaluation mode and the origin of its weights."""
     network = SuperPoint()
 
     def work(image: np.ndarray) -> list[Tensor]:
         heads = {network.scores: 1, network.descriptors: CELL}
         return [map_in_cells(network, image, head, stride) for head, stride in heads.items()]
 
-    return network, load_published(network, weights, "superpoint", work)
+    return network, load_pretrained(network, weights, "superpoint", work)
 
 
 def map_in_cells(
     network: SuperPoint, image: np.ndarray, head: Callable[[Tensor], Tensor], stride: int
 ) -> Tensor | None:
-    """Return the map ... x h x w of a head for an RGB uint8 H x W x 3 image; None when there is not a single cell.
+    """Return the map ... x h x w of a head for an RGB uint8 H x W x 3 image; None if it is smaller than a cell.
 
     Args:
-        network: the network.
-        image: of any size; a large one goes through in tiles.
+        network: network.
+        image: image of any size; large ones are processed in tiles.
         head: `network.scores` or `network.descriptors`.
-        stride: pixels a cell of what the head returns.
+        stride: pixels per cell of the output of the head.
     """
     if min(image.shape[:2]) < CELL:
         return None
@@ -92,8 +94,8 @@ def map_in_cells(
 
 
 @dataclass(eq=False)
-class SuperPointDetector(PublishedDetector):
-    """Detect keypoints by SuperPoint's published network."""
+class SuperPointDetector(PretrainedDetector):
+    """Detect keypoints by the network of SuperPoint."""
 
     name = "superpoint"
 
@@ -106,7 +108,7 @@ class SuperPointDetector(PublishedDetector):
         return load_superpoint(self.weights)
 
     def find(self, image: np.ndarray) -> Features:
-        """Find the keypoints of an RGB uint8 H x W x 3 image; the border is that of its whole cells."""
+        """Find the keypoints of an RGB uint8 H x W x 3 image; the border is measured from the last whole cell."""
         found = map_in_cells(self.network, image, self.network.scores, stride=1)
         scores = np.zeros((0, 0), np.float32) if found is None else found[0].cpu().numpy()
         features = keypoints_of_map(scores, self.threshold, self.nms_radius, self.border)

@@ -1,1 +1,1 @@
-"""Benchmarks: scoring as pure functions on arrays, and one step each that reads and writes files."""
+"""Evaluation: metrics as pure functions on arrays, and one step per benchmark that reads and writes files."""

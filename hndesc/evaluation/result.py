@@ -1,4 +1,4 @@
-"""What benchmarks share: reading features that must be there, naming pairs, a result as text and as JSON."""
+"""Results of benchmarks as text and JSON."""
 
 import math
 import os
@@ -10,12 +10,12 @@ from hndesc.runtime.provenance import versions
 
 
 def write_result(output: str | os.PathLike, json_output: str | os.PathLike | None, text: str, record: Mapping) -> None:
-    """Write the published text form and, beside it, all figures with where they came from.
+    """Write a result as text in the published format and as JSON with all scores and their origin.
 
     Args:
-        output: text file.
-        json_output: JSON file, or None for none.
-        text: the published form.
+        output: text file to write.
+        json_output: JSON file to write, or None.
+        text: text in the published format.
         record: benchmark, kind, protocol, figures, settings, …; NaN and infinity become null.
     """
     if json_output is not None:

@@ -1,1 +1,1 @@
-"""From images to features: detection and description as steps and from Python."""
+"""Extraction of features from images, as steps and as a Python interface."""

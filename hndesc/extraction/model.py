@@ -1,4 +1,4 @@
-"""Using a model from Python: photos in, numpy arrays out."""
+"""The Python interface of a model, from images to numpy arrays."""
 
 import os
 from numbers import Integral
@@ -23,15 +23,15 @@ ImageLike = str | os.PathLike | np.ndarray | torch.Tensor | Image.Image
 
 
 class Extracted(tuple):
-    """What is found in a photo: (keypoints, descriptors) as a tuple, with the scores beside them.
+    """The features of an image: a tuple (keypoints, descriptors) with the scores as an attribute.
 
     >>> keypoints, descriptors = model.extract("photo.jpg")
     >>> model.extract("photo.jpg").scores
 
     Attributes:
-        keypoints: N x 2 float32, (x, y) in pixels of the photo.
-        descriptors: N x dim float32, each of length 1.
-        scores: N float32, how strong a keypoint is, in the detector's own measure.
+        keypoints: N x 2 float32, (x, y) in pixels of the image.
+        descriptors: N x dim float32, L2-normalized.
+        scores: N float32, strength of the keypoints on the scale of the detector.
     """
 
     keypoints: np.ndarray
@@ -51,18 +51,18 @@ class Extracted(tuple):
 
 
 class Model:
-    """A model that describes photos; it can be pickled, and used in processes that are spawned or forked.
+    """A model that describes images. It can be pickled and used in spawned or forked processes.
 
-    A photo is a file; an image of Pillow, which is not turned by its EXIF tag; an array, H x W x 3 (RGB), H x W x 4
-    (RGB and alpha, on white) or H x W: uint8, uint16 or floating-point values from 0 to 1; or a tensor of torch of
-    these kinds, whose channels may be its first dimension, too. Keypoints are (x, y) in pixels; the center of the
-    top-left pixel is (0, 0).
+    An image is a file; a Pillow image, which is not rotated by its EXIF tag; an array, H x W x 3 (RGB), H x W x 4 (RGB
+    and alpha, on white) or H x W, with uint8, uint16 or floating-point values from 0 to 1; or a torch tensor of these
+    kinds, whose channels can also be the first dimension. Keypoints are (x, y) in pixels; the center of the top-left
+    pixel is (0, 0).
 
     Attributes:
-        name: of the model.
+        name: name of the model.
         dim: length of a descriptor.
-        parameters: how many numbers the network has learned.
-        license: of the weights; None where the checkpoint states none.
+        parameters: number of learned parameters.
+        license: license of the weights; None if the checkpoint does not state one.
     """
 
     def __init__(self, checkpoint: str | Path, detector: Detector, device: str = "auto") -> None:
@@ -77,44 +77,44 @@ class Model:
         facts = {"dim": self.dim, "parameters": self.parameters, "license": self.license}
         return f"Model({self.name!r}, {', '.join(f'{name}={value!r}' for name, value in facts.items())})"
 
-    def describe(self, photo: ImageLike, keypoints: np.ndarray) -> np.ndarray:
+    def describe(self, image: ImageLike, keypoints: np.ndarray) -> np.ndarray:
         """Return the descriptors of given keypoints.
 
         Args:
-            photo: file, array, tensor or image of Pillow.
+            image: file, array, tensor or Pillow image.
             keypoints: N x 2.
 
         Returns:
-            N x dim float32, each of length 1: their products are similarities.
+            N x dim float32, L2-normalized, so that inner products are similarities.
 
         Raises:
-            HndescError: a photo or keypoints of another form.
+            HndescError: the image or the keypoints have an unsupported form.
         """
-        image = _image(photo)
+        pixels = _to_pixels(image)
         try:
             points = np.asarray(_to_numpy(keypoints), np.float32)
         except (TypeError, ValueError) as error:
-            raise HndescError(f"keypoints are no numbers ({error}); N x 2 of them (x, y) are wanted") from None
+            raise HndescError(f"keypoints are not numbers ({error}); expected N x 2 (x, y)") from None
         if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
-            raise HndescError(f"keypoints of shape {points.shape}; N x 2 finite numbers (x, y) are wanted")
-        height, width = image.shape[:2]
-        return self._network.describe(image, Features(points, (width, height), np.ones(len(points), np.float32)))
+            raise HndescError(f"keypoints have shape {points.shape}; expected N x 2 finite numbers (x, y)")
+        height, width = pixels.shape[:2]
+        return self._network.describe(pixels, Features(points, (width, height), np.ones(len(points), np.float32)))
 
-    def extract(self, photo: ImageLike) -> Extracted:
+    def extract(self, image: ImageLike) -> Extracted:
         """Detect keypoints and describe them.
 
         Args:
-            photo: file, array, tensor or image of Pillow.
+            image: file, array, tensor or Pillow image.
 
         Returns:
             Keypoints with descriptors and scores, the strongest keypoint first.
 
         Raises:
-            HndescError: a photo of another form.
+            HndescError: the image has an unsupported form.
         """
-        image = _image(photo)
-        found = self._detector.detect(image)
-        return Extracted(found.keypoints, self._network.describe(image, found), found.scores)
+        pixels = _to_pixels(image)
+        found = self._detector.detect(pixels)
+        return Extracted(found.keypoints, self._network.describe(pixels, found), found.scores)
 
 
 def load(
@@ -124,78 +124,80 @@ def load(
     max_keypoints: int | None = None,
     device: str = "auto",
 ) -> Model:
-    """Load a bundled model, or a checkpoint that hndesc has trained.
+    """Load a bundled model or a checkpoint of hndesc.
 
     Args:
-        model: its name (`hndesc models` lists them), or a .safetensors file.
-        detector: what finds keypoints where none are given (`hndesc.detectors`).
-        detector_weights: file of published weights, for detectors that need one.
-        max_keypoints: the strongest so many of a photo, None for all.
-        device: "auto" (a CUDA GPU where there is one, else the CPU), or a device of torch: "cpu", "cuda:1", "mps".
+        model: name (listed by `hndesc models`) or .safetensors file.
+        detector: detector for `extract` (`hndesc.detectors`).
+        detector_weights: file of pretrained weights, for detectors that need one.
+        max_keypoints: maximum number of keypoints per image, the strongest ones; None for all.
+        device: "auto" (a CUDA GPU if there is one, else the CPU), or a torch device: "cpu", "cuda:1", "mps".
 
     Raises:
-        HndescError: no such model, detector, file of weights or device.
+        HndescError: the model, detector, weights file or device does not exist.
     """
     if max_keypoints is not None and not (isinstance(max_keypoints, Integral) and max_keypoints > 0):
-        raise HndescError(f"max_keypoints is {max_keypoints!r}; a whole number above 0, or None for all, is wanted")
+        raise HndescError(f"max_keypoints is {max_keypoints!r}; expected a positive integer, or None for all")
     path = find_model(model)
     try:
-        finder = load_detector(detector, detector_weights, max_keypoints=max_keypoints)
+        keypoint_detector = load_detector(detector, detector_weights, max_keypoints=max_keypoints)
     except MissingWeightsError as error:
         raise HndescError(f"{error.args[0]}; give the file as detector_weights") from None
-    return Model(path, finder, device)
+    return Model(path, keypoint_detector, device)
 
 
 def find_model(model: str | os.PathLike) -> Path:
-    """Return the checkpoint file of a model that is given by its name or as a file.
+    """Return the checkpoint file of a model given by name or file.
 
     Raises:
-        HndescError: neither.
+        HndescError: there is no such model or file.
     """
     bundled = bundled_models()
     path = bundled.get(str(model), Path(model))
     if not path.is_file():
         names = ", ".join(bundled) or "there are none"
-        meant = suggest(str(model), bundled)
-        raise HndescError(f"'{model}' is neither a bundled model ({names}) nor an existing checkpoint file{meant}")
+        hint = suggest(str(model), bundled)
+        raise HndescError(f"'{model}' is neither a bundled model ({names}) nor an existing checkpoint file{hint}")
     return path
 
 
-def _image(photo: ImageLike) -> np.ndarray:
-    """Return a photo as RGB, uint8, H x W x 3."""
-    if isinstance(photo, str | os.PathLike):
-        return read_image(photo)
-    if isinstance(photo, np.ndarray):
-        return array_to_rgb(photo)
-    if isinstance(photo, torch.Tensor):
-        return array_to_rgb(_channels_last(_to_numpy(photo)))
-    if not isinstance(photo, Image.Image):
+def _to_pixels(image: ImageLike) -> np.ndarray:
+    """Convert an image to RGB, uint8, H x W x 3."""
+    if isinstance(image, str | os.PathLike):
+        return read_image(image)
+    if isinstance(image, np.ndarray):
+        return array_to_rgb(image)
+    if isinstance(image, torch.Tensor):
+        return array_to_rgb(_channels_last(_to_numpy(image)))
+    if not isinstance(image, Image.Image):
         raise HndescError(
-            f"a photo of type {type(photo).__name__}; one file, array, tensor or image of Pillow is wanted"
+            f"an image of type {type(image).__name__}; expected a file, an array, a tensor or a Pillow image"
         )
     try:
-        return to_rgb(photo)
+        return to_rgb(image)
     except (OSError, SyntaxError, ValueError) as error:
-        raise HndescError(f"a photo of Pillow's mode {photo.mode} cannot be read as RGB ({error})") from None
+        raise HndescError(f"a Pillow image of mode {image.mode} cannot be converted to RGB ({error})") from None
 
 
 def _to_numpy(values: object) -> object:
-    """Return a tensor as an array; anything else as it is."""
+    """Convert a tensor to an array; return anything else unchanged."""
     if not isinstance(values, torch.Tensor):
         return values
     try:
         return (values.float() if values.dtype == torch.bfloat16 else values).numpy(force=True)
     except (TypeError, RuntimeError) as error:  # sparse, nested, quantized, ...
-        raise HndescError(f"a tensor that cannot be read as an array ({error}); give a dense one of numbers") from None
+        raise HndescError(
+            f"a tensor cannot be converted to an array ({error}); give a dense tensor of numbers"
+        ) from None
 
 
 def _channels_last(array: np.ndarray) -> np.ndarray:
-    """Return C x H x W as H x W x C; both are usual for tensors."""
+    """Convert C x H x W to H x W x C; both are common for tensors."""
     counts = (1, 3, 4)
     if array.ndim != 3 or array.shape[0] not in counts:
         return array
     if array.shape[2] in counts:
         raise HndescError(
-            f"a photo of shape {array.shape} may be C x H x W or H x W x C; give it as an array H x W x C"
+            f"an image of shape {array.shape} is ambiguous (C x H x W or H x W x C); give it as an array H x W x C"
         )
     return array.transpose(1, 2, 0)

@@ -1,7 +1,7 @@
-"""From photos to feature files: detecting keypoints, describing them, or both at once.
+"""The steps that create feature files: detection of keypoints, description, or both.
 
-Keypoints are stored in pixels of the original photo (after cutting out its box, if it has one); photos are described at
-the resolution at which their keypoints were detected. A photo that cannot be read is skipped and recorded in the file.
+Keypoints are stored in pixels of the original image (after cropping to its box, if it has one). Images are described at
+the resolution at which their keypoints were detected. Unreadable images are skipped and recorded in the file.
 """
 
 import logging
@@ -32,7 +32,7 @@ _READ_AHEAD = 2
 
 
 def detect_keypoints(
-    photos: Sequence[ImageEntry],
+    images: Sequence[ImageEntry],
     output: str | Path,
     detector: str = "sift",
     weights: str | Path | None = None,
@@ -40,28 +40,28 @@ def detect_keypoints(
     resize_max: int | None = None,
     **detector_settings: Any,
 ) -> None:
-    """Detect the keypoints of photos and store them without descriptors.
+    """Detect the keypoints of images and store them without descriptors.
 
     Args:
-        photos: what to work on.
-        output: feature file.
+        images: images to process.
+        output: feature file to write.
         detector: name of a detector (`hndesc.detectors`).
-        weights: file of the detector's weights, if it wants one.
-        max_keypoints: keep so many of the strongest of each photo, None for all.
-        resize_max: shrink photos to this longest side (pixels) before detecting, None for full resolution.
+        weights: weights file of the detector, if it needs one.
+        max_keypoints: maximum number of keypoints per image, the strongest ones; None for all.
+        resize_max: longest side in pixels to which images are downsized before detection; None for full resolution.
         detector_settings: further settings of the detector.
 
     Raises:
-        HndescError: bad settings or weights, or no photo could be read.
+        HndescError: settings or weights are invalid, or no image is readable.
     """
-    _check_output(output, photos, weights)
+    _check_output(output, images, weights)
     finder = load_detector(detector, weights, max_keypoints=max_keypoints, **detector_settings)
     settings = _settings(finder.settings, resize_max)
-    _process(photos, output, settings, lambda photo, image: _detect(finder, image, resize_max))
+    _process(images, output, settings, lambda entry, image: _detect(finder, image, resize_max))
 
 
 def describe_keypoints(
-    photos: Sequence[ImageEntry],
+    images: Sequence[ImageEntry],
     keypoints: str | Path,
     output: str | Path,
     descriptor: str | Path,
@@ -73,21 +73,23 @@ def describe_keypoints(
     """Describe stored keypoints.
 
     Args:
-        photos: what to work on; photos that failed at detection are recorded as failed here, too.
-        keypoints: feature file with an entry for each photo.
-        output: feature file: the same keypoints with descriptors.
+        images: images to process; images that failed at detection are recorded as failed, too.
+        keypoints: feature file with an entry for each image.
+        output: feature file to write: the same keypoints with descriptors.
         descriptor: name of a descriptor (`hndesc.descriptors`) or a checkpoint file.
-        resize_max: longest side (pixels) at which to describe; None for that of the detection, as the file tells it.
-        precision: in which descriptors are stored, "float32" or "float16": half the disk, and rankings hardly change.
-        views: describe them in further views of the photo, too (`hndesc.descriptors.views`): four times the work.
+        resize_max: longest side in pixels at which images are described; None for that of the detection.
+        precision: storage precision of descriptors, "float32" or "float16". The latter halves the file size and hardly
+            affects rankings.
+        views: also describe keypoints in further views of the image (`hndesc.descriptors.views`); takes four times as
+            long.
         descriptor_settings: further settings of the descriptor.
 
     Raises:
-        HndescError: bad settings, weights or keypoints, or no photo could be read.
+        HndescError: settings, weights or keypoints are invalid, or no image is readable.
     """
     if precision not in PRECISIONS:
         raise HndescError(f"unknown precision '{precision}'; choose one of: {', '.join(PRECISIONS)}")
-    _check_output(output, photos, keypoints, descriptor, descriptor_settings.get("weights"))
+    _check_output(output, images, keypoints, descriptor, descriptor_settings.get("weights"))
     describer = load_descriptor(descriptor, **descriptor_settings)
     with FeatureReader(keypoints) as reader:
         stored = reader.settings
@@ -98,13 +100,13 @@ def describe_keypoints(
         if precision != PRECISIONS[0]:
             settings["precision"] = precision
 
-        def describe(photo: ImageEntry, image: np.ndarray) -> Features:
-            features = _describe(describer, image, _stored(reader, photo, image), resize_max, views)
+        def describe(entry: ImageEntry, image: np.ndarray) -> Features:
+            features = _describe(describer, image, _stored(reader, entry, image), resize_max, views)
             others = None if features.views is None else features.views.astype(precision)
             return replace(features, descriptors=features.descriptors.astype(precision), views=others)
 
         _process(
-            photos,
+            images,
             output,
             settings,
             describe,
@@ -114,7 +116,7 @@ def describe_keypoints(
 
 
 def extract(
-    photos: Sequence[ImageEntry],
+    images: Sequence[ImageEntry],
     output: str | Path,
     descriptor: str | Path,
     detector: str = "sift",
@@ -125,17 +127,17 @@ def extract(
     views: bool = False,
     **detector_settings: Any,
 ) -> None:
-    """Detect and describe in one go; the same features as `detect_keypoints` and `describe_keypoints` in turn.
+    """Detect and describe keypoints; equivalent to `detect_keypoints` followed by `describe_keypoints`.
 
     Args:
-        photos: what to work on.
-        output: feature file.
+        images: images to process.
+        output: feature file to write.
         descriptor: name of a descriptor (`hndesc.descriptors`) or a checkpoint file.
-        detector: see `detect_keypoints`, as for the arguments that follow it.
-        descriptor_weights: file of the descriptor's weights, if it wants one; its own detector has the same.
+        detector, weights, max_keypoints, resize_max, detector_settings: see `detect_keypoints`.
+        descriptor_weights: weights file of the descriptor, if it needs one; also used for its own detector.
         views: see `describe_keypoints`.
     """
-    _check_output(output, photos, descriptor, weights, descriptor_weights)
+    _check_output(output, images, descriptor, weights, descriptor_weights)
     if weights is None and detector == descriptor:
         weights = descriptor_weights
     finder = load_detector(detector, weights, max_keypoints=max_keypoints, **detector_settings)
@@ -146,11 +148,11 @@ def extract(
     def both(_: ImageEntry, image: np.ndarray) -> Features:
         return _describe(describer, image, _detect(finder, image, resize_max), resize_max, views)
 
-    _process(photos, output, settings, both)
+    _process(images, output, settings, both)
 
 
-def _check_output(output: str | Path, photos: Sequence[ImageEntry], *inputs: object) -> None:
-    check_output_file(output, [*filter(None, inputs), *(photo.path for photo in photos)])
+def _check_output(output: str | Path, images: Sequence[ImageEntry], *inputs: object) -> None:
+    check_output_file(output, [*filter(None, inputs), *(entry.path for entry in images)])
 
 
 def _wanted(views: bool, descriptor: Descriptor) -> bool:
@@ -185,7 +187,7 @@ def _describe(
 
 
 def _rescale(features: Features, factors: np.ndarray, image: np.ndarray) -> Features:
-    """Move features into a resized image."""
+    """Scale features to a resized image."""
     keypoints = scale_points(features.keypoints, factors).astype(np.float32)
     extra = dict(features.extra)
     if "sizes" in extra:
@@ -193,64 +195,64 @@ def _rescale(features: Features, factors: np.ndarray, image: np.ndarray) -> Feat
     return replace(features, keypoints=keypoints, image_size=(image.shape[1], image.shape[0]), extra=extra)
 
 
-def _stored(reader: FeatureReader, photo: ImageEntry, image: np.ndarray) -> Features:
-    features = reader.read(photo.name)
-    if features.orientation != photo.orientation:
+def _stored(reader: FeatureReader, entry: ImageEntry, image: np.ndarray) -> Features:
+    features = reader.read(entry.name)
+    if features.orientation != entry.orientation:
         raise HndescError(
-            f"{reader.path}: keypoints of '{photo.name}' belong to the photo turned by EXIF orientation "
-            f"{features.orientation}, but it is read by {photo.orientation} (1: as it is stored); detect them again"
+            f"{reader.path}: keypoints of '{entry.name}' belong to the image rotated by EXIF orientation "
+            f"{features.orientation}, but it is read with {entry.orientation} (1: as it is stored); detect them again"
         )
     size = image.shape[1], image.shape[0]
-    if features.image_size not in (size, (0, 0)):  # (0, 0): written by a program that does not tell
+    if features.image_size not in (size, (0, 0)):  # (0, 0): unknown, in imported files
         raise HndescError(
-            f"{reader.path}: keypoints of '{photo.name}' belong to an image of (width, height) {features.image_size}, "
-            f"but {photo.path} has {size}; detect them again"
+            f"{reader.path}: keypoints of '{entry.name}' belong to an image of (width, height) {features.image_size}, "
+            f"but {entry.path} has {size}; detect them again"
         )
     return features
 
 
 def _process(
-    photos: Sequence[ImageEntry],
+    images: Sequence[ImageEntry],
     output: str | Path,
     settings: dict,
     work: Callable[[ImageEntry, np.ndarray], Features],
     failed: dict[str, str] | None = None,
     source: str = "",
 ) -> None:
-    """Store `work(photo, image)` of each photo; an interrupted run with equal settings and sources is resumed."""
-    if not photos:
-        raise HndescError(f"{output}: no photos to work on")
+    """Store `work(entry, pixels)` of each image; an interrupted run with equal settings and sources is resumed."""
+    if not images:
+        raise HndescError(f"{output}: no images to process")
     known = failed or {}
     reasons: list[str] = []
     empty = 0
-    entries = {photo.name: photo.identity for photo in photos}
+    entries = {entry.name: entry.identity for entry in images}
     with FeatureWriter(output, settings, source, entries) as writer:
-        waiting = [photo for photo in photos if photo.name not in writer]
+        waiting = [entry for entry in images if entry.name not in writer]
         progress = tqdm(waiting, desc=Path(output).name, unit="photo", disable=None)
-        for photo, reading in _read_ahead(progress):
+        for entry, reading in _read_ahead(progress):
             try:
-                if photo.name in known:
-                    raise ImageError(known[photo.name])
-                features = replace(work(photo, reading.result()), orientation=photo.orientation)
-                writer.write(photo.name, features)
+                if entry.name in known:
+                    raise ImageError(known[entry.name])
+                features = replace(work(entry, reading.result()), orientation=entry.orientation)
+                writer.write(entry.name, features)
                 if len(features) == 0:
                     empty += 1
-                    logger.warning("no keypoint in '%s'", photo.name)
+                    logger.warning("no keypoint in '%s'", entry.name)
             except ImageError as error:
                 reasons.append(str(error))
-                logger.warning("skipped '%s': %s", photo.name, error)
-                writer.fail(photo.name, str(error))
-        if len(reasons) == len(photos):
-            raise HndescError(f"{output}: none of {len(photos)} photos could be read; the first: {reasons[0]}")
-    logger.info("%s: %d photos, %d skipped, %d without a keypoint", output, len(photos), len(reasons), empty)
+                logger.warning("skipped '%s': %s", entry.name, error)
+                writer.fail(entry.name, str(error))
+        if len(reasons) == len(images):
+            raise HndescError(f"{output}: none of {len(images)} images is readable (first: {reasons[0]})")
+    logger.info("%s: %d images, %d skipped, %d without keypoints", output, len(images), len(reasons), empty)
 
 
-def _read_ahead(photos: Iterator[ImageEntry]) -> Iterator[tuple[ImageEntry, Future]]:
-    """Read the next photos while one is worked on."""
+def _read_ahead(images: Iterator[ImageEntry]) -> Iterator[tuple[ImageEntry, Future]]:
+    """Read the next images while one is processed."""
     with ThreadPoolExecutor(1) as pool:
         reading: deque[tuple[ImageEntry, Future]] = deque()
-        for photo in photos:
-            reading.append((photo, pool.submit(photo.read)))
+        for entry in images:
+            reading.append((entry, pool.submit(entry.read)))
             if len(reading) > _READ_AHEAD:
                 yield reading.popleft()
         yield from reading

@@ -65,7 +65,7 @@ def read_tensors(path: str | Path, cure: str = "download it again") -> Mapping[s
             message ends with the cure.
     """
     path = Path(path)
-    regular_file(path, "file of weights", cure)
+    regular_file(path, "weights file", cure)
     try:
         if path.suffix == ".npz":
             return _read_arrays(path)

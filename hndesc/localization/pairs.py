@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
 from hndesc.datasets.localization.aachen import find_pairs, read_pairs
-from hndesc.datasets.localization.images import posed_photos
+from hndesc.datasets.localization.images import posed_images
 from hndesc.datasets.localization.readers import find_layout
 from hndesc.datasets.localization.scene import Pose, Scene
 from hndesc.errors import HndescError
@@ -128,7 +128,7 @@ def pair_queries(
     scene: Scene, queries: Sequence[str], output: Path, count: int, descriptor: str, resize_max: int | None
 ) -> list[tuple[str, str]]:
     """Pair queries with the `count` database images most alike each; missing and broken photos are in no pair."""
-    photos = {photo.name: photo for photo in posed_photos(scene.root)}
+    photos = {photo.name: photo for photo in posed_images(scene.root)}
     absent = [name for name in (*scene.database, *queries) if name not in photos]
     if absent:
         logger.warning("%s: %d listed photos are missing, '%s' first", scene.root, len(absent), absent[0])

@@ -1,4 +1,4 @@
-"""Matching of features: mutual nearest neighbors, those that are clearly the nearest, in the views that agree best."""
+"""Matching of features by mutual nearest neighbors, with an optional ratio test, in the best pair of views."""
 
 import numpy as np
 
@@ -9,13 +9,13 @@ from hndesc.matching.views import descriptors_in_view, in_matching_views
 
 
 def match_features(a: Features, b: Features, ratio: float | None = None) -> np.ndarray:
-    """Match two images by mutual nearest neighbors, in the views that agree best where both have several.
+    """Match two images by mutual nearest neighbors, in the best pair of views if both have several.
 
     Args:
-        a: features of the first image, which asks.
+        a: features of the first image, the query of the ratio test.
         b: features of the second image.
-        ratio: largest distance of a match, as a share of the distance from the keypoint of `a` to its second nearest
-            in `b`; None for any.
+        ratio: upper bound of the ratio of the distances from a keypoint of `a` to its nearest and second nearest
+            neighbor in `b`; None for no bound.
 
     Returns:
         K x 2 int64, rows of `a` and `b`.

@@ -1,10 +1,9 @@
-"""Mutual nearest neighbors among descriptors: screened by approximate products, decided by exact ones.
+"""Mutual nearest neighbors of descriptors, screened by approximate products and decided by exact ones.
 
-Products of all descriptors a, b are computed in blocks, in a quick arithmetic: 8-bit whole numbers where the processor
-has instructions for them, else single precision. They differ from the exact a b by a known bound
-(`hndesc.matching.screening`). So only the few entries of a row that come that close to its greatest product can be
-the greatest; those are computed anew. The arithmetic, the processor and the library of linear algebra change nothing
-but the time.
+Dot products of all descriptors are computed in blocks with fast arithmetic: 8-bit integers if the processor has
+instructions for them, else single precision. They differ from the exact products by a known bound
+(`hndesc.matching.screening`). Only the few entries of a row within that bound of its maximum can be the exact maximum,
+and only those are recomputed. Arithmetic, processor and linear algebra library affect only the runtime.
 """
 
 from dataclasses import dataclass
@@ -24,46 +23,45 @@ from hndesc.matching.screening import (
     threshold,
 )
 
-# Rows and columns of a tile, whose candidates are compared before the next tile is begun.
+# Rows and columns of a tile, whose candidates are compared before the next tile is processed.
 _TILE = 4096
-# Rows of one block of products: 4 MB, which stay in the processor's cache while they are searched.
+# Rows of a block of products: 4 MB, which fit into the processor cache.
 _ROWS = 256
-# Greatest products of groups of rows that are kept, one for each group and column: 64 MB.
+# Maximum number of stored maxima, one per group of rows and column: 64 MB.
 _TOPS = 2**24
-# Fewer multiplications than these are done sooner in single precision.
+# Below this number of multiplications, single precision is faster.
 _FEW = 300_000_000
-# Candidates of a block from which on an approximation tells too little: many nearly equal descriptors.
-_CROWD = 32 * _ROWS
-# Instructions whose whole-number products are exact and quick; older ones may saturate.
+# Maximum number of candidates of a block; with more (nearly equal descriptors), the approximation is useless.
+_MAX_CANDIDATES = 32 * _ROWS
+# Instructions with exact and fast integer products; older ones can saturate.
 _INSTRUCTIONS = ("avx512_vnni", "avx_vnni", "amx_int8")
-# Largest values, or their reciprocals, whose products are sound in single precision.
+# Bound on the magnitude of values, or of their reciprocals, for products in single precision.
 _USUAL = 1e9
 
 
 def mutual_nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pair the descriptors that are each other's nearest neighbors by dot product.
+    """Return the mutual nearest neighbors by dot product.
 
-    Of equal products, the one of the lowest index counts as the greatest. Products are compared in double precision:
-    those of equal descriptors are equal, those of whole numbers are exact, and others are ordered correctly where they
-    differ by more than 2e-16 D times the greatest norms. This holds for every processor, number of threads and library
-    of linear algebra.
+    Ties are resolved in favor of the lowest index. Products are compared in double precision: products of equal
+    descriptors are equal, products of integers are exact, and others are ordered correctly if they differ by more than
+    2e-16 D times the largest norms. This holds for any processor, number of threads and linear algebra library.
 
-    Memory is bounded: at most 200 MB, and three copies of either side in single precision.
+    Memory is limited to 200 MB plus three copies of either side in single precision.
 
     Args:
-        a: N x D, any length; float16 and float32 are taken as they are.
+        a: N x D, of any norm; float16 and float32 are converted without loss.
         b: M x D.
 
     Returns:
-        K x 2 int64, rows (index in a, index in b) sorted by the first; empty when either side is.
+        K x 2 int64, rows (index in a, index in b) sorted by the first; empty if either side is empty.
 
     Raises:
-        HndescError: sides of different dimensions, or values that are not finite.
+        HndescError: the dimensions differ, or values are not finite.
     """
     if len(a) == 0 or len(b) == 0:
         return np.empty((0, 2), np.int64)
     if a.ndim != 2 or b.ndim != 2 or 0 in (a.shape[1], b.shape[1]):
-        raise HndescError(f"descriptors of shapes {a.shape} and {b.shape} cannot be matched; N x D is wanted")
+        raise HndescError(f"descriptors of shapes {a.shape} and {b.shape} cannot be matched; expected N x D")
     if a.shape[1] != b.shape[1]:
         raise HndescError(f"descriptors of {a.shape[1]} and {b.shape[1]} dimensions cannot be matched with each other")
     a, b = (np.ascontiguousarray(side, dtype=np.float32) for side in (a, b))
@@ -71,7 +69,7 @@ def mutual_nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     pairs = None if arithmetic == "float64" else _search(a, b, arithmetic)
     if pairs is not None:
         return pairs
-    # Of equal descriptors, none but the first can be in a pair.
+    # Of equal descriptors, only the first can be part of a pair.
     rows, columns = _distinct(a), _distinct(b)
     a, b = a[rows], b[columns]
     pairs = None if arithmetic == "float64" else _search(a, b, "float32")
@@ -80,14 +78,14 @@ def mutual_nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _arithmetic(a: np.ndarray, b: np.ndarray) -> str:
-    """Return which products to screen with."""
+    """Return the arithmetic for screening."""
     extents = [_extent(side) for side in (a, b)]
     if not np.isfinite(extents).all():
-        raise HndescError("descriptors with values that are not finite cannot be matched; describe the photos again")
+        raise HndescError("descriptors with non-finite values cannot be matched; describe the images again")
     if not all(extent < _USUAL for extent in extents):
         return "float64"
     usual = all(extent > 1 / _USUAL for extent in extents)
-    # torch multiplies columns of length one wrongly.
+    # Products of columns of length one are wrong in torch.
     if usual and a.shape[1] > 1 and a.size * len(b) >= _FEW and _multiplies_bytes():
         return "int8"
     return "float32" if usual else "float64"
@@ -95,7 +93,7 @@ def _arithmetic(a: np.ndarray, b: np.ndarray) -> str:
 
 @cache
 def _multiplies_bytes() -> bool:
-    """Tell whether this processor has quick products of 8-bit numbers, and torch gives them exactly."""
+    """Return whether this processor has fast 8-bit products that are exact in torch."""
     import torch
 
     if not hasattr(torch, "_int_mm") or not any(torch.cpu.get_capabilities().get(name) for name in _INSTRUCTIONS):
@@ -105,31 +103,31 @@ def _multiplies_bytes() -> bool:
 
 
 def _search(a: np.ndarray, b: np.ndarray, arithmetic: str) -> np.ndarray | None:
-    """Return the pairs; None where the approximation leaves too many candidates (double precision never does)."""
+    """Return the pairs; None if the approximation leaves too many candidates (never in double precision)."""
     first, second = Side.of(a, arithmetic), Side.of(b, arithmetic)
-    crowd = None if arithmetic == "float64" else _CROWD
-    forth = _forth(first, second, crowd)
-    if forth is None:
+    crowd = None if arithmetic == "float64" else _MAX_CANDIDATES
+    forward = _search_forward(first, second, crowd)
+    if forward is None:
         return None
-    # The way back is spared the columns of which a greater product than with this row is known.
-    rows = np.flatnonzero(forth.product + first.margin(second) >= forth.known[forth.index])
-    back = _back(first, second, forth, rows, crowd)
-    if back is None:
+    # Columns with a known greater product than with this row need no backward search.
+    rows = np.flatnonzero(forward.product + first.margin(second) >= forward.known[forward.index])
+    backward = _search_backward(first, second, forward, rows, crowd)
+    if backward is None:
         return None
-    rows = rows[back == rows]
-    return np.stack([rows, forth.index[rows]], axis=1)
+    rows = rows[backward == rows]
+    return np.stack([rows, forward.index[rows]], axis=1)
 
 
 @dataclass(frozen=True)
 class _Nearest:
-    """For each row its nearest column and about their product; what was learned of the columns on the way.
+    """The nearest column of each row, and bounds on the products of each column.
 
     Attributes:
-        index: N.
-        product: N.
-        known: for each column, the greatest product that was computed.
-        group: rows of a group.
-        tops: groups x M, for each group of rows and each column the greatest approximate product.
+        index: N, nearest column of each row.
+        product: N, its product.
+        known: M, the largest product computed for each column.
+        group: number of rows of a group.
+        tops: groups x M, the largest approximate product of each group of rows and each column.
     """
 
     index: np.ndarray
@@ -139,8 +137,8 @@ class _Nearest:
     tops: np.ndarray
 
 
-def _forth(a: Side, b: Side, crowd: int | None) -> _Nearest | None:
-    """Find the nearest b of each a; None where too many candidates remain."""
+def _search_forward(a: Side, b: Side, crowd: int | None) -> _Nearest | None:
+    """Find the nearest b of each a; return None if too many candidates remain."""
     n, m = len(a.exact), len(b.exact)
     group = _ROWS * -(-n * m // (_ROWS * _TOPS))
     lowest = np.iinfo(np.int32).min if a.whole else -np.inf
@@ -169,26 +167,31 @@ def _forth(a: Side, b: Side, crowd: int | None) -> _Nearest | None:
     return _Nearest(index, product, known, group, tops)
 
 
-def _back(a: Side, b: Side, forth: _Nearest, rows: np.ndarray, crowd: int | None) -> np.ndarray | None:
-    """Find the nearest a of the nearest b of some rows, in the groups that can hold it; None for too many candidates.
+def _search_backward(a: Side, b: Side, forward: _Nearest, rows: np.ndarray, crowd: int | None) -> np.ndarray | None:
+    """Find the nearest a of the nearest b of some rows, in the groups that can contain it.
 
     Args:
         a: N rows.
         b: M columns.
-        forth: what was found for each row.
-        rows: some rows of `a`, whose columns are searched.
-        crowd: most candidates of a block.
+        forward: nearest column of each row.
+        rows: rows of `a` whose columns are searched.
+        crowd: maximum number of candidates of a block.
+
+    Returns:
+        The nearest rows, or None if there are too many candidates.
     """
     index = np.empty(len(rows), np.int64)
     for start in range(0, len(rows), _TILE):
         chosen = rows[start : start + _TILE]
-        columns = forth.index[chosen]
+        columns = forward.index[chosen]
         part = b.take(columns)
-        least = threshold(forth.product[chosen] - slack(part, a), a, part)
+        least = threshold(forward.product[chosen] - slack(part, a), a, part)
         found = Candidates(len(columns), a.margin(b), a.decided)
-        for group, tops in enumerate(forth.tops):
+        for group, tops in enumerate(forward.tops):
             few = np.flatnonzero(tops[columns] >= least)
-            if len(few) and not _search_group(a, part, forth.group * group, forth.group, few, least[few], found, crowd):
+            if len(few) and not _search_group(
+                a, part, forward.group * group, forward.group, few, least[few], found, crowd
+            ):
                 return None
         index[start : start + _TILE] = found.nearest(part.exact, a.exact)
     return index
@@ -197,7 +200,7 @@ def _back(a: Side, b: Side, forth: _Nearest, rows: np.ndarray, crowd: int | None
 def _search_group(
     a: Side, b: Side, first: int, count: int, few: np.ndarray, least: np.ndarray, found: Candidates, crowd: int | None
 ) -> bool:
-    """Add the rows of a group that may be nearest to a few columns; return whether they are not too many."""
+    """Add the rows of a group that can be nearest to a few columns; return False if there are too many."""
     columns = b.take(few)
     multiply = block_products(columns, _ROWS)
     last = min(first + count, len(a.exact))
@@ -216,6 +219,6 @@ def _extent(values: np.ndarray) -> float:
 
 
 def _distinct(values: np.ndarray) -> np.ndarray:
-    """Return the first of each kind of equal rows, ascending."""
+    """Return the indices of the first occurrences of distinct rows, ascending."""
     rows = np.ascontiguousarray(values + np.float32(0)).view(np.dtype((np.void, values.shape[1] * 4))).reshape(-1)
     return np.sort(np.unique(rows, return_index=True)[1])

@@ -1,4 +1,4 @@
-"""How clearly a match is the nearest: the ratio of the distances to the two nearest descriptors."""
+"""Distinctiveness of matches: the ratio of the distances to the two nearest descriptors."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ _BLOCK = 2**20  # products held at a time
 
 
 def match_ratios(a: np.ndarray, b: np.ndarray, matches: np.ndarray) -> np.ndarray:
-    """Return each match's ratio of distances, nearest to second nearest, the larger of both directions.
+    """Return the ratio of the distances to the nearest and second nearest descriptor, the maximum over both directions.
 
     Args:
         a: N x D, unit length.
@@ -14,7 +14,7 @@ def match_ratios(a: np.ndarray, b: np.ndarray, matches: np.ndarray) -> np.ndarra
         matches: K x 2, rows of `a` and `b` that are mutual nearest neighbors.
 
     Returns:
-        K float32 between 0 (there is no second descriptor) and 1 (the second is as near).
+        K float32 between 0 (there is no second descriptor) and 1 (the second is equally near).
     """
     return np.maximum(query_ratios(a, b, matches), query_ratios(b, a, matches[:, ::-1]))
 

@@ -1,8 +1,8 @@
-"""Approximate products of descriptors, how far they are from the exact ones, and the pairs that may be the greatest.
+"""Approximate dot products of descriptors with error bounds, and the candidates for the largest products.
 
-In whole numbers, descriptors a, b are rounded to multiples of a step: a = p + r, b = q + t with small rests r, t. The
-product p q is exact and tells a b up to |r| |b| + |p| |t| (Cauchy-Schwarz). In single and double precision, sums of D
-products are off by at most D times the rounding of one, whatever the order of summation.
+For integer arithmetic, descriptors a, b are rounded to multiples of a step: a = p + r, b = q + t with small remainders
+r, t. The product p q is exact and differs from a b by at most |r| |b| + |p| |t| (Cauchy-Schwarz). In single and double
+precision, the error of a sum of D products is at most D times the rounding error of one, for any order of summation.
 """
 
 from collections.abc import Callable
@@ -10,23 +10,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Columns l, l + LANES, l + 2 LANES, ... of a row are first searched as one.
+# Columns l, l + LANES, l + 2 LANES, ... of a row are first reduced to their maximum.
 LANES = 512
-# Candidates that wait for a comparison at most.
-_MANY = 2**18
+# Maximum number of candidates before they are pruned.
+_MAX_WAITING = 2**18
 _NONE = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
 class Side:
-    """Descriptors as they are and as they are multiplied for screening.
+    """Exact descriptors and their codes for screening.
 
     Attributes:
         exact: N x D float32.
-        codes: N x D int8, float32 or float64; `step` times these are about `exact`.
-        step: see there.
-        rest: N, the norms of what the codes leave out.
-        longest: of all norms.
+        codes: N x D int8, float32 or float64, with `step` * `codes` approximately equal to `exact`.
+        step: quantization step.
+        rest: N, norms of the quantization errors.
+        longest: maximum norm of the descriptors.
     """
 
     exact: np.ndarray
@@ -50,7 +50,7 @@ class Side:
 
     @property
     def whole(self) -> bool:
-        """Whether the codes are whole numbers."""
+        """Whether the codes are integers."""
         return self.codes.dtype == np.int8
 
     @property
@@ -64,35 +64,35 @@ class Side:
         return np.dtype(np.int32) if self.whole else self.codes.dtype
 
     def take(self, rows: slice | np.ndarray) -> "Side":
-        """Return some of the descriptors; bounds are those of all."""
+        """Return some of the descriptors; the bounds remain those of all."""
         return Side(self.exact[rows], self.codes[rows], self.step, self.rest[rows], self.longest)
 
     def margin(self, other: "Side") -> float:
-        """Return by how much two products in the precision of `decided` may be in the wrong order; 0 for double."""
+        """Return the difference up to which two products in precision `decided` can be misordered; 0 for double."""
         return 0.0 if self.decided == np.float64 else 2 * self.rounding(other)
 
     def rounding(self, other: "Side") -> float:
-        """Return by how much a product in the precision of `decided` may differ from the exact one."""
+        """Return the error bound of a product in precision `decided`."""
         return (self.exact.shape[1] + 8) * float(np.finfo(self.decided).eps) * self.longest * other.longest
 
 
 def slack(a: Side, b: Side) -> np.ndarray:
-    """Return for each row of `a` by how much less than a known product the approximation of its greatest may be."""
+    """Return for each row of `a` the bound by which the approximation of its largest product can be too small."""
     rests = a.rest.astype(np.float64) * b.longest + (a.longest + a.rest.max()) * float(b.rest.max())
-    # The products themselves, the norms and the rests are rounded, too.
+    # Products, norms and quantization errors are rounded, too.
     return rests + 4 * a.rounding(b)
 
 
 class Candidates:
-    """Pairs among which the nearest of each row is; of those found so far, the ones that still may be it.
+    """Candidate pairs that can contain the nearest column of each row.
 
     Args:
         count: number of rows.
-        margin: by how much two products may be in the wrong order; 0: equal ones are equal, and the first one counts.
-        precision: of products.
+        margin: difference up to which two products can be misordered; with 0, the first of equal products is taken.
+        precision: precision of products.
 
     Attributes:
-        best: for each row, the greatest product so far.
+        best: the largest product of each row so far.
     """
 
     def __init__(self, count: int, margin: float, precision: np.dtype) -> None:
@@ -108,7 +108,7 @@ class Candidates:
         np.maximum.at(self.best, i, products)
         self._waiting.append((i, j, products))
         self._count += len(i)
-        if self._count > _MANY:
+        if self._count > _MAX_WAITING:
             self._prune()
 
     def _prune(self) -> None:
@@ -123,11 +123,11 @@ class Candidates:
             self._j, self._products = first[self._i], self.best[self._i]
 
     def nearest(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Return each row's column of the greatest product in double precision, the first of several.
+        """Return the column of each row with the largest product in double precision, the first in case of ties.
 
         Args:
-            a: what i are rows of, N x D.
-            b: what j are rows of.
+            a: N x D, to which the rows i refer.
+            b: M x D, to which the columns j refer.
         """
         self._prune()
         several = np.bincount(self._i, minlength=len(self.best))[self._i] > 1
@@ -140,17 +140,17 @@ class Candidates:
 
 
 def _first(i: np.ndarray, j: np.ndarray, count: int) -> np.ndarray:
-    """Return the lowest j of each i below `count`, _NONE where there is none."""
+    """Return the lowest j of each i below `count`, `_NONE` if there is none."""
     first = np.full(count, _NONE)
     np.minimum.at(first, i, j)
     return first
 
 
 def block_products(b: Side, rows: int, multiple: int = 1) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function from the codes of at most `rows` descriptors to their products with those of `b`.
+    """Return a function that computes the products of the codes of at most `rows` descriptors with those of `b`.
 
-    The number of columns is rounded up to a multiple; what is in the further ones is no product. The next call
-    overwrites the products.
+    The number of columns is rounded up to a multiple; the additional columns are undefined. The next call overwrites
+    the products.
     """
     count = len(b.codes)
     width = -(-count // multiple) * multiple
@@ -177,27 +177,27 @@ def block_products(b: Side, rows: int, multiple: int = 1) -> Callable[[np.ndarra
 def row_candidates(
     a: Side, b: Side, entries: np.ndarray, best: np.ndarray, far: np.ndarray, crowd: int | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return pairs among which each row's nearest column is, unless it is no better than `best`, and their products.
+    """Return pairs that contain the nearest column of each row, if it is better than `best`, and their products.
 
     Args:
         a: rows of the block.
-        b: its columns.
-        entries: their approximate products, see `block_products`.
-        best: a product that is known of each row.
-        far: the slack of each row.
-        crowd: most candidates, None for any number.
+        b: columns of the block.
+        entries: approximate products, see `block_products`.
+        best: a known product of each row.
+        far: slack of each row.
+        crowd: maximum number of candidates, or None.
 
     Returns:
-        Rows, columns and products; None for too many.
+        Rows, columns and products; None if there are too many.
     """
     highest = entries.reshape(len(entries), -1, LANES).max(axis=1)
-    low = np.maximum(_promising(a, b, entries, highest) if a.whole else highest.max(axis=1), best)
+    low = np.maximum(_best_products(a, b, entries, highest) if a.whole else highest.max(axis=1), best)
     least = threshold(low - far, a, b)
     hits = np.flatnonzero(highest >= least[:, None])
     if crowd is not None and len(hits) > crowd:
         return None
     rows, lane = np.divmod(hits, LANES)
-    hit, depth = np.nonzero(_behind(entries, rows, lane) >= least[rows, None])
+    hit, depth = np.nonzero(_lane_entries(entries, rows, lane) >= least[rows, None])
     if crowd is not None and len(hit) > crowd:
         return None
     i, j = rows[hit], lane[hit] + LANES * depth
@@ -207,33 +207,33 @@ def row_candidates(
 
 
 def threshold(products: np.ndarray, a: Side, b: Side) -> np.ndarray:
-    """Return products as approximate ones of two sides, rounded down."""
+    """Convert products to approximate products of two sides, rounded down."""
     scaled = products / (a.step * b.step)
     return (np.floor(scaled) if a.whole else scaled).astype(a.products)
 
 
 def entry_products(a: Side, i: np.ndarray, b: Side, j: np.ndarray, entries: np.ndarray) -> np.ndarray:
-    """Return the products of a[i] and b[j] in the precision of `decided`; `entries` are the approximate ones."""
+    """Return the products of a[i] and b[j] in precision `decided`, given the approximate products `entries`."""
     if a.codes.dtype == np.float32:
         return entries[i, j]
     return row_products(a.exact, i, b.exact, j, a.decided)
 
 
-def _promising(a: Side, b: Side, entries: np.ndarray, highest: np.ndarray) -> np.ndarray:
-    """Return each row's product in single precision with the column whose approximate product is greatest."""
+def _best_products(a: Side, b: Side, entries: np.ndarray, highest: np.ndarray) -> np.ndarray:
+    """Return the product of each row, in single precision, with the column of its largest approximate product."""
     rows, lane = np.arange(len(entries)), highest.argmax(axis=1)
-    column = lane + LANES * _behind(entries, rows, lane).argmax(axis=1)
+    column = lane + LANES * _lane_entries(entries, rows, lane).argmax(axis=1)
     return row_products(a.exact, rows, b.exact, np.minimum(column, len(b.exact) - 1), a.decided)
 
 
-def _behind(entries: np.ndarray, rows: np.ndarray, lane: np.ndarray) -> np.ndarray:
-    """Return the entries that are searched as one, for some rows and lanes."""
+def _lane_entries(entries: np.ndarray, rows: np.ndarray, lane: np.ndarray) -> np.ndarray:
+    """Return the entries of the given lanes of rows."""
     width = entries.shape[1]
     return entries.ravel().take((rows * width + lane)[:, None] + np.arange(0, width, LANES))
 
 
 def row_products(a: np.ndarray, i: np.ndarray, b: np.ndarray, j: np.ndarray, precision: np.dtype) -> np.ndarray:
-    """Return the dot products of a[i] and b[j], equal ones for equal rows; pieces stay in the cache."""
+    """Return the dot products of a[i] and b[j], in pieces that fit into the cache; equal rows have equal products."""
     piece = max(1, 100_000 // a.shape[1])
     products = np.empty(len(i), precision)
     for start in range(0, len(i), piece):

@@ -23,14 +23,14 @@ MODELS = Registry(
 
 
 def new_model(name: str, seed: int = 0) -> Backbone:
-    """Make a backbone with random weights.
+    """Return a backbone with random weights.
 
     Args:
         name: a name in `MODELS`.
-        seed: of the weights; the global random state is neither used nor changed.
+        seed: seed of the weights; the global random state is neither used nor changed.
 
     Raises:
-        HndescError: unknown name.
+        HndescError: the name is unknown.
     """
     import torch
 

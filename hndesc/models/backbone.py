@@ -1,4 +1,4 @@
-"""What all backbones have in common."""
+"""The base class of all backbones."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -8,24 +8,24 @@ from torch import Tensor, nn
 
 from hndesc.errors import HndescError
 
-# What to do about weights that cannot be used.
-ANOTHER = "give another file as training.weights, or set it to 'random'"
+# Advice in errors about unusable weights.
+WEIGHTS_CURE = "give another file as training.weights, or set it to 'random'"
 
 
 class Backbone(nn.Module, ABC):
-    """A network from ImageNet-normalized photos (B x 3 x H x W, H and W >= 16) to a dense map of descriptors.
+    """A network from ImageNet-normalized images (B x 3 x H x W, H and W >= 16) to a dense map of descriptors.
 
     The map is B x dim x ceil(H / stride) x ceil(W / stride) and not normalized. Its cell (row i, column j) describes
-    the square of `stride` pixels whose center is at x = stride * j + (stride - 1) / 2, and y likewise: every backbone
-    keeps to that, and `hndesc.models.sampling` relies on it.
+    the square of `stride` pixels whose center is at x = stride * j + (stride - 1) / 2, and y likewise. All backbones
+    follow this convention, on which `hndesc.models.sampling` relies.
 
     Attributes:
         name: key in `hndesc.models.architectures.MODELS`.
         dim: length of a descriptor.
-        stride: pixels a cell.
-        period: moving the photo by this many pixels moves the map and changes nothing else, borders apart.
-        reach: pixels farther than this (in x or y) from the center of a cell do not influence it.
-        default_weights: where training starts when nothing is asked for.
+        stride: pixels per cell.
+        period: shifting the image by this many pixels shifts the map and, except at borders, changes nothing else.
+        reach: radius of the receptive field in pixels, from the center of a cell along x or y.
+        default_weights: initial weights of training if none are configured.
     """
 
     name: ClassVar[str]
@@ -37,16 +37,18 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
-        """Return the dense descriptors of a batch of normalized photos."""
+        """Return the dense descriptors of a batch of normalized images."""
 
-    def load_published(self, state: Mapping[str, Tensor], source: str) -> None:
-        """Take the weights of another program's file `source`; a HndescError names it where they do not fit."""
-        raise HndescError(f"{source}: no published weights are known for '{self.name}'; give a checkpoint of hndesc")
+    def load_pretrained(self, state: Mapping[str, Tensor], source: str) -> None:
+        """Load weights in the format of another program; a HndescError names `source` if they do not fit."""
+        raise HndescError(
+            f"{source}: no pretrained weights of other programs are supported for '{self.name}'; give a checkpoint"
+        )
 
     def adapt(self, architecture: str, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
-        """Return a checkpoint's weights of another architecture as weights of this one; None where they do not fit."""
+        """Convert the weights of a checkpoint of another architecture; return None if that is impossible."""
         return None
 
     def fetch_imagenet(self) -> Mapping[str, Tensor] | None:
-        """Return ImageNet weights for `load_published`, or None for a backbone that has none."""
+        """Return ImageNet weights for `load_pretrained`, or None if there are none for this backbone."""
         return None

@@ -1,4 +1,4 @@
-"""CAPS' network, fine branch: ResNet-50 to its third stage and a U-Net decoder with skips to stride 4.
+"""The network of CAPS, fine branch: ResNet-50 up to its third stage, and a U-Net decoder with skips to stride 4.
 
 Wang et al., "Learning Feature Descriptors using Camera Pose Supervision", ECCV 2020.
 """
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hndesc.io.tensor_files import check_tensors
-from hndesc.models.backbone import ANOTHER, Backbone
+from hndesc.models.backbone import WEIGHTS_CURE, Backbone
 from hndesc.models.initial_weights import fetch
 from hndesc.models.torchvision_import import torchvision_models
 
@@ -18,9 +18,9 @@ from hndesc.models.torchvision_import import torchvision_models
 class Caps(Backbone):
     """ResNet-50 encoder, decoder with ELU and batch normalization, 128-D descriptors at stride 4.
 
-    ResNet's cells at stride s sit on pixels s * j. The photo is therefore sampled 1.5 pixels further on (by cubic
-    interpolation, as in-between pixels are wanted), which puts the cells of the result on the centers of their
-    4 x 4 squares without a change to the pre-trained weights.
+    The cells of ResNet at stride s are centered on pixels s * j. The image is therefore shifted by 1.5 pixels (with
+    cubic interpolation), so that the cells of the map lie at the centers of their 4 x 4 squares and the pretrained
+    weights remain valid.
     """
 
     name = "caps"
@@ -45,7 +45,7 @@ class Caps(Backbone):
         self.register_buffer("halfway", torch.outer(taps, taps).expand(3, 1, 4, 4).clone(), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the dense descriptors of a batch of normalized photos."""
+        """Return the dense descriptors of a batch of normalized images."""
         encoder = self.encoder
         x = functional.pad(images, (0, 3, 0, 3), mode="replicate")
         x = functional.conv2d(x, self.halfway, groups=3)
@@ -59,19 +59,19 @@ class Caps(Backbone):
         x = self.merge2(torch.cat([stage1, x], 1))
         return self.fine(x)
 
-    def load_published(self, state: Mapping[str, Tensor], source: str) -> None:
-        """Take torchvision's ResNet-50 as encoder; its fourth stage and classifier have no place here."""
-        self.encoder.load_state_dict(check_tensors(source, state, self.encoder.state_dict(), "ResNet-50", ANOTHER))
+    def load_pretrained(self, state: Mapping[str, Tensor], source: str) -> None:
+        """Load torchvision's ResNet-50 as encoder; its fourth stage and classifier are ignored."""
+        self.encoder.load_state_dict(check_tensors(source, state, self.encoder.state_dict(), "ResNet-50", WEIGHTS_CURE))
 
     def fetch_imagenet(self) -> Mapping[str, Tensor]:
-        """Return torchvision's ImageNet weights of ResNet-50, from its cache or its address."""
+        """Return torchvision's ImageNet weights of ResNet-50, from the cache or the network."""
         return fetch(torchvision_models().ResNet50_Weights.IMAGENET1K_V1.url)
 
 
 def _double(x: Tensor, size: torch.Size) -> Tensor:
-    """Upsample so that cell j of `x` falls on cell 2j, where ResNet's strided convolutions have it."""
+    """Upsample so that cell j of `x` becomes cell 2j, which inverts ResNet's strided convolutions."""
     rows, columns = x.shape[-2:]
-    # With corners aligned, 2n - 1 cells lie exactly half as far apart; the last one is repeated where it is missing.
+    # With aligned corners, 2n - 1 cells have exactly half the spacing; the last one is repeated if it is missing.
     x = functional.interpolate(x, size=(2 * rows - 1, 2 * columns - 1), mode="bilinear", align_corners=True)
     return functional.pad(x, (0, 1, 0, 1), mode="replicate")[..., : size[0], : size[1]]
 

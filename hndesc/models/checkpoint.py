@@ -1,6 +1,6 @@
-"""Checkpoints: safetensors weights with a card that says what they are, inside the file and beside it as JSON.
+"""Checkpoints: safetensors weights with a card that describes them, inside the file and next to it as JSON.
 
-Nothing is ever unpickled: a checkpoint from a stranger cannot run code.
+Nothing is unpickled, so an untrusted checkpoint cannot run code.
 """
 
 import hashlib
@@ -33,8 +33,8 @@ _KEY = "hndesc"
 _CHECKSUM = "checksum"
 _PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".tar"})
 _LEAST_LENGTH = 0.99
-_AGAIN = "train or fetch it again"
-# Entries of the card that others read, and their types.
+_CURE = "train the model or fetch the file again"
+# Types of the card entries that other modules read.
 _TYPES = {
     **dict.fromkeys(("settings", "data", "versions", "metrics", "about", "projection"), dict),
     **{"seed": int, "dim": int, "stride": int, "version": str, "name": str, "trained": bool, "scores": list},
@@ -45,11 +45,11 @@ def save_checkpoint(path: str | Path, model: Backbone, card: Mapping[str, Any], 
     """Write a model and its card, `<name>.safetensors` and `<name>.json`, each atomically.
 
     Args:
-        path: file to write, suffix .safetensors.
-        model: the backbone, on any device.
-        card: what is to be known of it (settings, data, seed, metrics, …); the architecture, its dimension and stride
-            and the version of hndesc are added. Numbers that are not finite become null.
-        half: write the weights of convolutions in float16; they are float32 again when read.
+        path: file to write, with suffix .safetensors.
+        model: backbone on any device.
+        card: description of the model (settings, data, seed, metrics, …); the architecture, its dimension and stride
+            and the version of hndesc are added. Non-finite numbers become null.
+        half: write the weights of convolutions in float16; they are converted to float32 when loaded.
     """
     path = Path(path)
     check_checkpoint(path)
@@ -65,7 +65,7 @@ def save_checkpoint(path: str | Path, model: Backbone, card: Mapping[str, Any], 
 
 
 def check_checkpoint(path: str | Path, inputs: Iterable[str | Path] = ()) -> None:
-    """Refuse a checkpoint to write that has another suffix, would destroy an input, or whose card is another's file."""
+    """Raise an error if a checkpoint to write has the wrong suffix or would overwrite an input or a foreign file."""
     path = Path(path)
     if path.suffix != ".safetensors":
         raise HndescError(f"{path}: a checkpoint must be named *.safetensors")
@@ -76,15 +76,15 @@ def check_checkpoint(path: str | Path, inputs: Iterable[str | Path] = ()) -> Non
         with suppress(HndescError):
             if "architecture" in read_json(beside):
                 return
-        raise HndescError(f"{beside}: exists and is no card of a checkpoint; move it away or rename {path.name}")
+        raise HndescError(f"{beside}: exists and is not the card of a checkpoint; move it or rename {path.name}")
 
 
 def load_checkpoint(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
     """Read a checkpoint: the model, in evaluation mode on the CPU, and its card.
 
     Raises:
-        HndescError: missing, cut short or damaged, not a checkpoint of hndesc, of an unknown architecture, weights of
-            another shape than the architecture's or that describe nothing, or a card that does not go with them.
+        HndescError: the file is missing, truncated, damaged or not a checkpoint of hndesc; its architecture is unknown;
+            its weights do not fit the architecture or yield no descriptors; or its card contradicts its weights.
     """
     path = Path(path)
     card = read_card(path)
@@ -94,65 +94,65 @@ def load_checkpoint(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
         shape = file.get_slice(PROJECTION).get_shape() if PROJECTION in file.keys() else None  # noqa: SIM118
     if shape is not None:
         if len(shape) != 2 or not 1 <= shape[0] <= model.dim or shape[1] != model.dim:
-            raise HndescError(f"{path}: a projection of shape {shape}; at most {model.dim} x {model.dim} is wanted")
+            raise HndescError(
+                f"{path}: its projection has shape {shape}; expected at most {model.dim} x {model.dim}; {_CURE}"
+            )
         model = Projected(model, shape[0])
-    said = {"dim": model.dim, "stride": model.stride}
-    lies = [f"{key} is {card[key]}, not {value}" for key, value in said.items() if card.get(key, value) != value]
+    actual = {"dim": model.dim, "stride": model.stride}
+    wrong = [f"{key} is {card[key]}, not {value}" for key, value in actual.items() if card.get(key, value) != value]
     if isinstance(model, Projected) != ("projection" in card):
-        lies.append("only one of card and weights has a projection")
-    if lies:
-        raise HndescError(f"{path}: its card does not go with its weights ({'; '.join(lies)}); {_AGAIN}")
+        wrong.append("only one of card and weights has a projection")
+    if wrong:
+        raise HndescError(f"{path}: its card contradicts its weights ({'; '.join(wrong)}); {_CURE}")
     return model.eval(), load_into(model, path)
 
 
 def _check_bundled(path: Path) -> None:
-    """Compare the file of a bundled model, some of which have no checksum in them, with the hash in the card beside."""
+    """Compare the file of a bundled model with the hash in its card; some of these files contain no checksum."""
     expected = read_json(path.with_suffix(".json")).get("sha256") if path.parent == bundled.FOLDER else None
     if expected is not None and file_hash(path) != expected:
-        raise HndescError(
-            f"{path}: damaged, its hash is not that of the model that comes with hndesc; install it again"
-        )
+        raise HndescError(f"{path}: damaged, its hash is not that of the bundled model; install hndesc again")
 
 
 def load_into(model: Backbone, path: str | Path) -> dict[str, Any]:
-    """Load a checkpoint's weights into a model of the same architecture, or one that they fit; return the card.
+    """Load the weights of a checkpoint into a model of the same or of a compatible architecture; return the card.
 
-    Of a checkpoint with projected descriptors, a model without a projection takes the rest.
+    The projection of a checkpoint is ignored if the model has none.
     """
     path = Path(path)
     card, checksum = _read(path)
     architecture = card["architecture"]
     tensors: Mapping[str, Tensor] = load_file(path)
     if checksum is not None and checksum != _checksum(card, tensors):
-        raise HndescError(f"{path}: damaged, its weights or its card differ from its checksum; {_AGAIN}")
+        raise HndescError(f"{path}: damaged, its weights or its card do not match its checksum; {_CURE}")
     if not isinstance(model, Projected):
         tensors = unprojected(tensors)
     adapted = tensors if architecture == model.name else model.adapt(architecture, tensors)
     if adapted is None:
         raise HndescError(f"{path}: a checkpoint of '{architecture}', not '{model.name}'; make the two agree")
     expected = model.state_dict()
-    tensors = check_tensors(str(path), adapted, expected, model.name, _AGAIN)
+    tensors = check_tensors(str(path), adapted, expected, model.name, _CURE)
     if unknown := sorted(adapted.keys() - expected.keys()):
         raise HndescError(
-            f"{path}: {len(unknown)} of its tensors are unknown to '{model.name}' ('{unknown[0]}', …); {_AGAIN}"
+            f"{path}: {len(unknown)} of its tensors are unknown to '{model.name}' ('{unknown[0]}', …); {_CURE}"
         )
     model.load_state_dict(tensors)
-    check_descriptors(str(path), model, _AGAIN)
+    check_descriptors(str(path), model, _CURE)
     return card
 
 
 def check_descriptors(source: str, model: Backbone, cure: str) -> None:
-    """Make sure that a model describes small pictures by finite descriptors that have a length and differ.
+    """Check that a model yields finite, nonzero and distinct descriptors on small test images.
 
     Raises:
-        HndescError: it does not; the message names the source of the weights and ends with the cure.
+        HndescError: it does not; the message names `source` and ends with `cure`.
     """
 
     def work(image: np.ndarray) -> list[Tensor]:
         dense = model(normalize_images(image[None]))
         lengths = functional.normalize(dense, dim=1, eps=SHORTEST).norm(dim=1)
         if lengths.isfinite().all() and lengths.max() < _LEAST_LENGTH:
-            raise HndescError(f"{source}: with these weights '{model.name}' gives descriptors without length; {cure}")
+            raise HndescError(f"{source}: with these weights, '{model.name}' yields descriptors of length 0; {cure}")
         return [dense]
 
     training = model.training
@@ -167,30 +167,32 @@ def read_card(path: str | Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], str | None]:
-    """Return the card, and the checksum of card and weights; files of older versions have none."""
+    """Return the card and the checksum of card and weights, which files of older versions lack."""
     regular_file(path, "checkpoint", "train a model or check the path")
     if path.suffix.lower() in _PICKLES:
         raise HndescError(
-            f"{path}: pickled weights are not opened as a checkpoint; give the .safetensors file that training writes"
+            f"{path}: pickled weights are not accepted as a checkpoint; give the .safetensors file written by training"
         )
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError, ValueError) as error:
-        raise HndescError(f"{path}: not a complete safetensors file ({error}); {_AGAIN}") from None
+        raise HndescError(f"{path}: not a complete safetensors file ({error}); {_CURE}") from None
     try:
         card = json.loads(metadata[_KEY])
     except (KeyError, ValueError, RecursionError):
         card = None
     if not isinstance(card, dict):
-        raise HndescError(f"{path}: a safetensors file without hndesc's card; give one that hndesc's training wrote")
+        raise HndescError(
+            f"{path}: a safetensors file without a card of hndesc; give one written by the training of hndesc"
+        )
     checksum = card.pop(_CHECKSUM, None)
     _check_card(path, card)
     return card, checksum
 
 
 def _check_card(path: Path, card: Mapping[str, Any]) -> None:
-    """Raise a HndescError for a card whose entries are of another kind, or contradict each other."""
+    """Raise a HndescError if entries of a card have the wrong type or contradict each other."""
     architecture = card.get("architecture")
     if architecture not in list(MODELS.places):
         known = ", ".join(sorted(MODELS.places))
@@ -199,10 +201,10 @@ def _check_card(path: Path, card: Mapping[str, Any]) -> None:
     if not wrong and card.get("settings", {}).get("architecture", architecture) != architecture:
         wrong = ["settings.architecture"]
     if wrong:
-        raise HndescError(f"{path}: its card is broken: '{wrong[0]}' cannot be {_short(card, wrong[0])}; {_AGAIN}")
+        raise HndescError(f"{path}: its card is invalid: '{wrong[0]}' cannot be {_shorten(card, wrong[0])}; {_CURE}")
 
 
-def _short(card: Mapping[str, Any], key: str) -> str:
+def _shorten(card: Mapping[str, Any], key: str) -> str:
     value: Any = card
     for part in key.split("."):
         value = value[part]
@@ -220,7 +222,7 @@ def _checksum(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
 
 
 def has_card(path: str | Path) -> bool:
-    """Tell whether a file is a safetensors file with hndesc's card in it."""
+    """Return whether a file is a safetensors file with a card of hndesc."""
     try:
         return bool(read_card(path))
     except HndescError:

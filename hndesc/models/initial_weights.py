@@ -1,4 +1,4 @@
-"""Weights that training starts from: ImageNet's, another program's file, or a checkpoint of hndesc."""
+"""Initial weights of training: from ImageNet, a file of another program, or a checkpoint of hndesc."""
 
 import pickle
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ from torch import Tensor
 from hndesc.errors import HndescError
 from hndesc.io.tensor_files import read_tensors
 from hndesc.models.architectures import new_model
-from hndesc.models.backbone import ANOTHER, Backbone
+from hndesc.models.backbone import WEIGHTS_CURE, Backbone
 from hndesc.models.checkpoint import check_descriptors, has_card, load_into
 
 
 def build_model(name: str, weights: str | Path | None = None, seed: int = 0) -> Backbone:
-    """Make a backbone with its initial weights.
+    """Return a backbone with its initial weights.
 
     Args:
         name: a name in `hndesc.models.architectures.MODELS`.
-        weights: where training starts: "random", "imagenet" (caps: the encoder), a file (a checkpoint of hndesc, or
-            the published weights that this backbone knows), or None for the backbone's own default.
-        seed: of random weights; the global random state is neither used nor changed.
+        weights: "random", "imagenet" (for caps: the encoder), a file (a checkpoint of hndesc, or pretrained weights
+            that this backbone supports), or None for the default of the backbone.
+        seed: seed of random weights; the global random state is neither used nor changed.
 
     Raises:
-        HndescError: unknown name, or weights that cannot be had or do not fit.
+        HndescError: the name is unknown, or the weights are unavailable or do not fit.
     """
     model = new_model(name, seed)
     weights = model.default_weights if weights is None else weights
@@ -38,7 +38,7 @@ def load_initial(model: Backbone, weights: str | Path) -> None:
     """Load "imagenet" or a file into a new model.
 
     Raises:
-        HndescError: no such weights for this model, or a file that is missing, broken or does not fit.
+        HndescError: this model has no such weights, or the file is missing, damaged or does not fit.
     """
     if weights == "imagenet":
         state, source = model.fetch_imagenet(), "imagenet"
@@ -49,26 +49,26 @@ def load_initial(model: Backbone, weights: str | Path) -> None:
         return
     else:
         state, source = read_state(path), str(path)
-    model.load_published(state, source)
-    check_descriptors(source, model, ANOTHER)
+    model.load_pretrained(state, source)
+    check_descriptors(source, model, WEIGHTS_CURE)
 
 
 def read_state(path: Path) -> Mapping[str, Tensor]:
-    """Read a dictionary of tensors from a .npz, .safetensors or torch file without running code from it."""
-    state = read_tensors(path, ANOTHER)
+    """Read a dictionary of tensors from a .npz, .safetensors or torch file without running code in it."""
+    state = read_tensors(path, WEIGHTS_CURE)
     state = state.get("state_dict", state)
     if not (isinstance(state, dict) and state and all(isinstance(value, Tensor) for value in state.values())):
-        raise HndescError(f"{path}: holds no dictionary of tensors (a torch state_dict is wanted); {ANOTHER}")
+        raise HndescError(f"{path}: contains no dictionary of tensors (expected a torch state_dict); {WEIGHTS_CURE}")
     return state
 
 
 def fetch(url: str) -> Mapping[str, Tensor]:
-    """Return the weights at `url`, from torch hub's cache or the network, checked against the hash in their name."""
+    """Return the weights at `url`, from the cache of torch.hub or the network; the hash in the name is verified."""
     place = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
     try:
         return torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise HndescError(
-            f"{url}: the ImageNet weights cannot be fetched ({error}); put that file at {place}, or name it in "
-            "training.weights, or set training.weights to 'random' to start without them"
+            f"{url}: the ImageNet weights cannot be downloaded ({error}); save that file as {place}, or name it in "
+            "training.weights, or set training.weights to 'random'"
         ) from None

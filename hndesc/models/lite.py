@@ -1,9 +1,9 @@
-"""The small backbone for CPUs: local contrast in, a narrow pyramid down to 1/32, fused at stride 4.
+"""The small backbone for CPUs: a narrow feature pyramid on local contrast, down to 1/32, fused at stride 4.
 
-It reads the luminance with its local mean and contrast taken out, so that day and night, or a cast of light, look much
-alike before anything is learned. Levels at strides 8 to 32 bring in the surroundings cheaply, the one at stride 4 the
-exact place. Every stride is an even kernel, and every enlargement is by half cells, so that the centers of all levels'
-cells agree with those of the pixels under them.
+Its input is the luminance, normalized by local mean and contrast, which removes most of the difference between day and
+night or a color cast before anything is learned. The levels at strides 8 to 32 provide context at low cost, the
+level at stride 4 provides the exact position. All strided convolutions have even kernels and all upsampling is by half
+cells, so that the cell centers of all levels are aligned with the pixels.
 """
 
 import torch
@@ -43,7 +43,7 @@ class Lite(Backbone):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the dense descriptors of a batch of normalized photos."""
+        """Return the dense descriptors of a batch of normalized images."""
         rows, columns = (_ceil(size, self.stride) for size in images.shape[-2:])
         contrast = local_contrast(pad_to_multiple(images.mean(1, keepdim=True), self.period))
         return self.head(self.fuse(contrast))[..., :rows, :columns]
@@ -62,13 +62,13 @@ class Lite(Backbone):
 
 
 def local_contrast(luminance: Tensor, cell: int = 8, window: int = 7, floor: float = 0.001) -> Tensor:
-    """Take out the local mean and divide by the local deviation.
+    """Subtract the local mean and divide by the local standard deviation.
 
     Args:
         luminance: B x 1 x H x W; H and W are multiples of `cell`.
-        cell: side of the squares whose statistics are taken, in pixels.
-        window: squares, to a side, that are pooled around each; odd.
-        floor: added to the variance, so that flat places do not become noise.
+        cell: side in pixels of the squares whose statistics are computed.
+        window: odd side, in squares, of the neighborhood over which statistics are pooled.
+        floor: added to the variance, so that noise in flat regions is not amplified.
     """
     moments = functional.avg_pool2d(torch.cat([luminance, luminance.square()], 1), cell)
     moments = functional.avg_pool2d(moments, window, 1, window // 2, count_include_pad=False)
@@ -79,12 +79,12 @@ def local_contrast(luminance: Tensor, cell: int = 8, window: int = 7, floor: flo
 
 
 def enlarge(x: Tensor, factor: int) -> Tensor:
-    """Enlarge a map so that its cells' centers keep their places."""
+    """Upsample a map such that the positions of its cell centers are preserved."""
     return functional.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column until both sides are multiples of `multiple`; the sizes may be symbols."""
+    """Repeat the last row and column until both sides are multiples of `multiple`; sizes may be symbolic."""
     for dim in (-2, -1):
         size = images.shape[dim]
         places = torch.arange(_ceil(size, multiple) * multiple, device=images.device).clamp(max=size - 1)
@@ -98,7 +98,7 @@ def _ceil(size: int, divisor: int) -> int:
 
 
 def unit(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Return a convolution, normalized over the batch and rectified."""
+    """Return a convolution with batch normalization and ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - stride + 1) // 2, bias=False),
         nn.BatchNorm2d(outputs),

@@ -1,4 +1,4 @@
-"""The small backbone, deeper and on an image pyramid."""
+"""A deeper variant of the small backbone on an image pyramid."""
 
 from collections.abc import Mapping
 
@@ -11,13 +11,13 @@ _DETAIL = 32
 
 
 class LitePyramid(Pyramid):
-    """A deeper `Lite` of its own for each octave; training best starts from a checkpoint of `lite`."""
+    """One deeper `Lite` per octave; training should start from a checkpoint of `lite`."""
 
     name = "lite_pyramid"
     dim = len(OCTAVES) * Lite.dim
     stride = Lite.stride
     period = OCTAVES[-1] * Lite.period
-    # A tower's, in the last octave's pixels; enlarging takes part of the next cell, too.
+    # That of a tower in pixels of the last octave, plus the next cell, which contributes to upsampling.
     reach = OCTAVES[-1] * 186 + 14
     multiple = Lite.period
 
@@ -25,14 +25,14 @@ class LitePyramid(Pyramid):
         super().__init__(_Tower)
 
     def adapt(self, architecture: str, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
-        """Give each octave the weights of a `lite`, whose descriptors it then has at first."""
+        """Initialize each octave with the weights of a `lite`, so that it initially yields the same descriptors."""
         if architecture != Lite.name:
             return None
         return self.repeat(dict(weights) | self.towers[0].silent())
 
 
 class _Tower(Lite):
-    """A `Lite` with deeper levels, details of its own at stride 4, and a deeper head."""
+    """A `Lite` with deeper levels, a separate detail branch at stride 4, and a deeper head."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class _Tower(Lite):
         self.mix = nn.Sequential(nn.BatchNorm2d(FUSED), unit(FUSED, FUSED), nn.Conv2d(FUSED, FUSED, 1))
 
     def silent(self) -> dict[str, Tensor]:
-        """Return the weights that a `Lite` lacks, 0 where they would change its map."""
+        """Return the weights missing in a `Lite`, set to 0 where they would change its map."""
         residuals = (name for name, module in self.named_modules() if isinstance(module, _Residual))
         last = ("detail.4.", "mix.2.", *(f"{name}.second." for name in residuals))
         known = Lite().state_dict()

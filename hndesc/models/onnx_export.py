@@ -1,8 +1,8 @@
-"""Exporting a model to ONNX: photo and keypoints in, descriptors out, the normalization included.
+"""Export of a model to ONNX, from image and keypoints to descriptors, including the normalization.
 
 Inputs: `image`, 1 x 3 x H x W float32, RGB, 0 to 1, H and W at least 16; `keypoints`, 1 x N x 2 float32, (x, y) in
 pixels of that image with the center of the top-left pixel at (0, 0), N at least 1. Output: `descriptors`, 1 x N x dim
-float32, each of length 1. H, W and N are free. The model's card is in the file's metadata, under `hndesc`.
+float32, each of length 1. H, W and N are dynamic. The card of the model is stored in the metadata under `hndesc`.
 """
 
 import importlib
@@ -23,11 +23,11 @@ from hndesc.runtime.extras import EXTRAS, extras_named
 logger = logging.getLogger(__name__)
 
 OPSET = 18
-_EXAMPLE = (1, 3, 250, 330)  # any sizes do
+_EXAMPLE = (1, 3, 250, 330)  # any size works
 
 
-class PhotoToDescriptors(nn.Module):
-    """A backbone with what comes before and after it, for export."""
+class ImageToDescriptors(nn.Module):
+    """A backbone with normalization and sampling, for export."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class PhotoToDescriptors(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
 
     def forward(self, image: Tensor, keypoints: Tensor) -> Tensor:
-        """Return the descriptors of keypoints; shapes as in the module's docstring."""
+        """Return the descriptors of keypoints; for shapes see the docstring of the module."""
         return sample_map(self.backbone((image - self.mean) / self.std), keypoints, self.backbone.stride)
 
 
@@ -44,11 +44,11 @@ def export_onnx(checkpoint: str | Path, output: str | Path) -> None:
     """Write a checkpoint as an ONNX file.
 
     Args:
-        checkpoint: a .safetensors file with hndesc's card.
-        output: file to write, suffix .onnx.
+        checkpoint: .safetensors file with a card of hndesc.
+        output: file to write, with suffix .onnx.
 
     Raises:
-        HndescError: no such checkpoint, another suffix, or the packages `onnx` and `onnxscript` are missing.
+        HndescError: the checkpoint is unusable, the suffix is wrong, or `onnx` or `onnxscript` is not installed.
     """
     output = Path(output)
     if output.suffix != ".onnx":
@@ -60,7 +60,7 @@ def export_onnx(checkpoint: str | Path, output: str | Path) -> None:
     model, card = load_checkpoint(checkpoint)
     free = torch.export.Dim.DYNAMIC
     program = torch.onnx.export(
-        PhotoToDescriptors(model).eval(),
+        ImageToDescriptors(model).eval(),
         (torch.rand(_EXAMPLE), torch.rand(1, 50, 2)),
         dynamo=True,
         opset_version=OPSET,

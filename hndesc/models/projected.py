@@ -13,10 +13,10 @@ _NETWORK = "network."
 
 
 class Projected(Backbone):
-    """A backbone whose map is multiplied by a matrix: everything else is as it was.
+    """A backbone whose descriptors are multiplied by a matrix.
 
     Args:
-        network: the backbone.
+        network: backbone.
         dim: length of the shorter descriptors.
 
     Attributes:
@@ -31,12 +31,12 @@ class Projected(Backbone):
         self.register_buffer(PROJECTION, torch.zeros(dim, network.dim))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the dense descriptors of a batch of normalized photos."""
+        """Return the dense descriptors of a batch of normalized images."""
         return functional.conv2d(self.network(images), self.projection[:, :, None, None])
 
 
 def unprojected(weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Return the weights of the backbone alone; those of a backbone without projection are returned as they are."""
+    """Return the weights without the projection, if there is one."""
     if PROJECTION not in weights:
         return weights
     return {name.removeprefix(_NETWORK): values for name, values in weights.items() if name.startswith(_NETWORK)}

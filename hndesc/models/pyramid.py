@@ -1,4 +1,4 @@
-"""Backbones on an image pyramid: what surrounds a keypoint, seen once more from afar."""
+"""Backbones on an image pyramid, which describe a keypoint at several scales."""
 
 from collections.abc import Callable, Mapping
 from typing import ClassVar
@@ -14,15 +14,15 @@ OCTAVES = (1, 2, 4)
 
 
 class Pyramid(Backbone):
-    """A tower for the photo, one for its half and one for its quarter; their descriptors stand side by side.
+    """One tower each for the image at full, half and quarter resolution; their descriptors are concatenated.
 
-    A change of scale that is foreign to one octave is familiar to the next, and their errors differ.
+    A change of scale between two images is covered by different octaves, whose errors differ.
 
     Args:
-        tower: makes a backbone of this one's stride.
+        tower: factory of a backbone with the stride of this one.
 
     Attributes:
-        multiple: photos are padded until their sides are multiples of this, in pixels.
+        multiple: images are padded to multiples of this number of pixels.
     """
 
     multiple: ClassVar[int]
@@ -32,7 +32,7 @@ class Pyramid(Backbone):
         self.towers = nn.ModuleList(tower() for _ in OCTAVES)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the dense descriptors of a batch of normalized photos."""
+        """Return the dense descriptors of a batch of normalized images."""
         rows, columns = ((size + self.stride - 1) // self.stride for size in images.shape[-2:])
         images = pad_to_multiple(images, self.multiple)
         maps = [self._octave(*one, images) for one in zip(self.towers, OCTAVES, strict=True)]
@@ -45,5 +45,5 @@ class Pyramid(Backbone):
         return enlarge(functional.normalize(tower(functional.avg_pool2d(images, factor))), factor)
 
     def repeat(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the weights of one tower as those of all."""
+        """Return the weights of one tower, repeated for all towers."""
         return {f"towers.{number}.{name}": values for number in range(len(OCTAVES)) for name, values in weights.items()}

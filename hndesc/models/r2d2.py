@@ -1,4 +1,4 @@
-"""R2D2's descriptor network: an L2-Net whose strides are replaced by dilations, at full resolution.
+"""The descriptor network of R2D2: an L2-Net with dilations instead of strides, at full resolution.
 
 Revaud et al., "R2D2: Repeatable and Reliable Detector and Descriptor", NeurIPS 2019; after Tian et al., "L2-Net",
 CVPR 2017. As in HNDesc, the last layer ends in a ReLU, so that similarities lie in [0, 1].
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hndesc.io.tensor_files import check_tensors
-from hndesc.models.backbone import ANOTHER, Backbone
+from hndesc.models.backbone import WEIGHTS_CURE, Backbone
 from hndesc.models.lite import pad_to_multiple
 
-# (channels, kernel, dilation, ReLU). Each layer that had stride 2 doubles the dilation of those after it.
+# (channels, kernel, dilation, ReLU). Each former stride of 2 doubles the dilation of the following layers.
 _LAYERS = (
     (32, 3, 1, True),
     (32, 3, 1, True),
@@ -29,10 +29,10 @@ _LAST_DILATION = 16
 
 
 class R2d2(Backbone):
-    """Dilated L2-Net; indices of its layers as in the published weights.
+    """Dilated L2-Net, with the layer indices of the published weights.
 
-    The 2 x 2 kernels have even dilations and half of that as padding: their four taps lie evenly around the cell, so
-    the map is as large as the photo and not shifted against it.
+    The 2 x 2 kernels have even dilations and half of that as padding. Their four taps are symmetric around the cell, so
+    the map has the size of the image and is not shifted.
     """
 
     name = "r2d2"
@@ -53,24 +53,24 @@ class R2d2(Backbone):
         self.ops = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the dense descriptors of a batch of normalized photos."""
+        """Return the dense descriptors of a batch of normalized images."""
         return self.ops(images)
 
-    def load_published(self, state: Mapping[str, Tensor], source: str) -> None:
-        """Take the descriptor part of R2D2's own files; their two score layers have no place here."""
+    def load_pretrained(self, state: Mapping[str, Tensor], source: str) -> None:
+        """Load the descriptor layers of R2D2's own files; their two score layers are ignored."""
         found = {name.removeprefix("module."): values for name, values in state.items()}
-        self.load_state_dict(check_tensors(source, found, self.state_dict(), "R2D2", ANOTHER))
+        self.load_state_dict(check_tensors(source, found, self.state_dict(), "R2D2", WEIGHTS_CURE))
 
     def adapt(self, architecture: str, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
-        """Take the weights of the other one of the two networks here: they have the same layers."""
+        """Accept the weights of either network of this module, since they have the same layers."""
         return weights if architecture in (R2d2.name, R2d2Quarter.name) else None
 
 
 class R2d2Quarter(R2d2):
-    """The same network at each fourth pixel alone, for a tenth of the work: most of all to train `R2d2`'s weights.
+    """The same network at every fourth pixel, at a tenth of the cost; mainly for training the weights of `R2d2`.
 
-    What a layer computes between the places that are read later is left out. Exactly the dense map's values come out,
-    of the pixels (4 i + 2, 4 j + 2); they are then moved to the cells' centers, 1.5 pixels from the first one's.
+    Layers skip all positions that no later layer reads. The values are exactly those of the dense map at the pixels
+    (4 i + 2, 4 j + 2). They are then interpolated to the cell centers, which start at 1.5 pixels.
     """
 
     name = "r2d2_quarter"
@@ -79,7 +79,7 @@ class R2d2Quarter(R2d2):
     reach = R2d2.reach + 4
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return descriptors at each fourth pixel of a batch of normalized photos."""
+        """Return descriptors at every fourth pixel of a batch of normalized images."""
         dense = self.thinned(pad_to_multiple(images, self.stride))
         before = functional.pad(dense, (1, 0, 1, 0), mode="replicate")
         weights = dense.new_tensor([1 / 8, 7 / 8])
@@ -87,21 +87,21 @@ class R2d2Quarter(R2d2):
         return functional.conv2d(before, kernel, groups=self.dim)
 
     def thinned(self, images: Tensor) -> Tensor:
-        """Return the dense map of R2d2 at rows and columns 2, 6, 10, … of photos whose sides are multiples of 4."""
+        """Return the dense map of R2d2 at rows and columns 2, 6, 10, … of images whose sides are multiples of 4."""
         convolutions = [layer for layer in self.ops if isinstance(layer, nn.Conv2d)]
         dilations = [min(layer.dilation[0], self.stride) for layer in convolutions]
-        wanted = dict(zip(convolutions, [*dilations[1:], self.stride], strict=True))
-        pitch = 1  # pixels between two places of the map so far
+        strides = dict(zip(convolutions, [*dilations[1:], self.stride], strict=True))
+        pitch = 1  # pixels between two positions of the current map
         x = images
         for layer in self.ops:
             if not isinstance(layer, nn.Conv2d):
                 x = layer(x)
                 continue
             span, dilation = layer.padding[0] * 2 // pitch, layer.dilation[0] // pitch
-            # Between two places of the map lie those of an odd span.
+            # The center of an odd span lies between two positions of the map.
             x = functional.pad(x, (span // 2, span - span // 2) * 2)
-            x = functional.conv2d(x, layer.weight, layer.bias, wanted[layer] // pitch, dilation=dilation)
-            pitch = wanted[layer]
+            x = functional.conv2d(x, layer.weight, layer.bias, strides[layer] // pitch, dilation=dilation)
+            pitch = strides[layer]
         return x
 
 

@@ -1,4 +1,4 @@
-"""Making a model's descriptors shorter by the principal components of those that it gives."""
+"""Dimensionality reduction of a model by the principal components of its descriptors."""
 
 from pathlib import Path
 
@@ -15,29 +15,29 @@ from hndesc.runtime.provenance import file_hash
 
 
 def reduce_dimensions(checkpoint: str | Path, features: str | Path, output: str | Path, dimensions: int) -> float:
-    """Write a checkpoint whose descriptors are those of another, projected to fewer dimensions.
+    """Write a checkpoint whose descriptors are those of another model, projected to fewer dimensions.
 
-    The projection is on the first eigenvectors of the second moment of descriptors: the mean is not taken out, so that
-    products of descriptors change as little as a projection can make them.
+    The projection is onto the leading eigenvectors of the second moment of the descriptors. The mean is not subtracted,
+    so that inner products of descriptors change as little as possible.
 
     Args:
-        checkpoint: of the model.
-        features: descriptors that this model gave for photos like those it is for (not for those it is judged by).
-        output: checkpoint to write; its card tells of the projection.
+        checkpoint: checkpoint of the model.
+        features: descriptors of this model on typical images, which must not be those of an evaluation.
+        output: checkpoint to write; its card describes the projection.
         dimensions: length of the new descriptors.
 
     Returns:
-        The mean share of the descriptors' squared length that the projection keeps.
+        The mean share of the squared length of descriptors that the projection keeps.
 
     Raises:
-        HndescError: dimensions that are no fewer than the model's, a model that is projected already, features of
-            another model, or fewer descriptors than dimensions.
+        HndescError: the dimensions are not fewer than those of the model, the model is already projected, or the
+            features belong to another model or contain fewer descriptors than dimensions.
     """
     check_checkpoint(output, [checkpoint, Path(checkpoint).with_suffix(".json"), features])
     model, card = load_checkpoint(checkpoint)
     if isinstance(model, Projected):
         raise HndescError(
-            f"{checkpoint}: its descriptors are projected already; give the checkpoint that training wrote"
+            f"{checkpoint}: its descriptors are already projected; give the checkpoint written by training"
         )
     if not 1 <= dimensions < model.dim:
         raise HndescError(
@@ -46,7 +46,7 @@ def reduce_dimensions(checkpoint: str | Path, features: str | Path, output: str 
     moment, number, photos = _second_moment(Path(features), file_hash(checkpoint), model.dim)
     if number < model.dim:
         raise HndescError(f"{features}: {number} descriptors are too few for {model.dim} dimensions; use more photos")
-    values, vectors = np.linalg.eigh(moment)  # rising
+    values, vectors = np.linalg.eigh(moment)  # ascending
     smaller = Projected(model, dimensions).eval()
     smaller.projection.copy_(torch.from_numpy(vectors[:, ::-1][:, :dimensions].T.copy()))
     kept = float(values[::-1][:dimensions].sum() / values.sum())
@@ -57,14 +57,12 @@ def reduce_dimensions(checkpoint: str | Path, features: str | Path, output: str 
 
 
 def _second_moment(path: Path, sha256: str, dim: int) -> tuple[np.ndarray, int, int]:
-    """Return the sum of the outer products of all descriptors in a file, their number, and that of the photos."""
+    """Return the sum of the outer products of all descriptors in a file, and the numbers of descriptors and images."""
     moment, number = np.zeros((dim, dim)), 0
     with FeatureReader(path) as reader:
         made_by = reader.settings.get("descriptor")
         if not isinstance(made_by, dict) or made_by.get("sha256") != sha256:
-            raise HndescError(
-                f"{path}: not described by this model; describe the photos with it first (hndesc extract)"
-            )
+            raise HndescError(f"{path}: contains no descriptors of this model; compute them first (hndesc extract)")
         names = reader.names()
         for name in tqdm(names, desc="descriptors", unit="photo"):
             descriptors = reader.read(name).descriptors.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Release a trained model: weights, a card with its scores, and a page made of nothing but that card."""
+"""Release of a trained model: weights, a card with scores, and a page generated from the card."""
 
 import logging
 import re
@@ -14,9 +14,9 @@ from hndesc.runtime.provenance import file_hash
 
 logger = logging.getLogger(__name__)
 
-# What only people know of a model, and what the file about it must say.
+# Facts that a person must supply; keys of the file `about`.
 ABOUT = ("summary", "data", "license", "hardware", "hours")
-# What shipping adds to a card; it is true of that very file alone.
+# Entries that a release adds to a card; they are valid for the released file only.
 ADDED = ("name", "about", "trained_file", "parameters", "scores")
 _THRESHOLD = "3"  # pixels
 
@@ -32,17 +32,17 @@ def release_model(
     """Write a checkpoint with a full card, `<name>.safetensors` and `<name>.json`, and its page, `<name>.md`.
 
     Args:
-        checkpoint: what training wrote.
-        name: of the model.
-        about: YAML with the keys of `ABOUT`: a sentence; a list of {photos, number, license}; license of the weights;
-            what it was trained on; hours of training.
-        scores: JSON results of HPatches-like benchmarks, of this checkpoint and of others to compare with.
-        folder: of the model: `hndesc.models.bundled.FOLDER` by default.
+        checkpoint: checkpoint written by training.
+        name: name of the model.
+        about: YAML file with the keys of `ABOUT`: a sentence; a list of {photos, number, license}; license of the
+            weights; hardware and hours of the training.
+        scores: JSON results of HPatches-like benchmarks, of this checkpoint and of baselines.
+        folder: folder of the released model, `hndesc.models.bundled.FOLDER` by default.
         pages: folder of the page.
 
     Raises:
-        HndescError: a name that is no file name, an incomplete file about the model, results of another kind, or none
-            of this checkpoint.
+        HndescError: the name is not a file name, `about` is incomplete, a result is of another kind, or none is of
+            this checkpoint.
     """
     if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", name):
         raise HndescError(f"'{printable(name)}': a name of a model has letters, digits, - and _ only")
@@ -55,7 +55,9 @@ def release_model(
     card["scores"] = _compare([_score(Path(path), card) for path in scores])
     missing = {row["benchmark"] for row in card["scores"]} - {r["benchmark"] for r in card["scores"] if r["this"]}
     if missing or not card["scores"]:
-        raise HndescError(f"{checkpoint}: no result of this very file on {', '.join(missing) or 'anything'}; score it")
+        raise HndescError(
+            f"{checkpoint}: no result of this file on {', '.join(missing) or 'any benchmark'}; evaluate it"
+        )
     path = Path(folder) / f"{name}.safetensors"
     save_checkpoint(path, model, card, card.get("settings", {}).get("half_weights", False))
     logger.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
@@ -70,17 +72,17 @@ def _read_about(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise HndescError(f"{path}: cannot be read as YAML ({error})") from None
     if not isinstance(about, dict) or set(about) != set(ABOUT):
-        raise HndescError(f"{path}: the keys are {', '.join(ABOUT)}, each of them and no other")
+        raise HndescError(f"{path}: it must have exactly the keys {', '.join(ABOUT)}")
     if not isinstance(about["data"], list):
-        raise HndescError(f"{path}: data is a list of entries with the keys photos, number and license")
+        raise HndescError(f"{path}: data must be a list of entries with the keys photos, number and license")
     for row in about["data"]:
         if not isinstance(row, dict) or set(row) != {"photos", "number", "license"}:
-            raise HndescError(f"{path}: each entry of data has the keys photos, number and license")
+            raise HndescError(f"{path}: each entry of data must have the keys photos, number and license")
     return about
 
 
 def _score(path: Path, card: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the main figures of a result."""
+    """Return the main scores of a result."""
     result = read_json(path)
     try:
         features, figures = result["features"], result["figures"]
@@ -96,19 +98,19 @@ def _score(path: Path, card: Mapping[str, Any]) -> dict[str, Any]:
             "homography_accuracy": _entries(figures["homography_accuracy"][_THRESHOLD], ("all",)),
         }
     except (KeyError, TypeError, AttributeError) as error:
-        raise HndescError(f"{path}: no result of an HPatches-like benchmark (missing: {error})") from None
+        raise HndescError(f"{path}: not a result of an HPatches-like benchmark (missing: {error})") from None
 
 
 def _entries(figures: Mapping[str, float | None], kinds: Sequence[str]) -> Mapping[str, float | None]:
-    """Return figures that have some kinds of sequences: numbers, or None where there are no such sequences."""
+    """Return scores after checking those of some kinds of sequences: numbers, or None without such sequences."""
     for kind in kinds:
         if not isinstance(figures[kind], int | float | None):
-            raise TypeError(f"'{kind}' is no number")
+            raise TypeError(f"'{kind}' is not a number")
     return figures
 
 
 def _compare(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sort rows by benchmark and accuracy, after a check that those of a benchmark can be compared."""
+    """Sort rows by benchmark and accuracy, and check that the rows of a benchmark are comparable."""
     first: dict[str, dict[str, Any]] = {}
     for row in rows:
         other = first.setdefault(row["benchmark"], row)
@@ -116,17 +118,17 @@ def _compare(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             if row[key] != other[key]:
                 raise HndescError(
                     f"results of {row['benchmark']} differ in '{key}' ({row['descriptor']}, {other['descriptor']}); "
-                    "score all alike"
+                    "evaluate all with the same settings"
                 )
     order = list(first)
     return sorted(rows, key=lambda row: (order.index(row["benchmark"]), row["mma"]["avg"] or 0.0))
 
 
 def summary(checkpoint: str | Path) -> str:
-    """Return a few lines on a bundled model: what it is, its license, its accuracy on each benchmark.
+    """Return a short description of a bundled model: architecture, size, license, accuracy per benchmark.
 
     Raises:
-        HndescError: no checkpoint, or a card that no release wrote.
+        HndescError: the file is not a checkpoint, or its card was not written by a release.
     """
     path = Path(checkpoint)
     card = read_card(path)
@@ -145,7 +147,7 @@ def _summary(path: Path, card: Mapping[str, Any]) -> str:
 
 
 def page(checkpoint: str | Path) -> str:
-    """Return a model's page in Markdown, from the card in its file; errors as those of `summary`."""
+    """Return the Markdown page of a model, generated from the card in its file."""
     path = Path(checkpoint)
     card = read_card(path)
     with _released(path):
@@ -155,7 +157,7 @@ def page(checkpoint: str | Path) -> str:
 def _page(path: Path, card: Mapping[str, Any]) -> str:
     about = card["about"]
     facts = {
-        "Architecture": f"`{card['architecture']}`, {card['dim']}-D, a cell every {card['stride']} pixels",
+        "Architecture": f"`{card['architecture']}`, {card['dim']}-D, stride {card['stride']}",
         "Size": f"{card['parameters']:,} parameters, {path.stat().st_size / 1e6:.2f} MB",
         "License": about["license"],
         "Training": f"{card['metrics'].get('step', '?')} steps, {about['hours']} h on {about['hardware']}",
@@ -170,7 +172,7 @@ def _page(path: Path, card: Mapping[str, Any]) -> str:
         "## Data\n\n" + _table(("photos", "number", "license"), data),
         "## Scores\n\n" + "\n\n".join(_scores(card["scores"], card["name"])),
         "## Settings\n\n```yaml\n" + _yaml(card["settings"]) + "\n```",
-        "This page is made from the card in the model's file by `hndesc release`; nothing in it is typed by hand.",
+        "This page is generated from the card in the model file by `hndesc release`. Do not edit it.",
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -201,8 +203,8 @@ def _scores(rows: Sequence[Mapping[str, Any]], name: str) -> list[str]:
         of = [row for row in rows if row["benchmark"] == benchmark]
         counts = of[0]["sequences"]
         parts.append(
-            f"**{benchmark}**: {counts['v']} sequences with changes of viewpoint (v), {counts['i']} of light (i). "
-            f"{of[0]['protocol']}"
+            f"**{benchmark}**: {counts['v']} sequences with viewpoint changes (v), {counts['i']} with illumination "
+            f"changes (i). {of[0]['protocol']}"
         )
         header = ("descriptor", "keypoints", "MMA@3 v", "MMA@3 i", "MMA@3 avg", "homography @3")
         parts.append(_table(header, [_row(row, name) for row in of]))

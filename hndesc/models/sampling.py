@@ -1,4 +1,4 @@
-"""Into and out of a backbone: photos to normalized batches, dense maps to descriptors at keypoints."""
+"""Input and output of a backbone: normalized batches of images, and descriptors sampled from dense maps."""
 
 import numpy as np
 import torch
@@ -7,12 +7,12 @@ from torch.nn import functional
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-# Shorter vectors are left short: their direction is rounding noise, and its gradient would be without bound.
+# Shorter vectors are not normalized: their direction is rounding noise with an unbounded gradient.
 SHORTEST = 1e-6
 
 
 def normalize_images(images: np.ndarray | Tensor) -> Tensor:
-    """Scale a batch of RGB photos by ImageNet's mean and deviation.
+    """Normalize a batch of RGB images by the mean and standard deviation of ImageNet.
 
     Args:
         images: B x H x W x 3, uint8 (0 to 255) or floating point (0 to 1).
@@ -30,21 +30,21 @@ def normalize_images(images: np.ndarray | Tensor) -> Tensor:
 
 
 def sample_descriptors(dense: Tensor, points: Tensor, image_size: tuple[int, int]) -> Tensor:
-    """Read a dense map at keypoints, bilinearly, and scale each descriptor to unit length.
+    """Sample a dense map bilinearly at keypoints and normalize each descriptor to unit length.
 
-    A point beyond the outermost centers of cells takes the value at the nearest point between them. A descriptor of
-    length 0 stays 0.
+    A point beyond the outermost cell centers takes the value of the nearest point between them. A descriptor of length
+    0 remains 0.
 
     Args:
-        dense: B x dim x h x w, as a backbone gives it.
+        dense: B x dim x h x w, output of a backbone.
         points: B x N x 2, (x, y) in pixels, center of the top-left pixel at (0, 0); N may be 0.
-        image_size: (H, W) of the photos that went into the backbone, in pixels.
+        image_size: (H, W) of the input images in pixels.
 
     Returns:
         B x N x dim, at least float32.
 
     Raises:
-        ValueError: no whole stride takes an image of that size to that map.
+        ValueError: no integer stride maps an image of that size to that map.
     """
     if points.shape[1] == 0:
         return dense.flatten(2).transpose(1, 2)[:, :0]
@@ -52,7 +52,7 @@ def sample_descriptors(dense: Tensor, points: Tensor, image_size: tuple[int, int
 
 
 def sample_map(dense: Tensor, points: Tensor, stride: int) -> Tensor:
-    """Do what `sample_descriptors` does for a map of known stride (pixels a cell), without a look at the sizes."""
+    """Sample like `sample_descriptors`, with a given stride (pixels per cell)."""
     height, width = dense.shape[-2:]
     dense = dense.to(torch.promote_types(dense.dtype, torch.float32))
     extent = torch.tensor([width * stride, height * stride], dtype=dense.dtype, device=dense.device)
@@ -63,9 +63,9 @@ def sample_map(dense: Tensor, points: Tensor, stride: int) -> Tensor:
 
 
 def map_stride(map_size: tuple[int, int], image_size: tuple[int, int]) -> int:
-    """Return the pixels a cell of a map with ceil(H / stride) x ceil(W / stride) cells.
+    """Return the stride (pixels per cell) of a map with ceil(H / stride) x ceil(W / stride) cells.
 
-    The last row and column of cells may reach past the image, so the plain ratio of the sizes is not the stride.
+    The last row and column of cells may extend beyond the image, so the ratio of the sizes is not the stride.
     """
     strides = {-(-pixels // cells) for pixels, cells in zip(image_size, map_size, strict=True)}
     if len(strides) == 1:

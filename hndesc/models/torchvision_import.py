@@ -1,7 +1,7 @@
-"""Importing torchvision where its compiled operators do not go with the installed torch.
+"""Import of torchvision when its compiled operators do not fit the installed torch.
 
-The registry's wheels are built for CUDA; beside a CPU-only torch their import ends in an error about an operator that
-hndesc never uses. Declaring that operator lets the import through.
+The wheels of torchvision on PyPI are built for CUDA. With a CPU-only torch, their import fails because of an operator
+that hndesc never uses. Declaring that operator makes the import succeed.
 """
 
 import importlib
@@ -13,7 +13,7 @@ import torch
 
 _MISSING = "operator torchvision::nms does not exist"
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-# A library's operators vanish with the object that declared them.
+# Operators are removed when the library object that declared them is garbage-collected.
 _libraries: list[torch.library.Library] = []
 
 

@@ -1,1 +1,1 @@
-"""Published weights of other methods."""
+"""Pretrained weights of baselines."""

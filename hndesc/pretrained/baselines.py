@@ -1,6 +1,6 @@
-"""Published methods with a detector and a descriptor of their own, and the weights that they are published with."""
+"""Baselines with their own detector and descriptor, and the files of their pretrained weights."""
 
-# By the name of its detector and descriptor; the file is an entry of the registry of datasets.
+# Detector and descriptor -> entry of the dataset registry.
 WEIGHTS = {
     "aliked": "aliked-n16.pth",
     "disk": "disk-depth-save.pth",
@@ -8,5 +8,5 @@ WEIGHTS = {
     "superpoint": "superpoint_v1.pth",
     "xfeat": "xfeat.pt",
 }
-# Methods of both kinds whose detector has the descriptor's name, or another.
+# Descriptor -> detector of the same method.
 OWN_DETECTORS = {name: name for name in WEIGHTS} | {"sift": "sift", "rootsift": "sift"}

@@ -1,4 +1,4 @@
-"""Published weights of other programs: which file, under whose license, and into a network."""
+"""Loading of pretrained weights of baselines, with their license."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from hndesc.runtime.devices import choose_device
 from hndesc.runtime.provenance import file_hash
 
 
-def load_published(
+def load_pretrained(
     network: nn.Module,
     weights: str | Path | None,
     name: str,
@@ -25,28 +25,29 @@ def load_published(
     find: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     without: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Load published weights into a network, which is then ready for inference on the best device there is.
+    """Load pretrained weights into a network, in evaluation mode on the best available device.
 
     Args:
-        network: gets the weights, on the device that it is moved to.
-        weights: the file, or an .npz with the same names and shapes.
-        name: a method of `hndesc.pretrained.baselines`.
-        work: returns what the network makes of an RGB uint8 image; tried on small pictures.
-        find: takes the network's tensors out of the file's content.
-        without: tensors of the network that the file does not have.
+        network: network to load into.
+        weights: weights file, or an .npz file with the same names and shapes.
+        name: method in `hndesc.pretrained.baselines`.
+        work: applies the network to an RGB uint8 image; tested on small images.
+        find: extracts the tensors of the network from the content of the file.
+        without: tensors of the network that are not in the file.
 
     Returns:
-        What a result tells of them: hash and name of the file, its license, and whether it is another than published.
+        The origin recorded in results: hash and name of the file, its license, and whether it differs from the
+        published file.
 
     Raises:
-        MissingWeightsError: no weights.
-        HndescError: a file that does not hold them.
+        MissingWeightsError: the weights are missing.
+        HndescError: they do not fit the network.
     """
     entry = read_registry()[WEIGHTS[name]]
     if weights is None or not Path(weights).exists():
-        cause = f"{name} needs its published weights" if weights is None else f"{weights}: no such file of weights"
+        cause = f"{name} needs its pretrained weights" if weights is None else f"{weights}: no such weights file"
         raise MissingWeightsError(
-            f"{cause}: 'hndesc datasets get {entry.name}' fetches them to data/{entry.place} ({entry.page}; license: "
+            f"{cause}: 'hndesc datasets get {entry.name}' downloads them to data/{entry.place} ({entry.page}; license: "
             f"{entry.license})"
         )
     expected = {key: value for key, value in network.state_dict().items() if key not in without}
@@ -67,11 +68,11 @@ def _origin(weights: Path, license: str, published: str | None) -> dict[str, Any
 
 
 def below(key: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
-    """Return a function that takes what stands below a key of a file's content; nothing where it is missing."""
+    """Return a function that extracts the mapping at a key of the content of a file, empty if it is missing."""
     return lambda state: state[key] if isinstance(state.get(key), dict) else {}
 
 
 def image_tensor(image: np.ndarray, network: nn.Module) -> Tensor:
-    """Return an RGB H x W x 3 image (0 to 255) as 1 x 3 x H x W in [0, 1], where the network is."""
+    """Return an RGB H x W x 3 image (0 to 255) as 1 x 3 x H x W in [0, 1], on the device of the network."""
     device = next(network.parameters()).device
     return torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255

@@ -1,6 +1,6 @@
-"""Global descriptors on disk: HDF5 in hloc's layout, a group a photo with `global_descriptor` (D, float32).
+"""Files of global descriptors: HDF5 in the layout of hloc, one group per image with `global_descriptor` (D, float32).
 
-A photo that could not be read has a group with the attribute `failed` (the reason) instead.
+The group of an unreadable image has the attribute `failed` (the reason) instead.
 """
 
 import json
@@ -40,42 +40,42 @@ logger = logging.getLogger(__name__)
 
 
 def describe_globally(
-    photos: Sequence[ImageEntry],
+    images: Sequence[ImageEntry],
     output: str | os.PathLike,
     descriptor: str = "efficientnet_lite0",
     resize_max: int | None = RESIZE_MAX,
     weights: str | os.PathLike | None = None,
 ) -> None:
-    """Describe each photo by one vector; an interrupted run with equal settings and photos is resumed.
+    """Describe each image by one vector; an interrupted run with equal settings and images is resumed.
 
     Args:
-        photos: what to describe; broken ones are skipped, warned about and recorded.
+        images: images to describe; unreadable ones are skipped, logged and recorded.
         output: HDF5 file (see the module).
         descriptor: name in `GLOBAL_DESCRIPTORS`.
-        resize_max: longest side in pixels; None leaves photos as they are.
-        weights: file of the descriptor's weights, where it takes one.
+        resize_max: longest side in pixels; None keeps the size of images.
+        weights: weights file of the descriptor, if it takes one.
 
     Raises:
-        HndescError: unknown descriptor, or no photo that can be read.
+        HndescError: the descriptor is unknown, or no image is readable.
     """
-    output = check_output_file(output, [photo.path for photo in photos])
+    output = check_output_file(output, [entry.path for entry in images])
     model = load_global_descriptor(descriptor, weights)
     settings = json.dumps({**model.settings, "resize_max": resize_max}, sort_keys=True)
-    sources = {photo.name: photo.identity for photo in photos}
+    sources = {entry.name: entry.identity for entry in images}
     with filling(output, settings, entries=sources) as file:
-        for photo in tqdm(photos, desc="photos described", disable=None):
-            if f"{photo.name}/{_VECTOR}" not in file:
+        for entry in tqdm(images, desc="images described", disable=None):
+            if f"{entry.name}/{_VECTOR}" not in file:
                 check_space(output)
-                _describe(photo, model, resize_max, file)
-        if not any(f"{photo.name}/{_VECTOR}" in file for photo in photos):
-            raise HndescError(f"none of {len(photos)} photos can be read, '{photos[0].path}' first; see the warnings")
+                _describe(entry, model, resize_max, file)
+        if not any(f"{entry.name}/{_VECTOR}" in file for entry in images):
+            raise HndescError(f"none of {len(images)} images is readable (first: '{images[0].path}'); see the warnings")
 
 
 def scratch_of(output: str | os.PathLike) -> Path:
-    """Return where descriptors are stored while `output`, which is made from them, is worked on.
+    """Return the temporary file of descriptors from which `output` is computed.
 
     Raises:
-        HndescError: `output` cannot be written, or another file has the name of that store.
+        HndescError: `output` cannot be written, or a foreign file has the name of the temporary file.
     """
     output = check_output_file(output)
     store = output.with_name(output.name + ".descriptors")
@@ -84,16 +84,16 @@ def scratch_of(output: str | os.PathLike) -> Path:
 
 
 def stored_names(path: str | os.PathLike) -> list[str]:
-    """Return the names of all photos in a file of global descriptors, failed ones as well."""
+    """Return the names of all images in a file of global descriptors, including failed ones."""
     with open_hdf5(path, _WHAT) as file, named(f"{path}: not a complete {_WHAT}"):
         return [name for name, _ in entries(file, lambda group: has(group, _VECTOR) or _FAILED in group.attrs)]
 
 
 def read_global(path: str | os.PathLike, names: Sequence[str]) -> tuple[np.ndarray, dict[str, str], dict]:
-    """Read the descriptors of some photos.
+    """Read the descriptors of some images.
 
     Returns:
-        float32 N x D, a row a name, NaN for photos that failed; those photos with the reason; what made the file.
+        Descriptors, float32 N x D, NaN for failed images; failed images and reasons; the settings of the file.
     """
     failed: dict[str, str] = {}
     vectors: dict[str, np.ndarray] = {}
@@ -104,14 +104,14 @@ def read_global(path: str | os.PathLike, names: Sequence[str]) -> tuple[np.ndarr
             with named(f"{path}: entry '{name}' is broken"):
                 group = find(file, name)
                 if not isinstance(group, h5py.Group):
-                    raise HndescError(f"{path}: no global descriptor of '{name}'; make the file from this dataset")
+                    raise HndescError(f"{path}: no global descriptor of '{name}'; compute the file for this dataset")
                 if _FAILED in group.attrs:
                     failed[name] = read_text(group, _FAILED, "")
                 else:
                     vectors[name] = _vector(group)
     dimension = len(next(iter(vectors.values()), ()))
     if other := [name for name, vector in vectors.items() if len(vector) != dimension]:
-        raise HndescError(f"{path}: '{other[0]}' has another number of dimensions than the rest; make the file again")
+        raise HndescError(f"{path}: '{other[0]}' has a different number of dimensions; compute the file again")
     nothing = np.full(dimension, np.nan, np.float32)
     return np.stack([vectors.get(name, nothing) for name in names]), failed, settings
 
@@ -125,14 +125,14 @@ def _vector(group: h5py.Group) -> np.ndarray:
     return vector
 
 
-def _describe(photo: ImageEntry, model: GlobalDescriptor, resize_max: int | None, file: h5py.File) -> None:
+def _describe(entry: ImageEntry, model: GlobalDescriptor, resize_max: int | None, file: h5py.File) -> None:
     try:
-        image = photo.read()
+        image = entry.read()
     except ImageError as error:
-        logger.warning("%s: skipped: %s", photo.name, error)
-        write_text(make_group(file, photo.name), _FAILED, str(error))
+        logger.warning("%s: skipped: %s", entry.name, error)
+        write_text(make_group(file, entry.name), _FAILED, str(error))
         return
-    group = make_group(file, photo.name)
-    group.attrs.pop(_FAILED, None)  # mended since an interrupted run
+    group = make_group(file, entry.name)
+    group.attrs.pop(_FAILED, None)  # fixed since an interrupted run
     write_array(group, _VECTOR, model.describe(resize_longest(image, resize_max)[0]))
     file.flush()

@@ -1,7 +1,7 @@
-"""Files of inlier counts: what jobs that share the re-ranking of a shortlist find, each for some of the queries.
+"""Files of inlier counts, written by the jobs that share the re-ranking of a shortlist.
 
-HDF5 with `rows` (which queries of the shortlist) and `inliers` (rows x candidates, best ranked first, -1 where the
-ranking has ended), and the attribute `settings` (JSON).
+HDF5 with `rows` (indices of queries in the shortlist), `inliers` (rows x candidates, in the order of the ranking, -1
+beyond its end) and the attribute `settings` (JSON).
 """
 
 import json
@@ -14,7 +14,7 @@ from hndesc.errors import HndescError
 from hndesc.io.files import atomic_path
 from hndesc.io.hdf5 import create_hdf5, named, open_hdf5, read_array, read_text, write_array, write_text
 
-_OPEN = -2  # a query that nobody has counted
+_OPEN = -2  # a query without counts
 
 
 def write_counts(path: str | os.PathLike, rows: Sequence[int], inliers: np.ndarray, settings: Mapping) -> None:
@@ -26,27 +26,29 @@ def write_counts(path: str | os.PathLike, rows: Sequence[int], inliers: np.ndarr
 
 
 def read_counts(paths: Sequence[str | os.PathLike], shape: tuple[int, int], settings: Mapping) -> np.ndarray:
-    """Gather the counts of all queries, whatever the order of the files.
+    """Merge the counts of all queries; the order of the files does not matter.
 
     Args:
-        paths: files that have each query once.
+        paths: files that together contain each query once.
         shape: queries x candidates.
-        settings: what the counts must have been made with.
+        settings: settings with which the counts must have been made.
 
     Raises:
-        HndescError: broken files, other settings, a query twice or not at all.
+        HndescError: a file is broken or has other settings, or a query occurs twice or not at all.
     """
     inliers = np.full(shape, _OPEN, np.int32)
     wanted = json.dumps(settings, sort_keys=True)
     for path in paths:
         rows, counts, found = _read(path)
         if found != wanted or counts.shape != (len(rows), shape[1]) or not np.isin(rows, np.arange(shape[0])).all():
-            raise HndescError(f"{path}: counts of another shortlist, features or settings; delete it and make it again")
+            raise HndescError(
+                f"{path}: counts of another shortlist, features or settings; delete the file and compute it again"
+            )
         if (inliers[rows] != _OPEN).any():
-            raise HndescError(f"{path}: has queries that another of the files has; give each part once")
+            raise HndescError(f"{path}: contains queries of another file; give each shard once")
         inliers[rows] = counts
     if (inliers == _OPEN).any():
-        raise HndescError(f"{paths[0]} and the others leave out queries; give all parts")
+        raise HndescError(f"{paths[0]} and the other files lack some queries; give all shards")
     return inliers
 
 

@@ -1,4 +1,4 @@
-"""Which photos look alike: a table with a row for each neighbor of each photo, the most similar first."""
+"""The neighbor table: one row per neighbor of each photo, the most similar first."""
 
 import os
 from collections.abc import Iterable
@@ -17,9 +17,9 @@ def read_neighbors(path: str | os.PathLike) -> dict[str, list[str]]:
     """Read the neighbors of each photo, the most similar first; photos without neighbors are not in the result.
 
     Raises:
-        HndescError: missing or malformed file.
+        HndescError: the file is missing or malformed.
     """
     neighbors: dict[str, list[str]] = {}
-    for photo, neighbor, _ in read_table(path, COLUMNS, "find the neighbors again"):
+    for photo, neighbor, _ in read_table(path, COLUMNS, "compute the neighbors again"):
         neighbors.setdefault(photo, []).append(neighbor)
     return neighbors

@@ -1,4 +1,4 @@
-"""Rankings that others published, as shortlists: pickles of the revisited sets, MATLAB files of Tokyo 24/7."""
+"""Conversion of published rankings to shortlists: pickles of the revisited sets, MATLAB files of Tokyo 24/7."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hndesc.datasets.listing import list_photos
+from hndesc.datasets.listing import list_images
 from hndesc.datasets.revisited import as_array
 from hndesc.datasets.tokyo247 import view_name
 from hndesc.errors import HndescError
@@ -23,25 +23,25 @@ KEYS = ("db_images", "q_images", "ranks")
 def import_shortlist(
     root: str | os.PathLike, ranking: str | os.PathLike, output: str | os.PathLike, *, kind: str = "retrieval"
 ) -> None:
-    """Make a shortlist of a published ranking.
+    """Convert a published ranking to a shortlist.
 
     Args:
-        root: the dataset that was ranked.
-        ranking: a pickle (.pkl) of `db_images` and `q_images` (file names) and `ranks` (database x queries, best
-            first), or a MATLAB file (.mat) whose struct array `ImgList` holds for each query its file name and, best
-            first, those of the views found.
+        root: dataset of the ranking.
+        ranking: pickle (.pkl) of `db_images` and `q_images` (file names) and `ranks` (database x queries, best first),
+            or MATLAB file (.mat) whose struct array `ImgList` contains for each query its file name and the retrieved
+            views, best first.
         output: shortlist (`hndesc.retrieval.shortlist`).
-        kind: of dataset, see `hndesc.datasets.listing.list_photos`.
+        kind: kind of dataset, see `hndesc.datasets.listing.list_images`.
 
     Raises:
-        HndescError: no such file, another structure, or photos of another dataset.
+        HndescError: the file is missing, has another structure, or contains images of another dataset.
     """
     ranking = Path(ranking)
     check_output_file(output, [ranking])
-    names = [photo.name.partition("/") for photo in list_photos(root, kind)]
+    names = [photo.name.partition("/") for photo in list_images(root, kind)]
     database, queries = ([name for prefix, _, name in names if prefix == side] for side in ("db", "query"))
     if not ranking.is_file():
-        raise HndescError(f"{ranking}: no such file of rankings; check the key 'ranking'")
+        raise HndescError(f"{ranking}: no such ranking file; check the key 'ranking'")
     rows = _read_mat(ranking) if ranking.suffix == ".mat" else _read_pickle(ranking)
     ranks = _ranks(rows, database, queries, kind, ranking)
     settings = {"name": ranking.name, "sha256": file_hash(ranking), "source": "published ranking"}
@@ -57,9 +57,9 @@ def _read_pickle(path: Path) -> Iterator[tuple[str, Sequence[str]]]:
     if ranks.ndim != 2 or ranks.dtype.kind not in "iuf" or ranks.shape[1] != len(queries):
         raise HndescError(f"{path}: 'ranks' must have a column of indices for each of {len(queries)} queries")
     if ranks.size and not (ranks.min() >= 0 and ranks.max() < len(images)):
-        raise HndescError(f"{path}: 'ranks' has indices of photos that 'db_images' does not list")
+        raise HndescError(f"{path}: 'ranks' has indices beyond 'db_images'")
     if ranks.dtype.kind == "f" and (ranks % 1).any():
-        raise HndescError(f"{path}: 'ranks' has numbers that are no indices")
+        raise HndescError(f"{path}: 'ranks' has values that are not integers")
     for query, column in zip(queries, ranks.astype(np.int64).T, strict=True):
         yield query, [images[index] for index in column]
 
@@ -69,7 +69,9 @@ def _read_mat(path: Path) -> Iterator[tuple[str, Sequence[str]]]:
         query, found, *_ = [*entry.values(), None, None]
         found = [found] if isinstance(found, str) else found
         if not isinstance(query, str) or not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-            raise HndescError(f"{path}: 'ImgList' does not hold the name of a query and those of the views found")
+            raise HndescError(
+                f"{path}: 'ImgList' must contain the name of a query and the names of the retrieved views"
+            )
         yield query, found
 
 
@@ -86,14 +88,16 @@ def _ranks(
     for query, found in rows:
         names = [name_of(place, "database") for place in found]
         if stranger := next((name for name in names if name not in index), None):
-            raise HndescError(f"{path}: ranks '{stranger}', which the dataset does not list; is it of another dataset?")
+            raise HndescError(
+                f"{path}: ranks '{stranger}', which is not in this dataset; use the ranking of this dataset"
+            )
         if len(set(names)) < len(names):
-            raise HndescError(f"{path}: ranks a photo twice for the query '{query:.80}'; get the ranking again")
+            raise HndescError(f"{path}: ranks an image twice for the query '{query:.80}'; get the ranking again")
         if (name := name_of(query, "queries")) in known:
             raise HndescError(f"{path}: ranks the query '{name:.80}' twice; get the ranking again")
         known[name] = [index[one] for one in names]
     if missing := [query for query in queries if query not in known]:
-        raise HndescError(f"{path}: no ranking of {len(missing)} of {len(queries)} queries, '{missing[0]}' first")
+        raise HndescError(f"{path}: no ranking of {len(missing)} of {len(queries)} queries (first: '{missing[0]}')")
     ranks = np.full((len(queries), max(map(len, known.values()))), -1, np.int32)
     for row, query in enumerate(queries):
         ranks[row, : len(known[query])] = known[query]

@@ -1,4 +1,4 @@
-"""Photos that look alike by a global descriptor: hard negatives for training, rankings for retrieval."""
+"""Similar images by global descriptors: hard negatives for training, rankings for retrieval."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hndesc.datasets.image_set import ImageEntry
-from hndesc.datasets.listing import list_photos
+from hndesc.datasets.listing import list_images
 from hndesc.errors import HndescError
 from hndesc.retrieval import whitening
 from hndesc.retrieval.global_features import RESIZE_MAX, describe_globally, read_global, scratch_of, stored_names
@@ -15,9 +15,9 @@ from hndesc.retrieval.neighbor_table import write_neighbors
 from hndesc.retrieval.shortlist import Shortlist, write_shortlist
 from hndesc.retrieval.whitening import read_whitening, write_whitening
 
-# Similarities that stand in memory at a time: 64 MB.
+# Similarities in memory at a time: 64 MB.
 BLOCK = 16_000_000
-# Descriptors of the database that are read at a time.
+# Descriptors of the database read at a time.
 ROWS = 2000
 
 
@@ -29,20 +29,19 @@ def find_neighbors(
     count: int = 20,
     resize_max: int | None = RESIZE_MAX,
 ) -> None:
-    """List the photos of a folder that look most like each of them.
+    """Find the most similar photos of each photo in a folder.
 
     Args:
         photos: folder; names are relative to it.
-        output: table (`hndesc.retrieval.neighbor_table`). Photos that cannot be read are left out of it, with a
-            warning.
+        output: neighbor table (`hndesc.retrieval.neighbor_table`); unreadable photos are skipped with a warning.
         descriptor: name of a global descriptor.
-        count: neighbors a photo, at most.
-        resize_max: longest side that photos are shrunk to, pixels.
+        count: maximum number of neighbors per photo.
+        resize_max: longest side of the downsized photos in pixels.
 
     Raises:
-        HndescError: no folder, no photo that can be read.
+        HndescError: the folder is missing, or no photo is readable.
     """
-    listed = list_photos(photos)
+    listed = list_images(photos)
     names, vectors, failed, _ = _describe(listed, Path(output), descriptor, resize_max)
     readable = np.array([name not in failed for name in names])
     names, vectors = [name for name in names if name not in failed], vectors[readable]
@@ -60,21 +59,21 @@ def learn_whitening(
     dimensions: int | None = None,
     max_photos: int = 5000,
 ) -> None:
-    """Learn the PCA-whitening of a global descriptor on the photos of a folder.
+    """Learn the PCA whitening of a global descriptor on the photos of a folder.
 
     Args:
-        photos: folder, of other photos than those that are to be ranked.
+        photos: folder of photos, which must not be those to be ranked.
         output: whitening (`hndesc.retrieval.whitening`).
         descriptor: name of a global descriptor.
-        weights: file of its weights, where it takes one.
-        resize_max: longest side that photos are shrunk to, pixels.
-        dimensions: that remain; see `hndesc.retrieval.whitening.learn`.
-        max_photos: of a larger folder so many are taken, evenly.
+        weights: weights file of the descriptor, if it takes one.
+        resize_max: longest side of the downsized photos in pixels.
+        dimensions: number of output dimensions; see `hndesc.retrieval.whitening.learn`.
+        max_photos: maximum number of photos, evenly spaced over the folder.
 
     Raises:
-        HndescError: no folder, or too few photos that can be read.
+        HndescError: the folder is missing, or too few photos are readable.
     """
-    listed = list_photos(photos)
+    listed = list_images(photos)
     listed = listed[:: -(-len(listed) // max_photos)]
     names, vectors, failed, settings = _describe(listed, Path(output), descriptor, resize_max, weights)
     readable = np.array([name not in failed for name in names])
@@ -98,25 +97,26 @@ def make_shortlist(
 
     Args:
         root: retrieval set.
-        output: shortlist (`hndesc.retrieval.shortlist`). A database photo that cannot be read is in no ranking; the
-            ranking of such a query is empty.
-        kind: of dataset, see `hndesc.datasets.listing.list_photos`.
+        output: shortlist (`hndesc.retrieval.shortlist`). Unreadable database images are in no ranking; the ranking of
+            an unreadable query is empty.
+        kind: kind of dataset, see `hndesc.datasets.listing.list_images`.
         descriptor: name of a global descriptor.
-        weights: file of its weights, where it takes one.
-        resize_max: longest side that photos (queries: their box) are shrunk to, pixels.
+        weights: weights file of the descriptor, if it takes one.
+        resize_max: longest side of the downsized images (of queries: their box) in pixels.
         learned: whitening of this descriptor, or None.
-        distractors: folder of photos that enlarge the database.
-        described: files of the global descriptors of all photos, in shards; none for describing them here.
+        distractors: folder of images that are added to the database.
+        described: files of the global descriptors of all images, in shards; if empty, they are computed here.
 
     Raises:
-        HndescError: no ground truth, no photos, none that can be read, a whitening of another descriptor.
+        HndescError: the ground truth or the images are missing, no image is readable, or the whitening belongs to
+            another descriptor.
     """
-    photos = list_photos(root, kind, distractors)
-    names = [photo.name for photo in photos]
+    images = list_images(root, kind, distractors)
+    names = [entry.name for entry in images]
     database, queries = ([name for name in names if name.startswith(prefix)] for prefix in ("db/", "query/"))
     own = scratch_of(output)
     if not described:
-        describe_globally(photos, own, descriptor, resize_max, weights)
+        describe_globally(images, own, descriptor, resize_max, weights)
     stores = {Path(path): stored_names(path) for path in described or [own]}
     try:
         _check_stores(stores, names)
@@ -126,7 +126,7 @@ def make_shortlist(
         if not described:
             own.unlink(missing_ok=True)
     if all(name in failed for name in database):
-        raise HndescError(f"{root}: no photo of the database can be read, '{names[0]}' first; see the warnings")
+        raise HndescError(f"{root}: no image of the database is readable (first: '{names[0]}'); see the warnings")
     ranks = np.full(similarity.shape, -1, np.int32)
     for row, values in enumerate(similarity):
         order = _descending(values, None)[: np.isfinite(values).sum()]
@@ -138,15 +138,15 @@ def make_shortlist(
 def rank(
     queries: np.ndarray, database: np.ndarray, count: int | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rank a database for each query by dot product, a block of queries at a time.
+    """Rank a database for each query by dot product, in blocks of queries.
 
     Args:
         queries: Q x D.
         database: N x D.
-        count: how many to return; all if None.
+        count: number of rows to return; None for all.
 
     Yields:
-        For each query the indices of the most similar rows, the lower index first on ties, and the similarities.
+        For each query, the indices of the most similar rows (ties by index) and their similarities.
     """
     step = max(1, BLOCK // max(1, len(database)))
     for start in range(0, len(queries), step):
@@ -175,19 +175,19 @@ def _check_stores(stores: Mapping[Path, Sequence[str]], names: Sequence[str]) ->
     missing = set(names).difference(*stores.values())
     if missing:
         raise HndescError(
-            f"{next(iter(stores))}: no global descriptor of '{min(missing)}' in it or in the other shards; "
-            "make them of the same photos"
+            f"{next(iter(stores))}: no global descriptor of '{min(missing)}' in any shard; "
+            "compute them for the same images"
         )
 
 
 def _whitening(
     learned: str | os.PathLike | None, stores: Mapping[Path, Sequence[str]]
 ) -> tuple[Callable[[np.ndarray], np.ndarray], dict]:
-    """Return what to do with descriptors before they are compared, and the settings to tell."""
+    """Return the transform of descriptors before their comparison, and the settings to record."""
     found = {path: read_global(path, names[:1])[2] for path, names in stores.items()}
     settings = next(iter(found.values()))
     if different := next((path for path, other in found.items() if other != settings), None):
-        raise HndescError(f"{different}: made with other settings than the other shards; make it again")
+        raise HndescError(f"{different}: made with other settings than the other shards; compute it again")
     if learned is None:
         return lambda vectors: vectors, settings
     known = read_whitening(learned)
@@ -202,17 +202,17 @@ def _similarities(
     database: Sequence[str],
     transform: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[np.ndarray, dict[str, str]]:
-    """Return queries x database dot products, -inf where either cannot be read, and why it cannot.
+    """Return queries x database dot products, -inf if either image is unreadable, and the reasons.
 
-    The database is read in blocks: memory grows by 4 bytes a query and photo.
+    The database is read in blocks; memory grows by 4 bytes per query and image.
     """
     similarity = np.full((len(queries), len(database)), -np.inf, np.float32)
     failed: dict[str, str] = {}
-    asked = dict(_blocks(stores, queries, transform, failed))
-    rows = [row for block in asked for row in block]
+    blocks = dict(_blocks(stores, queries, transform, failed))
+    rows = [row for block in blocks for row in block]
     for columns, vectors in _blocks(stores, database, transform, failed):
         if rows:
-            similarity[np.ix_(rows, columns)] = np.concatenate(list(asked.values())) @ vectors.T
+            similarity[np.ix_(rows, columns)] = np.concatenate(list(blocks.values())) @ vectors.T
     return similarity, failed
 
 
@@ -222,7 +222,7 @@ def _blocks(
     transform: Callable[[np.ndarray], np.ndarray],
     failed: dict[str, str],
 ) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
-    """Yield positions in `names` and transformed descriptors, block by block; fill `failed` with photos without any."""
+    """Yield positions in `names` and transformed descriptors in blocks; add images without descriptors to `failed`."""
     index = {name: position for position, name in enumerate(names)}
     for path, stored in stores.items():
         known = [name for name in stored if name in index]
@@ -236,16 +236,16 @@ def _blocks(
 
 
 def _describe(
-    photos: Sequence[ImageEntry],
+    images: Sequence[ImageEntry],
     output: Path,
     descriptor: str,
     resize_max: int | None,
     weights: str | os.PathLike | None = None,
 ) -> tuple[list[str], np.ndarray, dict[str, str], dict]:
-    # The descriptors stand beside the output only while they are needed; a killed run finds them again.
+    # Descriptors are kept in a temporary file next to the output, from which an interrupted run resumes.
     store = scratch_of(output)
-    names = [photo.name for photo in photos]
-    describe_globally(photos, store, descriptor, resize_max, weights)
+    names = [entry.name for entry in images]
+    describe_globally(images, store, descriptor, resize_max, weights)
     try:
         return names, *read_global(store, names)
     finally:

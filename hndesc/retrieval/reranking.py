@@ -1,4 +1,4 @@
-"""Re-ranking shortlists by local features: inliers of a homography among mutual nearest neighbors."""
+"""Re-ranking of shortlists by homography inliers among the mutual nearest neighbors of local features."""
 
 import logging
 import os
@@ -23,14 +23,14 @@ from hndesc.runtime.processes import workers
 from hndesc.runtime.shards import block_of
 
 PROTOCOL = "re-ranking by homography inliers among mutual nearest neighbors"
-# Candidates of a query that are verified in one go.
+# Candidates of a query verified by one call.
 BATCH = 5
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Reranked:
-    """Rankings before and after (queries x database, as in a shortlist), and what the result file says of how."""
+    """Rankings before and after (queries x database, as in a shortlist), and the record of the result file."""
 
     before: np.ndarray
     after: np.ndarray
@@ -51,32 +51,33 @@ def rerank_shortlist(
     counted: Sequence[str | os.PathLike] = (),
     threads: int = 1,
 ) -> Reranked:
-    """Re-rank the head of each query's ranking by the number of inliers.
+    """Re-rank the top of the ranking of each query by the number of inliers.
 
     Args:
-        features: local features of "db/<name>" and "query/<name>", in pixels of the original photos.
-        shortlist: rankings to start from (`hndesc.retrieval.shortlist`), of this database, or of it with distractors
-            behind.
-        database: names of the database photos of the ground truth.
+        features: local features of "db/<name>" and "query/<name>", in pixels of the original images.
+        shortlist: initial rankings (`hndesc.retrieval.shortlist`) of this database, possibly followed by distractors.
+        database: names of the database images of the ground truth.
         queries: names of the queries.
-        top: candidates a query that are re-ranked; the rest keeps its rank.
-        estimator: see `hndesc.geometry.robust.estimate_homography`, as for `iterations` and `confidence`, whose
-            defaults are OpenCV's as in the published evaluation. "magsac" is many times faster where few matches are
-            right.
-        ransac_threshold: reprojection error of an inlier, in pixels of the original photo.
-        counted: what `count_shortlist` made of all parts with the same settings; if none, inliers are counted here.
-        threads: batches of pairs that are verified at a time, each by a process (`hndesc.runtime.processes`).
+        top: number of candidates per query to re-rank; the rest keeps its rank.
+        estimator: see `hndesc.geometry.robust.estimate_homography`. "magsac" is many times faster if few matches are
+            correct.
+        ransac_threshold: largest reprojection error of an inlier, in pixels of the original image.
+        iterations, confidence: see `hndesc.geometry.robust.estimate_homography`; the defaults are those of OpenCV, as
+            in the published evaluation.
+        counted: files of all shards written by `count_shortlist` with the same settings; if empty, inliers are counted
+            here.
+        threads: number of processes that verify batches of pairs (`hndesc.runtime.processes`).
 
     Raises:
-        HndescError: files of another dataset, broken files. Photos listed as failed in the files are no error: they
-            have 0 inliers, and are counted and named.
+        HndescError: a file is broken or belongs to another dataset. Images recorded as failed are no error: they have
+            0 inliers, and are counted and listed.
     """
     start = read_shortlist(shortlist)
     _check_shortlist(start, database, queries, shortlist)
     ransac = _ransac(estimator, ransac_threshold, iterations, confidence, top)
     with DescribedImages(features, candidates(start, top)) as reader:
-        for photo, reason in reader.lost.items():
-            logger.warning("%s: no features (%s); its pairs have 0 inliers", photo, reason)
+        for name, reason in reader.lost.items():
+            logger.warning("%s: no features (%s); its pairs have 0 inliers", name, reason)
         if counted:
             inliers = read_counts(counted, start.ranks[:, :top].shape, _made_by(start, reader, top, ransac))
         else:
@@ -110,11 +111,11 @@ def count_shortlist(
     confidence: float = 0.995,
     threads: int = 1,
 ) -> None:
-    """Count the inliers of some queries' candidates for `rerank_shortlist`, whose arguments these are.
+    """Count the inliers of the candidates of some queries; the other arguments are those of `rerank_shortlist`.
 
     Args:
         output: file of inlier counts.
-        part: "i-of-n": a stretch of the queries; None for all. It may have none.
+        part: shard "i-of-n" of the queries, possibly empty; None for all.
     """
     check_output_file(output, [features, shortlist])
     whole = read_shortlist(shortlist)
@@ -127,13 +128,13 @@ def count_shortlist(
 
 
 def rerank(ranking: np.ndarray, inliers: np.ndarray) -> np.ndarray:
-    """Order the head of a ranking by inliers, most first; equals keep their order, and the rest its place."""
+    """Sort the top of a ranking by inliers in descending order; ties and the rest keep their order."""
     head = np.argsort(-np.asarray(inliers), kind="stable")
     return np.concatenate([ranking[head], ranking[len(head) :]])
 
 
 def count_inliers(first: Features, second: Features, **ransac: Any) -> int:
-    """Count the matches of two images that agree with a homography; 0 where none is found.
+    """Count the matches of two images that are inliers of a homography; 0 if none is found.
 
     Args:
         first: features of the query.
@@ -153,12 +154,12 @@ def _ransac(estimator: str, threshold: float, iterations: int, confidence: float
 
 
 def _made_by(shortlist: Shortlist, reader: DescribedImages, top: int, ransac: Mapping) -> dict:
-    """Return what counts depend on."""
+    """Return the settings on which counts depend."""
     return {"top": top, **ransac, "features": reader.settings, "shortlist": dict(shortlist.settings)}
 
 
 def _count_all(shortlist: Shortlist, reader: DescribedImages, top: int, ransac: Mapping, threads: int) -> np.ndarray:
-    """Return the inliers of all candidates, queries x candidates; -1 where the ranking has ended."""
+    """Return the inliers of all candidates, queries x candidates; -1 beyond the end of a ranking."""
     heads = shortlist.ranks[:, :top]
     counts = np.full(heads.shape, -1, np.int32)
     batches = [
@@ -193,12 +194,12 @@ def _rerank_all(shortlist: Shortlist, counts: np.ndarray) -> tuple[np.ndarray, i
 
 
 class _Verifier:
-    """Counts the inliers of a query with some candidates; can be sent to another process."""
+    """Counts the inliers of a query with some candidates; can be pickled."""
 
     def __init__(self, reader: DescribedImages, ransac: Mapping) -> None:
         self._reader = reader
         self._ransac = ransac
-        self._query = lru_cache(1)(self._prepare)  # its batches follow each other
+        self._query = lru_cache(1)(self._prepare)  # batches of a query are consecutive
 
     def __reduce__(self) -> tuple:
         return _Verifier, (self._reader, self._ransac)
@@ -214,7 +215,7 @@ class _Verifier:
             return count_inliers(self._query(query), self._reader.read(name), **self._ransac)
 
     def _prepare(self, name: str) -> Features:
-        # Once for all candidates: matching is in single precision.
+        # Converted to single precision once for all candidates.
         features = self._reader.read(name)
         return replace(features, descriptors=np.ascontiguousarray(features.descriptors, np.float32))
 
@@ -224,7 +225,9 @@ def _check_shortlist(
 ) -> None:
     known, rest = shortlist.database[: len(database)], shortlist.database[len(database) :]
     if known != list(database) or shortlist.queries != list(queries) or not all(map(_is_distractor, rest)):
-        raise HndescError(f"{path}: ranks other photos than the ground truth lists; make the shortlist of this dataset")
+        raise HndescError(
+            f"{path}: ranks images that are not in the ground truth; compute the shortlist of this dataset"
+        )
 
 
 def _is_distractor(name: str) -> bool:

@@ -1,7 +1,7 @@
-"""The shortlist file: for each query of a retrieval set, the database photos from the most to the least similar.
+"""The shortlist file: the ranking of the database images for each query of a retrieval set.
 
-HDF5 with `queries` and `database` (names), `ranks` (queries x database, indices into `database`, -1 where nothing more
-was retrieved) and the attributes `settings` and `failed` (JSON), as feature files have them.
+HDF5 with `queries` and `database` (names), `ranks` (queries x database, indices into `database`, -1 beyond the end of a
+ranking) and the attributes `settings` and `failed` (JSON), as in feature files.
 """
 
 import json
@@ -30,14 +30,14 @@ from hndesc.io.hdf5 import (
 
 @dataclass(frozen=True)
 class Shortlist:
-    """Rankings of a database, one row a query.
+    """Rankings of a database, one row per query.
 
     Attributes:
         queries: names of the queries.
-        database: names of the database photos.
-        ranks: queries x database, int32, best first; -1 fills up rows that rank fewer photos.
-        settings: what made it.
-        failed: photos without a global descriptor, with the reason.
+        database: names of the database images.
+        ranks: queries x database, int32, best first, padded with -1.
+        settings: settings of the ranking.
+        failed: images without a global descriptor, and the reasons.
     """
 
     queries: list[str]
@@ -59,7 +59,7 @@ def write_shortlist(path: str | os.PathLike, shortlist: Shortlist) -> None:
 
 
 def read_shortlist(path: str | os.PathLike) -> Shortlist:
-    """Read a shortlist; a missing, cut-short or inconsistent file is a HndescError."""
+    """Read a shortlist; a missing, truncated or inconsistent file raises a HndescError."""
     path = Path(path)
     what = "shortlist; the step that ranks the database has not run"
     with open_hdf5(path, what) as file, named(f"{path}: not a complete shortlist"):
@@ -73,13 +73,13 @@ def read_shortlist(path: str | os.PathLike) -> Shortlist:
 def _read_names(file: h5py.File, key: str) -> list[str]:
     item = find(file, key)
     if not isinstance(item, h5py.Dataset) or item.ndim != 1 or h5py.check_string_dtype(item.dtype) is None:
-        raise ValueError(f"'{key}' is no list of names")
+        raise ValueError(f"'{key}' is not a list of names")
     check_stored(item)
     return [name.decode() for name in item[()]]
 
 
 def candidates(shortlist: Shortlist, top: int) -> list[str]:
-    """Return the photos whose features re-ranking reads: all queries, and the heads of their rankings."""
+    """Return the images whose features are needed for re-ranking: all queries and their top candidates."""
     heads = np.unique(shortlist.ranks[:, :top])
     return [f"query/{name}" for name in shortlist.queries] + [
         f"db/{shortlist.database[index]}" for index in heads if index >= 0
@@ -89,8 +89,8 @@ def candidates(shortlist: Shortlist, top: int) -> list[str]:
 def _check(shortlist: Shortlist, path: Path) -> None:
     ranks, size = shortlist.ranks, len(shortlist.database)
     if ranks.ndim != 2 or len(ranks) != len(shortlist.queries) or ranks.dtype.kind not in "iu":
-        raise HndescError(f"{path}: 'ranks' must hold a row of indices for each query; make the file again")
+        raise HndescError(f"{path}: 'ranks' must have a row of indices for each query; compute the file again")
     for query, row in zip(shortlist.queries, ranks, strict=True):
         ranked = row[row >= 0]
         if len(np.unique(ranked)) != len(ranked) or (len(ranked) and ranked.max() >= size):
-            raise HndescError(f"{path}: the ranking of '{query}' repeats a photo or ranks one that does not exist")
+            raise HndescError(f"{path}: the ranking of '{query}' contains an image twice, or one that does not exist")

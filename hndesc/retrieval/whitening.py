@@ -1,4 +1,4 @@
-"""PCA-whitening of global descriptors: directions in which all photos differ alike count less.
+"""PCA whitening of global descriptors, which reduces the influence of directions with large variance.
 
 Jégou and Chum, Negative Evidences and Co-occurrences in Image Retrieval, ECCV 2012.
 """
@@ -23,8 +23,8 @@ class Whitening:
 
     Attributes:
         mean: D.
-        projection: D x K, columns scaled to variance 1 on the photos that it was learned from.
-        settings: what made it.
+        projection: D x K, columns scaled to variance 1 on the training photos.
+        settings: settings with which it was learned.
     """
 
     mean: np.ndarray
@@ -32,7 +32,7 @@ class Whitening:
     settings: Mapping = field(default_factory=dict)
 
     def apply(self, vectors: np.ndarray) -> np.ndarray:
-        """Whiten N x D descriptors: N x K float32, of unit length (one of length 0 stays 0)."""
+        """Whiten N x D descriptors; return N x K float32, L2-normalized (zero vectors remain zero)."""
         whitened = (vectors - self.mean) @ self.projection
         return (whitened / np.maximum(np.linalg.norm(whitened, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
@@ -41,13 +41,13 @@ def learn(vectors: np.ndarray, dimensions: int | None = None, settings: Mapping 
     """Learn a whitening.
 
     Args:
-        vectors: N x D, a row a photo.
-        dimensions: how many of the strongest components to keep; None for at most 512 and half as many as photos, for
-            the weakest are noise that whitening would blow up.
-        settings: to be stored with it.
+        vectors: N x D, one row per photo.
+        dimensions: number of leading components to keep; None for at most 512 and half the number of photos, since
+            whitening would amplify the noise in the others.
+        settings: settings to store.
 
     Raises:
-        HndescError: too few photos for so many dimensions.
+        HndescError: there are too few photos for the number of dimensions.
     """
     count, size = vectors.shape
     keep = dimensions or max(1, min(MOST, size, count // 2))
@@ -56,7 +56,7 @@ def learn(vectors: np.ndarray, dimensions: int | None = None, settings: Mapping 
     rank = int((deviations > 1e-6 * max(deviations[0], 1e-12)).sum())
     if keep > rank:
         raise HndescError(
-            f"{count} photos give a whitening of {rank} dimensions at most, not {keep}; take fewer or more photos"
+            f"{count} photos allow a whitening of at most {rank} dimensions, not {keep}; use fewer or more photos"
         )
     projection = directions[:keep].T * (np.sqrt(count) / deviations[:keep])
     return Whitening(mean.astype(np.float32), projection.astype(np.float32), {**(settings or {}), "dimensions": keep})
@@ -71,7 +71,7 @@ def write_whitening(path: str | os.PathLike, whitening: Whitening) -> None:
 
 
 def read_whitening(path: str | os.PathLike) -> Whitening:
-    """Read a whitening; a missing or broken file is a HndescError."""
+    """Read a whitening; a missing or broken file raises a HndescError."""
     what = "whitening; the step that learns it has not run"
     with open_hdf5(path, what) as file, named(f"{path}: not a complete whitening"):
         mean, projection = read_array(file, "mean"), read_array(file, "projection")

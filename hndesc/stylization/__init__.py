@@ -1,8 +1,9 @@
-"""Photorealistic stylization: the same scene in another light, with every edge where it was.
+"""Photorealistic stylization: the same scene in different illumination, with all edges preserved.
 
-A method is a function `(content, style, rng, strength=..., **settings) -> stylized`: `content` and the result are RGB,
-uint8, H x W x 3, of one size; `style` is such a photo of any size or, for a method that knows classes of light itself,
-the name of one. All that is random comes from `rng`. A strength of 0 leaves the content, 1 is the full change of light.
+A method is a function `(content, style, rng, strength=..., **settings) -> stylized`. `content` and the result are RGB
+uint8 images, H x W x 3, of the same size. `style` is an image of any size or, for a method with its own illumination
+classes, the name of a class. All random numbers come from `rng`. A strength of 0 returns the content unchanged; 1 is
+the full change.
 """
 
 from hndesc.runtime.plugins import Registry
@@ -17,7 +18,7 @@ METHODS = Registry(
     },
 )
 
-# The classes of light of the methods that need no style photographs.
+# Illumination classes of the methods that need no style photos.
 CLASSES = Registry("stylization method with own classes", {"relighting": "hndesc.stylization.relighting:CLASSES"})
 
 # One of several methods for each copy.
@@ -25,10 +26,10 @@ MIXED = "mixed"
 
 
 def methods_of(method: str, methods: dict | None = None) -> list[str]:
-    """Return the names of the methods that a config's `stylization` uses: one, or those of a mixture."""
+    """Return the names of the methods of a `stylization` section: one, or those of a mixture."""
     return sorted(methods or {}) if method == MIXED else [method]
 
 
 def needs_styles(method: str, methods: dict | None = None) -> bool:
-    """Return whether any method of a config's `stylization` takes its light from style photographs."""
+    """Return whether any method of a `stylization` section needs style photos."""
     return any(name not in CLASSES.places for name in methods_of(method, methods))

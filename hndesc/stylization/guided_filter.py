@@ -1,4 +1,4 @@
-"""The guided filter: smoothing that stops at the edges of a guide (He, Sun and Tang, ECCV 2010)."""
+"""The guided filter: smoothing that preserves the edges of a guide (He, Sun and Tang, ECCV 2010)."""
 
 import cv2
 import numpy as np
@@ -10,9 +10,9 @@ def guided_filter(guide: np.ndarray, source: np.ndarray, radius: int, noise: flo
     Args:
         guide: H x W float32.
         source: H x W x C float32.
-        radius: of the square window, pixels.
-        noise: standard deviation of the guide, in its own unit, below which a window counts as flat.
-        subsample: fit the models on an image smaller by this factor (He and Sun, 2015), which costs little accuracy.
+        radius: radius of the square window in pixels.
+        noise: standard deviation of the guide, in its units, below which a window counts as flat.
+        subsample: factor by which images are downsampled to fit the models (He and Sun, 2015); costs little accuracy.
 
     Returns:
         H x W x C float32.
@@ -21,7 +21,7 @@ def guided_filter(guide: np.ndarray, source: np.ndarray, radius: int, noise: flo
     small = (max(1, width // subsample), max(1, height // subsample))
     g = cv2.resize(guide, small, interpolation=cv2.INTER_AREA)
     s = cv2.resize(source, small, interpolation=cv2.INTER_AREA).reshape(*g.shape, -1)
-    return follow(guide, *local_models(g, s, max(1, radius // subsample), noise))
+    return apply_local_models(guide, *local_models(g, s, max(1, radius // subsample), noise))
 
 
 def local_models(guide: np.ndarray, source: np.ndarray, radius: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +35,7 @@ def local_models(guide: np.ndarray, source: np.ndarray, radius: int, noise: floa
     Returns:
         Slope and offset, H x W x C float32 each.
     """
-    # Moments around the overall mean: float32 would lose the variance of a bright flat window otherwise.
+    # Moments about the overall mean; otherwise float32 would lose the variance of a bright flat window.
     center = guide.mean()
     g = (guide - center)[..., None]
     mean_g, mean_s = _box(g, radius), _box(source, radius)
@@ -46,8 +46,8 @@ def local_models(guide: np.ndarray, source: np.ndarray, radius: int, noise: floa
     return slope, _box(offset, radius) - slope * center
 
 
-def follow(guide: np.ndarray, slope: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """Apply local models, of the guide's size or smaller, to a guide (H x W float32); H x W x C float32."""
+def apply_local_models(guide: np.ndarray, slope: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Apply local models, of the size of the guide or smaller, to a guide (H x W float32); return H x W x C float32."""
     height, width = guide.shape
     slope, offset = (
         cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, -1)

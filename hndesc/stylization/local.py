@@ -1,23 +1,24 @@
-"""Local transfer of light: what a region becomes depends on where it lies, and every edge stays where it is.
+"""Local illumination transfer, which depends on the position in the image and preserves all edges.
 
-An edge-aware pyramid, made by guided filters, parts both photos into a base and bands of detail. The bases are small
-pictures of the light: sliced optimal transport over color and place (Rabin et al., SSVM 2011; Bonneel et al., JMIV
-2015) moves the content's to the style's, so that a sky takes its colors from a sky. The change is brought back to full
-size as a local linear function of the content's lightness, which has an edge only where the content has one. The
-colors of each band are whitened and colored by the optimal linear map between the bands' covariances, within limits.
+An edge-aware pyramid of guided filters splits both images into a base and bands of detail. The bases represent the
+illumination. Sliced optimal transport over color and position (Rabin et al., SSVM 2011; Bonneel et al., JMIV 2015) maps
+the base of the content to that of the style, so that, for example, a sky takes its colors from a sky. The change is
+applied at full resolution as a local linear function of the content's lightness, which has edges only where the content
+has them. The colors of each band are whitened and recolored by the optimal linear map between the covariances of the
+bands, with limited gain.
 """
 
 import cv2
 import numpy as np
 
 from hndesc.geometry.color import lab_to_rgb, rgb_to_lab
-from hndesc.stylization.guided_filter import follow, guided_filter, local_models
+from hndesc.stylization.guided_filter import apply_local_models, guided_filter, local_models
 from hndesc.stylization.monge_kantorovich import color_moments, fit_range, limit_gain, transport_map
 
-_NOISE = 2.0  # CIELAB units: below this a window counts as flat
-_BANDS = (128, 32)  # what is finer than these parts of the longest side is a band of its own
-_GRID = 64  # longest side of the pictures of the light
-_SMOOTH = 12  # radius on that grid within which light follows one linear function of lightness
+_NOISE = 2.0  # CIELAB units; a window with a smaller deviation counts as flat
+_BANDS = (128, 32)  # scales of the bands, as fractions 1/n of the longest side
+_GRID = 64  # longest side of the downsampled bases, pixels
+_SMOOTH = 12  # radius in that grid of a local linear model
 
 
 def stylize(
@@ -31,18 +32,18 @@ def stylize(
     place: float = 0.5,
     rounds: int = 20,
 ) -> np.ndarray:
-    """Give each region of `content` the light of the like region of `style`.
+    """Transfer the illumination of similar regions of `style` to `content`.
 
     Args:
         content: RGB uint8, H x W x 3.
         style: RGB uint8, any size.
-        rng: of the directions of transport; None for the same ones each time.
-        strength: 0 leaves the content, 1 is the full style; between them the colors travel along straight lines.
-        noise: standard deviation in CIELAB units that counts as noise in both photos; keeps gray ones legal.
-        gain: least and greatest factor by which light may stretch the contrast of a region.
-        detail_gain: the same for the bands of detail.
-        place: how much the place counts against colors, as the standard deviation of places over that of colors.
-        rounds: of the transport.
+        rng: generator of the projection directions; None for fixed directions.
+        strength: 0 returns the content, 1 is the full style; colors in between are interpolated linearly.
+        noise: standard deviation of the noise of both images, in CIELAB units; regularizes gray images.
+        gain: smallest and largest factor on the contrast of a region.
+        detail_gain: smallest and largest factor on the contrast of the detail bands.
+        place: weight of the position relative to the colors, as the ratio of their standard deviations.
+        rounds: number of rounds of the transport.
 
     Returns:
         RGB uint8, H x W x 3.
@@ -62,7 +63,7 @@ def stylize(
 
 
 def split(lab: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Part a picture (H x W x 3 float32) into its base and its bands, fine first; their sum is the picture."""
+    """Split an image (H x W x 3 float32) into its base and its bands, finest first, which sum up to the image."""
     base, bands = lab, []
     longest = max(lab.shape[:2])
     for part in _BANDS:
@@ -82,26 +83,26 @@ def light_change(
     place: float,
     rounds: int,
 ) -> np.ndarray:
-    """Return what is to be added to `base` (H x W x 3, CIELAB) for it to have the light of `style`, another base."""
+    """Return the change of `base` (H x W x 3, CIELAB) that gives it the illumination of the base `style`."""
     height, width = base.shape[:2]
     factor = min(1.0, _GRID / max(height, width))
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     small, style_small = (cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in (base, style))
     moved = transport(small, style_small, rng, place, rounds)
     slope, offset = local_models(small[..., 0], moved - small, _SMOOTH, _NOISE)
-    # The gain in lightness is 1 + slope; a model turned about its window's mean keeps the mean.
+    # The gain in lightness is 1 + slope. Changing the slope about the mean of the window preserves the mean.
     mean = cv2.blur(small[..., 0], (2 * _SMOOTH + 1,) * 2, borderType=cv2.BORDER_REFLECT)[..., None]
     limited = slope.copy()
     limited[..., 0] = np.clip(slope[..., 0], gain[0] - 1, gain[1] - 1)
-    return follow(np.ascontiguousarray(base[..., 0]), limited, offset + (slope - limited) * mean)
+    return apply_local_models(np.ascontiguousarray(base[..., 0]), limited, offset + (slope - limited) * mean)
 
 
 def transport(
     colors: np.ndarray, target: np.ndarray, rng: np.random.Generator, place: float, rounds: int
 ) -> np.ndarray:
-    """Move colors (H x W x 3) to those of `target` (the same size) by sliced optimal transport over color and place.
+    """Map colors (H x W x 3) to those of `target` (same size) by sliced optimal transport over color and position.
 
-    In each round all five dimensions, turned at random, are matched one by one: sorted, the n-th goes to the n-th.
+    Each round rotates the five dimensions at random and matches the sorted values of each dimension by rank.
     """
     height, width = colors.shape[:2]
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -109,10 +110,10 @@ def transport(
     places = np.stack([(x - x.mean()), (y - y.mean())], axis=-1) * np.float32(spread / max(x.std(), y.std(), 1.0))
     points, goal = (np.concatenate([one, places], axis=-1).reshape(-1, 5) for one in (colors, target))
     for _ in range(rounds):
-        turn, _ = np.linalg.qr(rng.normal(size=(5, 5)))
-        turn = turn.astype(np.float32)
-        turned, wanted = points @ turn, np.sort(goal @ turn, axis=0)
-        order = np.argsort(turned, axis=0, kind="stable")
-        np.put_along_axis(turned, order, wanted, axis=0)
-        points = turned @ turn.T
+        rotation, _ = np.linalg.qr(rng.normal(size=(5, 5)))
+        rotation = rotation.astype(np.float32)
+        rotated, wanted = points @ rotation, np.sort(goal @ rotation, axis=0)
+        order = np.argsort(rotated, axis=0, kind="stable")
+        np.put_along_axis(rotated, order, wanted, axis=0)
+        points = rotated @ rotation.T
     return points[:, :3].reshape(colors.shape)

@@ -1,4 +1,4 @@
-"""The step that measures what stylization left of a photo's structure: edges, and keypoints."""
+"""The step that measures how well stylization preserves edges and keypoints."""
 
 import logging
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from hndesc.stylization.tables import Copy, read_tables
 
 logger = logging.getLogger(__name__)
 
-_SMALLEST = 16  # pixels; smaller copies have no structure to speak of
+_SMALLEST = 16  # pixels; smaller copies are not measured
 _RADIUS = 2.0
 
 
@@ -34,25 +34,25 @@ def measure_stylization(
     keypoints: int = 500,
     **detector_settings: object,
 ) -> None:
-    """Measure how much of the photos' structure their stylized copies keep, by method and class.
+    """Measure by method and class how well stylized copies preserve the structure of their photos.
 
-    Written to a JSON file: for each method, and for each class of each, the number of copies, the mean structural
-    similarity of the edge maps and the mean share of the photo's strongest keypoints that are found in the copy within
-    2 pixels.
+    The JSON file contains, for each method and each of its classes, the number of copies, the mean structural
+    similarity of the edge maps, and the mean share of the strongest keypoints of a photo that are repeated in the copy
+    within 2 pixels.
 
     Args:
         photos: folder of photos.
         stylized: folder of their copies, made by `hndesc.stylization.stylize.stylize_photos`.
-        output: JSON file.
-        detector: of the keypoints (`hndesc.detectors`).
-        weights: of a detector that needs some.
-        count: copies to measure at most, spread evenly over the table.
-        longest: side to which photos and copies are shrunk, pixels.
-        keypoints: number of strongest keypoints that are compared.
-        **detector_settings: of the detector.
+        output: JSON file to write.
+        detector: keypoint detector (`hndesc.detectors`).
+        weights: weights file of the detector, if it needs one.
+        count: maximum number of copies to measure, evenly spaced over the table.
+        longest: longest side of the downsized photos and copies in pixels.
+        keypoints: number of strongest keypoints to compare.
+        **detector_settings: settings of the detector.
 
     Raises:
-        HndescError: no copy that is large enough.
+        HndescError: no copy is large enough.
     """
     rows, _ = read_tables(Path(stylized))
     chosen = [rows[place] for place in sorted(set(np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)))]
@@ -63,7 +63,7 @@ def measure_stylization(
         if values is not None:
             measured.append((row, values))
     if not measured:
-        raise HndescError(f"{stylized}: no copy is {_SMALLEST} pixels wide and high; stylize larger photos")
+        raise HndescError(f"{stylized}: no copy is at least {_SMALLEST} pixels wide and high; stylize larger photos")
     settings = {"longest": longest, "keypoints": keypoints, "radius": _RADIUS, "detector": found.settings}
     result: dict[str, Any] = {
         "kind": "stylization",
@@ -77,7 +77,7 @@ def measure_stylization(
 
 
 def measure(photo: Path, copy: Path, detector: Detector, longest: int) -> tuple[float, float] | None:
-    """Return edge similarity and repeatability of a copy, or None where it is too small."""
+    """Return edge similarity and repeatability of a copy, or None if it is too small."""
     second, _ = resize_longest(read_image(copy), longest)
     height, width = second.shape[:2]
     if min(height, width) < _SMALLEST:

@@ -1,4 +1,4 @@
-"""A method with its settings, its styles and its random numbers; and a mixture of several."""
+"""A stylization method with its settings, styles and seed, and a mixture of several."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ WEIGHT = "weight"
 
 
 class Draw(NamedTuple):
-    """What one copy is made with; `style` is empty where the method has classes of its own."""
+    """The method, style and class of one copy; `style` is empty if the method has its own classes."""
 
     method: str
     style: str
@@ -25,15 +25,15 @@ class Draw(NamedTuple):
 
 @dataclass(frozen=True)
 class Method:
-    """A method, ready to be used.
+    """A configured method.
 
     Attributes:
-        name: of the method.
-        settings: of the method.
-        styles: style photos; None where it needs none.
-        classes: to draw from, where it has classes of its own.
-        seed: of everything random.
-        weight: share of the copies that it makes in a mixture, relative to the others' weights.
+        name: name of the method.
+        settings: settings of the method.
+        styles: style photos, or None if it needs none.
+        classes: classes to draw from, if the method has its own classes.
+        seed: seed of all random numbers.
+        weight: relative share of copies made by this method in a mixture.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Method:
     weight: float = 1.0
 
     def draw(self, key: str) -> Draw:
-        """Draw the style of the copy `key`; it depends on the seed, the key and the names of the styles alone."""
+        """Draw the style of the copy `key`; it depends only on the seed, the key and the names of the styles."""
         if self.styles is not None:
             style = self.styles.draw(key)
             return Draw(self.name, style, class_of(style))
@@ -58,7 +58,7 @@ class Method:
 
 
 class Mixture:
-    """One or more methods; each copy is made by one of them, drawn by their weights."""
+    """One or more methods; each copy is made by one method, drawn by weight."""
 
     def __init__(self, methods: Sequence[Method], seed: int) -> None:
         self.methods = {method.name: method for method in methods}
@@ -87,25 +87,27 @@ def prepare(
     classes: Sequence[str] | None,
     seed: int,
 ) -> Mixture:
-    """Check settings and return the method, or the mixture, that they describe.
+    """Check settings and return the method or mixture that they describe.
 
     Args:
         method: one of `hndesc.stylization.METHODS`, or "mixed".
-        settings: of the method; none for a mixture.
-        methods: of a mixture, by name their settings; `weight` is the share of copies, relative to the others'.
-        styles: style photos, where a method needs some.
-        classes: to draw from; None for all.
-        seed: of everything random.
+        settings: settings of the method; empty for a mixture.
+        methods: settings of each method of a mixture, by name; `weight` is the relative share of copies.
+        styles: style photos, if a method needs them.
+        classes: classes to draw from; None for all.
+        seed: seed of all random numbers.
 
     Raises:
-        HndescError: an unknown method, setting or class, or no styles where they are needed.
+        HndescError: a method, setting or class is unknown, or styles are missing.
     """
     if method != MIXED:
         if methods:
             raise HndescError(f"several stylization methods are given, but the method is '{method}'; call it '{MIXED}'")
         return Mixture([_prepare(method, settings, styles, classes, seed)], seed)
     if settings:
-        raise HndescError(f"setting '{min(settings)}' of a mixed stylization: put it under the method that it is for")
+        raise HndescError(
+            f"setting '{min(settings)}' of a mixed stylization: move it to the method to which it applies"
+        )
     if not methods:
         raise HndescError("a mixed stylization needs methods; name them, each with its settings")
     return Mixture([_prepare(name, methods[name] or {}, styles, classes, seed) for name in sorted(methods)], seed)
@@ -116,24 +118,24 @@ def _prepare(
 ) -> Method:
     known = list(inspect.signature(METHODS.load(name)).parameters)[3:]
     if unknown := sorted(set(settings) - {*known, WEIGHT}):
-        raise HndescError(f"unknown setting '{unknown[0]}' of stylization {name}; it has: {', '.join(known)}")
+        raise HndescError(f"unknown setting '{unknown[0]}' of stylization {name}; known: {', '.join(known)}")
     strength = settings.get("strength", 1)
     if not 0 <= strength <= 1:
-        raise HndescError(f"strength of the stylization is {strength}; it must lie between 0 and 1")
+        raise HndescError(f"strength of the stylization is {strength}; it must be between 0 and 1")
     own = {key: value for key, value in settings.items() if key != WEIGHT}
     weight = settings.get(WEIGHT, 1.0)
     if name in CLASSES.places:
-        return Method(name, own, None, _choose(name, classes), seed, weight)
+        return Method(name, own, None, _choose_classes(name, classes), seed, weight)
     if styles is None:
         raise HndescError(f"stylization {name} needs style photos; name a folder of them, or choose another method")
     return Method(name, own, styles, (), seed, weight)
 
 
-def _choose(name: str, classes: Sequence[str] | None) -> tuple[str, ...]:
+def _choose_classes(name: str, classes: Sequence[str] | None) -> tuple[str, ...]:
     known = tuple(CLASSES.load(name))
     chosen = known if classes is None else tuple(one for one in known if one in classes)
     if not chosen:
         raise HndescError(
-            f"stylization {name} has none of the classes {', '.join(classes or ())}; it has {', '.join(known)}"
+            f"stylization {name} has none of the classes {', '.join(classes or ())}; known: {', '.join(known)}"
         )
     return chosen

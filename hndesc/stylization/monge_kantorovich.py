@@ -1,8 +1,8 @@
-"""Color-distribution transfer: the linear Monge-Kantorovich map between two photos' colors.
+"""Color transfer by the linear Monge-Kantorovich map between the color distributions of two images.
 
-Both photos' colors are taken as Gaussians in CIELAB. Of all linear maps that turn one into the other, the optimal
-transport (Pitié and Kokaram, CVMP 2007) moves colors least, keeps their order, and has a closed form. Where it would
-amplify noise it acts on the picture smoothed along its edges, while the fine detail keeps about its own contrast.
+The colors of both images are modeled as Gaussians in CIELAB. Of all linear maps between the two, the optimal transport
+map (Pitié and Kokaram, CVMP 2007) changes colors least, is monotone and has a closed form. To avoid amplifying noise,
+the map is applied to an edge-aware smoothed image, while fine detail approximately keeps its contrast.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from hndesc.geometry.color import lab_to_rgb, rgb_to_lab
 from hndesc.stylization.guided_filter import guided_filter
 
-_NOISE = 2.0  # CIELAB units: below this a window counts as flat
+_NOISE = 2.0  # CIELAB units; a window with a smaller deviation counts as flat
 
 
 def stylize(
@@ -22,16 +22,16 @@ def stylize(
     gain: tuple[float, float] = (0.35, 2.5),
     detail_gain: tuple[float, float] = (0.7, 1.0),
 ) -> np.ndarray:
-    """Give `content` the colors and the light of `style`.
+    """Transfer the colors of `style` to `content`.
 
     Args:
         content: RGB uint8, H x W x 3.
         style: RGB uint8, any size.
-        rng: of no use: nothing here is random.
-        strength: 0 leaves the content, 1 is the full style; between them the colors travel along straight lines.
-        noise: standard deviation in CIELAB units that counts as noise in both photos; keeps gray ones legal.
-        gain: least and greatest factor by which the map may stretch colors in any direction.
-        detail_gain: the same for detail finer than about 1/32 of the picture.
+        rng: unused, since the method is deterministic.
+        strength: 0 returns the content, 1 is the full style; colors in between are interpolated linearly.
+        noise: standard deviation of the noise of both images, in CIELAB units; regularizes gray images.
+        gain: smallest and largest factor of the map in any direction of color space.
+        detail_gain: smallest and largest factor for detail finer than about 1/32 of the image.
 
     Returns:
         RGB uint8, H x W x 3.
@@ -58,9 +58,9 @@ def color_moments(colors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def transport_map(covariance: np.ndarray, target: np.ndarray, noise: float = 0.0) -> np.ndarray:
-    """Return the symmetric 3 x 3 map T, positive definite, with T C T' = S, for covariances C and S plus noise.
+    """Return the symmetric positive definite 3 x 3 map T with T C T' = S, for covariances C and S plus noise.
 
-    T = C^(-1/2) (C^(1/2) S C^(1/2))^(1/2) C^(-1/2), the gradient of the optimal transport between the Gaussians.
+    T = C^(-1/2) (C^(1/2) S C^(1/2))^(1/2) C^(-1/2) is the optimal transport map between the Gaussians.
     """
     floor = noise**2 * np.eye(len(covariance))
     root = _power(covariance + floor, 0.5)
@@ -75,13 +75,13 @@ def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:
 
 
 def limit_gain(matrix: np.ndarray, least: float, greatest: float) -> np.ndarray:
-    """Bring the eigenvalues of a symmetric map, its gains along three directions, into [least, greatest]."""
+    """Clamp the eigenvalues of a symmetric map (its gains along three directions) to [least, greatest]."""
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     return (vectors * np.clip(values, least, greatest)) @ vectors.T
 
 
 def transfer(lab: np.ndarray, mean: np.ndarray, target: np.ndarray, full: np.ndarray, fine: np.ndarray) -> np.ndarray:
-    """Map colors to target + full (x - mean); detail, what the guided filter takes away, is mapped by `fine`."""
+    """Map colors to target + full (x - mean); detail, which the guided filter removes, is mapped by `fine`."""
     centered = lab - mean.astype(np.float32)
     result = centered @ full.T.astype(np.float32) + target.astype(np.float32)
     if np.allclose(full, fine):
@@ -92,7 +92,7 @@ def transfer(lab: np.ndarray, mean: np.ndarray, target: np.ndarray, full: np.nda
 
 
 def fit_range(lightness: np.ndarray) -> np.ndarray:
-    """Bend lightness that runs out of 0..100 back into it by a soft shoulder and toe; what fits stays as it is."""
+    """Compress lightness that exceeds 0..100 by a soft shoulder and toe; lightness within the range is kept."""
     sample = lightness[:: max(1, len(lightness) // 256)]
     low, high = np.percentile(sample, (0.1, 99.9))
     bent = _shoulder(lightness, high - 100.0)
@@ -100,7 +100,7 @@ def fit_range(lightness: np.ndarray) -> np.ndarray:
 
 
 def _shoulder(lightness: np.ndarray, excess: float) -> np.ndarray:
-    """Squeeze the values above a knee so that 100 + excess comes to lie at 100; smooth and monotone."""
+    """Compress values above a knee such that 100 + excess maps to 100; smooth and monotone."""
     if excess <= 0:
         return lightness
     room = min(2 * excess, 50.0)

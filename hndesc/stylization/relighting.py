@@ -1,8 +1,8 @@
-"""Physical relighting: the same scene under another sky, recorded by a camera; no style photographs needed.
+"""Physically based relighting, without style photos.
 
-The photo is taken back to linear light, lit anew (ambient light that falls off to one side, lamps), seen through haze
-(Koschmieder's law, with the height in the picture for depth), and recorded: exposure, white balance, vignette, noise of
-photons and of reading, tone curve. All numbers are drawn from the ranges of a class of light.
+The photo is converted to linear light, relit (ambient light with a gradient, lamps), seen through haze (Koschmieder's
+law, with the image row as a proxy for depth) and recorded by a camera model: exposure, white balance, vignette, photon
+and read noise, tone curve. All parameters are drawn from the ranges of an illumination class.
 """
 
 from collections.abc import Mapping
@@ -14,32 +14,32 @@ import numpy as np
 from hndesc.geometry.color import linear_to_srgb, to_linear
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
-_GRAY = 0.18  # what the tone curve leaves in place
-_LONGEST = 4.0  # by which a dark scene is exposed for longer, at most
-_BRIGHTEST = 4.0  # linear light beyond which the tone curve is flat
-_COARSE = 8  # smooth fields are computed on a grid coarser by this factor
+_GRAY = 0.18  # fixed point of the tone curve
+_LONGEST = 4.0  # maximum factor on the exposure of a dark scene
+_BRIGHTEST = 4.0  # linear light above which the tone curve is flat
+_COARSE = 8  # factor by which smooth fields are computed at lower resolution
 _TONES = 65536
 _DARK = np.float32(0.002)  # light whose photon noise is as strong as the read noise
 
 
 @dataclass(frozen=True)
 class Light:
-    """How a scene is lit and recorded; the default leaves a photo as it is.
+    """Illumination and camera parameters of a photo; the defaults leave it unchanged.
 
     Attributes:
         exposure: factor on linear light.
-        red, blue: white balance, factors relative to green.
+        red, blue: white balance factors relative to green.
         falloff: share of the ambient light that is lost from one side of the photo to the other, 0 to 1.
         lamps: number of lamps in the photo.
-        lamp_power: light of a lamp where it stands (1: as bright as the scene in the photo).
-        glow: light that haze scatters towards the camera around each lamp, as a share of the lamp's.
-        haze: share of the scene that haze hides at the top of the photo; 0.7 of that at the bottom.
+        lamp_power: brightness of a lamp at its position (1: as bright as the scene in the photo).
+        glow: light scattered by haze around each lamp, as a share of the light of the lamp.
+        haze: opacity of the haze at the top of the photo; 0.7 of that at the bottom.
         airlight: brightness of the haze.
-        vignette: share of the light that is lost in the corners.
+        vignette: share of the light lost in the corners.
         saturation: factor on the distance from gray.
         contrast: exponent of the tone curve around middle gray.
-        knee: linear light above which highlights are rolled off, 1: they are cut off.
-        noise: standard deviation of photon noise at white, in linear light; read noise goes with it.
+        knee: linear light above which highlights are rolled off; 1: they are clipped.
+        noise: standard deviation of photon noise at white, in linear light; read noise is proportional to it.
         blur: standard deviation, in thousandths of the longest side.
     """
 
@@ -60,12 +60,12 @@ class Light:
     blur: float = 0.0
 
 
-# Factors: they are drawn evenly on a logarithmic scale, and a strength is their exponent.
+# Factors are drawn log-uniformly, and the strength is applied as an exponent.
 _FACTORS = frozenset({"exposure", "red", "blue", "saturation", "contrast"})
-# What is no matter of strength.
+# Parameters that do not depend on the strength.
 _KEPT = frozenset({"lamps", "airlight"})
 
-# By class, the least and greatest of each number; those left out keep their default.
+# Range of each parameter by class; omitted parameters keep their default.
 CLASSES: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "cloudy": {
         "exposure": (0.45, 0.85),
@@ -150,14 +150,14 @@ CLASSES: Mapping[str, Mapping[str, tuple[float, float]]] = {
 def stylize(
     content: np.ndarray, style: str, rng: np.random.Generator, strength: float = 1.0, noise: float = 1.0
 ) -> np.ndarray:
-    """Photograph `content` again under a light of the class `style`.
+    """Relight `content` with illumination drawn from the class `style`.
 
     Args:
         content: RGB uint8, H x W x 3.
         style: one of `CLASSES`.
-        rng: of the light and of the noise.
-        strength: 0 leaves the content, 1 is the full change of light.
-        noise: factor on the camera's noise.
+        rng: generator of illumination and noise.
+        strength: 0 returns the content, 1 is the full change.
+        noise: factor on the noise of the camera.
 
     Returns:
         RGB uint8, H x W x 3.
@@ -165,11 +165,11 @@ def stylize(
     light = meter(draw_light(style, rng), content)
     if strength == 0:
         return content.copy()
-    return photograph(content, soften(light, strength, noise), rng)
+    return photograph(content, scale_light(light, strength, noise), rng)
 
 
 def draw_light(style: str, rng: np.random.Generator) -> Light:
-    """Draw a light of a class."""
+    """Draw the parameters of an illumination class."""
     ranges = CLASSES[style]
     drawn = {}
     for field in fields(Light):
@@ -183,14 +183,14 @@ def draw_light(style: str, rng: np.random.Generator) -> Light:
 
 
 def meter(light: Light, content: np.ndarray) -> Light:
-    """Expose a dark scene for longer, as a camera that measures the light, but never longer than the photo was."""
+    """Increase the exposure of a dark scene like a camera's light meter, at most to the exposure of the photo."""
     brightness = float((to_linear(content[::8, ::8]) @ _LUMA).mean())
     longer = np.clip(np.sqrt(_GRAY / max(brightness, 1e-6)), 1.0, _LONGEST)
     return replace(light, exposure=max(light.exposure, min(1.0, light.exposure * longer)))
 
 
-def soften(light: Light, strength: float, noise: float = 1.0) -> Light:
-    """Return the light on the way from the photo's own (0) to `light` (1), with its noise times `noise`."""
+def scale_light(light: Light, strength: float, noise: float = 1.0) -> Light:
+    """Interpolate between the original illumination (strength 0) and `light` (1), and scale the noise."""
     values = {}
     for field in fields(Light):
         value = getattr(light, field.name)
@@ -203,7 +203,7 @@ def soften(light: Light, strength: float, noise: float = 1.0) -> Light:
 
 
 def photograph(content: np.ndarray, light: Light, rng: np.random.Generator) -> np.ndarray:
-    """Take a photo (RGB uint8, H x W x 3) of what `content` shows, under `light`."""
+    """Return a photo (RGB uint8, H x W x 3) of the scene in `content` under `light`."""
     height, width = content.shape[:2]
     factor, added = _fields(height, width, light, rng)
     linear = to_linear(content)
@@ -220,8 +220,8 @@ def photograph(content: np.ndarray, light: Light, rng: np.random.Generator) -> n
 
 
 def _fields(height: int, width: int, light: Light, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return what the scene's own brightness is multiplied by, and the light that is added, both H x W x 3."""
-    # Coarse pixels sample the picture at their centers, as resizing it back assumes.
+    """Return the factor on the brightness of the scene and the light added to it, both H x W x 3."""
+    # Coarse pixels are sampled at their centers, as the upsampling assumes.
     rows, columns = -(-height // _COARSE), -(-width // _COARSE)
     half = max(height, width) / 2
     y = (((np.arange(rows, dtype=np.float32) + 0.5) / rows - 0.5) * height / half)[:, None, None]
@@ -237,11 +237,13 @@ def _fields(height: int, width: int, light: Light, rng: np.random.Generator) -> 
         sky = np.float32(light.airlight) * (0.5 + 0.5 * balance) * _falloff(x, y, 0.5 * light.falloff, rng)
         factor, glow = factor * (1 - veil), glow + veil * sky
     shade = 1 - light.vignette * (1 - 1 / (1 + x**2 + y**2) ** 2) / 0.75
-    return tuple(_grow(np.broadcast_to(field * shade, (rows, columns, 3)), width, height) for field in (factor, glow))
+    return tuple(
+        _upsample(np.broadcast_to(field * shade, (rows, columns, 3)), width, height) for field in (factor, glow)
+    )
 
 
 def _falloff(x: np.ndarray, y: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Return light that falls from 1 to 1 - `share` across the photo, in a random direction."""
+    """Return light that decreases from 1 to 1 - `share` across the photo, in a random direction."""
     angle = rng.uniform(0, 2 * np.pi)
     ramp = np.float32(np.cos(angle)) * x + np.float32(np.sin(angle)) * y
     span = max(float(np.ptp(ramp)), 1e-6)
@@ -249,7 +251,7 @@ def _falloff(x: np.ndarray, y: np.ndarray, share: float, rng: np.random.Generato
 
 
 def _lamps(x: np.ndarray, y: np.ndarray, light: Light, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return what lamps throw on the scene and what haze scatters of it, both coarse; sodium to white ones."""
+    """Return the light of lamps (sodium to white) on the scene and its scattering by haze, both coarse."""
     shine = np.zeros((y.shape[0], x.shape[1], 3), np.float32)
     glow = np.zeros_like(shine)
     for _ in range(round(light.lamps)):
@@ -263,7 +265,7 @@ def _lamps(x: np.ndarray, y: np.ndarray, light: Light, rng: np.random.Generator)
     return shine, glow
 
 
-def _grow(field: np.ndarray, width: int, height: int) -> np.ndarray:
+def _upsample(field: np.ndarray, width: int, height: int) -> np.ndarray:
     return cv2.resize(field.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
@@ -275,7 +277,7 @@ def _add_noise(linear: np.ndarray, noise: float, rng: np.random.Generator) -> np
 
 
 def _develop(linear: np.ndarray, light: Light) -> np.ndarray:
-    """Apply the tone curve and encode as sRGB, by one table over the square root of the light."""
+    """Apply the tone curve and encode as sRGB, with one look-up table over the square root of the light."""
     root = np.linspace(0, 1, _TONES)
     curve = _encode(root**2 * _BRIGHTEST, light)
     index = cv2.sqrt(np.clip(linear, 0, _BRIGHTEST))

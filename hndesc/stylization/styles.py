@@ -1,4 +1,4 @@
-"""Style photographs: a folder of classes (night/, dusk/, …) or a flat one, and the draw of one style a photo."""
+"""Style photos in a folder, flat or with one sub-folder per class, and the random choice of a style per photo."""
 
 import logging
 from collections.abc import Sequence
@@ -13,20 +13,20 @@ from hndesc.runtime.seeds import generator
 
 logger = logging.getLogger(__name__)
 
-FLAT = "all"  # class of the style photos that lie in no sub-folder
-_LONGEST = 512  # a style gives away its colors at this size as well as at any
+FLAT = "all"  # class of the style photos outside of sub-folders
+_LONGEST = 512  # pixels; larger styles have the same color statistics
 
 
 class Styles:
-    """The style photographs of a folder; broken ones are left out with a warning.
+    """The style photos of a folder; unreadable ones are skipped with a warning.
 
     Args:
-        folder: style photos in sub-folders, one a class, or directly in it.
-        seed: of the draws.
-        classes: those to draw from; None for all.
+        folder: folder of style photos, in one sub-folder per class or directly in it.
+        seed: seed of the random choice.
+        classes: classes to draw from; None for all.
 
     Raises:
-        HndescError: no style photo of these classes.
+        HndescError: there is no style photo of these classes.
     """
 
     def __init__(self, folder: Path, seed: int = 0, classes: Sequence[str] | None = None) -> None:
@@ -50,14 +50,14 @@ class Styles:
         try:
             self.read(name)
         except ImageError as error:
-            logger.warning("style left out: %s", error)
+            logger.warning("style photo skipped: %s", error)
             return False
         return True
 
     def draw(self, photo: str) -> str:
-        """Draw the style of a photo: a class first, so that all are as frequent, then one of its photos.
+        """Draw the style of a photo: first a class, so that all are equally frequent, then one of its photos.
 
-        The draw depends on the seed, the photo's name and the names of the styles, and on nothing else.
+        The choice depends only on the seed, the name of the photo and the names of the styles.
         """
         rng = generator(self.seed, photo)
         classes = {name: list(styles) for name, styles in self.classes.items()}

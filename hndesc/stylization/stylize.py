@@ -1,4 +1,4 @@
-"""The steps that make stylized copies of the photos of a folder, in one piece or by shards."""
+"""The steps that stylize the photos of a folder, as a whole or in shards."""
 
 import json
 import logging
@@ -43,46 +43,47 @@ def stylize_photos(
     part: str | None = None,
     **settings: object,
 ) -> None:
-    """Write stylized copies of each photo, their styles drawn at random.
+    """Write stylized copies of each photo, with styles drawn at random.
 
-    The copies lie in `output` under the photos' relative names with the suffix .jpg; photos that differ in nothing
-    but their suffix keep it before the new one (a.png.jpg). Several copies a photo lie in folders 1, 2 and so on.
-    `stylized.tsv` lists photo, copy, style, class and method; `failed.tsv` the photos that could not be read, and why.
-    The work is done in `.<output>.part`, and is resumed there when settings and inputs are the same.
+    The copies are stored in `output` under the relative names of the photos with suffix .jpg. Photos that differ only
+    in their suffix keep it before the new one (a.png.jpg). With several copies per photo, they are in folders 1, 2 and
+    so on. `stylized.tsv` lists photo, copy, style, class and method; `failed.tsv` lists the unreadable photos and the
+    reasons. Files are written to `.<output>.part`, from which an interrupted run resumes if settings and inputs are
+    unchanged.
 
     Args:
         photos: folder of photos.
-        styles: folder of style photos: one sub-folder a class, or flat; None for methods that need none.
-        output: folder of the copies; one that an earlier run made is replaced.
-        method: one of `hndesc.stylization.METHODS`, or "mixed": one of `methods` for each copy.
-        seed: of the draws; a copy depends on it and on the names, not on the other photos.
-        methods: of a mixture, by name their settings; `weight` is a method's share of copies relative to the others'.
-        classes: of styles, to draw from; None for all.
-        copies: of each photo.
-        resize_max: longest side of a copy, pixels; None keeps the photo's size.
-        quality: of the JPEG files, 1..100.
-        threads: photos worked on at the same time; the copies do not depend on it.
-        part: "i-of-n", i from 1: only every n-th photo from the i-th on; `gather_stylized` puts the parts together.
-        **settings: of the method, such as `strength`: 0 leaves the photo, 1 is the full style.
+        styles: folder of style photos, flat or with one sub-folder per class; None for methods that need none.
+        output: folder of the copies; the output of an earlier run is replaced.
+        method: one of `hndesc.stylization.METHODS`, or "mixed" to draw one of `methods` for each copy.
+        seed: seed of the random choices; a copy depends on it and on the names, not on other photos.
+        methods: settings of each method of a mixture, by name; `weight` is the relative share of copies.
+        classes: style classes to draw from; None for all.
+        copies: number of copies per photo.
+        resize_max: longest side of a copy in pixels; None keeps the size of the photo.
+        quality: quality of the JPEG files, 1 to 100.
+        threads: number of photos processed at the same time; the copies do not depend on it.
+        part: shard "i-of-n", i from 1: every n-th photo starting at the i-th. `gather_stylized` merges the shards.
+        **settings: settings of the method, such as `strength`: 0 returns the photo, 1 is the full style.
 
     Raises:
-        HndescError: missing folders, settings out of range, no photo or no style that can be read; `output` overlaps
-            with an input, or this step did not make it.
+        HndescError: a folder is missing, a setting is out of range, no photo or style is readable, or `output`
+            overlaps with an input or was not made by this step.
     """
     photos, output = Path(photos), Path(output)
     check_output_folder(output, STEP, [photos, styles])
     if copies < 1:
-        raise HndescError(f"{copies} stylized copies a photo; at least 1 is needed")
-    wanted = styles is not None and needs_styles(method, methods)
-    drawn = Styles(Path(styles), seed, classes) if wanted else None
+        raise HndescError(f"{copies} stylized copies per photo; at least 1 is needed")
+    use_styles = styles is not None and needs_styles(method, methods)
+    drawn = Styles(Path(styles), seed, classes) if use_styles else None
     mixture = prepare(method, settings, methods, drawn, classes, seed)
     names = find_images(photos)
-    chosen = names if part is None else _part(names, part)
+    chosen = names if part is None else _select_shard(names, part)
     made_by = {"method": method, "methods": methods, "seed": seed, "classes": classes, "copies": copies, "part": part}
     made_by |= {"resize_max": resize_max, "quality": quality, "settings": settings}
-    made_by |= {"inputs": _digest(photos, *([Path(styles)] if wanted else []))}
+    made_by |= {"inputs": _digest(photos, *([Path(styles)] if use_styles else []))}
     with writing(check_output_folder(output, STEP, [photos, styles])):
-        folder = _open_part(output, [photos, styles], made_by)
+        folder = _open_partial_output(output, [photos, styles], made_by)
         work = _Work(photos, folder, mixture, copy_names(names), copies, resize_max, quality)
         with ThreadPoolExecutor(threads) as pool:
             jobs = pool.map(work.stylize, chosen)
@@ -90,21 +91,21 @@ def stylize_photos(
         done = [row for outcome in outcomes for row in outcome if isinstance(row, Copy)]
         failed = [row for outcome in outcomes for row in outcome if isinstance(row, Failure)]
         if not done and part is None:
-            raise HndescError(f"{photos}: none of its {len(names)} photos can be read; replace them")
+            raise HndescError(f"{photos}: none of its {len(names)} photos is readable; replace them")
         write_tables(folder, done, failed)
         finish_folder(folder, output, STEP, [photos, styles])
     _report(output, done, failed)
 
 
 def gather_stylized(shards: Sequence[Path], output: Path) -> None:
-    """Put the copies that `stylize_photos` made of all parts of a folder together, as if made in one piece.
+    """Merge the shards written by `stylize_photos`; the result equals that of a single run.
 
     Args:
-        shards: its outputs for the parts 1-of-n to n-of-n, in any order.
-        output: folder of the copies; one that an earlier run made is replaced.
+        shards: outputs for the shards 1-of-n to n-of-n, in any order.
+        output: folder of the copies; the output of an earlier run is replaced.
 
     Raises:
-        HndescError: a shard without tables, two with the same photo, or no copy at all.
+        HndescError: a shard has no tables, two shards contain the same photo, or there is no copy.
     """
     shards = [Path(shard) for shard in shards]
     check_output_folder(output, STEP, shards)
@@ -115,25 +116,25 @@ def gather_stylized(shards: Sequence[Path], output: Path) -> None:
         write_json(folder / _SETTINGS, records[0])
         done, failed = gather(shards, folder)
         if not done:
-            raise HndescError(f"{output}: none of the {len(failed)} photos can be read; replace them")
+            raise HndescError(f"{output}: none of the {len(failed)} photos is readable; replace them")
         write_tables(folder, done, failed)
     _report(output, done, failed)
 
 
 def copy_names(names: Sequence[str]) -> dict[str, str]:
-    """Return the relative name of each photo's copy: the photo's with suffix .jpg, or added where two would meet."""
+    """Return the relative name of the copy of each photo: with suffix .jpg, appended if two names would collide."""
     plain = {name: PurePosixPath(name).with_suffix(".jpg").as_posix() for name in names}
     count = Counter(plain.values())
     copies = {name: f"{name}.jpg" if count[plain[name]] > 1 else plain[name] for name in names}
     if clash := [name for name, times in Counter(copies.values()).items() if times > 1]:
         owners = ", ".join(name for name in names if copies[name] == clash[0])
-        raise HndescError(f"photos {owners} would all have the stylized copy {clash[0]}; rename one of them")
+        raise HndescError(f"photos {owners} would share the stylized copy {clash[0]}; rename them")
     return copies
 
 
 @dataclass(frozen=True)
 class _Work:
-    """All that the copies of one photo need; shared by the threads."""
+    """Arguments shared by all photos and threads."""
 
     photos: Path
     folder: Path
@@ -144,10 +145,10 @@ class _Work:
     quality: int
 
     def stylize(self, photo: str) -> list[Copy | Failure]:
-        """Make the copies of a photo that are not there yet."""
+        """Write the missing copies of a photo."""
         rows, missing = [], []
         for number in range(1, self.copies + 1):
-            # The first copy is the same one however many there are.
+            # The first copy does not depend on the number of copies.
             key = photo if number == 1 else f"{photo}\t{number}"
             draw = self.mixture.draw(key)
             name = self.names[photo] if self.copies == 1 else f"{number}/{self.names[photo]}"
@@ -159,28 +160,28 @@ class _Work:
         try:
             image, _ = resize_longest(read_image(self.photos / photo), self.longest)
         except ImageError as error:
-            logger.warning("photo left out: %s", error)
+            logger.warning("photo skipped: %s", error)
             return [Failure(photo, str(error))]
         for name, draw, key in missing:
             write_image(self.folder / name, self.mixture.copy(image, draw, key), self.quality)
         return rows
 
 
-def _part(names: Sequence[str], part: str) -> Sequence[str]:
-    """Return the photos of a part, which may have none."""
+def _select_shard(names: Sequence[str], part: str) -> Sequence[str]:
+    """Return the photos of a shard, which can be empty."""
     number, _, parts = part.partition("-of-")
     if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
-        raise HndescError(f"'{part}' is no part of a set of photos; write it as 2-of-5")
+        raise HndescError(f"'{part}' is not a shard; write it as 2-of-5")
     return names[int(number) - 1 :: int(parts)]
 
 
-def _open_part(output: Path, inputs: Sequence[Path | None], settings: Mapping[str, object]) -> Path:
-    """Return the folder in which `output` is filled, emptied unless it was made with the same settings."""
+def _open_partial_output(output: Path, inputs: Sequence[Path | None], settings: Mapping[str, object]) -> Path:
+    """Return the partial output folder, emptied unless it was made with the same settings."""
     part = open_part_folder(output, STEP, inputs)
     record = part / _SETTINGS
     text = json.dumps(settings, indent=1, sort_keys=True)
     if record.exists() and record.read_text(encoding="utf-8") == text + "\n":
-        for left in part.rglob(".*.jpg"):  # temporary names of copies that a kill cut short
+        for left in part.rglob(".*.jpg"):  # temporary files of an interrupted run
             left.unlink()
         return part
     clear_folder(part)
@@ -193,7 +194,7 @@ def _report(output: Path, done: Sequence[Copy], failed: Sequence[Failure]) -> No
 
 
 def _digest(*folders: Path) -> str:
-    """Hash names and states of all photos of the folders: a changed one makes an interrupted run start anew."""
+    """Hash names and states of all photos, so that an interrupted run starts over if one changes."""
     digest = sha256()
     for folder in folders:
         for name in find_images(folder):

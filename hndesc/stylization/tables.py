@@ -1,4 +1,4 @@
-"""The tables of a folder of stylized copies: what was made of what, and what could not be read."""
+"""The tables of a folder of stylized copies: the copies with their origin, and the unreadable photos."""
 
 import os
 import shutil
@@ -43,13 +43,13 @@ def read_tables(folder: Path) -> tuple[list[Copy], list[Failure]]:
     """Read both tables of a folder.
 
     Raises:
-        HndescError: there is none.
+        HndescError: a table is missing or invalid.
     """
     return read_copies(folder), [Failure(*row) for row in read_table(folder / FAILED, _FAILURES, _CURE)]
 
 
 def read_copies(folder: Path) -> list[Copy]:
-    """Read what was made of what; a HndescError where a folder has no such table, or one of other folders' files."""
+    """Read the table of copies; raise a HndescError if it is missing, invalid or refers to other folders."""
     copies = [Copy(*row) for row in read_table(folder / TABLE, _COPIES, _CURE)]
     seen: set[str] = set()
     for row in copies:
@@ -62,10 +62,10 @@ def read_copies(folder: Path) -> list[Copy]:
 
 
 def gather(shards: Sequence[Path], output: Path) -> tuple[list[Copy], list[Failure]]:
-    """Bring the copies of several folders into one, as links where the disk allows it; return their tables' rows.
+    """Merge the copies of several folders into one, by hard links if possible; return the rows of the merged tables.
 
     Raises:
-        HndescError: a folder without tables, or two with the same photo.
+        HndescError: a folder has no tables, or two folders contain the same photo.
     """
     owners: dict[str, Path] = {}
     copies, failures = [], []
@@ -73,13 +73,13 @@ def gather(shards: Sequence[Path], output: Path) -> tuple[list[Copy], list[Failu
         done, failed = read_tables(shard)
         for photo in {row.photo for row in done} | {row.photo for row in failed}:
             if photo in owners:
-                raise HndescError(f"'{photo}' is in {owners[photo]} and in {shard}; each photo belongs into one shard")
+                raise HndescError(f"'{photo}' is in {owners[photo]} and in {shard}; each photo belongs in one shard")
             owners[photo] = shard
         for row in done:
             _link(shard / row.copy, output / row.copy)
         copies += done
         failures += failed
-    # Photos in the order in which one run for all of them lists them; each one's copies keep theirs.
+    # The order of a single run: sorted by photo, and the copies of each photo in their order.
     return sorted(copies, key=lambda row: row.photo), sorted(failures)
 
 
@@ -87,5 +87,5 @@ def _link(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
-    except OSError:  # another disk, or one that knows no links
+    except OSError:  # a different file system, or one without hard links
         shutil.copyfile(source, target)

@@ -1,8 +1,8 @@
-"""Wavelet-corrected transfer (WCT2; Yoo, Uh, Chun, Kang and Ha, ICCV 2019), with weights that the user supplies.
+"""Wavelet-corrected transfer (WCT2; Yoo, Uh, Chun, Kang and Ha, ICCV 2019), with weights supplied by the user.
 
-An encoder after VGG-19 and its mirror image, a decoder, with Haar wavelets in the place of pooling: their high bands
-pass by the bottleneck, so that what the encoder takes apart the decoder can put together again without loss of detail.
-Features are whitened and given the style's covariance at each level.
+A VGG-19 encoder and a mirrored decoder, with Haar wavelets instead of pooling. The high bands bypass the bottleneck, so
+that the decoder can reconstruct the image without loss of detail. At each level, features are whitened and given the
+covariance of the style.
 
 The weights are the two files that the authors published (github.com/clovaai/WCT2, folder model_checkpoints, MIT
 license): wave_encoder_cat5_l4.pth and wave_decoder_cat5_l4.pth.
@@ -24,14 +24,14 @@ from hndesc.runtime.devices import choose_device
 FILES = {"encoder": "wave_encoder_cat5_l4.pth", "decoder": "wave_decoder_cat5_l4.pth"}
 PLACES = ("encoder", "skip", "decoder")
 _WAVELET = "wavelet"
-# Convolutions by name: channels in and out. They run in this order, in levels between which features are transferred.
+# Input and output channels of each convolution, in order; features are transferred between levels.
 _ENCODER = (
     {"conv0": (3, 3), "conv1_1": (3, 64)},
     {"conv1_2": (64, 64), _WAVELET: (), "conv2_1": (64, 128)},
     {"conv2_2": (128, 128), _WAVELET: (), "conv3_1": (128, 256)},
     {"conv3_2": (256, 256), "conv3_3": (256, 256), "conv3_4": (256, 256), _WAVELET: (), "conv4_1": (256, 512)},
 )
-# After a wavelet there are five times the channels: its four bands, and the encoder's features before it.
+# After a wavelet there are five times as many channels: its four bands and the features of the encoder.
 _DECODER = (
     {"conv4_1": (512, 256), _WAVELET: (), "conv3_4_2": (1280, 256), "conv3_3": (256, 256), "conv3_2": (256, 256)},
     {"conv3_1": (256, 128), _WAVELET: (), "conv2_2_2": (640, 128)},
@@ -41,7 +41,7 @@ _DECODER = (
 _LINEAR = ("conv0", "conv1_1")  # of encoder and decoder: no ReLU follows
 _MULTIPLE = 8  # three wavelets halve each side
 _LEAST = 16
-_RANK = 1e-5  # variances below this share of the greatest are no direction of the features
+_RANK = 1e-5  # directions with a variance below this share of the largest are ignored
 
 Skip = tuple[Tensor, list[Tensor]]  # features before a wavelet, and its three high bands
 
@@ -55,22 +55,22 @@ def stylize(
     at: Sequence[str] = PLACES,
     device: str = "auto",
 ) -> np.ndarray:
-    """Give `content` the look of `style`.
+    """Transfer the style of `style` to `content`.
 
     Args:
         content: RGB uint8, H x W x 3.
         style: RGB uint8, any size.
-        rng: of no use: nothing here is random.
-        strength: 0 leaves the content, 1 is the full style; features are mixed in between.
-        weights: folder of the two files of published weights.
-        at: where features are transferred, of `PLACES`.
-        device: "auto" (the GPU where there is one), "cpu" or "cuda".
+        rng: unused, since the method is deterministic.
+        strength: 0 returns the content, 1 is the full style; features are interpolated in between.
+        weights: folder of the two files of pretrained weights.
+        at: positions in the network at which features are transferred, from `PLACES`.
+        device: "auto" (the GPU if there is one), "cpu" or "cuda".
 
     Returns:
         RGB uint8, H x W x 3.
 
     Raises:
-        HndescError: no weights, or files that are none.
+        HndescError: the weights are missing or invalid.
     """
     if strength == 0:
         return content.copy()
@@ -86,18 +86,18 @@ def stylize(
 
 
 def _to_tensor(image: np.ndarray, device: torch.device) -> Tensor:
-    """Return an image as 1 x 3 x H x W, 0 to 1, grown to whole multiples of what the wavelets need."""
+    """Return an image as 1 x 3 x H x W, 0 to 1, padded to the multiple that the wavelets need."""
     height, width = (max(_LEAST, -(-side // _MULTIPLE) * _MULTIPLE) for side in image.shape[:2])
-    grown = np.pad(image, ((0, height - image.shape[0]), (0, width - image.shape[1]), (0, 0)), mode="edge")
-    return torch.from_numpy(grown).to(device).permute(2, 0, 1)[None].float() / 255
+    padded = np.pad(image, ((0, height - image.shape[0]), (0, width - image.shape[1]), (0, 0)), mode="edge")
+    return torch.from_numpy(padded).to(device).permute(2, 0, 1)[None].float() / 255
 
 
 @lru_cache(maxsize=1)
 def load(weights: str | None, device: str = "auto") -> "WaveletNetwork":
-    """Build the network with published weights, ready for use."""
+    """Return the network with pretrained weights, in evaluation mode."""
     if weights is None:
         raise HndescError(
-            "stylization wct2 needs its published weights; name their folder by the key weights "
+            "stylization wct2 needs its pretrained weights; set the key weights to their folder "
             "(github.com/clovaai/WCT2, model_checkpoints)"
         )
     network = WaveletNetwork()
@@ -111,8 +111,8 @@ def _read(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return check_tensors(str(path), read_tensors(path, cure), expected, "WCT2", cure)
 
 
-class _Half(nn.Module):
-    """The encoder or the decoder: convolutions by the published names, in levels."""
+class _Convolutions(nn.Module):
+    """The encoder or the decoder: convolutions in levels, with the names of the published weights."""
 
     def __init__(self, levels: Sequence[Mapping[str, tuple[int, ...]]]) -> None:
         super().__init__()
@@ -129,18 +129,18 @@ class _Half(nn.Module):
 
 
 class WaveletNetwork(nn.Module):
-    """Encoder and decoder with wavelets between them."""
+    """Encoder and decoder, connected by wavelets."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder, self.decoder = _Half(_ENCODER), _Half(_DECODER)
+        self.encoder, self.decoder = _Convolutions(_ENCODER), _Convolutions(_DECODER)
 
     @property
     def device(self) -> torch.device:
         return self.encoder.conv0.weight.device
 
     def encode(self, features: Tensor, level: int, skips: list[Skip]) -> Tensor:
-        """Run a level of the encoder, 0 to 3; what passes by the bottleneck is added to `skips`."""
+        """Run a level of the encoder, 0 to 3; features that bypass the bottleneck are appended to `skips`."""
         for name in self.encoder.levels[level]:
             if name == _WAVELET:
                 low, high = haar_split(features)
@@ -151,47 +151,47 @@ class WaveletNetwork(nn.Module):
         return features
 
     def decode(self, features: Tensor, level: int, skips: list[Skip]) -> Tensor:
-        """Run a level of the decoder, 0 (the deepest) to 3; takes its part of `skips` from their end."""
+        """Run a level of the decoder, 0 (the deepest) to 3; its entries are popped from `skips`."""
         for name in self.decoder.levels[level]:
             if name == _WAVELET:
                 before, high = skips.pop()
-                features = torch.cat([*haar_parts(features, high), before], dim=1)
+                features = torch.cat([*haar_bands(features, high), before], dim=1)
             else:
                 features = self.decoder.convolve(features, name, linear=name == _LINEAR[1])
         return features
 
     def transfer(self, content: Tensor, style: Tensor, strength: float, at: Sequence[str]) -> Tensor:
-        """Return the content (1 x 3 x H x W, 0 to 1) with the style's covariances at the places `at`."""
+        """Return the content (1 x 3 x H x W, 0 to 1) with the covariances of the style at the positions `at`."""
         skips: list = []
         style_skips: list = []
         for level in range(len(_ENCODER)):
             content, style = self.encode(content, level, skips), self.encode(style, level, style_skips)
             if "encoder" in at:
-                content = adopt(content, style, strength)
+                content = transfer_covariance(content, style, strength)
         if "skip" in at:
             pairs = zip(skips, style_skips, strict=True)
             skips = [
-                (before, [adopt(*bands, strength) for bands in zip(high, style_high, strict=True)])
+                (before, [transfer_covariance(*bands, strength) for bands in zip(high, style_high, strict=True)])
                 for (before, high), (_, style_high) in pairs
             ]
         for level in range(len(_DECODER)):
-            # At the bottleneck the encoder's transfer has been there already.
+            # At the bottleneck, the encoder has already transferred them.
             if "decoder" in at and (level > 0 or "encoder" not in at):
-                content = adopt(content, style, strength)
+                content = transfer_covariance(content, style, strength)
             content, style = self.decode(content, level, skips), self.decode(style, level, style_skips)
         return content
 
 
 def haar_split(features: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Return the low band and the three high ones of the Haar wavelet, each B x C x H/2 x W/2, of B x C x H x W."""
+    """Return the low and the three high bands of the Haar wavelet, each B x C x H/2 x W/2, of B x C x H x W."""
     batch, channels, height, width = features.shape
     bands = functional.conv2d(features.reshape(-1, 1, height, width), _kernels(features), stride=2)
     low, *high = bands.reshape(batch, channels, 4, height // 2, width // 2).unbind(2)
     return low, high
 
 
-def haar_parts(low: Tensor, high: Sequence[Tensor]) -> list[Tensor]:
-    """Return what each of the four bands adds to the picture, at full size; their sum undoes `haar_split`."""
+def haar_bands(low: Tensor, high: Sequence[Tensor]) -> list[Tensor]:
+    """Return the contribution of each of the four bands at full size; their sum inverts `haar_split`."""
     batch, channels, height, width = low.shape
     return [
         functional.conv_transpose2d(band.reshape(-1, 1, height, width), kernel[None], stride=2).reshape(
@@ -208,15 +208,15 @@ def _kernels(like: Tensor) -> Tensor:
     return torch.stack([torch.outer(*pair) for pair in pairs])[:, None].to(like)
 
 
-def adopt(content: Tensor, style: Tensor, strength: float = 1.0) -> Tensor:
-    """Give features (1 x C x H x W) the style's mean and covariance; below strength 1 mixed with their own."""
+def transfer_covariance(content: Tensor, style: Tensor, strength: float = 1.0) -> Tensor:
+    """Give features (1 x C x H x W) the mean and covariance of the style, interpolated by the strength."""
     flat, target = content[0].flatten(1), style[0].flatten(1)
     mixed = strength * color(whiten(flat), target) + (1 - strength) * flat
     return mixed.reshape(content.shape)
 
 
 def whiten(features: Tensor) -> Tensor:
-    """Turn features (C x N) into ones of mean 0 and covariance 1, in as many directions as they have."""
+    """Whiten features (C x N) to mean 0 and identity covariance on the subspace that they span."""
     centered = features - features.mean(dim=1, keepdim=True)
     return (_power(_covariance(centered), -0.5) @ centered.double()).to(features)
 
@@ -233,7 +233,7 @@ def _covariance(centered: Tensor) -> Tensor:
 
 
 def _power(matrix: Tensor, exponent: float) -> Tensor:
-    """Return a power of a symmetric matrix on the space where it is not degenerate."""
+    """Return a power of a symmetric matrix on the subspace where it is not degenerate."""
     values, vectors = torch.linalg.eigh(matrix)
     kept = values > _RANK * values.max().clamp(min=1e-30)
     powers = torch.where(kept, values.clamp(min=1e-30) ** exponent, 0.0)

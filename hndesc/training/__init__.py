@@ -1,1 +1,1 @@
-"""Learning descriptors from single photos: pairs, negatives, losses and the trainer."""
+"""Training of descriptors on single photos: pairs, negatives, losses and the trainer."""

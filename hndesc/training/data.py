@@ -1,4 +1,4 @@
-"""Batches of pairs, the same whatever the number of processes that make them and wherever training starts."""
+"""Batches of training pairs. A batch is the same for any number of worker processes and after any resume."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -20,27 +20,27 @@ from hndesc.training.sources import TrainingPhotos
 
 logger = logging.getLogger(__name__)
 
-# Photos tried for one place of a batch.
+# Photos tried for one position in a batch.
 _ATTEMPTS = 100
-# What keeps apart the random numbers of training and validation.
+# Identifiers of the random number streams of training and validation.
 TRAINING, VALIDATION = 0, 1
 _Crop = tuple[np.ndarray, np.ndarray]
 
 
 class Batch(NamedTuple):
-    """B pairs of crops, and B crops of similar photos where the negatives ask for them; or a process's part of it.
+    """B pairs of crops, or the share of one process; with B crops of similar photos if the negatives use them.
 
     Attributes:
         images: 2B (or 3B) x S x S x 3 uint8: first crops, second crops, crops of similar photos.
-        points: 2B (or 3B) x N x 2 float32, pixels of the crops, filled up with zeros.
-        counts: 2B (or 3B), keypoints of each crop; a pair's two crops have the same.
+        points: 2B (or 3B) x N x 2 float32, pixels of the crops, padded with zeros.
+        counts: 2B (or 3B), number of keypoints of each crop; equal for the two crops of a pair.
         photos: B, index of each pair's photo.
         similar: B, index of each similar photo, or of length 0.
         names: the pairs' photos.
         skipped: (photo, reason) of photos that could not be read.
-        first: place of the first pair in the whole batch.
-        unmatched: 2B x L x 2 float32, keypoints that only one crop of a pair has, filled up with zeros; None for none.
-        unmatched_counts: 2B.
+        first: index of the first pair within the whole batch.
+        unmatched: 2B x L x 2 float32, keypoints visible in only one crop of a pair, padded with zeros; or None.
+        unmatched_counts: 2B, number of unmatched keypoints of each crop.
     """
 
     images: Tensor
@@ -56,16 +56,16 @@ class Batch(NamedTuple):
 
 
 class PairBatches(Dataset):
-    """Batches by number: a batch depends on the seed and its number alone.
+    """Batches by number: a batch depends on the seed and its number only.
 
     Args:
-        photos: where the data is.
-        names: the photos to draw from.
-        settings: of training.
-        stream: `TRAINING` or `VALIDATION`, whose random numbers are others and whose pairs are always as hard.
+        photos: training data.
+        names: photos to draw from.
+        settings: training settings.
+        stream: `TRAINING` or `VALIDATION`. Validation uses its own random numbers and constant difficulty.
 
     Attributes:
-        group: the processes among which each batch is divided.
+        group: processes that share each batch.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class PairBatches(Dataset):
         self._index = {name: index for index, name in enumerate(photos.names)}
 
     def __getitem__(self, number: int) -> Batch | HndescError:
-        """Make batch `number`; an error that the user must read is returned, for it to cross processes unharmed."""
+        """Return batch `number`, or its HndescError, which workers can return but not raise unchanged."""
         try:
             return self.batch(number)
         except HndescError as error:
             return error
 
     def batch(self, number: int) -> Batch:
-        """Make batch `number`, or this process's part of it."""
+        """Return batch `number`, or the share of this process."""
         size = self.settings.batch_size
         part = size // self.group.size
         places = range(self.group.rank * part, (self.group.rank + 1) * part)
@@ -95,7 +95,7 @@ class PairBatches(Dataset):
         return self._collate(drawn, skipped)._replace(first=places.start)
 
     def difficulty(self, number: int) -> PairSettings:
-        """Return the settings of batch `number`: they grow harder in the first share `pair.curriculum` of the steps."""
+        """Return the pair settings of batch `number`; difficulty rises during the curriculum."""
         settings = self.settings
         curriculum = settings.pair.curriculum * settings.steps * settings.accumulation
         if self.stream != TRAINING or number >= curriculum:
@@ -103,7 +103,7 @@ class PairBatches(Dataset):
         return scaled_difficulty(settings.pair, number / curriculum)
 
     def order(self, number: int) -> list[str]:
-        """Return the photos of batch `number`: epoch by epoch in a new order, without repetition where they suffice."""
+        """Return the photos of batch `number`, from one shuffled order per epoch."""
         size, total = self.settings.batch_size, len(self.names)
         if size <= total:
             epoch, place = divmod(number, total // size)
@@ -119,7 +119,7 @@ class PairBatches(Dataset):
         return np.random.default_rng((self.settings.seed, self.stream, purpose, *key))
 
     def _draw(self, index: int, name: str, difficulty: PairSettings, skipped: dict[str, str]) -> "_Drawn":
-        """Draw pair `index` from photo `name`, or from another where that one is broken or gives none."""
+        """Draw pair `index` from photo `name`, or from another photo if that one is broken or yields no pair."""
         for attempt in range(_ATTEMPTS):
             generator = self._generator(1, index, attempt)
             try:
@@ -133,8 +133,8 @@ class PairBatches(Dataset):
                 skipped[name] = str(error)
             name = self.names[generator.integers(len(self.names))]
         raise HndescError(
-            f"no pair with common keypoints could be drawn from {_ATTEMPTS} photos of {self.photos.folder}, the last "
-            f"one '{name}'; use larger photos, a smaller crop_size or more keypoints"
+            f"no pair with common keypoints could be drawn from {_ATTEMPTS} photos of {self.photos.folder} (last: "
+            f"'{name}'); use larger photos, a smaller crop_size or more keypoints"
         )
 
     def _pair(self, generator: np.random.Generator, name: str, difficulty: PairSettings) -> Pair | None:
@@ -154,7 +154,7 @@ class PairBatches(Dataset):
         skipped: dict[str, str],
         unmatched: tuple[np.ndarray, np.ndarray],
     ) -> "_Drawn":
-        """Add the crop of a similar photo where there is one, and change the colors of all."""
+        """Add the crop of a similar photo, if any, and augment all crops photometrically."""
         similar = self._similar(generator, name, skipped)
         if similar is not None:
             crops = [*crops, similar[1]]
@@ -162,7 +162,7 @@ class PairBatches(Dataset):
         return _Drawn(name, colored, None if similar is None else similar[0], unmatched)
 
     def _similar(self, generator: np.random.Generator, name: str, skipped: dict[str, str]) -> tuple[str, _Crop] | None:
-        """Cut a crop of the nearest photo that is at least as large as a crop, where the negatives ask for one."""
+        """Cut a crop from the most similar photo that is large enough; None if the negatives use no similar photos."""
         settings = self.settings
         if not self._with_similar:
             return None
@@ -188,11 +188,11 @@ class PairBatches(Dataset):
                 images[part * count + place], points[part * count + place] = crop, keypoints
         unmatched = unmatched_counts = None
         if settings.pair.unmatched > 0:
-            alone = [one.unmatched[part] for part in range(2) for one in drawn]
-            unmatched, unmatched_counts = _filled(alone, settings.max_keypoints // 2)
+            sets = [one.unmatched[part] for part in range(2) for one in drawn]
+            unmatched, unmatched_counts = _padded(sets, settings.max_keypoints // 2)
         return Batch(
             torch.from_numpy(images),
-            *_filled(points, settings.max_keypoints),
+            *_padded(points, settings.max_keypoints),
             torch.tensor([self._index[one.name] for one in drawn]),
             torch.tensor(
                 [self._index.get(one.similar, NONE) for one in drawn if self._with_similar], dtype=torch.int64
@@ -204,12 +204,12 @@ class PairBatches(Dataset):
         )
 
 
-def _filled(points: Sequence[np.ndarray], most: int) -> tuple[Tensor, Tensor]:
-    """Return C sets of at most `most` points as C x most x 2 float32, filled up with zeros, and their sizes."""
-    filled = np.zeros((len(points), most, 2), np.float32)
+def _padded(points: Sequence[np.ndarray], most: int) -> tuple[Tensor, Tensor]:
+    """Return C sets of at most `most` points as C x most x 2 float32, padded with zeros, and their sizes."""
+    padded = np.zeros((len(points), most, 2), np.float32)
     for row, one in enumerate(points):
-        filled[row, : len(one)] = one
-    return torch.from_numpy(filled), torch.tensor([len(one) for one in points])
+        padded[row, : len(one)] = one
+    return torch.from_numpy(padded), torch.tensor([len(one) for one in points])
 
 
 class _Drawn(NamedTuple):
@@ -220,20 +220,20 @@ class _Drawn(NamedTuple):
 
 
 def stream_batches(dataset: PairBatches, numbers: range, workers: int, pin_memory: bool = False) -> Iterator[Batch]:
-    """Yield the batches of `numbers` in order, made by this process (no workers) or by others, ahead of use.
+    """Yield the batches of `numbers` in order, made in this process (no workers) or prefetched by worker processes.
 
-    A photo that could not be read is warned about once.
+    Each unreadable photo is logged once.
     """
     dataset.photos.close()
     if workers:
-        # Workers inherit this. To set it in them would hang: it waits for OpenCV's threads, which a fork leaves behind.
+        # Workers inherit this. Setting it in a worker would deadlock: OpenCV's thread pool does not survive a fork.
         cv2.setNumThreads(1)
     loader = DataLoader(
         dataset,
         batch_size=None,
         sampler=numbers,
         num_workers=workers,
-        collate_fn=_as_it_is,
+        collate_fn=_identity,
         pin_memory=pin_memory,
     )
     warned: set[str] = set()
@@ -242,10 +242,10 @@ def stream_batches(dataset: PairBatches, numbers: range, workers: int, pin_memor
             raise batch
         for name, reason in batch.skipped:
             if name not in warned:
-                logger.warning("photo left out, another takes its place: %s", reason)
+                logger.warning("unreadable photo replaced by another: %s", reason)
                 warned.add(name)
         yield batch
 
 
-def _as_it_is(batch: Batch | HndescError) -> Batch | HndescError:
+def _identity(batch: Batch | HndescError) -> Batch | HndescError:
     return batch

@@ -1,8 +1,8 @@
-"""Data-parallel training: several processes share each batch and take the very steps that one process would take.
+"""Data-parallel training: several processes share each batch and make the same updates as a single process.
 
-Each process (started by `hndesc.training.launch`, or by torchrun) draws its part of a batch. Negatives come from the
-parts of all, batch normalization uses the statistics of all, and gradients are added up: up to rounding, nothing
-depends on the number of processes.
+Each process (started by `hndesc.training.launch` or by torchrun) draws its share of a batch. Negatives come from all
+shares, batch normalization uses the statistics of the whole batch, and gradients are summed. Up to rounding, the result
+does not depend on the number of processes.
 """
 
 import os
@@ -14,7 +14,7 @@ from torch import Tensor, distributed, nn
 
 from hndesc.errors import HndescError
 
-# Environment variable: address (file://) by which the processes of one machine find each other.
+# Environment variable with the rendezvous address (file://) of the processes on one machine.
 RENDEZVOUS = "HNDESC_RENDEZVOUS"
 
 
@@ -36,11 +36,11 @@ class ProcessGroup:
         return self.rank == 0
 
     def total(self, value: Tensor) -> Tensor:
-        """Return the sum of all processes' tensors, with gradient."""
+        """Return the sum of the tensors of all processes, differentiably."""
         return value if self.size == 1 else _Sum.apply(value)
 
     def gather(self, rows: Tensor) -> Tensor:
-        """Return the rows of all processes one after another, by rank, with gradient; their numbers may differ."""
+        """Concatenate the rows of all processes by rank, differentiably; their numbers may differ."""
         if self.size == 1:
             return rows
         counts = self.counts(rows)
@@ -55,7 +55,7 @@ class ProcessGroup:
         return self.total(counts).tolist()
 
     def add_gradients(self, model: nn.Module) -> None:
-        """Add up the gradients of all processes."""
+        """Sum the gradients over all processes."""
         if self.size == 1:
             return
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
@@ -65,13 +65,13 @@ class ProcessGroup:
             gradient.copy_(part.view_as(gradient))
 
     def wait(self) -> None:
-        """Wait for the others."""
+        """Wait for the other processes."""
         if self.size > 1:
             distributed.barrier()
 
 
 class _Sum(torch.autograd.Function):
-    """Sum over processes; each one's loss depends on the sum, so that its gradient is the sum of all gradients."""
+    """Sum over processes. Every process's loss depends on the sum, so its gradient is the sum of all gradients."""
 
     @staticmethod
     def forward(context: Any, value: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class _Sum(torch.autograd.Function):
 
 
 def join_group(device: torch.device) -> tuple[ProcessGroup, torch.device]:
-    """Join the processes that `hndesc.training.launch` or torchrun started, each with its own GPU; else be alone."""
+    """Join the processes started by `hndesc.training.launch` or torchrun, one per GPU; without them, a group of one."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return ProcessGroup(), device
@@ -104,7 +104,7 @@ def join_group(device: torch.device) -> tuple[ProcessGroup, torch.device]:
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
-    """Batch normalization with the statistics of all processes' parts of a batch."""
+    """Batch normalization with the statistics of the whole batch, over all processes."""
 
     group: ProcessGroup
 
@@ -117,14 +117,14 @@ class SharedBatchNorm(nn.BatchNorm2d):
         mean = self.group.total(values.sum((0, 2, 3))) / count
         centered = values - mean[:, None, None]
         variance = self.group.total(centered.square().sum((0, 2, 3))) / count
-        self._follow(mean.detach(), variance.detach() * count / (count - 1))
+        self._update_running_stats(mean.detach(), variance.detach() * count / (count - 1))
         normalized = centered * (variance + self.eps).rsqrt()[:, None, None]
         if self.affine:
             normalized = normalized * self.weight[:, None, None] + self.bias[:, None, None]
         return normalized.to(x.dtype)
 
     @torch.no_grad()
-    def _follow(self, mean: Tensor, variance: Tensor) -> None:
+    def _update_running_stats(self, mean: Tensor, variance: Tensor) -> None:
         if self.track_running_stats:
             self.num_batches_tracked.add_(1)
             self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
@@ -132,7 +132,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
 
 
 def share_batch_norms(model: nn.Module, group: ProcessGroup) -> None:
-    """Replace the batch normalizations of a model by shared ones, unless this process is alone."""
+    """Replace the batch normalizations of a model by shared ones if there are several processes."""
     if group.size == 1:
         return
     for parent in list(model.modules()):

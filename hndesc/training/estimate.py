@@ -1,4 +1,4 @@
-"""What a training will take, for a look before the work: how many photos, how many hours."""
+"""Estimates of the number of photos and the hours of a training, shown before it starts."""
 
 import csv
 from collections import Counter
@@ -11,43 +11,43 @@ from hndesc.io.files import read_json
 from hndesc.io.images import find_images
 from hndesc.training.settings import TrainingSettings, training_settings
 
-# Seconds for a million pixels of crops, forward and backward: measured on two CPU cores with AVX-512.
+# Seconds per million crop pixels, forward and backward, measured on two CPU cores with AVX-512.
 _MEASURED = {"lite": 0.37, "lite_pyramid": 1.4, "caps": 18.0, "r2d2": 41.0, "r2d2_pyramid": 2.9, "r2d2_quarter": 2.4}
 
 
 def expect_training(
-    photos: Path, published: str, trainings: Sequence[Mapping[str, Any]], finished: Sequence[Path]
+    photos: Path, expected: str, trainings: Sequence[Mapping[str, Any]], finished: Sequence[Path]
 ) -> str:
-    """Say in two lines what to expect of trainings.
+    """Describe in two lines the data and the duration of trainings.
 
     Args:
         photos: folder of photos.
-        published: what is known of them where they are not there yet.
+        expected: description of the photos, used if the folder does not exist yet.
         trainings: settings of each training that will run.
-        finished: folders of trainings that may have been finished; where one has, its speed counts.
+        finished: folders of earlier trainings; the measured speed of finished ones replaces the default.
     """
     chosen = [training_settings(settings) for settings in trainings]
     speeds = dict(speed for folder in finished if (speed := measured_speed(folder)))
     if all(one.architecture in speeds for one in chosen):
-        where = "at the speed of what was trained here"
+        where = "at the speed of earlier trainings on this machine"
     else:
-        where = "on two CPU cores, and a small part of it on a GPU; once one is trained here, its speed counts"
+        where = "on two CPU cores, a fraction of it on a GPU (later estimates use the speed measured on this machine)"
     speeds = _MEASURED | speeds
     hours = sum(megapixels(one) * speeds[one.architecture] for one in chosen) / 3600
     steps = Counter(f"{one.steps:,} steps of {one.architecture}" for one in chosen)
     what = ", ".join(f"{count} run{'s' * (count > 1)} of {text}" for text, count in steps.items())
-    return f"To train on: {_count(Path(photos), published)}.\nTo train: {what}; about {_show(hours)} {where}."
+    return f"To train on: {_count(Path(photos), expected)}.\nTo train: {what}; about {_format_hours(hours)} {where}."
 
 
 def megapixels(settings: TrainingSettings) -> float:
-    """Return how many million pixels of crops a network sees in a training."""
+    """Return the number of crop pixels that a network processes in a training, in millions."""
     crops = 3 if settings.loss.negatives == "in_batch_global" else 2
     batches = settings.steps * settings.accumulation
     return batches * settings.batch_size * crops * settings.crop_size**2 / 1e6
 
 
 def measured_speed(folder: Path) -> tuple[str, float] | None:
-    """Return the architecture of a finished training and its seconds a million pixels; None where there is none."""
+    """Return the architecture and the seconds per million pixels of a finished training; None if there is none."""
     try:
         settings = training_settings(read_json(folder / "model.json")["settings"])
         with open(folder / "history.csv", encoding="utf-8", newline="") as stream:
@@ -57,14 +57,14 @@ def measured_speed(folder: Path) -> tuple[str, float] | None:
         return None
 
 
-def _count(photos: Path, published: str) -> str:
+def _count(photos: Path, expected: str) -> str:
     try:
         return f"{len(find_images(photos)):,} photos in {photos}"
     except HndescError:
-        return f"{photos}, which is not there yet" + (f" ({published})" if published else "")
+        return f"{photos}, which does not exist yet" + (f" ({expected})" if expected else "")
 
 
-def _show(hours: float) -> str:
+def _format_hours(hours: float) -> str:
     if hours < 1:
         minutes = max(1, round(60 * hours))
         return f"{minutes} minute{'s' * (minutes > 1)}"

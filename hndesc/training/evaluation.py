@@ -1,4 +1,4 @@
-"""From batches to descriptors, losses and matching accuracy: what training and validation share."""
+"""Descriptors, loss and matching accuracy of a batch, for training and validation."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from hndesc.errors import HndescError
 from hndesc.models.sampling import normalize_images, sample_descriptors
 from hndesc.training.data import Batch
 from hndesc.training.distributed import ProcessGroup
-from hndesc.training.losses import ALONE, Anchors, Loss, Unmatched, descriptor_loss
+from hndesc.training.losses import SINGLE_PROCESS, Anchors, Loss, Unmatched, descriptor_loss
 from hndesc.training.ring import ring_offsets, sample_rings
 from hndesc.training.settings import LossSettings
 
@@ -23,17 +23,17 @@ def describe(
     precision: str = "float32",
     offsets: Tensor | None = None,
 ) -> tuple[Anchors, tuple[Tensor, Tensor] | None]:
-    """Run the crops of a batch through a network and read the descriptors at their keypoints.
+    """Run the crops of a batch through a network and sample descriptors at their keypoints.
 
     Args:
-        model: the network.
-        batch: what it describes.
-        device: where.
+        model: network.
+        batch: crops and keypoints.
+        device: device of the network.
         precision: "float32" or "bfloat16".
-        offsets: 2B x N x R x 2, places around the keypoints that are read, too (`ring_offsets`); None: none.
+        offsets: 2B x N x R x 2, further sampling positions around the keypoints (`ring_offsets`), or None.
 
     Returns:
-        The anchors, and the descriptors (H x D) and photos (H) of similar photos' keypoints where the batch has any.
+        The anchors, and the descriptors (H x D) and photo indices (H) of the keypoints of similar photos, or None.
     """
     images = normalize_images(batch.images.to(device, non_blocking=True))
     points, counts = (values.to(device, non_blocking=True) for values in (batch.points, batch.counts))
@@ -47,7 +47,9 @@ def describe(
     first, second = sampled[:pairs][valid[:pairs]], sampled[pairs : 2 * pairs][valid[:pairs]]
     both = slice(2 * pairs)
     rings = None if offsets is None else sample_rings(dense[both], points[both], offsets, valid[both], images.shape[-1])
-    anchors = Anchors(first, second, batch.first + place, photos[place], _lone(dense, batch, photos), rings)
+    anchors = Anchors(
+        first, second, batch.first + place, photos[place], _unmatched_descriptors(dense, batch, photos), rings
+    )
     if len(batch.similar) == 0:
         return anchors, None
     rest = valid[2 * pairs :]
@@ -56,12 +58,12 @@ def describe(
 
 
 def _valid(points: Tensor, counts: Tensor) -> Tensor:
-    """Return which of C x N points are not fillers."""
+    """Return the C x N mask of the points that are not padding."""
     return torch.arange(points.shape[1], device=points.device)[None] < counts[:, None]
 
 
-def _lone(dense: Tensor, batch: Batch, photos: Tensor) -> tuple[Unmatched, Unmatched] | None:
-    """Read the descriptors of the keypoints that only one crop of a pair has."""
+def _unmatched_descriptors(dense: Tensor, batch: Batch, photos: Tensor) -> tuple[Unmatched, Unmatched] | None:
+    """Sample the descriptors of the keypoints visible in only one crop of a pair."""
     if batch.unmatched is None or batch.unmatched_counts is None:
         return None
     points, counts = batch.unmatched.to(dense.device), batch.unmatched_counts.to(dense.device)
@@ -80,9 +82,9 @@ def batch_loss(
     device: torch.device,
     precision: str,
     seed: int,
-    group: ProcessGroup = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> Loss:
-    """Return the loss of a batch, or of this process's part of it; `seed` draws the `random` and `ring` negatives."""
+    """Return the loss of a batch, or of the share of this process; `seed` selects the `random` and `ring` negatives."""
     return _describe_and_compare(model, batch, settings, device, precision, seed, group)[1]
 
 
@@ -93,7 +95,7 @@ def _describe_and_compare(
     device: torch.device,
     precision: str,
     seed: int,
-    group: ProcessGroup = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> tuple[Anchors, Loss]:
     generator = torch.Generator().manual_seed(seed)
     offsets = ring_offsets(settings.ring, batch, group.size, generator)
@@ -102,7 +104,7 @@ def _describe_and_compare(
 
 
 def matching_accuracy(anchors: Anchors) -> tuple[int, int]:
-    """Count the keypoints whose nearest descriptor in their pair's second crop is their own; return (right, all)."""
+    """Return the number of keypoints whose nearest neighbor in the second crop is correct, and of all keypoints."""
     if len(anchors.pair) == 0:
         return 0, 0
     similarity = anchors.anchor @ anchors.positive.T
@@ -115,7 +117,7 @@ def matching_accuracy(anchors: Anchors) -> tuple[int, int]:
 def validate(
     model: nn.Module, batches: Iterable[Batch], settings: LossSettings, device: torch.device, precision: str, seed: int
 ) -> dict[str, float]:
-    """Score a network on fixed batches: mean loss and share of right nearest neighbors, over all keypoints."""
+    """Evaluate a network on fixed batches: mean loss and share of correct nearest neighbors over all keypoints."""
     model.eval()
     total = count = right = compared = 0.0
     for number, batch in enumerate(batches):

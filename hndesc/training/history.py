@@ -1,4 +1,4 @@
-"""The history of a training run: rows for a CSV file; the same and pictures for TensorBoard."""
+"""The history of a training run: rows for a CSV file, and scalars and figures for TensorBoard."""
 
 import csv
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ COLUMNS = ("step", "loss", "ap", "validation_loss", "accuracy", "learning_rate",
 
 @dataclass
 class History:
-    """Rows of `COLUMNS`, None where a column has no value, and what came in since the last row.
+    """Rows of `COLUMNS` (None for a missing value), and the losses since the last row.
 
     Attributes:
-        rows: one every few steps; losses are means over the steps since the row before.
-        losses: of the steps since the last row.
-        average_precision: whether the loss is 1 - the average precision, and this has a column of its own.
+        rows: one every few steps; each loss is the mean over the steps since the previous row.
+        losses: losses of the steps since the last row.
+        average_precision: whether the loss is 1 - average precision, so that the column `ap` is filled.
     """
 
     rows: list[dict[str, float | None]] = field(default_factory=list)
@@ -28,13 +28,13 @@ class History:
     average_precision: bool = True
 
     def add(self, loss: float) -> None:
-        """Note the loss of one step."""
+        """Add the loss of one step."""
         self.losses.append(loss)
 
     def close_row(
         self, step: int, learning_rate: float, seconds: float, validation: dict[str, float] | None = None
     ) -> dict[str, float | None]:
-        """End a row at `step` (updates made so far) and return it."""
+        """Append the row of `step` (number of updates so far) and return it."""
         loss = sum(self.losses) / len(self.losses) if self.losses else None
         values = {
             "step": step,
@@ -49,7 +49,7 @@ class History:
         return self.rows[-1]
 
     def state(self) -> dict[str, Any]:
-        """Return what `History(**state)` restores."""
+        """Return the arguments from which `History(**state)` restores this history."""
         return {"rows": self.rows, "losses": self.losses, "average_precision": self.average_precision}
 
     def write(self, path: Path) -> None:
@@ -60,8 +60,8 @@ class History:
             writer.writerows(self.rows)
 
 
-class Board:
-    """TensorBoard's scalars and pictures of a run; those from `step` on of an earlier try are hidden."""
+class TensorBoardLog:
+    """TensorBoard scalars and figures of a run; TensorBoard hides entries of an interrupted run from `step` on."""
 
     def __init__(self, folder: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -69,19 +69,19 @@ class Board:
         self._writer: Any = SummaryWriter(str(folder), purge_step=step)
 
     def write(self, row: dict[str, float | None]) -> None:
-        """Write all values of a row of the history."""
+        """Write all values of a history row."""
         names = {"loss": "training/loss", "ap": "training/ap", "learning_rate": "training/learning_rate"}
         names |= {"validation_loss": "validation/loss", "accuracy": "validation/accuracy"}
         for column, tag in names.items():
             if row[column] is not None:
                 self._writer.add_scalar(tag, row[column], int(row["step"]))
 
-    def show(self, step: int, picture: np.ndarray, positive: Tensor, negative: Tensor) -> None:
-        """Write a picture (H x W x 3 uint8) of matches and the similarities of right and of wrong ones."""
-        self._writer.add_image("validation/matches", picture, step, dataformats="HWC")
+    def show(self, step: int, figure: np.ndarray, positive: Tensor, negative: Tensor) -> None:
+        """Write a match figure (H x W x 3 uint8) and histograms of the similarities of correct and false matches."""
+        self._writer.add_image("validation/matches", figure, step, dataformats="HWC")
         self._writer.add_histogram("similarity/positive", positive, step)
         self._writer.add_histogram("similarity/hardest_negative", negative, step)
 
     def close(self) -> None:
-        """Write what is left."""
+        """Flush pending entries and close the writer."""
         self._writer.close()

@@ -1,6 +1,6 @@
-"""Training by several processes of one machine, which share each batch: started, watched and ended together.
+"""Data-parallel training with several processes on one machine.
 
-Nothing is opened to the network: the processes meet by a file and talk over the loopback interface.
+No port is opened to the network: the processes rendezvous through a file and communicate over the loopback interface.
 """
 
 import json
@@ -24,26 +24,26 @@ from hndesc.training.train import train
 
 logger = logging.getLogger(__name__)
 
-# Seconds that the others have, once one has failed: the first may be saving the state.
+# Seconds that the other processes have after one has failed: the first may be saving the state.
 _GRACE = 30.0
 _LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 
 
-def train_together(
+def train_distributed(
     processes: int, log: str | os.PathLike | None = None, threads: int | None = None, **arguments: Any
 ) -> None:
-    """Train in several processes, one a GPU where training runs on GPUs; up to rounding, as one process would.
+    """Train in several processes, one per GPU if there are GPUs; up to rounding, the result is that of one process.
 
     Args:
-        processes: their greatest number, fewer where the batch cannot be divided among so many; 1: training happens
-            in this process.
-        log: file to which they log, too.
-        threads: for all together.
-        **arguments: of `hndesc.training.train.train`.
+        processes: maximum number of processes; reduced until it divides the batch size. With 1, training runs in this
+            process.
+        log: file that the processes also log to.
+        threads: total number of threads of all processes.
+        **arguments: arguments of `hndesc.training.train.train`.
 
     Raises:
-        HndescError: what a process raised.
-        RuntimeError: an unexpected error of a process, with its traceback.
+        HndescError: a process raised it.
+        RuntimeError: a process failed unexpectedly; the message contains its traceback.
     """
     default = TrainingSettings.model_fields["batch_size"].default
     processes = divide(processes, arguments.get("batch_size", default))
@@ -60,28 +60,28 @@ def train_together(
             for worker in workers:
                 worker.kill()
                 worker.wait()
-        _tell(Path(folder), ends)
+        _raise_failure(Path(folder), ends)
 
 
 def divide(processes: int, batch_size: int) -> int:
-    """Return the greatest number of processes, of those there are, among which a batch can be divided."""
+    """Return the largest number up to `processes` that divides the batch size."""
     fit = max(number for number in range(1, processes + 1) if batch_size % number == 0)
     if fit < processes:
-        logger.warning("batch_size %d cannot be divided among %d processes: training in %d", batch_size, processes, fit)
+        logger.warning("batch_size %d is not divisible by %d processes: training in %d", batch_size, processes, fit)
     return fit
 
 
 def _start(folder: Path, rank: int, processes: int) -> subprocess.Popen:
     environment = {"GLOO_SOCKET_IFNAME": _LOOPBACK, "NCCL_SOCKET_IFNAME": _LOOPBACK} | os.environ
     environment |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}
-    environment |= {RENDEZVOUS: (folder / "meeting").as_uri()}
+    environment |= {RENDEZVOUS: (folder / "rendezvous").as_uri()}
     command = [sys.executable, "-m", "hndesc.training.launch", str(folder)]
-    # Its input closes when this process ends, in whatever way: see _end_with_parent.
+    # The pipe closes whenever this process ends, even if it is killed: see _end_with_parent.
     return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
 
 
 def _watch(workers: Sequence[subprocess.Popen]) -> list[int | None]:
-    """Wait until all have ended, or until some time after one has failed; return how each ended."""
+    """Wait until all processes have ended, or `_GRACE` seconds after one has failed; return their exit statuses."""
     deadline: float | None = None
     while True:
         ends = [worker.poll() for worker in workers]
@@ -94,8 +94,8 @@ def _watch(workers: Sequence[subprocess.Popen]) -> list[int | None]:
         time.sleep(0.1)
 
 
-def _tell(folder: Path, ends: Sequence[int | None]) -> None:
-    """Raise the error that is at the root: when one process is gone, the others fail, too."""
+def _raise_failure(folder: Path, ends: Sequence[int | None]) -> None:
+    """Raise the original error; when one process ends, the others fail as a consequence."""
     errors = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("error-*.json"))]
     for error in errors:
         if error["expected"]:
@@ -103,8 +103,8 @@ def _tell(folder: Path, ends: Sequence[int | None]) -> None:
     for rank, end in enumerate(ends):
         if end is not None and end < 0:
             raise HndescError(
-                f"training process {rank} was ended by signal {-end}; if memory was short, lower batch_size or "
-                "cache_megabytes; run it again to go on from the latest saved state"
+                f"training process {rank} was ended by signal {-end}; if memory ran out, lower batch_size or "
+                "cache_megabytes; run the training again to resume from the latest saved state"
             )
     if errors:
         raise RuntimeError(f"a training process failed:\n{min(errors, key=lambda error: error['time'])['text']}")
@@ -113,12 +113,12 @@ def _tell(folder: Path, ends: Sequence[int | None]) -> None:
 
 
 def _work(folder: Path) -> None:
-    """Take part in a training; an error is left in a file for the process that started this one."""
+    """Run the training as one of several processes; write an error to a file for the parent process."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     job: Mapping[str, Any] = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     rank = int(os.environ["RANK"])
     with step(job["log"], job["threads"], append=True):
-        if rank > 0:  # what all of them do is told by the first
+        if rank > 0:  # the first process logs for all
             logging.getLogger().setLevel(logging.WARNING)
         try:
             train(**job["arguments"])

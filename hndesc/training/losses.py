@@ -1,14 +1,14 @@
-"""What training minimizes, over all keypoints of a batch: 1 - quantized average precision, triplet or contrastive loss.
+"""Losses over all keypoints of a batch: 1 - quantized average precision, triplet or contrastive loss.
 
-To any of them the expected number of false matches can be added. A soft mutual match of two keypoints is the product of
-two softmaxes, of either among all keypoints of the other's crop (Tyszkiewicz et al., DISK, NeurIPS 2020); it is false
-for all but a keypoint and its own positive. Keypoints that only one of the crops has can but match falsely.
+The expected number of false matches can be added to any of them. The probability of a mutual match of two keypoints is
+the product of two softmaxes, each over all keypoints of the other crop (Tyszkiewicz et al., DISK, NeurIPS 2020). Every
+match other than that of a keypoint with its positive is false, so all matches of unmatched keypoints are false.
 
 The average precision of a keypoint's one positive among its negatives is made differentiable by sorting similarities
 into overlapping triangular bins (He et al., Local Descriptors Optimized for Average Precision, CVPR 2018; Revaud et
 al., R2D2, NeurIPS 2019). The contrastive loss is the cross-entropy of finding the positive by softmax (van den Oord et
-al., Representation Learning with Contrastive Predictive Coding, 2018), both ways, as mutual neighbors are found.
-Places around the positive can join its negatives (`hndesc.training.ring`).
+al., Representation Learning with Contrastive Predictive Coding, 2018), in both directions.
+Positions around the positive can be added to its negatives (`hndesc.training.ring`).
 """
 
 import math
@@ -23,13 +23,13 @@ from hndesc.training.negatives import Candidates, allowed, drawn, hardest
 from hndesc.training.ring import Ring
 from hndesc.training.settings import LossSettings
 
-# Squared distances below this have no gradient: that of their root would be without bound.
+# Squared distances below this get no gradient, since the gradient of the square root is unbounded at 0.
 _SHORTEST = 1e-8
-ALONE = ProcessGroup()
+SINGLE_PROCESS = ProcessGroup()
 
 
 class Unmatched(NamedTuple):
-    """The keypoints that only one of the crops of their pair has.
+    """Keypoints visible in only one crop of their pair.
 
     Attributes:
         descriptors: L x D, unit length.
@@ -51,8 +51,8 @@ class Anchors:
         positive: M x D, descriptors in the second crops.
         pair: M, index of the pair.
         photo: M, index of the photo; two pairs may share it.
-        unmatched: those that only a first crop has and those that only a second one has, or None.
-        rings: what lies around the keypoints in the first crops and in the second ones, or None.
+        unmatched: keypoints visible only in the first crops and only in the second crops, or None.
+        rings: descriptors around the keypoints in the first crops and in the second crops, or None.
     """
 
     anchor: Tensor
@@ -63,14 +63,14 @@ class Anchors:
     rings: tuple[Ring, Ring] | None = None
 
     def usable(self) -> "Anchors":
-        """Leave out the pairs with fewer than two keypoints."""
+        """Drop the pairs with fewer than two keypoints."""
         pairs, counts = self.pair.unique(return_inverse=True, return_counts=True)[1:]
         keep = counts[pairs] >= 2
         rings = self.rings and tuple(Ring(*(values[keep] for values in ring)) for ring in self.rings)
         return Anchors(self.anchor[keep], self.positive[keep], self.pair[keep], self.photo[keep], self.unmatched, rings)
 
     def swapped(self) -> "Anchors":
-        """Let the second crops ask for the first."""
+        """Swap the roles of the first and second crops."""
         unmatched, rings = self.unmatched and self.unmatched[::-1], self.rings and self.rings[::-1]
         return Anchors(self.positive, self.anchor, self.pair, self.photo, unmatched, rings)
 
@@ -80,9 +80,9 @@ class Loss:
     """The value of a loss.
 
     Attributes:
-        value: this process's part of the mean over the keypoints of all processes; alone, the mean. 0 for none.
-        mean: the mean itself; of the "ap" loss alone it is 1 - the mean average precision.
-        count: keypoints that had at least one negative, of all processes.
+        value: contribution of this process to the mean over the keypoints of all processes; 0 without keypoints.
+        mean: the mean; for the "ap" loss without other terms, 1 - mean average precision.
+        count: number of keypoints with at least one negative, over all processes.
     """
 
     value: Tensor
@@ -95,16 +95,16 @@ def descriptor_loss(
     settings: LossSettings,
     similar: tuple[Tensor, Tensor] | None = None,
     generator: torch.Generator | None = None,
-    group: ProcessGroup = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> Loss:
-    """Compare every anchor with its positive and its negatives.
+    """Return the loss of all anchors with respect to their positives and negatives.
 
     Args:
-        anchors: the keypoints of a batch, or of this process's part of it; pairs are numbered through all parts.
-        settings: the loss and its negatives.
-        similar: descriptors (H x D) and photos (H) of keypoints of similar photos, for `in_batch_global`.
-        generator: for `random` negatives, on the CPU, the same in all processes.
-        group: the processes that share the batch.
+        anchors: keypoints of a batch, or of the share of this process; pair indices refer to the whole batch.
+        settings: loss and kind of negatives.
+        similar: descriptors (H x D) and photo indices (H) of keypoints of similar photos, for `in_batch_global`.
+        generator: CPU generator for `random` negatives, in the same state in all processes.
+        group: processes that share the batch.
     """
     anchors = anchors.usable()
     loss = _one_way(anchors, settings, similar, generator, group)
@@ -124,7 +124,7 @@ def _one_way(
     generator: torch.Generator | None,
     group: ProcessGroup,
 ) -> Loss:
-    """Let the first crops ask for the second; the arguments of `descriptor_loss`."""
+    """Return the loss of matching the first crops to the second; the arguments are those of `descriptor_loss`."""
     candidates, rows = _candidates(anchors, group)
     shape = len(candidates.row), len(candidates.row)
     if settings.negatives == "in_batch_global" and similar is not None:
@@ -142,19 +142,19 @@ def _one_way(
         chance = torch.rand(shape, generator=generator).to(rows.device)[rows][compared]
     losses = _losses(positive[compared], similarity[compared], mask[compared], chance, settings)
     count = int(group.total(compared.sum()))
-    # All similarities hang on the loss, so that every process takes part in every sum on the way back.
+    # The loss depends on all similarities, so that every process takes part in every sum of the backward pass.
     value = (losses.sum() + 0.0 * similarity.sum()) / max(count, 1)
     return Loss(value, float(group.total(value.detach())), count)
 
 
 def _weighed(anchor: Tensor, around: Ring, settings: LossSettings) -> Tensor:
-    """Return M x R similarities, raised by as much as multiplies their terms of the softmax by the ring's weight."""
+    """Return M x R similarities, offset such that their softmax terms are multiplied by the weight of the ring."""
     similarity = torch.einsum("md,mrd->mr", anchor, around.descriptors)
     return similarity + settings.temperature * math.log(settings.ring.weight)
 
 
 def _candidates(anchors: Anchors, group: ProcessGroup) -> tuple[Candidates, Tensor]:
-    """Return the second crops' keypoints of all processes, and which are the positives of this one's anchors."""
+    """Return the keypoints of the second crops of all processes, and the rows of this process's positives."""
     parts = [(anchors.positive, anchors.pair, anchors.photo)]
     if anchors.unmatched is not None:
         parts.append(anchors.unmatched[1])
@@ -183,11 +183,11 @@ def _losses(
 
 
 def false_matches(anchors: Anchors, temperature: float) -> Tensor:
-    """Return the expected number of false mutual matches between the two crops of each pair, all pairs together.
+    """Return the expected number of false mutual matches between the two crops of a pair, summed over pairs.
 
     Args:
-        anchors: the keypoints, of which only those of one pair are compared.
-        temperature: what similarities are divided by before each softmax.
+        anchors: keypoints; only keypoints of the same pair are compared.
+        temperature: divisor of the similarities before each softmax.
     """
     total = anchors.anchor.sum() * 0.0
     for pair in anchors.pair.unique():
@@ -216,8 +216,8 @@ def contrastive(positive: Tensor, similarity: Tensor, mask: Tensor, temperature:
     Args:
         positive: M similarities.
         similarity: M x C.
-        mask: M x C, the negatives.
-        temperature: what similarities are divided by.
+        mask: M x C, True for negatives.
+        temperature: divisor of the similarities.
     """
     logits = torch.cat([positive[:, None], similarity.masked_fill(~mask, -torch.inf)], dim=1) / temperature
     return logits.logsumexp(dim=1) - positive / temperature
@@ -227,29 +227,29 @@ def quantized_ap(positive: Tensor, negatives: Tensor, bins: int, mask: Tensor | 
     """Return the quantized average precision of one positive among negatives.
 
     Args:
-        positive: M similarities; those outside 0 to 1 count as the nearer end.
+        positive: M similarities, clamped to [0, 1].
         negatives: M x K similarities.
-        bins: centers of bins, spread evenly from 1 to 0.
-        mask: M x K, the negatives that count; None: all.
+        bins: number of bins, whose centers are evenly spaced from 1 to 0.
+        mask: M x K, True for the negatives that count; None: all.
 
     Returns:
         M values between 0 and 1.
     """
     found = _histogram(positive[:, None], bins, None)
     every = found + _histogram(negatives, bins, mask)
-    # Before the first filled bin both sums are 0, and so is the recall that the precision is weighed with.
+    # Before the first nonempty bin both sums are 0, and so is the recall that weights the precision.
     precision = found.cumsum(dim=1) / every.cumsum(dim=1).clamp(min=torch.finfo(every.dtype).tiny)
     return (precision * found).sum(dim=1)
 
 
 def _histogram(similarity: Tensor, bins: int, mask: Tensor | None) -> Tensor:
-    """Share each similarity between the two bins whose centers it lies between; M x bins, most similar first."""
+    """Return M x bins, most similar first; each similarity is split between the two nearest bin centers."""
     place = (1 - similarity).clamp(0, 1) * (bins - 1)
     lower = place.detach().floor().clamp(max=bins - 2)
     upper_share = place - lower
     lower_share = 1 - upper_share
     if mask is not None:
         upper_share, lower_share = upper_share * mask, lower_share * mask
-    index = lower.nan_to_num().long()  # a NaN stays one in the shares
+    index = lower.nan_to_num().long()  # a NaN survives in the shares
     empty = similarity.new_zeros(len(similarity), bins)
     return empty.scatter_add(1, index, lower_share).scatter_add(1, index + 1, upper_share)

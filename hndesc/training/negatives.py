@@ -1,15 +1,15 @@
-"""Which keypoints an anchor must not match, and how similar the hardest of them are.
+"""Negatives of an anchor and the similarities of the hardest ones.
 
-Candidates are the keypoints of the positive crops, and of the crops of globally similar photos. By kind, an anchor's
-negatives are
+Candidates are the keypoints of the positive crops and of the crops of globally similar photos. The kinds of negatives
+are
 
-- `in_pair`: the other keypoints of its own pair's positive crop;
+- `in_pair`: the other keypoints of the positive crop of the anchor's pair;
 - `in_batch`: the keypoints of the positive crops of other photos;
 - `all`: both of these;
 - `random`: k drawn from those of `in_batch`;
-- `in_batch_global`: those of `in_batch`, and the keypoints of the crops of similar photos.
+- `in_batch_global`: those of `in_batch` and the keypoints of the crops of similar photos.
 
-Another crop of the anchor's own photo may show the very same point: it gives no negatives.
+Other crops of the anchor's photo give no negatives, since they may show the same point.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from hndesc.errors import HndescError
 
-# The photo and the pair of a candidate that belongs to none of the batch.
+# Photo and pair index of a candidate that belongs to no photo or pair of the batch.
 NONE = -1
 
 
@@ -31,7 +31,7 @@ class Candidates:
         descriptors: C x D, unit length.
         pair: C, index of the pair; `NONE` for keypoints of similar photos.
         photo: C, index of the photo.
-        row: C, index of the keypoint that the candidate is the positive of; `NONE` for keypoints of similar photos.
+        row: C, index of the anchor whose positive the candidate is; `NONE` for keypoints of similar photos.
     """
 
     descriptors: Tensor
@@ -40,7 +40,7 @@ class Candidates:
     row: Tensor
 
     def extended(self, descriptors: Tensor, photo: Tensor) -> "Candidates":
-        """Return the candidates with the keypoints of similar photos behind them (H x D, H)."""
+        """Append the keypoints of similar photos: descriptors (H x D) and photo indices (H)."""
         none = torch.full_like(photo, NONE)
         return Candidates(
             torch.cat([self.descriptors, descriptors]),
@@ -54,9 +54,9 @@ def allowed(kind: str, candidates: Candidates, pair: Tensor, photo: Tensor, row:
     """Return the M x C mask of the candidates that are negatives of each of M anchors.
 
     Args:
-        kind: see the module.
+        kind: kind of negatives, see the module.
         candidates: C candidates.
-        pair, photo, row: M each, of the anchors.
+        pair, photo, row: indices of the anchors, M each.
     """
     elsewhere = candidates.photo[None] != photo[:, None]
     beside = (candidates.pair[None] == pair[:, None]) & (candidates.row[None] != row[:, None])
@@ -74,25 +74,25 @@ def allowed(kind: str, candidates: Candidates, pair: Tensor, photo: Tensor, row:
 
 
 def hardest(similarity: Tensor, mask: Tensor, k: int) -> Tensor:
-    """Return the k largest similarities of each row, M x k, falling; where there are fewer, the last is repeated.
+    """Return the k largest similarities of each row, M x k, descending; if there are fewer, the last is repeated.
 
     Args:
         similarity: M x C.
-        mask: M x C, the entries that count; every row must have at least one.
-        k: number a row.
+        mask: M x C, True for the entries that count; at least one in every row.
+        k: number of similarities per row.
     """
     largest = similarity.masked_fill(~mask, -torch.inf).topk(min(k, similarity.shape[1]), dim=1).values
     return _repeat_last(largest, mask, k)
 
 
 def drawn(similarity: Tensor, mask: Tensor, k: int, chance: Tensor) -> Tensor:
-    """Return k similarities of each row, M x k, drawn without replacement; where there are fewer, one is repeated.
+    """Return k similarities of each row, M x k, drawn without replacement; if there are fewer, one is repeated.
 
     Args:
         similarity: M x C.
-        mask: M x C, the entries that count; every row must have at least one.
-        k: number a row.
-        chance: M x C numbers between 0 and 1; the entries with the largest are taken.
+        mask: M x C, True for the entries that count; at least one in every row.
+        k: number of similarities per row.
+        chance: M x C random numbers in [0, 1); the entries with the largest numbers are drawn.
     """
     chosen = chance.masked_fill(~mask, -1.0).topk(min(k, similarity.shape[1]), dim=1).indices
     return _repeat_last(similarity.gather(1, chosen), mask, k)

@@ -1,8 +1,8 @@
-"""Two crops of one photo, each through its own random homography, and the keypoints that they see.
+"""Two crops of one photo, each warped by its own random homography, and their visible keypoints.
 
-A crop is the picture of a quadrilateral of the photo: a square, zoomed, with two opposite sides scaled (perspective),
-rotated. Both quadrilaterals of a pair lie wholly inside the photo, at a place drawn from all where they fit. In a
-photo too small for them both are shrunk by one factor, as though the photo had been enlarged until they fit.
+A crop shows a quadrilateral of the photo: a square that is zoomed, has two opposite sides scaled (perspective) and is
+rotated. Both quadrilaterals of a pair lie inside the photo, at a position drawn uniformly from those where they fit. In
+a photo that is too small, both are scaled down by one factor, as if the photo had been enlarged until they fit.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ class Pair:
     Attributes:
         anchor, positive: S x S x 3 uint8, RGB.
         anchor_points, positive_points: N x 2 float32, pixels of the crops, row by row the same keypoints.
-        anchor_unmatched, positive_unmatched: L x 2 float32 each, keypoints of one crop that the other lacks;
-            none where the settings hide none.
+        anchor_unmatched, positive_unmatched: L x 2 float32 each, keypoints of one crop that are missing in the other;
+            empty unless the settings ask for unmatched keypoints.
     """
 
     anchor: np.ndarray
@@ -36,7 +36,7 @@ class Pair:
 
 
 def scaled_difficulty(settings: PairSettings, hardness: float) -> PairSettings:
-    """Return the difficulty of pairs whose zoom, rotation and perspective are `hardness` (0 to 1) times as strong."""
+    """Return the settings with zoom, rotation and perspective reduced to `hardness` (0 to 1) of their strength."""
 
     def factor(value: float) -> float:
         return 1 + hardness * (value - 1)
@@ -51,10 +51,10 @@ def scaled_difficulty(settings: PairSettings, hardness: float) -> PairSettings:
 
 
 def random_quadrilateral(generator: np.random.Generator, crop_size: int, settings: PairSettings) -> np.ndarray:
-    """Draw the region of a photo that fills a crop, around the origin.
+    """Draw the region of a photo that fills a crop, centered at the origin.
 
     Returns:
-        4 x 2: the places of the crop's corners (upper left, lower left, lower right, upper right), in pixels.
+        4 x 2, positions of the corners of the crop (upper left, lower left, lower right, upper right) in pixels.
     """
     half = 0.5 * (crop_size - 1) * generator.uniform(settings.zoom, settings.zoom_max)
     points = half * np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, 1.0], [1.0, -1.0]])
@@ -71,26 +71,30 @@ def random_quadrilateral(generator: np.random.Generator, crop_size: int, setting
 def random_quadrilaterals(
     generator: np.random.Generator, photo_size: tuple[int, int], crop_size: int, settings: PairSettings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the regions of a pair inside a photo of `photo_size` (width, height), each 4 x 2 in its pixels."""
+    """Draw the regions of a pair inside a photo of `photo_size` (width, height), each 4 x 2 in pixels of the photo."""
     first, second = (random_quadrilateral(generator, crop_size, settings) for _ in range(2))
     second = second + settings.shift * crop_size * generator.choice([-1.0, 1.0], 2)
     low, high = np.minimum(first.min(0), second.min(0)), np.maximum(first.max(0), second.max(0))
     room = np.asarray(photo_size, np.float64) - 1.0
-    shrink = min(1.0, float((room / (high - low)).min()))
-    place = generator.uniform(0.0, 1.0, 2) * (room - shrink * (high - low)) - shrink * low
-    return shrink * first + place, shrink * second + place
+    scale = min(1.0, float((room / (high - low)).min()))
+    offset = generator.uniform(0.0, 1.0, 2) * (room - scale * (high - low)) - scale * low
+    return scale * first + offset, scale * second + offset
 
 
 def crop_homography(quadrilateral: np.ndarray, crop_size: int) -> np.ndarray:
-    """Return the homography from a photo's pixels to those of the crop that a quadrilateral fills."""
+    """Return the homography from the pixels of a photo to those of the crop that shows a quadrilateral."""
     last = crop_size - 1.0
     return homography_of_corners(quadrilateral, np.array([[0, 0], [0, last], [last, last], [last, 0]]))
 
 
 def cut(image: np.ndarray, homography: np.ndarray, crop_size: int, photo_size: tuple[int, int]) -> np.ndarray:
-    """Cut the crop of `homography`, which is given in pixels of a photo of `photo_size` (width, height).
+    """Cut a crop from an image.
 
-    `image` is that photo or a smaller or larger copy of it.
+    Args:
+        image: the photo, or a copy of it at any resolution.
+        homography: from pixels of the photo to pixels of the crop.
+        crop_size: side of the crop in pixels.
+        photo_size: width and height of the photo in pixels.
     """
     height, width = image.shape[:2]
     if (width, height) != photo_size:
@@ -103,7 +107,7 @@ def cut(image: np.ndarray, homography: np.ndarray, crop_size: int, photo_size: t
 
 
 def inside(points: np.ndarray, crop_size: int) -> np.ndarray:
-    """Return the mask of the N x 2 points within a crop's outermost pixel centers."""
+    """Return the mask of the N x 2 points that lie within the outermost pixel centers of a crop."""
     return np.all((points >= 0) & (points <= crop_size - 1), axis=1)
 
 
@@ -115,18 +119,18 @@ def draw_pair(
     max_keypoints: int,
     settings: PairSettings,
 ) -> Pair | None:
-    """Draw a pair; again, up to `settings.tries` times, while it is without keypoints or its first crop is flat.
+    """Draw a pair; redraw up to `settings.tries` times while it has no keypoints or its first crop is flat.
 
     Args:
-        generator: source of everything random.
-        photos: the photo (H x W x 3, uint8, RGB) and the picture of the same view that the second crop is cut from.
+        generator: random number generator.
+        photos: the photo (H x W x 3, uint8, RGB) and the image of the same view from which the second crop is cut.
         keypoints: N x 2, pixels of the photo.
         crop_size: side of the crops in pixels.
-        max_keypoints: common keypoints that are kept at most; of the unmatched ones half as many a crop.
-        settings: the difficulty of pairs.
+        max_keypoints: maximum number of common keypoints; half as many unmatched keypoints are kept per crop.
+        settings: difficulty of pairs.
 
     Returns:
-        The pair, flat if it must be, or None when no draw had a keypoint in both crops.
+        The pair (possibly with a flat crop), or None if no draw had a keypoint in both crops.
     """
     found = None
     size = (photos[0].shape[1], photos[0].shape[0])
@@ -134,11 +138,11 @@ def draw_pair(
         quadrilaterals = random_quadrilaterals(generator, size, crop_size, settings)
         homographies = [crop_homography(quadrilateral, crop_size) for quadrilateral in quadrilaterals]
         points = [warp_points(homography, keypoints) for homography in homographies]
-        common, *unmatched = _part(generator, [inside(one, crop_size) for one in points], settings.unmatched)
+        common, *unmatched = _split_keypoints(generator, [inside(one, crop_size) for one in points], settings.unmatched)
         if not common.any():
             continue
-        rows = _at_most(generator, common, max_keypoints)
-        unmatched = [_at_most(generator, one, max_keypoints // 2) for one in unmatched]
+        rows = _sample_rows(generator, common, max_keypoints)
+        unmatched = [_sample_rows(generator, one, max_keypoints // 2) for one in unmatched]
         crops = [cut(photo, one, crop_size, size) for photo, one in zip(photos, homographies, strict=True)]
         found = Pair(
             *crops,
@@ -150,29 +154,29 @@ def draw_pair(
     return found
 
 
-def _part(
+def _split_keypoints(
     generator: np.random.Generator, seen: Sequence[np.ndarray], hidden: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Part the keypoints into those that both crops have and those that only the first or only the second has.
+    """Split the keypoints into those of both crops, those of the first only and those of the second only.
 
     Args:
-        generator: draws which are hidden.
-        seen: N booleans for each crop, whether a keypoint lies in it.
-        hidden: share of the keypoints that the first crop lacks, and as large a share that the second lacks.
+        generator: random number generator.
+        seen: for each crop, N booleans that state whether a keypoint lies in it.
+        hidden: share of the keypoints that are hidden from the first crop; an equal share is hidden from the second.
 
     Returns:
-        Three masks of N; the last two are empty when nothing is to be hidden.
+        Three masks of N; the last two are all False if `hidden` is 0.
     """
     common = seen[0] & seen[1]
     if hidden == 0:
         return common, np.zeros_like(common), np.zeros_like(common)
-    fate = generator.random(len(common))
-    first, second = seen[0] & (fate >= hidden), seen[1] & (fate < 1 - hidden)
+    draw = generator.random(len(common))
+    first, second = seen[0] & (draw >= hidden), seen[1] & (draw < 1 - hidden)
     return first & second, first & ~second, second & ~first
 
 
-def _at_most(generator: np.random.Generator, mask: np.ndarray, count: int) -> np.ndarray:
-    """Return the rows of a mask, `count` drawn ones where there are more."""
+def _sample_rows(generator: np.random.Generator, mask: np.ndarray, count: int) -> np.ndarray:
+    """Return the indices of the True entries of a mask; if there are more than `count`, a random subset of them."""
     rows = np.flatnonzero(mask)
     return np.sort(generator.choice(rows, count, replace=False)) if len(rows) > count else rows
 
@@ -180,10 +184,12 @@ def _at_most(generator: np.random.Generator, mask: np.ndarray, count: int) -> np
 def draw_crop(
     generator: np.random.Generator, photo: np.ndarray, keypoints: np.ndarray, crop_size: int, max_keypoints: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw an upright crop of a photo at least as large, around a keypoint: of five, the one with most keypoints.
+    """Draw an upright crop around a keypoint: of five random crops, the one with the most keypoints.
+
+    The photo must be at least as large as the crop.
 
     Returns:
-        The crop (S x S x 3) and its keypoints (N x 2 float32, pixels of the crop), at most `max_keypoints`.
+        The crop (S x S x 3) and at most `max_keypoints` of its keypoints (N x 2 float32, pixels of the crop).
     """
     height, width = photo.shape[:2]
     centers = keypoints[generator.integers(len(keypoints), size=5)]
@@ -191,7 +197,7 @@ def draw_crop(
     corners = np.clip(np.round(centers - (crop_size - 1) / 2), 0, limit)
     masks = [inside(keypoints - corner, crop_size) for corner in corners]
     best = int(np.argmax([mask.sum() for mask in masks]))
-    rows = _at_most(generator, masks[best], max_keypoints)
+    rows = _sample_rows(generator, masks[best], max_keypoints)
     left, top = corners[best].astype(int)
     points = (keypoints[rows] - corners[best]).astype(np.float32)
     return photo[top : top + crop_size, left : left + crop_size], points

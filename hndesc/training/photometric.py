@@ -1,4 +1,4 @@
-"""Random changes of a crop's colors, on RGB uint8 images, with OpenCV and look-up tables."""
+"""Photometric augmentation of RGB uint8 images."""
 
 import cv2
 import numpy as np
@@ -15,11 +15,11 @@ _GAMMA = 2.2
 _JPEG_QUALITY = (30, 90)
 _DARKEST = 0.002  # linear light
 _TONES = 5
-_LAMPS = 4  # fields of light to a side
+_LAMPS = 4  # grid cells of the illumination field per side
 
 
 def augment_photometrically(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
-    """Change an H x W x 3 uint8 image, each by chance: a color term of five, blur, noise, darkness, compression."""
+    """Apply to an H x W x 3 uint8 image, each at random: a color change, blur, noise, relighting, darkening, JPEG."""
     if generator.random() < settings.probability:
         image = _one_of(generator, image, settings)
     if generator.random() < settings.blur:
@@ -57,8 +57,8 @@ def _brightness_contrast(generator: np.random.Generator, image: np.ndarray, sett
 def _hue_saturation(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
     hue = generator.uniform(-settings.hue, settings.hue) * 256.0 / 360.0
     saturation = generator.uniform(-settings.saturation, settings.saturation)
-    turned = (np.round(_LEVELS + hue) % 256).astype(np.uint8)
-    tables = np.stack([turned, _table(_LEVELS + saturation), _LEVELS.astype(np.uint8)], axis=1)
+    shifted = (np.round(_LEVELS + hue) % 256).astype(np.uint8)
+    tables = np.stack([shifted, _table(_LEVELS + saturation), _LEVELS.astype(np.uint8)], axis=1)
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
     return cv2.cvtColor(cv2.LUT(hsv, tables[None]), cv2.COLOR_HSV2RGB_FULL)
 
@@ -101,10 +101,10 @@ def _noise(generator: np.random.Generator, image: np.ndarray) -> np.ndarray:
 
 
 def _relight(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
-    """Light the scene anew: what is smooth gets other tones, in any order, and lamps; the detail on it stays.
+    """Relight the scene: remap the tones of the smooth base layer, not monotonically, and keep the detail.
 
-    At night surfaces shine that were the darkest by day, so that edges between them turn round, and light falls off
-    within a photo by many stops.
+    At night, surfaces that are dark by day can be the brightest, so edges change their sign; and the illumination
+    varies by many stops within a photo.
     """
     light = cv2.LUT(image, ((_LEVELS / 255.0) ** _GAMMA).astype(np.float32))
     width = 2 * int(generator.integers(2, 16)) + 1
@@ -118,7 +118,7 @@ def _relight(generator: np.random.Generator, image: np.ndarray, settings: ColorS
 
 
 def _darken(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
-    """Take the picture in less light: exposure and tint in linear light, shot and read noise, developed with a gain."""
+    """Simulate an exposure in low light: darker and tinted in linear light, shot and read noise, then a gain."""
     stops = generator.uniform(0.0, settings.stops)
     tint = generator.uniform(0.5, 1.0, 3)
     contrast = generator.uniform(1.0, 1.6)

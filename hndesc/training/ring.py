@@ -1,7 +1,7 @@
-"""Negatives around a keypoint's own place: near misses, which no other keypoint of the crop stands for.
+"""Negatives at positions around a keypoint. They penalize near misses, which other keypoints rarely represent.
 
-They are read from the dense map of the keypoint's crop. Their distance from the keypoint is drawn log-uniformly, their
-direction uniformly.
+Their descriptors are sampled from the dense map of the keypoint's crop. Their distance from the keypoint is drawn
+log-uniformly and their direction uniformly.
 """
 
 import math
@@ -16,11 +16,11 @@ from hndesc.training.settings import RingSettings
 
 
 class Ring(NamedTuple):
-    """The places around M keypoints of a crop.
+    """Positions around M keypoints.
 
     Attributes:
         descriptors: M x R x D, unit length.
-        inside: M x R, whether the place lies in the crop; others give no negatives.
+        inside: M x R, whether the position lies in the crop; others give no negatives.
     """
 
     descriptors: Tensor
@@ -28,16 +28,16 @@ class Ring(NamedTuple):
 
 
 def ring_offsets(settings: RingSettings, batch: Batch, processes: int, generator: torch.Generator) -> Tensor | None:
-    """Draw the places around every point of the crops of a batch.
+    """Draw positions around every point of the crops of a batch.
 
     Args:
         settings: their number and distances.
-        batch: a batch, or a process's part of it.
-        processes: that share the batch; a place does not depend on their number.
-        generator: the same in all processes, on the CPU.
+        batch: a batch, or the share of one process.
+        processes: number of processes that share the batch; the positions do not depend on it.
+        generator: CPU generator, in the same state in all processes.
 
     Returns:
-        2B x N x R x 2, pixels from each point; None where the settings ask for none.
+        2B x N x R x 2, offsets from each point in pixels; None if the settings ask for none.
     """
     if settings.number == 0:
         return None
@@ -51,14 +51,14 @@ def ring_offsets(settings: RingSettings, batch: Batch, processes: int, generator
 
 
 def sample_rings(dense: Tensor, points: Tensor, offsets: Tensor, valid: Tensor, size: int) -> tuple[Ring, Ring]:
-    """Read the dense maps of a batch around its keypoints.
+    """Sample the dense maps of a batch around its keypoints.
 
     Args:
         dense: 2B x D x h x w, of the first and of the second crops.
         points: 2B x N x 2, pixels of the crops.
         offsets: 2B x N x R x 2.
-        valid: 2B x N, the points that are keypoints.
-        size: side of the crops, pixels.
+        valid: 2B x N, True for points that are not padding.
+        size: side of the crops in pixels.
 
     Returns:
         The rings of the first crops' keypoints and of the second crops'.

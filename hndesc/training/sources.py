@@ -1,4 +1,4 @@
-"""What training learns from: photos, their keypoints, stylized copies and neighbors, checked at the start."""
+"""Training data: photos, their keypoints, stylized copies and neighbors, checked at the start."""
 
 import hashlib
 import logging
@@ -17,25 +17,25 @@ from hndesc.stylization.tables import TABLE, read_copies
 
 logger = logging.getLogger(__name__)
 
-# Pairs with fewer keypoints are no part of the loss.
+# The loss ignores pairs with fewer keypoints.
 _FEWEST = 2
 
 
 class TrainingPhotos:
-    """The photos that can be learned from; read on demand, so that each process may hold its own.
+    """The usable training photos. They are read on demand, so that each process can open its own files.
 
     Args:
         photos: folder of photos.
         keypoints: feature file of these photos.
         stylized: folder of stylized copies, or None.
-        neighbors: table of each photo's nearest others, or None.
-        cache_megabytes: memory for decoded photos.
+        neighbors: table of the most similar photos of each photo, or None.
+        cache_megabytes: memory for decoded photos, megabytes.
 
     Attributes:
-        names: relative paths of the usable photos, sorted: those with at least two keypoints.
+        names: sorted relative paths of the usable photos, which have at least two keypoints.
 
     Raises:
-        HndescError: no usable photo, keypoints of other photos, or a stylized copy that is missing.
+        HndescError: there is no usable photo, the keypoints belong to other photos, or a stylized copy is missing.
     """
 
     def __init__(
@@ -57,31 +57,31 @@ class TrainingPhotos:
             stored, failed = set(reader.names()), reader.failed
             if not stored.intersection(names) and not (failed and failed.keys() >= set(names)):
                 raise HndescError(
-                    f"{self.keypoints_file}: holds keypoints of other photos than those in {self.folder}; "
-                    "detect keypoints in these photos first"
+                    f"{self.keypoints_file}: contains no keypoints of the photos in {self.folder}; detect keypoints in "
+                    "these photos first"
                 )
             missing = [name for name in names if name not in stored and name not in failed]
             if missing:
                 raise HndescError(
                     f"{self.keypoints_file}: no keypoints of '{missing[0]}' ({len(missing)} of {len(names)} photos "
-                    "are missing); detect keypoints again"
+                    "missing); detect keypoints again"
                 )
             counts = {name: len(reader.read(name)) for name in names if name in stored}
         for name in names:
             if name in failed:
-                logger.warning("%s is left out: %s", name, failed[name])
+                logger.warning("%s is skipped: %s", name, failed[name])
         usable = [name for name, count in counts.items() if count >= _FEWEST]
         if not usable:
             raise HndescError(
-                f"{self.keypoints_file}: none of the {len(names)} photos in {self.folder} has {_FEWEST} keypoints; "
+                f"{self.keypoints_file}: no photo of the {len(names)} in {self.folder} has {_FEWEST} keypoints; "
                 "use other photos or a lower detection threshold"
             )
         if len(usable) < len(counts):
-            logger.warning("%d photos have fewer than %d keypoints: left out", len(counts) - len(usable), _FEWEST)
+            logger.warning("%d photos with fewer than %d keypoints are skipped", len(counts) - len(usable), _FEWEST)
         return usable, sum(counts.values())
 
     def _copies(self, folder: Path) -> dict[str, tuple[Path, ...]]:
-        """Return each photo's stylized copies, one or more."""
+        """Return the stylized copies of each photo, at least one."""
         listed: dict[str, tuple[Path, ...]] = {}
         if (folder / TABLE).is_file():
             for row in read_copies(folder):
@@ -100,19 +100,21 @@ class TrainingPhotos:
         listed = read_neighbors(table)
         found = {name: tuple(one for one in listed.get(name, ()) if one in usable) for name in self.names}
         if not any(found.values()):
-            raise HndescError(f"{table}: names no neighbor of the photos in {self.folder}; find their neighbors again")
+            raise HndescError(
+                f"{table}: lists no neighbors of the photos in {self.folder}; compute the neighbor table again"
+            )
         return found
 
     def keypoints(self, name: str) -> np.ndarray:
-        """Return the keypoints of a photo, N x 2 float64, pixels of the original."""
+        """Return the keypoints of a photo, N x 2 float64, in its pixels."""
         return self._features(name).keypoints.astype(np.float64)
 
     def size(self, name: str) -> tuple[int, int]:
-        """Return the (width, height) in pixels at which a photo's keypoints were found."""
+        """Return the (width, height) in pixels of a photo when its keypoints were detected."""
         size = self._features(name).image_size
         if min(size) > 0:
             return size
-        height, width = self._cache.read(self.folder / name).shape[:2]  # files of other programs may not tell
+        height, width = self._cache.read(self.folder / name).shape[:2]  # imported files may lack it
         return width, height
 
     def _features(self, name: str) -> Features:
@@ -123,7 +125,7 @@ class TrainingPhotos:
         return self._latest[1]
 
     def close(self) -> None:
-        """Let go of open files, before other processes are started."""
+        """Close open files, before worker processes are started."""
         if self._reader is not None:
             self._reader.__exit__()
             self._reader = None
@@ -132,37 +134,37 @@ class TrainingPhotos:
         """Return a photo, H x W x 3 uint8.
 
         Raises:
-            ImageError: it cannot be read.
-            HndescError: it has another size than when its keypoints were found.
+            ImageError: the photo cannot be read.
+            HndescError: its size differs from that at keypoint detection.
         """
         photo = self._cache.read(self.folder / name)
         width, height = self.size(name)
         if photo.shape[:2] != (height, width):
             raise HndescError(
-                f"{self.folder / name}: {photo.shape[1]}x{photo.shape[0]} pixels, but its keypoints were found in "
+                f"{self.folder / name}: {photo.shape[1]}x{photo.shape[0]} pixels, but its keypoints were detected at "
                 f"{width}x{height}; detect keypoints again"
             )
         return photo
 
     def stylized_copy(self, name: str, number: int = 0) -> np.ndarray:
-        """Return a photo's stylized copy of a number, from 0; it may have another resolution.
+        """Return the stylized copy `number` (from 0) of a photo; its resolution may differ from that of the photo.
 
         Raises:
-            HndescError: it is gone, broken, or of another shape than the photo.
+            HndescError: the copy is missing or broken, or its aspect ratio differs from that of the photo.
         """
         path = self.copies[name][number]
         copy = self._cache.read(path)
         width, height = self.size(name)
-        # A copy at a lower resolution rounds both of its sides to whole pixels.
+        # Both sides of a copy at a lower resolution are rounded to whole pixels.
         if abs(copy.shape[1] * height - copy.shape[0] * width) > max(width, height):
             raise HndescError(
-                f"{path}: {copy.shape[1]}x{copy.shape[0]} pixels is another shape than the {width}x{height} of "
-                f"'{name}'; stylize the photos again"
+                f"{path}: {copy.shape[1]}x{copy.shape[0]} pixels do not have the aspect ratio of '{name}' "
+                f"({width}x{height}); stylize the photos again"
             )
         return copy
 
     def summary(self) -> dict[str, str | int]:
-        """Describe the data: what it is, and hashes that change when it does."""
+        """Return counts and hashes of the data, for the model card."""
         description: dict[str, str | int] = {
             "photos": len(self.names),
             "keypoints": self.total,
@@ -176,7 +178,7 @@ class TrainingPhotos:
         return description
 
     def identity(self) -> str:
-        """Hash what tells photos and copies from others that take their places: names and states."""
+        """Hash names and states of photos and copies, to detect files that were replaced."""
         digest = hashlib.sha256()
         copies = (path for paths in self.copies.values() for path in paths)
         for path in (*(self.folder / name for name in self.names), *copies):
@@ -194,7 +196,7 @@ def _listing(paths: Iterable[Path]) -> str:
 
 
 class ImageCache:
-    """Decoded photos, the latest used, within a number of bytes."""
+    """A least-recently-used cache of decoded photos, limited in bytes."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -202,7 +204,7 @@ class ImageCache:
         self._images: OrderedDict[Path, np.ndarray] = OrderedDict()
 
     def read(self, path: Path) -> np.ndarray:
-        """Return the photo at `path`, H x W x 3 uint8, not to be written to."""
+        """Return the photo at `path`, H x W x 3 uint8. It must not be modified."""
         image = self._images.pop(path, None)
         if image is None:
             image = read_image(path)
@@ -214,7 +216,7 @@ class ImageCache:
 
 
 def held_out(names: Sequence[str], share: float, least: int, seed: int) -> list[str]:
-    """Choose the photos that validation keeps: those whose hashed names come first, always the same ones."""
+    """Return the photos held out for validation, chosen by the hash of seed and name, at least `least`."""
     count = max(least, round(share * len(names)))
     order = sorted(names, key=lambda name: hashlib.sha256(f"{seed}\t{name}".encode()).digest())
     return sorted(order[:count])

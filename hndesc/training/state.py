@@ -1,4 +1,4 @@
-"""The rolling state of a training run: what an interrupted run needs to go on where it stopped."""
+"""The rolling state of a training run, from which an interrupted run resumes."""
 
 import logging
 import os
@@ -17,11 +17,11 @@ logger = logging.getLogger(__name__)
 
 
 class StateFolder:
-    """A folder with the latest state, and the logs of TensorBoard.
+    """A folder with the latest state and the TensorBoard logs.
 
     Args:
-        folder: made when the first state is saved.
-        fingerprint: of the settings and the data; a state of another fingerprint is not used.
+        folder: created when the first state is saved.
+        fingerprint: hash of settings and data; a state with a different fingerprint is not used.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
@@ -32,19 +32,19 @@ class StateFolder:
         self.logs = self.folder / "tensorboard"
 
     def load(self) -> dict[str, Any] | None:
-        """Return the latest state, or None where a run must start anew: then old logs are removed, too.
+        """Return the latest state, or None if there is none of this run; then an old state and its logs are removed.
 
-        Where the state saved last is damaged, the one before it is the latest.
+        If the latest state is damaged, the previous one is returned.
 
         Raises:
-            HndescError: the state is damaged, and so is the one before it, if there is one.
+            HndescError: no saved state is intact.
         """
         state, file = self._latest()
         if state is not None and state["fingerprint"] == self.fingerprint:
             logger.info("training resumes from step %d, found in %s", state["step"], file)
             return state
         if state is not None:
-            logger.info("%s is of other settings or other data: training starts anew", file)
+            logger.info("%s was saved with other settings or data: training starts from the beginning", file)
         self.remove()
         return None
 
@@ -58,24 +58,24 @@ class StateFolder:
                 errors.append(str(error))
                 continue
             if errors:
-                logger.warning("%s: training resumes from the state before it, %s", errors[0], file)
+                logger.warning("%s: training resumes from the previous state, %s", errors[0], file)
             return state, file
         if errors:
             raise HndescError(
-                f"{'; '.join(errors)}: training cannot resume; restore it from a copy, or delete {self.folder} to "
-                "start anew"
+                f"{'; '.join(errors)}: training cannot resume; restore the file from a copy, or delete {self.folder} "
+                "to start from the beginning"
             )
         return None, self.file
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Write the state; the one before is kept beside it."""
+        """Write the state and keep the previous one."""
         with atomic_path(self.file) as temporary:
             torch.save({"fingerprint": self.fingerprint, **state}, temporary)
             if self.file.exists():
                 os.replace(self.file, self.previous)
 
     def remove(self, keep_logs: bool = False) -> None:
-        """Remove the state, and the logs unless they are to be kept; other files in the folder stay."""
+        """Remove the state, and the logs unless `keep_logs`; other files in the folder are kept."""
         self.file.unlink(missing_ok=True)
         self.previous.unlink(missing_ok=True)
         if keep_logs:
@@ -88,12 +88,12 @@ class StateFolder:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    regular_file(file, "state of a training", "delete it to start anew")
+    regular_file(file, "training state", "delete it to start from the beginning")
     try:
-        # The archive's checksums are compared: a changed byte is an error.
+        # The checksums of the archive are verified, so that a changed byte is an error.
         state = read_torch(file)
-    except Exception as error:  # torch's unpickler raises whatever comes when the bytes are not a pickle
+    except Exception as error:  # torch's unpickler raises arbitrary exceptions on bytes that are not a pickle
         raise HndescError(f"{file} is damaged ({reason(error)})") from None
     if not isinstance(state, dict) or not {"fingerprint", "step"} <= state.keys():
-        raise HndescError(f"{file} holds no state of a training")
+        raise HndescError(f"{file} contains no training state")
     return state

@@ -1,4 +1,4 @@
-"""The step that trains a model."""
+"""The training step."""
 
 import logging
 import os
@@ -37,36 +37,36 @@ def train(
 ) -> None:
     """Train a backbone on pairs of crops of single photos.
 
-    A run that was interrupted resumes from its latest state when settings and data are the same; on a CPU, with the
-    same number of threads, it ends with the very weights of a run that was not. Several processes share each batch
+    An interrupted run resumes from its latest state if settings and data are unchanged. On a CPU with the same number
+    of threads, it ends with exactly the weights of an uninterrupted run. Several processes can share each batch
     (`hndesc.training.launch`).
 
     Args:
         photos: folder of photos.
         keypoints: feature file of these photos.
-        stylized: folder of their stylized copies, None: second crops are cut from the photos themselves.
-        neighbors: table of each photo's nearest others, for the negatives `in_batch_global` only.
-        output: checkpoint (.safetensors, its card beside it) of the weights with the lowest validation loss.
+        stylized: folder of their stylized copies. None: second crops are cut from the photos themselves.
+        neighbors: table of the most similar photos of each photo, used by the negatives `in_batch_global` only.
+        output: checkpoint (.safetensors, next to its card) with the weights of the lowest validation loss.
         initial: checkpoint of the weights before training.
         history: CSV file of losses, accuracy and learning rate by step.
-        state: folder of the rolling state and of TensorBoard's logs; of a finished run the logs remain, if any.
-        record: file (.npz) of what the network makes of validation pairs before and after training, for pictures
-            (`hndesc.training.validation_record.write_record`); None: none is written.
+        state: folder of the rolling state and the TensorBoard logs; a finished run leaves at most the logs.
+        record: file (.npz) with matches and similarities of validation pairs before and after training, for figures
+            (`hndesc.training.validation_record.write_record`). None: not written.
         **settings: see `hndesc.training.settings.TrainingSettings`.
 
     Raises:
-        HndescError: wrong settings, unusable data, or a loss that is not finite.
+        HndescError: the settings are invalid, the data is unusable, or a loss is not finite.
     """
-    first = os.environ.get("RANK", "0") == "0"  # of the processes that train together
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that share each batch
     with writing(state) if first else nullcontext():
         chosen = training_settings(settings)
         for path in (output, initial):
             check_checkpoint(path, [keypoints])
         check_output_files([output, initial, history, record], filter(None, [keypoints, neighbors]))
-        MODELS.module(chosen.architecture)  # an unknown name is told before the data is read
+        MODELS.module(chosen.architecture)  # report an unknown name before the data is read
         if chosen.stylized_probability == 0:
             stylized = None
-        data = _open(Path(photos), Path(keypoints), stylized, neighbors, chosen)
+        data = _open_photos(Path(photos), Path(keypoints), stylized, neighbors, chosen)
         summary = data.summary()
         training, validation = _split(data, chosen)
         model = build_model(chosen.architecture, chosen.weights, chosen.seed)
@@ -75,7 +75,7 @@ def train(
         trainer = Trainer(model, training, validation, chosen, folder)
         if trainer.group.first:
             save_checkpoint(initial, model, card | {"trained": False, "metrics": {}})
-        views = {"untrained": trainer.look()}
+        networks = {"untrained": trainer.describe_validation()}
         trainer.run()
         if not trainer.group.first:
             return
@@ -84,32 +84,32 @@ def train(
         metrics = {"step": best.step, "validation_loss": best.loss, "accuracy": best.accuracy}
         trainer.history.write(history)
         if record is not None:
-            write_record(record, validation[0], views | {"trained": trainer.look()})
+            write_record(record, validation[0], networks | {"trained": trainer.describe_validation()})
         save_checkpoint(output, model, card | {"trained": True, "metrics": metrics}, chosen.half_weights)
         folder.remove(keep_logs=chosen.keep_logs)
         logger.info("%s: the weights of step %d, validation loss %.4f", output, best.step, best.loss)
 
 
-def _open(
+def _open_photos(
     photos: Path, keypoints: Path, stylized: Path | None, neighbors: Path | None, settings: TrainingSettings
 ) -> TrainingPhotos:
-    wanted = settings.loss.negatives == "in_batch_global"
-    if wanted and neighbors is None:
-        raise HndescError("loss.negatives 'in_batch_global' needs the neighbors of the photos; find them first")
-    return TrainingPhotos(photos, keypoints, stylized, neighbors if wanted else None, settings.cache_megabytes)
+    needed = settings.loss.negatives == "in_batch_global"
+    if needed and neighbors is None:
+        raise HndescError("loss.negatives 'in_batch_global' needs a neighbor table; compute it first")
+    return TrainingPhotos(photos, keypoints, stylized, neighbors if needed else None, settings.cache_megabytes)
 
 
 def _split(data: TrainingPhotos, settings: TrainingSettings) -> tuple[PairBatches, list[Batch]]:
-    """Return the training batches, and the fixed batches of the photos that are held out."""
+    """Return the training batches and the fixed validation batches of held-out photos."""
     least = 1 if settings.loss.negatives == "in_pair" else 2
     held = held_out(data.names, settings.validation.share, least, settings.seed)
     rest = sorted(set(data.names) - set(held))
     if len(held) < least or len(rest) < least:
         raise HndescError(
             f"{data.folder}: {len(data.names)} usable photos are too few; negatives '{settings.loss.negatives}' need "
-            f"{least} to train on and {least} to validate with"
+            f"{least} for training and {least} for validation"
         )
-    logger.info("%d photos to train on, %d to validate with", len(rest), len(held))
+    logger.info("%d photos for training, %d for validation", len(rest), len(held))
     batches = PairBatches(data, held, settings, VALIDATION)
     fixed = [batches.batch(number) for number in range(-(-settings.validation.pairs // settings.batch_size))]
     return PairBatches(data, rest, settings), fixed

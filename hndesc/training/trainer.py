@@ -1,4 +1,4 @@
-"""The training loop: update, watch, keep the best, save the state."""
+"""The training loop: updates, validation, the best weights and the rolling state."""
 
 import logging
 import math
@@ -15,18 +15,18 @@ from hndesc.runtime.devices import choose_device
 from hndesc.training.data import Batch, PairBatches, stream_batches
 from hndesc.training.distributed import join_group, share_batch_norms
 from hndesc.training.evaluation import batch_loss, describe, validate
-from hndesc.training.history import Board, History
+from hndesc.training.history import History, TensorBoardLog
 from hndesc.training.losses import Anchors, Loss
 from hndesc.training.settings import SchedulerSettings, TrainingSettings
 from hndesc.training.state import StateFolder
-from hndesc.training.validation_record import match_picture, similarities
+from hndesc.training.validation_record import draw_matches, similarities
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class Best:
-    """The weights with the lowest validation loss so far, and where they stood."""
+    """The weights with the lowest validation loss so far, and their step and scores."""
 
     step: int = -1
     loss: float = math.inf
@@ -38,16 +38,16 @@ class Trainer:
     """Train a network on batches of pairs.
 
     Args:
-        model: with its initial weights.
+        model: network with its initial weights.
         batches: training batches by number.
         validation: fixed batches of held-out photos.
-        settings: of training.
-        state: where the rolling state lies.
+        settings: training settings.
+        state: folder of the rolling state.
 
     Attributes:
-        model: holds the latest weights.
-        best: the weights with the lowest validation loss, the initial ones among them.
-        history: its rows.
+        model: network with the latest weights.
+        best: weights with the lowest validation loss, possibly the initial ones.
+        history: rows of losses and scores.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Trainer:
         self.settings, self.batches, self.validation, self.state = settings, batches, validation, state
         self.group, self.device = join_group(choose_device(settings.device))
         if settings.batch_size % self.group.size:
-            raise HndescError(f"batch_size {settings.batch_size} cannot be divided among {self.group.size} processes")
+            raise HndescError(f"batch_size {settings.batch_size} is not divisible by {self.group.size} processes")
         batches.group = self.group
         share_batch_norms(model, self.group)
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
@@ -70,26 +70,26 @@ class Trainer:
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
         self.history, self.best, self.step = History(average_precision=settings.loss.is_average_precision), Best(), 0
         self._earlier, self._start = 0.0, time.monotonic()
-        self._board: Board | None = None
+        self._log: TensorBoardLog | None = None
 
     def run(self) -> None:
-        """Train to the last step, from the saved state where there is one.
+        """Train to the last step, starting from the saved state if there is one.
 
         Raises:
-            HndescError: a loss that is not finite, or a batch without a keypoint that could be compared; the state
-                before that step is saved.
+            HndescError: a loss is not finite, or a batch has no keypoint with a negative. The state before that step
+                is saved.
         """
         self._restore()
-        self._board = Board(self.state.logs, self.step) if self.group.first else None
+        self._log = TensorBoardLog(self.state.logs, self.step) if self.group.first else None
         try:
             if not self.history.rows:
                 self._record(self._validate())
             self._loop()
         finally:
-            if self._board is not None:
-                self._board.close()
+            if self._log is not None:
+                self._log.close()
         if self.best.step == 0:
-            logger.warning("no validation was better than that of the initial weights: these are kept")
+            logger.warning("no validation loss was lower than that of the initial weights: these are kept")
 
     def _loop(self) -> None:
         settings, steps = self.settings, self.settings.steps
@@ -115,7 +115,7 @@ class Trainer:
             self.save()
 
     def _update(self, stream: Iterator[Batch]) -> float:
-        """Make one update of the weights; return the mean loss of its batches."""
+        """Update the weights once and return the mean loss of the batches."""
         settings = self.settings
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(settings.learning_rate, settings.scheduler, self.step, settings.steps)
@@ -135,7 +135,7 @@ class Trainer:
         settings, seed = self.settings, self.settings.seed + number
         loss = batch_loss(self.network, batch, settings.loss, self.device, settings.precision, seed, self.group)
         if loss.count == 0:
-            self._stop(batch, "has no keypoint with a negative", "use more or other photos, or a larger batch_size")
+            self._stop(batch, "has no keypoint with a negative", "use more or different photos, or a larger batch_size")
         if not math.isfinite(loss.mean):
             self._stop(batch, "has a loss that is not finite", "lower learning_rate, or set gradient_clip")
         return loss
@@ -161,19 +161,19 @@ class Trainer:
     def _record(self, validation: dict[str, float] | None) -> None:
         rate = learning_rate(self.settings.learning_rate, self.settings.scheduler, self.step, self.settings.steps)
         row = self.history.close_row(self.step, rate, self._seconds(), validation)
-        if self._board is None:
+        if self._log is None:
             return
-        self._board.write(row)
+        self._log.write(row)
         if validation is not None:
-            self._show(self._board)
+            self._show_validation(self._log)
 
-    def _show(self, board: Board) -> None:
-        anchors = self.look()
-        board.show(self.step, match_picture(self.validation[0], anchors), *similarities(anchors))
+    def _show_validation(self, log: TensorBoardLog) -> None:
+        anchors = self.describe_validation()
+        log.show(self.step, draw_matches(self.validation[0], anchors), *similarities(anchors))
 
     @torch.no_grad()
-    def look(self) -> Anchors:
-        """Describe the first validation batch with the weights as they are."""
+    def describe_validation(self) -> Anchors:
+        """Describe the first validation batch with the current weights."""
         self.model.eval()
         anchors, _ = describe(self.network, self.validation[0], self.device, self.settings.precision)
         self.model.train()
@@ -183,7 +183,7 @@ class Trainer:
         return self._earlier + time.monotonic() - self._start
 
     def save(self) -> None:
-        """Save all that an interrupted run needs to go on."""
+        """Save the state from which an interrupted run resumes."""
         if not self.group.first:
             return
         self.state.save(
@@ -198,7 +198,7 @@ class Trainer:
         )
 
     def _restore(self) -> None:
-        # One after the other: the first process removes a state that is of no use.
+        # The first process goes first, since it removes a state that does not belong to this run.
         state = self.state.load() if self.group.first else None
         self.group.wait()
         state = state if self.group.first else self.state.load()
@@ -212,13 +212,13 @@ class Trainer:
             self.history, self._earlier = History(**state["history"]), state["seconds"]
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise HndescError(
-                f"{self.state.folder}: the state in it is not one of this training ({reason(error)}); delete the "
-                "folder to start anew"
+                f"{self.state.folder}: its state does not belong to this training ({reason(error)}); delete the folder "
+                "to start from the beginning"
             ) from None
 
 
 def learning_rate(base: float, scheduler: SchedulerSettings, step: int, steps: int) -> float:
-    """Return the learning rate of the update number `step` (from 0) of `steps`."""
+    """Return the learning rate of update `step` (from 0) of `steps`."""
     rise = min(1.0, (step + 1) / (scheduler.warmup + 1))
     if scheduler.kind == "step":
         return base * rise * scheduler.factor ** (step // scheduler.every)

@@ -1,4 +1,4 @@
-"""What a network sees of validation pairs: their matches, and how similar right and wrong ones are."""
+"""Matches of validation pairs and the similarities of correct and false ones, recorded for figures."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,13 +18,13 @@ _LINES = 60
 _KEPT = 4  # pairs whose crops are recorded
 
 
-def match_picture(batch: Batch, anchors: Anchors, place: int = 0) -> np.ndarray:
-    """Draw the crops of a pair side by side and join each keypoint to its nearest descriptor: green right, red wrong.
+def draw_matches(batch: Batch, anchors: Anchors, place: int = 0) -> np.ndarray:
+    """Draw the crops of a pair side by side with its nearest-neighbor matches: correct in green, false in red.
 
     Args:
         batch: a batch of pairs.
-        anchors: its descriptors.
-        place: of the pair in the batch.
+        anchors: descriptors of the batch.
+        place: index of the pair in the batch.
 
     Returns:
         S x 2S x 3 uint8, RGB.
@@ -32,22 +32,22 @@ def match_picture(batch: Batch, anchors: Anchors, place: int = 0) -> np.ndarray:
     pairs, size = len(batch.photos), batch.images.shape[1]
     nearest = nearest_keypoints(anchors, batch.first + place)
     first, second = (batch.points[row].double().numpy() for row in (place, pairs + place))
-    picture = np.concatenate([batch.images[row].numpy() for row in (place, pairs + place)], axis=1)
+    canvas = np.concatenate([batch.images[row].numpy() for row in (place, pairs + place)], axis=1)
     for start in range(0, len(nearest), -(-len(nearest) // _LINES)) if nearest else ():
         end = nearest[start]
         one, other = (tuple(round(value) for value in point) for point in (first[start], second[end] + (size, 0)))
-        cv2.line(picture, one, other, _RIGHT if end == start else _WRONG, 1, cv2.LINE_AA)
-    return picture
+        cv2.line(canvas, one, other, _RIGHT if end == start else _WRONG, 1, cv2.LINE_AA)
+    return canvas
 
 
 def nearest_keypoints(anchors: Anchors, pair: int) -> list[int]:
-    """Return for each keypoint of a pair's first crop the one of the second whose descriptor is nearest."""
+    """Return, for each keypoint of the first crop of a pair, the nearest neighbor in the second crop."""
     own = anchors.pair == pair
     return (anchors.anchor[own] @ anchors.positive[own].T).argmax(dim=1).tolist() if own.any() else []
 
 
 def similarities(anchors: Anchors) -> tuple[Tensor, Tensor]:
-    """Return the similarity of each anchor to its positive, and to the hardest other one of its pair's second crop."""
+    """Return the similarity of each anchor to its positive and to its hardest negative within the pair."""
     rows = torch.arange(len(anchors.pair), device=anchors.pair.device)
     candidates = Candidates(anchors.positive, anchors.pair, anchors.photo, rows)
     mask = allowed("in_pair", candidates, anchors.pair, anchors.photo, rows)
@@ -57,17 +57,18 @@ def similarities(anchors: Anchors) -> tuple[Tensor, Tensor]:
 
 
 def write_record(path: Path, batch: Batch, networks: Mapping[str, Anchors]) -> None:
-    """Record what several networks make of the same validation batch, for pictures of it.
+    """Record the matches of several networks on the same validation batch, for figures.
 
-    The file (.npz) holds the crops `first` and `second` (P x S x S x 3 uint8) of up to four pairs; their keypoints
+    The file (.npz) contains the crops `first` and `second` (P x S x S x 3 uint8) of up to four pairs, their keypoints
     `first_points` and `second_points` (P x N x 2, pixels) and `counts` (P). For each network, `<name>/nearest` (P x N)
-    are places in `second_points`, -1 beyond the count; `<name>/positive` and `<name>/negative` the similarities of all
-    keypoints of the batch to the right and to the most similar wrong one.
+    are indices into `second_points`, -1 beyond the count. `<name>/positive` and `<name>/negative` are the similarities
+    of all keypoints of the batch to the correct match and to the most similar false one.
 
     Args:
         path: file to write.
-        batch: of pairs.
-        networks: name -> its descriptors of the batch.
+        batch: batch of pairs.
+        networks: name -> descriptors of the batch.
+
     """
     pairs = len(batch.photos)
     kept = min(_KEPT, pairs)

@@ -1,1 +1,1 @@
-"""Figures and tables of results, each a step: files in, a picture or a page out."""
+"""Steps that create figures and tables of results."""

@@ -1,4 +1,4 @@
-"""An ablation: how the variants of a training compare, as a table and a plot; mean and spread over the seeds."""
+"""Comparison of training variants (ablation) as a table and a plot, with mean and deviation over seeds."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from hndesc.io.files import write_text
 from hndesc.visualization.comparison import Figure, main_figures
 from hndesc.visualization.curves import read_history
 from hndesc.visualization.results import Result
-from hndesc.visualization.style import COLORS, MARKERS, check_picture, figure
+from hndesc.visualization.style import COLORS, MARKERS, check_figure, figure
 
 _SHOWN = (
     ("MMA@1", ("mma", "1", "avg")),
@@ -33,10 +33,10 @@ _PLOTTED = (("viewpoint", "v"), ("illumination", "i"), ("mean", "avg"))
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over several seeds.
+    """A score over several seeds.
 
     Attributes:
-        values: one a seed.
+        values: one value per seed.
     """
 
     values: tuple[float, ...]
@@ -47,18 +47,18 @@ class Spread:
 
     @property
     def deviation(self) -> float:
-        """Sample standard deviation; NaN of a single value."""
+        """Sample standard deviation; NaN for a single value."""
         return statistics.stdev(self.values) if len(self.values) > 1 else float("nan")
 
     def show(self, digits: int = 3) -> str:
-        """Return the mean, with the deviation where there is one."""
+        """Return the mean, with the deviation if there are several seeds."""
         if np.isnan(self.mean):
             return "\N{EN DASH}"
         more = f" \N{PLUS-MINUS SIGN} {self.deviation:.{digits}f}" if len(self.values) > 1 else ""
         return f"{self.mean:.{digits}f}{more}"
 
 
-Rows = dict[str, list[Result]]  # name -> results, one a seed
+Rows = dict[str, list[Result]]  # name -> results, one per seed
 
 
 def write_ablation(
@@ -69,7 +69,7 @@ def write_ablation(
     differences: Mapping[str, str],
     text: Path,
     table: Path,
-    picture: Path,
+    plot: Path,
     note: str = "",
 ) -> None:
     """Compare the variants of a training.
@@ -77,24 +77,25 @@ def write_ablation(
     Args:
         results: JSON results of benchmarks of the kind hpatches.
         benchmarks: name of each result's benchmark, as long as `results`.
-        names: of each result's variant, as long as `results`; one that occurs several times was trained with so many
-            seeds.
-        histories: (variant, CSV file of its training's course), one a training.
-        differences: variant -> what it changes, in words.
-        text: plain text to write: the main figures, a block a benchmark.
-        table: CSV to write: all figures.
-        picture: PNG or SVG to write.
-        note: a sentence to stand above the table.
+        names: variant of each result, as long as `results`; a variant that occurs several times was trained with as
+            many seeds.
+        histories: (variant, CSV file with its training history), one per training.
+        differences: variant -> description of its changes.
+        text: text file to write, with the main scores in one block per benchmark.
+        table: CSV file to write, with all scores.
+        picture: PNG or SVG file to write.
+        note: sentence above the table.
 
     Raises:
-        HndescError: no result, one of another kind, or variants of a benchmark with unequal numbers of results.
+        HndescError: there is no result, a result is of another kind, or the variants of a benchmark have unequal
+            numbers of results.
     """
-    check_picture(picture)
+    check_figure(plot)
     grouped = _group(results, benchmarks, names)
     minutes = _minutes(histories)
     write_text(text, _text(grouped, minutes, differences, note))
     write_text(table, _csv(grouped, minutes, differences))
-    _plot(grouped, picture)
+    _draw(grouped, plot)
 
 
 def _group(results: Sequence[Path], benchmarks: Sequence[str], names: Sequence[str]) -> dict[str, Rows]:
@@ -104,13 +105,13 @@ def _group(results: Sequence[Path], benchmarks: Sequence[str], names: Sequence[s
     for path, benchmark, name in zip(results, benchmarks, names, strict=True):
         result = Result(path)
         if result.kind != "hpatches":
-            raise HndescError(f"{path}: an ablation is judged by results of hpatches, not of {result.kind}")
+            raise HndescError(f"{path}: an ablation needs results of the kind hpatches, not {result.kind}")
         grouped.setdefault(benchmark, {}).setdefault(name, []).append(result)
     return grouped
 
 
 def _minutes(histories: Sequence[tuple[str, Path]]) -> dict[str, Spread]:
-    """Return how long each variant was trained."""
+    """Return the duration of the training of each variant in minutes."""
     found: dict[str, tuple[float, ...]] = {}
     for name, path in histories:
         found[name] = (*found.get(name, ()), float(read_history(path)["seconds"].iloc[-1]) / 60)
@@ -118,7 +119,7 @@ def _minutes(histories: Sequence[tuple[str, Path]]) -> dict[str, Spread]:
 
 
 def _spread(results: Sequence[Result], *keys: str) -> Spread:
-    """Return a figure over seeds; of a set of one class or none, the mean over all pairs stands for that of both."""
+    """Return a score over seeds; for benchmarks without both classes, "avg" is replaced by the mean over all pairs."""
     values = tuple(result.number("figures", *keys) for result in results)
     if keys[-1] == "avg" and np.isnan(values).all():
         return _spread(results, *keys[:-1], "all")
@@ -174,10 +175,10 @@ def _numbers(spread: Spread, one: Figure | None = None) -> tuple[str, ...]:
     return mean, deviation, str(len(values)), " ".join(values)
 
 
-def _plot(grouped: Mapping[str, Rows], picture: Path) -> None:
-    """Draw a panel a benchmark: variants down, matching accuracy across."""
+def _draw(grouped: Mapping[str, Rows], plot: Path) -> None:
+    """Draw one panel per benchmark: variants as rows, matching accuracy on the x axis."""
     most = max(len(rows) for rows in grouped.values())
-    with figure(picture, 2.0 + 4.2 * len(grouped), 1.3 + 0.34 * most) as drawing:
+    with figure(plot, 2.0 + 4.2 * len(grouped), 1.3 + 0.34 * most) as drawing:
         panels = drawing.subplots(1, len(grouped), squeeze=False, sharey=True)[0]
         for axes, (benchmark, rows) in zip(panels, grouped.items(), strict=True):
             heights = np.arange(len(rows))

@@ -1,4 +1,4 @@
-"""The main figures of descriptors on each benchmark, read from results and laid out as tables."""
+"""Tables of the main scores of descriptors on each benchmark."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from hndesc.visualization.origins import origin
 from hndesc.visualization.results import Result
 
 _RANKING = (
-    ("correct_matches", "Correct matches a pair", 1),
+    ("correct_matches", "Correct matches per pair", 1),
     ("near_misses", "Near misses, 3 to 10 px", 3),
     ("average_precision", "Average precision", 3),
     ("recall", "Recall", 3),
@@ -26,12 +26,12 @@ class Figure:
     Attributes:
         group: heading shared by neighboring columns, with the unit.
         name: heading of the column below it.
-        keys: where results keep it.
-        factor: from the stored value to the shown one.
-        digits: decimals shown.
-        lower: whether less is better.
-        total: where results keep the count that a stored count is a share of, if it is one.
-        block: columns of different blocks stand below each other on a page.
+        keys: keys of the value in a result.
+        factor: factor from the stored to the displayed value.
+        digits: displayed decimals.
+        lower: whether lower is better.
+        total: keys of the total, if the column shows a count as a share of a total.
+        block: name of a group of columns; blocks are placed below each other on a page.
     """
 
     group: str
@@ -44,7 +44,7 @@ class Figure:
     block: str = ""
 
     def read(self, result: Result) -> float:
-        """Return the figure as shown, rounded; NaN where there is nothing to average."""
+        """Return the displayed value, rounded; NaN if there is nothing to average."""
         value = result.number(*self.keys) * self.factor
         if self.total:
             value /= result.number(*self.total)
@@ -53,14 +53,14 @@ class Figure:
 
 @dataclass
 class Table:
-    """The figures of one benchmark.
+    """The scores of one benchmark.
 
     Attributes:
-        benchmark: its name.
-        protocol: what was measured, one line.
-        figures: the columns.
+        benchmark: name of the benchmark.
+        protocol: description of the evaluation in one line.
+        figures: columns.
         rows: descriptor -> values, in the order of `figures`.
-        difference: label and values of the difference of two rows, if both are there.
+        difference: label and values of the difference of two rows, if both exist.
         remarks: further lines.
     """
 
@@ -72,7 +72,7 @@ class Table:
     remarks: list[str] = field(default_factory=list)
 
     def best(self, column: int) -> float:
-        """Return the best value of a column; NaN where all are the same."""
+        """Return the best value of a column; NaN if all values are equal."""
         values = {row[column] for row in self.rows.values() if not math.isnan(row[column])}
         if len(values) < 2:
             return math.nan
@@ -86,14 +86,14 @@ def gather(
     difference: tuple[str, str],
     main: Mapping[str, Callable[[Result], list[Figure]]] | None = None,
 ) -> list[Table]:
-    """Read results into tables, in the order in which benchmarks and descriptors are first named."""
+    """Return the tables of results, in the order of the first occurrence of benchmarks and descriptors."""
     if not results:
-        raise HndescError("no results to make tables of; score at least one benchmark")
+        raise HndescError("no results for the tables; evaluate at least one benchmark")
     grouped: dict[str, dict[str, Result]] = {}
     for path, benchmark, descriptor in zip(results, benchmarks, descriptors, strict=True):
         group = grouped.setdefault(benchmark, {})
         if descriptor in group:
-            raise HndescError(f"{path}: a result of {descriptor} on {benchmark} is already given; name each once")
+            raise HndescError(f"{path}: there is more than one result of {descriptor} on {benchmark}; give each once")
         group[descriptor] = Result(path)
     return [_table(benchmark, group, difference, main) for benchmark, group in grouped.items()]
 
@@ -117,9 +117,9 @@ def _table(
     table.remarks += [f"{name}: {text}." for name, text in origins.items() if text]
     for name, result in results.items():
         if count := _failures(result):
-            table.remarks.append(f"{name}: {count} failed and count against it; {result.path.name} names them.")
+            table.remarks.append(f"{name}: {count} failed and counted as errors; see {result.path.name}.")
     if left_out := first.get("left_out") if first.kind == "hpatches" else ():
-        table.remarks.append(f"Left out as very large: {', '.join(left_out)}.")
+        table.remarks.append(f"Excluded as very large: {', '.join(left_out)}.")
     one, other = difference
     if one in rows and other in rows:
         values = [a - b for a, b in zip(rows[one], rows[other], strict=True)]
@@ -130,7 +130,7 @@ def _table(
 def _add_equal_yield(
     figures: list[Figure], rows: Mapping[str, list[float]], known: Mapping[str, Mapping[str, float]]
 ) -> None:
-    """Add columns that no result holds, since they depend on all of them; a descriptor that lacks them has none."""
+    """Add the columns at equal yield, which depend on all results; NaN for descriptors without them."""
     classes = [kind for kind in ("v", "i", "avg") if any(not math.isnan(means[kind]) for means in known.values())]
     for kind in [*classes, "all"] if known else []:
         figure = Figure("MMA@3 px at equal yield", kind, (), block="yield")
@@ -145,11 +145,11 @@ def _failures(result: Result) -> int:
 
 
 def main_figures(result: Result, others: Mapping[str, Callable[[Result], list[Figure]]] | None = None) -> list[Figure]:
-    """Return the main figures of a result's kind of benchmark.
+    """Return the main scores of a result.
 
     Args:
-        result: to show.
-        others: what makes those of further kinds.
+        result: result of a benchmark.
+        others: functions for further kinds of benchmarks.
     """
     makers = _MAIN_FIGURES | dict(others or {})
     if result.kind not in makers:
@@ -158,9 +158,9 @@ def main_figures(result: Result, others: Mapping[str, Callable[[Result], list[Fi
 
 
 def hpatches_figures(result: Result) -> list[Figure]:
-    """Return both published means of matches, half of v + i and over all pairs; homographies by estimator."""
+    """Return matching accuracy (average of v and i, and mean over all pairs) and homography accuracy per estimator."""
     known = result.get("figures")
-    # A set of pairs without classes has means over all pairs alone.
+    # Pairs without classes have means over all pairs only.
     classes = [kind for kind in "vi" if any(known["mma"]["3"].get(one) is not None for one in "vi")]
     figures = [
         Figure(f"MMA@{threshold} px", kind, ("figures", "mma", str(threshold), kind), block="mma")
@@ -185,14 +185,14 @@ def hpatches_figures(result: Result) -> list[Figure]:
         figures += [Figure("Matching score@3 px", kind, (*place, kind), block="score") for kind in [*classes, "all"]]
     for key, title, digits in _RANKING:
         if key in known:
-            look = {"digits": digits, "lower": key == "near_misses", "block": "ranking"}
-            figures += [Figure(title, kind, ("figures", key, kind), **look) for kind in [*classes, "all"]]
+            options = {"digits": digits, "lower": key == "near_misses", "block": "ranking"}
+            figures += [Figure(title, kind, ("figures", key, kind), **options) for kind in [*classes, "all"]]
     return figures
 
 
 def retrieval_figures(result: Result) -> list[Figure]:
-    """Return the mean average precision by setup, re-ranked and of the shortlist."""
-    groups = (("mAP re-ranked (%)", "figures"), ("mAP of the shortlist alone (%)", "figures_before"))
+    """Return the mean average precision by setup, with re-ranking and for the shortlist."""
+    groups = (("mAP re-ranked (%)", "figures"), ("mAP of the shortlist (%)", "figures_before"))
     return [
         Figure(title, setup.capitalize(), (key, "mAP", setup), 100.0, 2)
         for title, key in groups
@@ -201,8 +201,8 @@ def retrieval_figures(result: Result) -> list[Figure]:
 
 
 def recall_figures(result: Result) -> list[Figure]:
-    """Return the recall at each cut, re-ranked and of the shortlist."""
-    groups = (("recall re-ranked (%)", "figures"), ("recall of the shortlist alone (%)", "figures_before"))
+    """Return the recall at each cut, with re-ranking and for the shortlist."""
+    groups = (("recall re-ranked (%)", "figures"), ("recall of the shortlist (%)", "figures_before"))
     return [
         Figure(title, f"@{cut}", (key, "recall", cut), 100.0, 2)
         for title, key in groups
@@ -211,11 +211,11 @@ def recall_figures(result: Result) -> list[Figure]:
 
 
 def localization_figures(result: Result) -> list[Figure]:
-    """Return how many queries are localized, their errors by condition, and figures of the map."""
+    """Return the share of localized queries, their errors by condition, and statistics of the map."""
     figures = []
     known = result.get("figures")
     for condition in sorted(result.get("figures", "localized")):
-        look = {"group": f"{condition} queries", "block": condition}
+        options = {"group": f"{condition} queries", "block": condition}
         place = ("figures", "localized", condition)
         figures.append(
             Figure(
@@ -224,16 +224,16 @@ def localization_figures(result: Result) -> list[Figure]:
                 factor=100.0,
                 digits=1,
                 total=(*place, "queries"),
-                **look,
+                **options,
             )
         )
-        if condition not in known:  # nobody but the benchmark's server knows the truth
+        if condition not in known:  # the ground truth is only on the server of the benchmark
             continue
         for threshold in result.get("figures", condition, "recall"):
             meters, degrees = threshold.split("/")
             name = f"{meters} m, {degrees}\N{DEGREE SIGN} (%)"
             figures.append(
-                Figure(name=name, keys=("figures", condition, "recall", threshold), factor=100.0, digits=1, **look)
+                Figure(name=name, keys=("figures", condition, "recall", threshold), factor=100.0, digits=1, **options)
             )
         medians = (
             ("m", "position_error", 1.0, 3),
@@ -242,7 +242,9 @@ def localization_figures(result: Result) -> list[Figure]:
         )
         for name, key, factor, digits in medians:
             keys = ("figures", condition, f"median_{key}")
-            figures.append(Figure(name=f"median ({name})", keys=keys, factor=factor, digits=digits, lower=True, **look))
+            figures.append(
+                Figure(name=f"median ({name})", keys=keys, factor=factor, digits=digits, lower=True, **options)
+            )
     keys = ("figures", "map")
     return [
         *figures,

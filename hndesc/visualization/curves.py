@@ -1,4 +1,4 @@
-"""Curves: mean matching accuracy over the threshold, and the course of a training."""
+"""Curves of mean matching accuracy over the threshold and of training histories."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from hndesc.errors import HndescError
-from hndesc.visualization.origins import describer
+from hndesc.visualization.origins import descriptor_key
 from hndesc.visualization.results import Result
-from hndesc.visualization.style import COLORS, MARKERS, check_picture, figure, line_looks
+from hndesc.visualization.style import COLORS, MARKERS, check_figure, figure, line_styles
 
 _THRESHOLDS = np.arange(1, 11)
 _PANELS = (("all", "All pairs"), ("v", "Viewpoint"), ("i", "Illumination"))
@@ -20,33 +20,33 @@ _HISTORY = ("step", "loss", "validation_loss", "accuracy", "learning_rate")
 
 
 def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), title: str = "") -> None:
-    """Draw mean matching accuracy over the threshold: all, viewpoint and illumination, one line a descriptor.
+    """Plot mean matching accuracy over the threshold for all, viewpoint and illumination pairs.
 
-    The legend tells how many keypoints an image and matches a pair each has on average. One descriptor at keypoints of
-    several detectors has one color.
+    Each descriptor has one line. The legend states the average numbers of keypoints per image and matches per pair. A
+    descriptor at keypoints of several detectors has one color.
 
     Args:
         results: JSON results of the HPatches benchmark.
-        output: PNG or SVG.
-        labels: name of each result's descriptor; the file's stem if left out.
-        title: of the figure; benchmark and protocol if left out.
+        output: PNG or SVG file to write.
+        labels: name of the descriptor of each result; by default the stem of the file.
+        title: title of the figure; by default benchmark and protocol.
     """
-    check_picture(output)
+    check_figure(output)
     if not results:
-        raise HndescError(f"{output}: no results to draw curves of")
+        raise HndescError(f"{output}: no results to plot")
     labels = labels or [Path(path).stem for path in results]
     results = [_matching_result(path) for path in results]
     curves = [_mma(result) for result in results]
     names = [_legend(label, result) for label, result in zip(labels, results, strict=True)]
-    looks = line_looks([describer(one.get("features")) or row for row, one in enumerate(results)])
-    # A letter of the legend is about 0.08 inches wide.
+    styles = line_styles([descriptor_key(one.get("features")) or row for row, one in enumerate(results)])
+    # A character of the legend is about 0.08 inches wide.
     columns = max(1, min(len(names), 5, int(_WIDTH / (0.08 * max(map(len, names)) + 0.7))))
     with figure(output, _WIDTH, 3.7 + 0.19 * -(-len(names) // columns)) as drawing:
         drawing.suptitle(title or f"{results[0].get('benchmark')}: {results[0].get('protocol')}")
         panels = drawing.subplots(1, 3, sharey=True)
         for axes, (key, name) in zip(panels, _PANELS, strict=True):
-            for label, curve, look in zip(names, curves, looks, strict=True):
-                axes.plot(_THRESHOLDS, curve[key], label=label, **look)
+            for label, curve, style in zip(names, curves, styles, strict=True):
+                axes.plot(_THRESHOLDS, curve[key], label=label, **style)
             if all(np.isnan(curve[key]).all() for curve in curves):
                 axes.text(0.5, 0.5, "no such pairs", transform=axes.transAxes, ha="center")
             axes.set(title=name, xlabel="threshold (px)", xticks=_THRESHOLDS, xlim=(0.7, 10.3), ylim=(0, 1))
@@ -58,7 +58,9 @@ def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), 
 def _matching_result(path: Path) -> Result:
     result = Result(path)
     if result.kind != "hpatches":
-        raise HndescError(f"{path}: a {result.kind} result has no matching accuracy to draw; give results of hpatches")
+        raise HndescError(
+            f"{path}: a {result.kind} result has no matching accuracy to plot; give results of the kind hpatches"
+        )
     return result
 
 
@@ -72,13 +74,13 @@ def _legend(label: str, result: Result) -> str:
 
 
 def plot_training(history: Path, output: Path) -> None:
-    """Draw the course of a training: loss, validation accuracy and learning rate over the steps.
+    """Plot loss, validation accuracy and learning rate of a training over the steps.
 
     Args:
-        history: CSV that training wrote.
-        output: PNG or SVG.
+        history: CSV file written by training.
+        output: PNG or SVG file to write.
     """
-    check_picture(output)
+    check_figure(output)
     table = read_history(Path(history))
     with figure(output, 10.5, 3.4) as drawing:
         loss, accuracy, rate = drawing.subplots(1, 3)
@@ -98,22 +100,22 @@ def plot_training(history: Path, output: Path) -> None:
             axes.set(xlabel="step", xlim=(-0.02 * last, 1.02 * last))
 
 
-def _draw(axes: Axes, table: pd.DataFrame, column: str, look: int, label: str) -> None:
+def _draw(axes: Axes, table: pd.DataFrame, column: str, style: int, label: str) -> None:
     rows = table[["step", column]].dropna()
-    marker = MARKERS[look] if len(rows) <= 40 else ""
-    axes.plot(rows["step"], rows[column], color=COLORS[look], marker=marker, label=label)
+    marker = MARKERS[style] if len(rows) <= 40 else ""
+    axes.plot(rows["step"], rows[column], color=COLORS[style], marker=marker, label=label)
 
 
 def read_history(path: Path) -> pd.DataFrame:
-    """Read the history of a training, as its CSV file has it."""
+    """Read the history of a training from its CSV file."""
     try:
         table = pd.read_csv(path)
     except FileNotFoundError:
         raise HndescError(f"{path}: no such file; train a model first") from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise HndescError(f"{path}: not the history of a training ({error})") from None
+        raise HndescError(f"{path}: not a training history ({error})") from None
     if missing := [name for name in _HISTORY if name not in table]:
-        raise HndescError(f"{path}: no column '{missing[0]}'; it is not the history of a training")
+        raise HndescError(f"{path}: no column '{missing[0]}'; it is not a training history")
     if table.empty:
-        raise HndescError(f"{path}: no step in it; train for at least one step")
+        raise HndescError(f"{path}: it contains no step; train for at least one step")
     return table

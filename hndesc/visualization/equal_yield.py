@@ -1,4 +1,4 @@
-"""MMA at equal yield: every descriptor's accuracy at the number of matches of the one with fewest, pair by pair."""
+"""MMA at equal yield: the accuracy of all descriptors at the same number of matches, the smallest on each pair."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,44 +13,48 @@ _Pairs = dict[tuple[str, str, str], tuple[str, np.ndarray]]
 
 
 def equal_yield(results: Mapping[str, Result]) -> dict[str, dict[str, float]]:
-    """Return the MMA@3 px of descriptors at equal yield, from their results on one set of sequences.
+    """Return the MMA@3 px of descriptors at equal yield, from their results on the same sequences.
 
-    Each pair's matches are cut, those first that are most clearly the nearest, at the number of matches of the
-    descriptor that has fewest on that pair; pairs on which one has none are left out.
+    For each pair, only the most distinctive matches of each descriptor count, as many as the descriptor with the fewest
+    matches has. Pairs on which a descriptor has no matches are excluded.
 
     Args:
-        results: by descriptor.
+        results: result of each descriptor.
 
     Returns:
-        By descriptor the means "v", "i", "avg" (half of v + i) and "all", NaN without such a pair; nothing where fewer
-        than two results tell the order of their matches.
+        For each descriptor the means "v", "i", "avg" (average of v and i) and "all", NaN without such pairs; empty if
+        fewer than two results contain the order of their matches.
 
     Raises:
-        HndescError: a result whose matches cannot be read.
+        HndescError: the matches of a result cannot be read.
     """
-    told = {name: pairs for name, result in results.items() if (pairs := _pairs(result)) is not None}
-    if len(told) < 2:
+    ordered = {name: pairs for name, result in results.items() if (pairs := _pairs(result)) is not None}
+    if len(ordered) < 2:
         return {}
-    shared = [key for key in next(iter(told.values())) if all(key in pairs for pairs in told.values())]
-    fewest = {key: min(len(pairs[key][1]) for pairs in told.values()) for key in shared}
-    return {name: _means(pairs, {key: count for key, count in fewest.items() if count}) for name, pairs in told.items()}
+    shared = [key for key in next(iter(ordered.values())) if all(key in pairs for pairs in ordered.values())]
+    fewest = {key: min(len(pairs[key][1]) for pairs in ordered.values()) for key in shared}
+    return {
+        name: _means(pairs, {key: count for key, count in fewest.items() if count}) for name, pairs in ordered.items()
+    }
 
 
 def _pairs(result: Result) -> _Pairs | None:
-    """Return by sequence and images the class of a pair and its matches in order; None of an older result."""
+    """Return class and ordered matches of each pair, by sequence and images; None for results of older versions."""
     if not result.has("figures", "average_precision") or not result.has("per_sequence"):
         return None
     pairs: _Pairs = {}
     sequences = result.get("per_sequence")
     if not isinstance(sequences, Mapping):
-        raise HndescError(f"{result.path}: 'per_sequence' is no section of sequences; make the result again")
+        raise HndescError(f"{result.path}: 'per_sequence' is not a mapping of sequences; repeat the evaluation")
     for name in sequences:
         fields = [result.get("per_sequence", name, key) for key in ("pairs", "matches", "correct_in_order")]
         try:
             for (first, second), count, text in zip(*fields, strict=True):
                 pairs[name, first, second] = sequences[name]["class"], unpack(text, count)
         except (ValueError, TypeError, KeyError) as error:
-            raise HndescError(f"{result.path}: matches of '{name}' cannot be read ({error}); make it again") from None
+            raise HndescError(
+                f"{result.path}: matches of '{name}' cannot be read ({error}); repeat the evaluation"
+            ) from None
     return pairs
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a localization: the model from above with its cameras, inlier matches of queries, errors of poses."""
+"""Figures of a localization: the model with its cameras from above, inlier matches of queries, pose errors."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
-from hndesc.datasets.localization.images import posed_photos
+from hndesc.datasets.localization.images import posed_images
 from hndesc.datasets.localization.pycolmap_border import camera_keypoints, pycolmap, to_camera
 from hndesc.datasets.localization.readers import read_scene
 from hndesc.datasets.localization.scene import Pose, Scene
@@ -18,13 +18,13 @@ from hndesc.io.features import FeatureReader
 from hndesc.io.owned_folders import check_output_folder, replace_folder
 from hndesc.localization.mapping import observed, read_map
 from hndesc.localization.matches import MatchReader
-from hndesc.visualization.match_figures import Matches, draw_judged
+from hndesc.visualization.match_figures import Matches, draw_classified_matches
 from hndesc.visualization.results import Result
 from hndesc.visualization.style import COLORS, OUTLIER, figure
 
 STEP = "plot_localization"
 _BINS = 12
-_LEAST = 1e-6  # stands for an error of zero on a logarithmic axis
+_LEAST = 1e-6  # replaces an error of zero on a logarithmic axis
 
 
 def plot_localization(
@@ -39,18 +39,18 @@ def plot_localization(
     pairs: Path | None = None,
     count: int = 2,
 ) -> None:
-    """Draw `model.jpg`, `errors.jpg` (where the truth is known) and `<query>.jpg` for some queries.
+    """Write `model.jpg`, `errors.jpg` (if the ground truth is known) and `<query>.jpg` for some queries.
 
     Args:
         root: folder of the dataset.
-        features: feature file of the first result, as the next two.
-        matches: match file.
-        map_folder: map.
-        results: JSON results, one a descriptor.
-        output: folder of the pictures, replaced.
+        features: feature file of the first result.
+        matches: match file of the first result.
+        map_folder: map of the first result.
+        results: JSON results, one per descriptor.
+        output: folder of the figures, which is replaced.
         labels: name of each descriptor.
-        pairs: another list of pairs than the dataset's own.
-        count: queries of each condition whose matches are drawn: those in the middle by their number of inliers.
+        pairs: list of pairs that replaces that of the dataset.
+        count: number of queries per condition whose matches are drawn, those with a median number of inliers.
     """
     inputs = [root, features, matches, map_folder, *results, pairs]
     check_output_folder(output, STEP, inputs)
@@ -73,7 +73,7 @@ def plot_localization(
 
 
 def _typical(queries: Mapping[str, Mapping], count: int) -> list[str]:
-    """Return for each condition the localized queries in the middle by their number of inliers."""
+    """Return the localized queries with a median number of inliers, for each condition."""
     chosen = []
     for condition in dict.fromkeys(query["condition"] for query in queries.values()):
         localized = [n for n, query in queries.items() if query["condition"] == condition and not query["pose_of"]]
@@ -84,14 +84,14 @@ def _typical(queries: Mapping[str, Mapping], count: int) -> list[str]:
 
 
 def plot_model(scene: Scene, queries: Mapping[str, Mapping], points: np.ndarray, output: Path) -> None:
-    """Draw points (N x 3), database cameras and queries from above; queries without an own pose stand where they are.
+    """Draw points (N x 3), database cameras and queries from above; queries that failed are marked at their true pose.
 
-    Above is where the tops of the upright photos point in the mean.
+    The up direction is the mean of the up directions of the cameras.
     """
     ground = _ground(list(scene.poses.values()))
     poses = {name: Pose.from_quaternion(query["pose"][:4], query["pose"][4:]) for name, query in queries.items()}
     found = [name for name, query in queries.items() if not query["pose_of"]]
-    # Poses that are far off must not make the rest a dot: the picture ends where cameras are known to be.
+    # Limits are set by known cameras, so that poses with large errors do not shrink the rest to a dot.
     centers = np.array([pose.center() for pose in [*scene.poses.values(), *scene.truth.values()]])
     length = 0.06 * np.ptp(centers @ ground.T, axis=0).max()
     with figure(output, 8.0, 7.0) as drawing:
@@ -108,12 +108,12 @@ def plot_model(scene: Scene, queries: Mapping[str, Mapping], points: np.ndarray,
 
 
 def _ground(poses: Sequence[Pose]) -> np.ndarray:
-    """Return the picture's right and up as directions in the world, 2 x 3; the cameras look upwards in the mean."""
+    """Return the x and y axes of the figure in world coordinates, 2 x 3; y is the mean viewing direction."""
     up = -np.mean([pose.rotation[1] for pose in poses], axis=0)
     forward = np.mean([pose.rotation[2] for pose in poses], axis=0)
     up = up / np.linalg.norm(up) if np.linalg.norm(up) > 1e-6 else np.array([0.0, 0.0, 1.0])
     forward = forward - up * (up @ forward)
-    if np.linalg.norm(forward) < 1e-6:  # they look all around: any direction will do
+    if np.linalg.norm(forward) < 1e-6:  # viewing directions cancel out: choose any direction
         forward = np.cross(up, np.eye(3)[np.abs(up).argmin()])
     forward /= np.linalg.norm(forward)
     return np.stack([np.cross(forward, up), forward])
@@ -123,7 +123,7 @@ def _draw_cameras(axes: Axes, poses: Sequence[Pose], ground: np.ndarray, length:
     if not poses:
         return
     centers = np.array([pose.center() for pose in poses]) @ ground.T
-    # A wedge of 60 degrees in the direction of view.
+    # A wedge of 60 degrees in the viewing direction.
     sides = [[pose.rotation.T @ [x, 0.0, 1.0] for x in (-0.58, 0.58)] for pose in poses]
     tips = centers[:, None] + length * (np.array(sides) @ ground.T)
     outline = np.stack([centers, tips[:, 0], tips[:, 1], centers], axis=1)
@@ -132,7 +132,7 @@ def _draw_cameras(axes: Axes, poses: Sequence[Pose], ground: np.ndarray, length:
 
 
 def _draw_truth(axes: Axes, scene: Scene, poses: Mapping[str, Pose], found: Sequence[str], ground: np.ndarray) -> None:
-    """Join localized queries with their true places, and mark those of the others."""
+    """Connect localized queries with their true positions, and mark the true positions of the others."""
     lines = [[poses[name].center(), scene.truth[name].center()] for name in found if name in scene.truth]
     if lines:
         axes.add_collection(LineCollection(np.array(lines) @ ground.T, colors=OUTLIER, linewidths=1.2, zorder=4))
@@ -142,7 +142,7 @@ def _draw_truth(axes: Axes, scene: Scene, poses: Mapping[str, Pose], found: Sequ
 
 
 def _limit(axes: Axes, points: np.ndarray, centers: np.ndarray) -> None:
-    """Show all cameras that are known and nearly all points."""
+    """Set the limits to show all known cameras and most points."""
     low, high = np.percentile(points, [5, 95], axis=0)
     low, high = np.minimum(low, centers.min(axis=0)), np.maximum(high, centers.max(axis=0))
     margin = 0.08 * max(float((high - low).max()), 1e-9)
@@ -160,7 +160,7 @@ def _plot_query(
     largest: float,
     output: Path,
 ) -> None:
-    """Draw a query's 2D-3D matches with the database image that most of its inliers are shared with."""
+    """Draw the 2D-3D matches of a query with the database image that shares most inliers."""
     pose = Pose.from_quaternion(query["pose"][:4], query["pose"][4:])
     camera = to_camera(scene.queries[name])
     entry = features.read(name)
@@ -178,17 +178,17 @@ def _plot_query(
     if not found:
         return
     best = max(found, key=lambda other: found[other].correct.sum())
-    photos = {photo.name: photo for photo in posed_photos(scene.root)}
+    images = {entry.name: entry for entry in posed_images(scene.root)}
     correct = found[best].correct
-    title = f"{correct.sum()} of {len(correct)} matches of points agree with the pose to {largest:g} px"
+    title = f"{correct.sum()} of {len(correct)} matches are inliers of the pose at {largest:g} px"
     if "position_error" in query:
         title += f"; error {query['position_error']:.3g} in position, {query['rotation_error']:.2g}\N{DEGREE SIGN}"
     heading = f"{name}  \N{RIGHTWARDS ARROW}  {best}"
-    draw_judged((photos[name].read(), photos[best].read()), [found[best]], output, heading, [title])
+    draw_classified_matches((images[name].read(), images[best].read()), [found[best]], output, heading, [title])
 
 
 def _errors(camera: "pycolmap.Camera", pose: Pose, points: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
-    """Return the distance of K projected points from keypoints (COLMAP's convention), infinity behind the camera."""
+    """Return the reprojection errors of K points (COLMAP's pixel convention), infinity behind the camera."""
     inside = points @ pose.rotation.T + pose.translation
     errors = np.full(len(points), np.inf)
     ahead = inside[:, 2] > 0
@@ -198,14 +198,14 @@ def _errors(camera: "pycolmap.Camera", pose: Pose, points: np.ndarray, keypoints
 
 
 def plot_errors(results: Sequence[str | os.PathLike], output: Path, labels: Sequence[str]) -> None:
-    """Draw histograms of the errors in position and rotation, one line a descriptor; all queries with a known truth."""
+    """Draw histograms of position and rotation errors of queries with ground truth, one line per descriptor."""
     errors = {label: _query_errors(Result(path)) for label, path in zip(labels, results, strict=True)}
     everything = np.concatenate(list(errors.values()))
     if not len(everything):
-        raise HndescError(f"{output}: no query in the results has a known truth")
+        raise HndescError(f"{output}: no query in the results has a ground truth pose")
     titles = ("Position error (units of the scene)", "Rotation error (\N{DEGREE SIGN})")
     with figure(output, 10.5, 3.6) as drawing:
-        drawing.suptitle("Errors of all queries; those not localized count with the pose of their best database image")
+        drawing.suptitle("Errors of all queries; queries that failed have the pose of their best database image")
         for column, (axes, title) in enumerate(zip(drawing.subplots(1, 2, sharey=True), titles, strict=True)):
             values = np.maximum(everything[:, column], _LEAST)
             edges = np.geomspace(values.min() / 1.1, values.max() * 1.1, _BINS + 1)

@@ -1,4 +1,4 @@
-"""Match pictures: two photos side by side, correct matches in green and wrong ones in red."""
+"""Match figures: two images side by side, correct matches in green and false matches in red."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from hndesc.geometry.robust import estimate_homography
 from hndesc.io.features import FeatureReader, Features
 from hndesc.io.images import read_image, scale_points
 from hndesc.matching.matcher import match_features
-from hndesc.visualization.style import INLIER, OUTLIER, check_picture, figure
+from hndesc.visualization.style import INLIER, OUTLIER, check_figure, figure
 
-_HEIGHT = 480  # pixels of each photo in the picture
-_WIDEST = 20 * _HEIGHT  # a wider one, a strip, is squeezed
+_HEIGHT = 480  # pixels of each image in the figure
+_WIDEST = 20 * _HEIGHT  # wider images are compressed horizontally
 _GAP = 12
-_WIDTH = 11.0  # inches of the picture
+_WIDTH = 11.0  # inches of the figure
 
 
 @dataclass(frozen=True)
@@ -47,29 +47,29 @@ def plot_matches(
     threshold: float = 3.0,
     most_lines: int = 200,
 ) -> None:
-    """Draw the matches of an image pair, one row a feature file.
+    """Draw the matches of an image pair, one row per feature file.
 
     Args:
-        images: the two photos.
-        names: their names in the feature files.
+        images: files of the two images.
+        names: names of the images in the feature files.
         features: feature files with descriptors.
-        output: PNG or SVG.
-        labels: what to call each feature file; its stem if left out.
-        homography: the true one, 3 x 3, first to second; None to estimate one for each row by RANSAC.
-        threshold: largest distance of a correct match, pixels of the second photo.
-        most_lines: draw at most so many matches a row, picked evenly at random; the title counts all.
+        output: PNG or SVG file to write.
+        labels: label of each feature file; by default its stem.
+        homography: true homography, 3 x 3, from first to second; None to estimate one for each row by RANSAC.
+        threshold: largest distance of a correct match, pixels of the second image.
+        most_lines: maximum number of matches drawn per row, chosen at random; the title counts all matches.
     """
-    check_picture(output)
+    check_figure(output)
     rows = []
     for path, label in zip(features, labels or [Path(path).stem for path in features], strict=True):
         with FeatureReader(path) as reader:
             rows.append((label, reader.read(names[0]), reader.read(names[1])))
-    photos = (read_image(images[0]), read_image(images[1]))
-    draw_matches(photos, names, rows, output, homography, threshold, most_lines)
+    pixels = (read_image(images[0]), read_image(images[1]))
+    draw_matches(pixels, names, rows, output, homography, threshold, most_lines)
 
 
 def draw_matches(
-    photos: tuple[np.ndarray, np.ndarray],
+    images: tuple[np.ndarray, np.ndarray],
     names: tuple[str, str],
     rows: Sequence[tuple[str, Features, Features]],
     output: Path,
@@ -77,49 +77,49 @@ def draw_matches(
     threshold: float = 3.0,
     most_lines: int = 200,
 ) -> list[Matches]:
-    """Draw the matches of an image pair, one row a pair of features; the arguments are those of `plot_matches`.
+    """Draw the matches of an image pair, one row per pair of features; the other arguments are those of `plot_matches`.
 
     Args:
-        rows: (label, features of the first photo, features of the second).
+        rows: (label, features of the first image, features of the second image).
 
     Returns:
         All matches of each row.
     """
     if not rows:
-        raise HndescError(f"{output}: no features to draw matches of")
-    _check_sizes(photos, names, rows)
+        raise HndescError(f"{output}: no features whose matches could be drawn")
+    _check_sizes(images, names, rows)
     truth, word = "the true homography", "are correct"
     if homography is None:
         truth, word = "RANSAC's homography", "are inliers"
-    found = [judge_matches(a, b, homography, threshold) for _, a, b in rows]
+    found = [classify_matches(a, b, homography, threshold) for _, a, b in rows]
     heading = f"{names[0]}  \N{RIGHTWARDS ARROW}  {names[1]}: green within {threshold:g} px of {truth}"
     titles = [_title(label, matches, word, most_lines) for (label, *_), matches in zip(rows, found, strict=True)]
-    draw_judged(photos, found, output, heading, titles, most_lines)
+    draw_classified_matches(images, found, output, heading, titles, most_lines)
     return found
 
 
-def draw_judged(
-    photos: tuple[np.ndarray, np.ndarray],
+def draw_classified_matches(
+    images: tuple[np.ndarray, np.ndarray],
     found: Sequence[Matches],
     output: Path,
     heading: str,
     titles: Sequence[str],
     most_lines: int = 200,
 ) -> None:
-    """Draw matches that are known to be right or wrong: the photos side by side, a row for each of `found`.
+    """Draw correct and false matches on images side by side, one row for each of `found`.
 
     Args:
-        photos: RGB, uint8.
-        found: matches between the photos.
-        output: PNG, JPEG or SVG.
-        heading: above all rows.
-        titles: of each row.
-        most_lines: draw at most so many matches a row, picked evenly at random.
+        images: RGB, uint8.
+        found: matches between the images.
+        output: PNG, JPEG or SVG file to write.
+        heading: title of the figure.
+        titles: title of each row.
+        most_lines: maximum number of matches drawn per row, chosen at random.
     """
-    canvas, factors, shift = _side_by_side(*photos)
+    canvas, factors, shift = _side_by_side(*images)
     row_height = _WIDTH * canvas.shape[0] / canvas.shape[1] + 0.35
     with figure(output, _WIDTH, len(found) * row_height + 0.45) as drawing:
-        drawing.suptitle(heading, parse_math=False)  # a name may hold a "$"
+        drawing.suptitle(heading, parse_math=False)  # a name can contain a "$"
         panels = drawing.subplots(len(found), squeeze=False)[:, 0]
         for axes, title, matches in zip(panels, titles, found, strict=True):
             axes.imshow(canvas)
@@ -131,20 +131,20 @@ def draw_judged(
 
 
 def _check_sizes(
-    photos: tuple[np.ndarray, np.ndarray], names: tuple[str, str], rows: Sequence[tuple[str, Features, Features]]
+    images: tuple[np.ndarray, np.ndarray], names: tuple[str, str], rows: Sequence[tuple[str, Features, Features]]
 ) -> None:
     for label, *pair in rows:
-        for photo, name, features in zip(photos, names, pair, strict=True):
-            size = photo.shape[1], photo.shape[0]
-            if features.image_size not in (size, (0, 0)):  # (0, 0): written by a program that does not tell
+        for image, name, features in zip(images, names, pair, strict=True):
+            size = image.shape[1], image.shape[0]
+            if features.image_size not in (size, (0, 0)):  # (0, 0): unknown, in imported files
                 raise HndescError(
-                    f"{label}: the features of '{name}' belong to an image of {features.image_size} pixels, but the "
-                    f"photo has {size}; extract them from this photo"
+                    f"{label}: the features of '{name}' belong to an image of {features.image_size} pixels, but this "
+                    f"image has {size}; extract them from this image"
                 )
 
 
-def judge_matches(a: Features, b: Features, homography: np.ndarray | None, threshold: float) -> Matches:
-    """Match two images and tell right from wrong by a homography, estimated from the matches when it is None."""
+def classify_matches(a: Features, b: Features, homography: np.ndarray | None, threshold: float) -> Matches:
+    """Match two images and classify the matches by a homography, which is estimated from the matches if it is None."""
     pairs = match_features(a, b)
     first, second = a.keypoints[pairs[:, 0]], b.keypoints[pairs[:, 1]]
     if homography is None:
@@ -165,7 +165,7 @@ def _pick(count: int, most: int) -> np.ndarray:
 
 
 def _draw_lines(axes: Axes, lines: np.ndarray, correct: np.ndarray) -> None:
-    # The wrong ones first: the right ones lie above them.
+    # False matches first, so that correct ones are drawn above them.
     for mask, color, alpha, name in ((~correct, OUTLIER, 0.45, "outliers"), (correct, INLIER, 0.7, "inliers")):
         axes.add_collection(LineCollection(lines[mask], colors=color, linewidths=0.7, alpha=alpha, gid=name))
         ends = lines[mask].reshape(-1, 2)
@@ -173,8 +173,8 @@ def _draw_lines(axes: Axes, lines: np.ndarray, correct: np.ndarray) -> None:
 
 
 def _side_by_side(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
-    """Put two photos on one white canvas; returns it, the factors (sx, sy) of each and the shift of the second."""
-    resized, factors = zip(*(_to_height(photo) for photo in (first, second)), strict=True)
+    """Place two images on a white canvas; return it, the factors (sx, sy) of each and the offset of the second."""
+    resized, factors = zip(*(_to_height(image) for image in (first, second)), strict=True)
     shift = resized[0].shape[1] + _GAP
     canvas = np.full((_HEIGHT, shift + resized[1].shape[1], 3), 255, np.uint8)
     canvas[:, : resized[0].shape[1]] = resized[0]
@@ -182,8 +182,8 @@ def _side_by_side(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, li
     return canvas, list(factors), np.array([shift, 0.0])
 
 
-def _to_height(photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    height, width = photo.shape[:2]
+def _to_height(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    height, width = image.shape[:2]
     size = (min(max(1, round(width * _HEIGHT / height)), _WIDEST), _HEIGHT)
     way = cv2.INTER_AREA if height > _HEIGHT else cv2.INTER_CUBIC
-    return cv2.resize(photo, size, interpolation=way), np.array([size[0] / width, size[1] / height])
+    return cv2.resize(image, size, interpolation=way), np.array([size[0] / width, size[1] / height])

@@ -1,4 +1,4 @@
-"""What stands behind a row of a table: which descriptor, at whose keypoints, with which weights under which license."""
+"""Descriptions of the rows of a table: descriptor, keypoints, weights and license."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from hndesc.pretrained.baselines import OWN_DETECTORS
 
 
 def origin(features: object) -> str:
-    """Return one line on features from the settings that their file carries; empty where it carries none."""
+    """Return a one-line description of features from the settings in their file; empty without settings."""
     if not isinstance(features, Mapping):
         return ""
     descriptor, detector = _part(features, "descriptor"), _part(features, "detector")
@@ -20,8 +20,8 @@ def origin(features: object) -> str:
     return "; ".join(pieces)
 
 
-def describer(features: object) -> tuple[str, ...]:
-    """Return what tells a descriptor from others, whatever the keypoints: its name and weights; empty if unknown."""
+def descriptor_key(features: object) -> tuple[str, ...]:
+    """Return a key that identifies a descriptor regardless of its keypoints: name and weights; empty if unknown."""
     part = _part(features, "descriptor") if isinstance(features, Mapping) else {}
     return tuple(str(part[key]) for key in ("name", "weights", "sha256", "source") if key in part)
 
@@ -33,7 +33,7 @@ def _part(features: Mapping, name: str) -> Mapping:
 
 def _keypoints(descriptor: Mapping, detector: Mapping) -> str:
     most = detector.get("max_keypoints")
-    limit = f", at most {most} an image" if most else ""
+    limit = f", at most {most} per image" if most else ""
     if OWN_DETECTORS.get(descriptor.get("name", "")) == detector["name"]:
         return f"its own keypoints{limit}"
     return f"keypoints of {detector['name']}{limit}{_weights(detector)}"

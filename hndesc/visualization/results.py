@@ -1,4 +1,4 @@
-"""Reading result files strictly: a figure that is missing is an error that names the file and the key."""
+"""Strict reading of result files: a missing value is an error that names the file and the key."""
 
 import os
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ class Result:
     """The JSON result of one benchmark for one descriptor.
 
     Attributes:
-        path: the file.
+        path: result file.
         kind: "hpatches", "retrieval" or "localization".
     """
 
@@ -27,12 +27,14 @@ class Result:
         for depth, key in enumerate(keys):
             if not isinstance(value, Mapping) or key not in value:
                 place = ".".join(keys[: depth + 1])
-                raise HndescError(f"{self.path}: no key '{place}'; it was made by another version, make it again")
+                raise HndescError(
+                    f"{self.path}: no key '{place}'; it was written by another version, repeat the evaluation"
+                )
             value = value[key]
         return value
 
     def has(self, *keys: str) -> bool:
-        """Tell whether there is a value at a chain of keys."""
+        """Return whether there is a value at a chain of keys."""
         try:
             self.get(*keys)
         except HndescError:
@@ -40,10 +42,10 @@ class Result:
         return True
 
     def number(self, *keys: str) -> float:
-        """Return the figure at a chain of keys; NaN where the benchmark wrote null (nothing to average)."""
+        """Return the number at a chain of keys; NaN for null (nothing to average)."""
         value = self.get(*keys)
         if value is None:
             return float("nan")
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise HndescError(f"{self.path}: '{'.'.join(keys)}' is no number but {value!r}; make the result again")
+            raise HndescError(f"{self.path}: '{'.'.join(keys)}' must be a number, not {value!r}; repeat the evaluation")
         return float(value)

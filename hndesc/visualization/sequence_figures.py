@@ -1,4 +1,4 @@
-"""Match pictures of a homography benchmark: a few sequences of each class, one row a descriptor."""
+"""Match figures of a homography benchmark for some sequences of each class, one row per descriptor."""
 
 import os
 from collections.abc import Sequence
@@ -25,15 +25,15 @@ def plot_sequences(
 
     Args:
         root: folder of the sequences.
-        features: feature files with descriptors, one a descriptor.
-        output: folder of the pictures, replaced: `<sequence>_<first image>-<second image>.jpg`.
+        features: feature files with descriptors, one per descriptor.
+        output: folder of the figures `<sequence>_<first image>-<second image>.jpg`, which is replaced.
         labels: name of each descriptor.
-        count: sequences of each class, viewpoint and illumination.
-        number: of the pair, from 1; the last one of sequences that have fewer.
+        count: number of sequences of each class, viewpoint and illumination.
+        number: number of the pair, from 1; sequences with fewer pairs use their last one.
         layout: see `hndesc.datasets.homography.sequences.read_sequences`.
 
     Returns:
-        The pictures.
+        The files of the figures.
     """
     root, output, inputs = Path(root), Path(output), [root, *features]
     check_output_folder(output, STEP, inputs)
@@ -41,25 +41,25 @@ def plot_sequences(
     shown = [(one, one.pairs[min(number, len(one.pairs)) - 1]) for one in read_sequences(root, layout=layout)]
     shown = [(one, pair) for one, pair in shown if {pair.first, pair.second} <= known]
     chosen = [entry for kind in ("i", "v", "") for entry in [each for each in shown if each[0].kind == kind][:count]]
-    pictures = []
+    figures = []
     with replace_folder(output, STEP, inputs) as part:
         for sequence, pair in chosen:
             names = pair.first, pair.second
             stems = "-".join(PurePosixPath(name).stem for name in names)
-            pictures.append(output / f"{sequence.name.replace('/', '_')}_{stems}.jpg")
+            figures.append(output / f"{sequence.name.replace('/', '_')}_{stems}.jpg")
             plot_matches(
                 (root / names[0], root / names[1]),
                 names,
                 [Path(path) for path in features],
-                part / pictures[-1].name,
+                part / figures[-1].name,
                 labels,
                 pair.homography,
             )
-    return pictures
+    return figures
 
 
 def _known(features: Sequence[str | os.PathLike]) -> set[str]:
-    """Return the images that all files have features of; other sequences are passed over."""
+    """Return the images whose features are in all files; other sequences are skipped."""
     known = []
     for path in features:
         with FeatureReader(path) as reader:

@@ -1,4 +1,4 @@
-"""One look for all figures, and how they are written."""
+"""The common style of all figures, and their output."""
 
 import os
 from collections import Counter
@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from hndesc.errors import HndescError, printable
 from hndesc.io.files import atomic_path, check_output_file
 
-# Okabe and Ito's colors, told apart with any kind of color vision; gray for their yellow, which is faint on white.
+# The colors of Okabe and Ito, distinguishable with color vision deficiencies; their yellow is replaced by gray.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 DASHES = ("-", "--", ":", "-.")
-INLIER, OUTLIER = "#00D870", "#E4002B"  # one light, one dark, so that they differ without color, too
+INLIER, OUTLIER = "#00D870", "#E4002B"  # light and dark, so that they also differ in grayscale
 
-_LOOK = {
+_STYLE = {
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.spines.top": False,
@@ -35,53 +35,53 @@ _LOOK = {
     "svg.hashsalt": "hndesc",
 }
 
-# Thin colored lines need their colors at full resolution.
+# Thin colored lines need chroma at full resolution.
 _JPEG = {"pil_kwargs": {"quality": 90, "subsampling": 0}}
 _FORMATS: dict[str, dict[str, Any]] = {
     ".png": {},
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
-    # No date in the file: the same input gives the same bytes.
+    # Without a date, equal inputs give equal bytes.
     ".svg": {"metadata": {"Date": None}},
     ".pdf": {"metadata": {"CreationDate": None}},
 }
 
 
-def check_picture(output: str | os.PathLike, inputs: Iterable[str | os.PathLike] = ()) -> None:
-    """Make sure, before the work, that a figure can be written; arguments as for `check_output_file`.
+def check_figure(output: str | os.PathLike, inputs: Iterable[str | os.PathLike] = ()) -> None:
+    """Check in advance that a figure can be written; arguments as for `check_output_file`.
 
     Raises:
-        HndescError: a suffix of no format of figures, or no place for a file.
+        HndescError: the suffix is not that of a supported format, or the file cannot be written.
     """
     if Path(output).suffix.lower() not in _FORMATS:
-        raise HndescError(f"{printable(output)}: no file name of a picture; let it end in {', '.join(_FORMATS)}")
+        raise HndescError(f"{printable(output)}: not the name of a figure; it must end in one of {', '.join(_FORMATS)}")
     check_output_file(output, inputs)
 
 
-def line_looks(kinds: Sequence[Hashable]) -> list[dict[str, str]]:
-    """Return color, marker and dashes of lines, one a kind given.
+def line_styles(kinds: Sequence[Hashable]) -> list[dict[str, str]]:
+    """Return color, marker and dashes of each line, given the kinds of lines.
 
-    Lines of one kind have one color and marker, and differ in dashes, as do kinds beyond the last color. With more of
-    a kind than there are dashes, each line counts as a kind of its own. No two of 32 lines look the same.
+    Lines of one kind share color and marker and differ in dashes, as do kinds beyond the last color. If a kind has more
+    lines than there are dashes, each line is treated as a separate kind. Up to 32 lines have distinct styles.
     """
     places = {kind: place % len(COLORS) for place, kind in enumerate(dict.fromkeys(kinds))}
-    turns: Counter[int] = Counter()
-    looks = []
+    used: Counter[int] = Counter()
+    styles = []
     for kind in kinds:
         place = places[kind]
-        if turns[place] == len(DASHES) and len(places) < len(kinds):
-            return line_looks(range(len(kinds)))
-        dash = DASHES[turns[place] % len(DASHES)]
-        turns[place] += 1
-        looks.append({"color": COLORS[place], "marker": MARKERS[place], "linestyle": dash})
-    return looks
+        if used[place] == len(DASHES) and len(places) < len(kinds):
+            return line_styles(range(len(kinds)))
+        dash = DASHES[used[place] % len(DASHES)]
+        used[place] += 1
+        styles.append({"color": COLORS[place], "marker": MARKERS[place], "linestyle": dash})
+    return styles
 
 
 @contextmanager
 def figure(output: str | os.PathLike, width: float, height: float) -> Iterator[Figure]:
-    """Yield a figure of `width` x `height` inches that is written to `output` (PNG, JPEG, SVG or PDF) on success."""
-    check_picture(output)
-    with matplotlib.rc_context(_LOOK):
+    """Yield a figure of `width` x `height` inches, which is written to `output` (PNG, JPEG, SVG or PDF) on success."""
+    check_figure(output)
+    with matplotlib.rc_context(_STYLE):
         drawing = Figure(figsize=(width, height), layout="constrained")
         yield drawing
         suffix = Path(output).suffix.lower()

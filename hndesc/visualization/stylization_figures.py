@@ -1,4 +1,4 @@
-"""Sheets of stylized photos: photo, style and copy side by side."""
+"""Figures of stylized photos: photo, style and copy side by side."""
 
 from pathlib import Path
 
@@ -9,26 +9,26 @@ from hndesc.errors import HndescError
 from hndesc.io.files import read_json
 from hndesc.io.images import read_image, resize_longest
 from hndesc.stylization.tables import Copy, read_copies
-from hndesc.visualization.style import check_picture, figure
+from hndesc.visualization.style import check_figure, figure
 
 _COLUMNS = ("photo", "style", "copy")
-_LONGEST = 480  # pixels of a picture in the sheet
+_LONGEST = 480  # pixels of an image in the figure
 
 
 def plot_stylization(
     photos: Path, styles: Path | None, stylized: Path, output: Path, measures: Path | None = None, count: int = 6
 ) -> None:
-    """Draw a sheet of photos, the styles drawn for them and the stylized copies, two to a row.
+    """Draw a figure of photos, their styles and the stylized copies, two photos per row.
 
     Args:
         photos: folder of photos.
-        styles: folder of style photos; None where the copies were made without any.
-        stylized: folder that `hndesc.stylization.stylize.stylize_photos` made of the two.
-        output: PNG or SVG.
-        measures: what `hndesc.stylization.measures.measure_stylization` wrote, to stand below; None for nothing.
-        count: photos to show, spread over the classes of styles; fewer where there are fewer.
+        styles: folder of style photos; None if the copies were made without any.
+        stylized: folder of copies written by `hndesc.stylization.stylize.stylize_photos`.
+        output: PNG or SVG file to write.
+        measures: file written by `hndesc.stylization.measures.measure_stylization`, shown below the images, or None.
+        count: maximum number of photos, spread over the style classes.
     """
-    check_picture(output)
+    check_figure(output)
     chosen = choose_rows(_read_table(Path(stylized)), count)
     folders = {"photo": Path(photos), "style": None if styles is None else Path(styles), "copy": Path(stylized)}
     rows = -(-len(chosen) // 2)
@@ -50,7 +50,7 @@ def plot_stylization(
 
 
 def measure_lines(measures: dict) -> list[str]:
-    """Return the figures of a measured stylization as lines of text: each method, and its classes where it has some."""
+    """Return the measures of a stylization as lines of text, for each method and its classes."""
     form = "{:<30}{:>8}{:>18}{:>18}".format
     lines = [form("", "copies", "SSIM of edges", "repeatability")]
     for method, whole in measures["methods"].items():
@@ -62,20 +62,20 @@ def measure_lines(measures: dict) -> list[str]:
 
 
 def choose_rows(table: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Pick `count` rows of a table of copies: the classes in turn, in each those that lie evenly apart."""
+    """Select `count` rows of a table of copies, alternating between classes and evenly spaced within each class."""
     if table.empty or count < 1:
-        raise HndescError(f"no stylized photo to show ({len(table)} in the table, {count} asked for)")
-    # How far into its class each row lies, in an order that halves the gaps (van der Corput): even for any count.
+        raise HndescError(f"no stylized photo to show ({len(table)} in the table, {count} requested)")
+    # Rows of a class in van der Corput order: they are evenly spaced for any count.
     rank = table.groupby("class").cumcount()
     size = table.groupby("class")["class"].transform("size")
-    order = [_halving(position, total) for position, total in zip(rank, size, strict=True)]
+    order = [_van_der_corput_rank(position, total) for position, total in zip(rank, size, strict=True)]
     return table.assign(order=order).sort_values(["order", "class"], kind="stable").head(count).drop(columns="order")
 
 
-def _halving(position: int, total: int) -> int:
+def _van_der_corput_rank(position: int, total: int) -> int:
     bits = max(1, (total - 1).bit_length())
-    turned = sorted(range(total), key=lambda index: int(f"{index:0{bits}b}"[::-1], 2))
-    return turned.index(position)
+    permuted = sorted(range(total), key=lambda index: int(f"{index:0{bits}b}"[::-1], 2))
+    return permuted.index(position)
 
 
 def _read_table(folder: Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Comparison tables: for each benchmark the main figures of every descriptor, as HTML, CSV and plain text."""
+"""Comparison tables of the main scores of all descriptors on each benchmark, as HTML, CSV and plain text."""
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
@@ -15,7 +15,7 @@ from hndesc.visualization.results import Result
 
 TextColumn = tuple[str, list[str]]  # heading and cells
 
-_WIDEST = 130  # letters of a line of text
+_WIDEST = 130  # characters of a line of text
 
 
 def write_tables(
@@ -29,21 +29,21 @@ def write_tables(
     difference: tuple[str, str] = ("trained", "initial"),
     main: Mapping[str, Callable[[Result], list[Figure]]] | None = None,
 ) -> None:
-    """Compare descriptors, one table a benchmark, the best of each column in bold.
+    """Compare descriptors in one table per benchmark, with the best value of each column in bold.
 
     Args:
         results: JSON results.
-        benchmarks: name of each result's benchmark, as long as `results`.
-        descriptors: name of each result's descriptor, as long as `results`.
-        html: page to write, self-contained.
-        table: CSV to write, one line a figure.
-        summary: plain text to write.
-        note: a sentence to stand above the tables.
-        main: what makes the columns of further kinds of benchmarks (`hndesc.visualization.comparison.main_figures`).
-        difference: the two descriptors whose difference gets a row of its own wherever both were scored.
+        benchmarks: benchmark of each result, as long as `results`.
+        descriptors: descriptor of each result, as long as `results`.
+        html: self-contained page to write.
+        table: CSV file to write, with one line per score.
+        summary: text file to write.
+        note: sentence above the tables.
+        main: functions for the columns of further kinds of benchmarks (`hndesc.visualization.comparison.main_figures`).
+        difference: two descriptors whose difference is shown in a separate row if both were evaluated.
 
     Raises:
-        HndescError: no result, one named twice, or a figure that is missing in one.
+        HndescError: there is no result, a result is given twice, or a value is missing.
     """
     check_output_files([html, table, summary], results)
     tables = gather(results, benchmarks, descriptors, difference, main)
@@ -77,7 +77,7 @@ def _text(tables: Sequence[Table], note: str) -> str:
 
 
 def _text_rows(table: Table) -> list[str]:
-    """Return figures down, descriptors across, below each other where a line has no room; a star marks the best."""
+    """Return a table with scores as rows and descriptors as columns, wrapped if too wide; a star marks the best."""
     columns: list[TextColumn] = [("", [f"{figure.group} {figure.name}" for figure in table.figures])]
     for name, values in table.rows.items():
         cells = []
@@ -103,7 +103,7 @@ def _width(column: TextColumn) -> int:
 
 
 def _side_by_side(columns: Sequence[TextColumn], room: int) -> list[list[TextColumn]]:
-    """Split columns into as many that stand side by side as there is room for, at least one."""
+    """Split columns into groups that fit into the width, with at least one column each."""
     parts: list[list[TextColumn]] = [[]]
     left = room
     for column in columns:

@@ -42,7 +42,7 @@ class BenchmarkKind:
 KINDS = {
     "hpatches": BenchmarkKind(
         section=HpatchesBenchmark,
-        images="hndesc.datasets.homography.sequences:sequence_photos",
+        images="hndesc.datasets.homography.sequences:sequence_images",
         verify="hndesc.datasets.fetch.verify:verify_sequences",
         score="hndesc.evaluation.hpatches.evaluate:score_hpatches",
         main_figures="hndesc.visualization.comparison:hpatches_figures",
@@ -50,7 +50,7 @@ KINDS = {
     ),
     "localization": BenchmarkKind(
         section=LocalizationBenchmark,
-        images="hndesc.datasets.localization.images:posed_photos",
+        images="hndesc.datasets.localization.images:posed_images",
         verify="hndesc.datasets.fetch.verify:verify_scene",
         score="hndesc.evaluation.localization.evaluate:localize_queries",
         main_figures="hndesc.visualization.comparison:localization_figures",
@@ -58,14 +58,14 @@ KINDS = {
     ),
     "retrieval": BenchmarkKind(
         section=RetrievalBenchmark,
-        images="hndesc.datasets.revisited:dataset_photos",
+        images="hndesc.datasets.revisited:dataset_images",
         verify="hndesc.datasets.fetch.verify:verify_retrieval",
         score="hndesc.evaluation.retrieval.revisited:score_retrieval",
         main_figures="hndesc.visualization.comparison:retrieval_figures",
     ),
     "tokyo247": BenchmarkKind(
         section=Tokyo247Benchmark,
-        images="hndesc.datasets.tokyo247:view_photos",
+        images="hndesc.datasets.tokyo247:view_images",
         verify="hndesc.datasets.fetch.verify:verify_tokyo247",
         score="hndesc.evaluation.retrieval.tokyo247:score_tokyo247",
         main_figures="hndesc.visualization.comparison:recall_figures",

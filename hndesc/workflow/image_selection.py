@@ -4,13 +4,13 @@ import os
 from typing import Any
 
 from hndesc.datasets.image_set import ImageEntry
-from hndesc.datasets.listing import list_photos
+from hndesc.datasets.listing import list_images
 from hndesc.errors import HndescError
 from hndesc.retrieval.shortlist import candidates, read_shortlist
 from hndesc.runtime.shards import read_part
 
 
-def select_photos(
+def select_images(
     root: str | os.PathLike,
     kind: str = "folder",
     *,
@@ -24,16 +24,16 @@ def select_photos(
 
     Args:
         root: folder of the dataset.
-        kind: see `list_photos`, as for `distractors`.
+        kind: see `list_images`, as for `distractors`.
         shortlist: of a retrieval set: only queries and the photos that it puts forward; None for all.
         top: candidates a query that count as put forward.
         part: "i-of-n", i from 1: every n-th photo from the i-th on; None for all.
-        **settings: see `list_photos`.
+        **settings: see `list_images`.
 
     Raises:
         HndescError: a part that is none, or has no photo.
     """
-    photos = list_photos(root, kind, distractors, **settings)
+    photos = list_images(root, kind, distractors, **settings)
     if shortlist is not None:
         wanted = set(candidates(read_shortlist(shortlist), top))
         photos = [photo for photo in photos if photo.name in wanted]

@@ -101,7 +101,7 @@ class ImageSets:
         return None if name in self.resized else getattr(self.entries[name], "layout", None)
 
     def selection(self, name: str, part: str | None = None) -> dict[str, Any]:
-        """Return the settings of hndesc.workflow.image_selection.select_photos, apart from files."""
+        """Return the settings of hndesc.workflow.image_selection.select_images, apart from files."""
         if name == TRAINING:
             return {"kind": "folder", "top": 100, "part": part}
         entry = self.entries[name]

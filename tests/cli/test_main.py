@@ -86,11 +86,11 @@ def test_given_keypoints_are_described(sequences: Path, tmp_path: Path) -> None:
     assert np.array_equal(read.keypoints, points) and read.descriptors.shape == (3, 128)
 
 
-def test_match_draws_a_picture(sequences: Path, tmp_path: Path) -> None:
-    picture = tmp_path / "m.png"
-    done = hndesc("match", sequences / "v_same/1.ppm", sequences / "v_same/2.ppm", "--output", picture)
+def test_match_draws_a_image(sequences: Path, tmp_path: Path) -> None:
+    figure = tmp_path / "m.png"
+    done = hndesc("match", sequences / "v_same/1.ppm", sequences / "v_same/2.ppm", "--output", figure)
     assert done.returncode == 0, done.stderr
-    assert cv2.imread(str(picture)).shape[1] > 400
+    assert cv2.imread(str(figure)).shape[1] > 400
 
 
 @pytest.mark.parametrize("names", [("my photo (1).png", "Köln 駅 $x$.PNG"), ("\udce9.png", "a\nb.png")])
@@ -112,9 +112,9 @@ def test_match_takes_photos_of_any_name(tmp_path: Path, names: tuple[str, str]) 
         (["extract", "{photos}", "f.h5", "--detector", "orb"], "unknown detector 'orb'; choose one of: aliked"),
         (["extract", "{photos}", "f.h5", "--detector", "superpoint"], "that of a detector by --detector-weights"),
         (["match", "{photos}/v_same/1.ppm", "{none}.jpg", "--output", "m.png"], "none.jpg: no such image"),
-        (["match", "{none}.jpg", "{none}.jpg", "--output", "m.xyz"], "m.xyz: no file name of a picture"),
-        (["match", "{none}.jpg", "{none}.jpg", "--output", "m"], "m: no file name of a picture"),
-        (["match", "{none}.jpg", "{none}.jpg", "--output", "{photos}"], "no file name of a picture"),
+        (["match", "{none}.jpg", "{none}.jpg", "--output", "m.xyz"], "m.xyz: not the name of a figure"),
+        (["match", "{none}.jpg", "{none}.jpg", "--output", "m"], "m: not the name of a figure"),
+        (["match", "{none}.jpg", "{none}.jpg", "--output", "{photos}"], "not the name of a figure"),
         (["extract", "{photos}", "--keypoints", "{none}", "--max-keypoints", "5", "f.h5"], "--max-keypoints beside"),
         (["extract", "{photos}", "--keypoints", "{none}", "--detector", "sift", "f.h5"], "--detector beside"),
         (["extract", "{photos}", "--keypoints", "{none}", "--detector-weights", "w", "f.h5"], "-weights beside"),
@@ -130,7 +130,7 @@ def test_a_mistake_is_one_line(sequences: Path, tmp_path: Path, arguments: list[
 
 def test_a_number_of_keypoints_must_be_one() -> None:
     done = hndesc("extract", "a", "b", "--max-keypoints", "0")
-    assert done.returncode == 2 and "'0' is not a whole number above 0" in done.stderr
+    assert done.returncode == 2 and "'0' is not a positive integer" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [[], ["extract"], ["score", "hpatches"], ["match"]])

@@ -14,8 +14,8 @@ def linear(photo: np.ndarray) -> np.ndarray:
     return (photo / 255.0) ** 2.2
 
 
-def taken(conditions: Conditions, picture: np.ndarray | None = None, seed: int = 0) -> np.ndarray:
-    return linear(take_photo(scene() if picture is None else picture, conditions, np.random.default_rng(seed)))
+def taken(conditions: Conditions, pattern: np.ndarray | None = None, seed: int = 0) -> np.ndarray:
+    return linear(take_photo(scene() if pattern is None else pattern, conditions, np.random.default_rng(seed)))
 
 
 def test_no_conditions_change_nothing() -> None:
@@ -46,9 +46,9 @@ def test_photon_noise_grows_with_the_root_of_light() -> None:
 
 
 def test_haze_takes_away_contrast() -> None:
-    picture = scene()
-    picture[:, 60:] = 0.5
-    hazy = taken(Conditions(haze=0.5), picture)
+    pattern = scene()
+    pattern[:, 60:] = 0.5
+    hazy = taken(Conditions(haze=0.5), pattern)
     assert hazy[:, 80:].mean() - hazy[:, :40].mean() == pytest.approx(0.1, rel=0.1)
 
 
@@ -77,16 +77,16 @@ def test_blur_spreads_a_point_over_its_size_and_keeps_its_light(kind: str) -> No
 
 
 def test_tone_curves_keep_black_and_white() -> None:
-    picture = np.repeat(np.linspace(0, 1, 121, dtype=np.float32)[None, :, None], 40, axis=0).repeat(3, axis=2)
+    pattern = np.repeat(np.linspace(0, 1, 121, dtype=np.float32)[None, :, None], 40, axis=0).repeat(3, axis=2)
     for conditions in (Conditions(tone=0.5), Conditions(bend=0.9), Conditions(bend=-0.9)):
-        photo = taken(conditions, picture).mean((0, 2))
+        photo = taken(conditions, pattern).mean((0, 2))
         assert photo[0] < 0.01 and photo[-1] > 0.98
-        assert (np.diff(photo) > -0.02).all() and np.abs(photo - picture[0, :, 0]).max() > 0.03
+        assert (np.diff(photo) > -0.02).all() and np.abs(photo - pattern[0, :, 0]).max() > 0.03
 
 
 def test_compression_loses_detail() -> None:
-    picture = np.random.default_rng(0).uniform(0.2, 0.6, (80, 120, 1)).astype(np.float32).repeat(3, axis=2)
-    errors = [np.abs(taken(Conditions(compression=c), picture) - picture).mean() for c in (0.0, 50.0, 90.0)]
+    pattern = np.random.default_rng(0).uniform(0.2, 0.6, (80, 120, 1)).astype(np.float32).repeat(3, axis=2)
+    errors = [np.abs(taken(Conditions(compression=c), pattern) - pattern).mean() for c in (0.0, 50.0, 90.0)]
     assert errors == sorted(errors) and errors[2] > 2 * errors[0]
 
 

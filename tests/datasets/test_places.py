@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hndesc.datasets.places import LEFT_OUT, make_places
-from hndesc.datasets.revisited import dataset_photos, read_ground_truth
+from hndesc.datasets.revisited import dataset_images, read_ground_truth
 from hndesc.errors import HndescError
 from hndesc.io.images import read_image, write_image
 
@@ -33,11 +33,11 @@ def test_every_photo_of_a_place_asks_for_the_others(folder, caplog):
         "b__1_2": ([3], [], [4]),
     }
     assert truth.queries[1].box == (0, 0, 31, 20)
-    photos = dataset_photos(folder / "set")
+    photos = dataset_images(folder / "set")
     assert len(photos) == 12
     assert [round(photo.read().mean()) for photo in photos[:7]] == [0, 30, 60, 90, 120, 150, 180]
     assert read_image(folder / "set" / "jpg" / "a__2.jpg").shape == (20, 31, 3)
-    assert "b/broken.jpg is left out" in caplog.text
+    assert "b/broken.jpg is skipped" in caplog.text
     assert "b/broken.jpg\t" in (folder / "set" / LEFT_OUT).read_text()
 
 
@@ -51,7 +51,7 @@ def test_queries_may_be_fewer(folder):
 def test_folder_without_places_is_named(tmp_path):
     write_image(tmp_path / "photos" / "a" / "1.jpg", np.zeros((8, 8, 3), np.uint8))
     write_image(tmp_path / "photos" / "2.jpg", np.zeros((8, 8, 3), np.uint8))
-    with pytest.raises(HndescError, match=r"photos: no place in it has two photos"):
+    with pytest.raises(HndescError, match=r"photos: no place in it has two readable photos"):
         make_places(tmp_path / "photos", tmp_path / "set")
     with pytest.raises(HndescError, match="no such folder"):
         make_places(tmp_path / "absent", tmp_path / "set")
@@ -67,5 +67,5 @@ def test_any_name_of_a_photo_becomes_one_that_is_read_again(folder):
         write_image(folder / "photos" / "b" / name, np.full((20, 20 + number, 3), 30 * number, np.uint8))
     make_places(folder / "photos", folder / "set")
     truth = read_ground_truth(folder / "set")
-    assert len(set(truth.database)) == 11 and all(photo.path.is_file() for photo in dataset_photos(folder / "set"))
+    assert len(set(truth.database)) == 11 and all(photo.path.is_file() for photo in dataset_images(folder / "set"))
     assert {"b__line_break", "b__line_break_2"} <= set(truth.database)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hndesc.datasets.image_set import ImageEntry
-from hndesc.datasets.revisited import dataset_photos, read_ground_truth
+from hndesc.datasets.revisited import dataset_images, read_ground_truth
 from hndesc.errors import HndescError
 
 
@@ -41,7 +41,7 @@ def test_reads_names_boxes_and_labels(write):
 def test_photos_of_the_database_come_first_and_queries_have_their_box(write):
     root = write(plain_truth())
     (root / "jpg").mkdir()
-    photos = dataset_photos(root)
+    photos = dataset_images(root)
     assert photos[0] == ImageEntry("db/a", root / "jpg" / "a.jpg", None)
     assert photos[4] == ImageEntry("query/q", root / "jpg" / "q.jpg", (1.5, 2.0, 30.0, 40.0))
     assert [photo.name for photo in photos] == ["db/a", "db/b", "db/c", "db/d", "query/q", "query/r"]
@@ -49,11 +49,11 @@ def test_photos_of_the_database_come_first_and_queries_have_their_box(write):
 
 def test_folder_without_photos_is_named(write):
     with pytest.raises(HndescError, match=r"jpg: no such folder"):
-        dataset_photos(write(plain_truth()))
+        dataset_images(write(plain_truth()))
 
 
 def test_folder_must_hold_one_file(write, tmp_path):
-    with pytest.raises(HndescError, match=r"must hold one file gnd_<set>\.pkl$"):
+    with pytest.raises(HndescError, match=r"must contain one file gnd_<set>\.pkl$"):
         read_ground_truth(tmp_path)
     write(plain_truth())
     write(plain_truth(), "gnd_other.pkl")
@@ -77,17 +77,17 @@ def change(path, value):
     [
         (lambda truth: truth.pop("imlist"), "keys imlist, qimlist, gnd"),
         (lambda truth: truth["gnd"].pop(), "one entry for each of the 2 queries"),
-        (change(["imlist"], []), "imlist is not a list of photo names"),
-        (change(["imlist"], "abcd"), "imlist is not a list of photo names"),
+        (change(["imlist"], []), "imlist is not a list of image names"),
+        (change(["imlist"], "abcd"), "imlist is not a list of image names"),
         (change(["imlist", 1], 5), "imlist has 5"),
         (change(["imlist", 1], "/etc/passwd"), "'/etc/passwd' is no name of a file"),
         (change(["qimlist", 1], "../../outside"), "'../../outside' is no name of a file"),
-        (change(["imlist", 1], "a"), "names 'a' twice"),
+        (change(["imlist", 1], "a"), "contains 'a' twice"),
         (lambda truth: truth["gnd"][1].pop("hard"), r"gnd\[1\] \('r'\) needs the keys bbx, easy, hard, junk"),
         (change(["gnd", 0, "bbx"], [1, 2, 3]), r"gnd\[0\] \('q'\): bbx must be four numbers"),
         (change(["gnd", 0, "bbx"], [1, 2, 3, float("nan")]), "bbx must be four numbers"),
         (change(["gnd", 0, "bbx"], None), "bbx must be four numbers"),
-        (change(["gnd", 1, "junk"], [4]), "junk has the index 4, but imlist has 4 photos"),
+        (change(["gnd", 1, "junk"], [4]), "junk has the index 4, but imlist has 4 images"),
         (change(["gnd", 1, "junk"], [-1]), "junk has the index -1"),
         (change(["gnd", 1, "junk"], [0.5]), "junk must be a list of indices"),
         (change(["gnd", 0, "junk"], [2]), "listed twice"),

@@ -11,7 +11,7 @@ from hndesc.errors import HndescError
 from hndesc.io.images import write_image
 
 
-def picture(seed: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
+def random_image(seed: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
     coarse = np.random.default_rng(seed).integers(0, 256, (12, 13, 3), dtype=np.uint8)
     rows, columns = (np.arange(side) * cells // side for side, cells in zip(size, (12, 13), strict=True))
     return coarse[np.ix_(rows, columns)]
@@ -21,7 +21,7 @@ def picture(seed: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
     for number in range(60):
-        write_image(folder / f"{'free' if number % 3 else 'strange'}" / f"photo{number}.png", picture(number))
+        write_image(folder / f"{'free' if number % 3 else 'strange'}" / f"photo{number}.png", random_image(number))
     return folder
 
 
@@ -54,7 +54,7 @@ def test_split_is_the_same_again_and_other_with_another_seed(photos: Path, tmp_p
 def test_more_photos_move_none(photos: Path, tmp_path: Path) -> None:
     split_photos([photos], tmp_path / "before", share=0.4)
     for number in range(100, 110):
-        write_image(tmp_path / "more" / "more" / f"photo{number}.png", picture(number))
+        write_image(tmp_path / "more" / "more" / f"photo{number}.png", random_image(number))
     split_photos([photos, tmp_path / "more"], tmp_path / "after", share=0.4)
     before, after = sides(tmp_path / "before"), sides(tmp_path / "after")
     assert len(after) == 70 and before.items() <= after.items()
@@ -69,9 +69,9 @@ def test_patterns_limit_training_alone(photos: Path, tmp_path: Path) -> None:
     assert "\tunused\t" in (tmp_path / "free" / "split.tsv").read_text()
 
 
-def test_pictures_that_look_alike_are_on_one_side_and_held_out_once(photos: Path, tmp_path: Path) -> None:
+def test_images_that_look_alike_are_on_one_side_and_held_out_once(photos: Path, tmp_path: Path) -> None:
     for number in range(60):
-        write_image(tmp_path / "again" / "again" / f"other{number}.png", picture(number, (96, 128)))
+        write_image(tmp_path / "again" / "again" / f"other{number}.png", random_image(number, (96, 128)))
     split_photos([photos, tmp_path / "again"], tmp_path / "out", share=0.5)
     found = sides(tmp_path / "out")
     originals = {name.rsplit("photo", 1)[1]: side for name, side in found.items() if "photo" in name}
@@ -100,14 +100,14 @@ def test_subject(one: str, other: str, same: bool) -> None:
     assert (subject(one) == subject(other)) == same
 
 
-def test_a_broken_photo_is_left_out(photos: Path, tmp_path: Path) -> None:
-    write_image(tmp_path / "more" / "good.png", picture(1000))
+def test_a_broken_photo_is_skipped(photos: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "more" / "good.png", random_image(1000))
     (tmp_path / "more" / "bad.png").write_bytes(b"no photo")
     split_photos([photos, tmp_path / "more"], tmp_path / "out", share=0.4)
     assert {"good.png"} == {name for name in sides(tmp_path / "out") if "/" not in name}
 
 
-def test_what_cannot_be_split_is_said(photos: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_split_is_reported(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(HndescError, match=r"side 'training'.*train_on"):
         split_photos([photos], tmp_path / "out", share=0.4, train_on=["nothing/*"])
     with pytest.raises(HndescError, match="same relative path"):
@@ -117,7 +117,7 @@ def test_what_cannot_be_split_is_said(photos: Path, tmp_path: Path) -> None:
 def test_a_side_without_photos_leaves_the_split_before_as_it_was(photos: Path, tmp_path: Path) -> None:
     split_photos([photos], tmp_path / "out", share=0.5)
     before = sides(tmp_path / "out")
-    for share, message in ((1e-9, "on the side 'validation'"), (0, "between 0 and 1"), (float("nan"), "between 0")):
+    for share, message in ((1e-9, "the side 'validation'"), (0, "between 0 and 1"), (float("nan"), "between 0")):
         with pytest.raises(HndescError, match=message):
             split_photos([photos], tmp_path / "out", share=share)
         assert sides(tmp_path / "out") == before

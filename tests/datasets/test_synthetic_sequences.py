@@ -39,7 +39,7 @@ def test_layout_and_names(root: Path) -> None:
     assert all("small" not in s.name for s in sequences)
     for sequence in sequences:
         sizes = [read_image(root / image).shape for image in sequence.images]
-        assert all(synthetic_sequences.LEAST - 1 <= max(size) <= synthetic_sequences.IMAGE for size in sizes)
+        assert all(synthetic_sequences.MIN_REFERENCE - 1 <= max(size) <= synthetic_sequences.IMAGE for size in sizes)
 
 
 def test_homographies_are_right_to_a_fraction_of_a_pixel(root: Path) -> None:
@@ -130,5 +130,5 @@ def test_no_two_sequences_share_a_folder_and_none_is_too_long() -> None:
 
 @pytest.mark.parametrize(("viewpoint", "illumination"), [(0, 0), (-1, 3), (3, -1)])
 def test_no_sequence_at_all_is_refused(photos: Path, tmp_path: Path, viewpoint: int, illumination: int) -> None:
-    with pytest.raises(HndescError, match="ask for at least one"):
+    with pytest.raises(HndescError, match="set at least one"):
         make_sequences(photos, tmp_path / "out", viewpoint=viewpoint, illumination=illumination)

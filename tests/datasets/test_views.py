@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hndesc.datasets.views import hang, rotation, view_homography, warp
+from hndesc.datasets.views import mount_on_wall, rotation, view_homography, warp
 
 DOTS = np.array([[60.0, 50.0], [140.0, 52.0], [101.0, 99.0], [58.0, 150.0], [143.0, 149.0]])
 
@@ -18,8 +18,8 @@ def project(homography, points):
 
 def draw(dots, size=200, spread=2.5):
     y, x = np.mgrid[:size, :size]
-    picture = sum(np.exp(-((x - u) ** 2 + (y - v) ** 2) / (2 * spread**2)) for u, v in dots)
-    return np.repeat(picture[..., None], 3, axis=2).astype(np.float32)
+    pattern = sum(np.exp(-((x - u) ** 2 + (y - v) ** 2) / (2 * spread**2)) for u, v in dots)
+    return np.repeat(pattern[..., None], 3, axis=2).astype(np.float32)
 
 
 def centroid(image, near, radius=9):
@@ -76,7 +76,7 @@ def test_fine_stripes_turn_gray_instead_of_aliasing():
 
 def test_hung_photo_lies_at_the_margin_in_a_frame():
     photo = np.full((40, 60, 3), 255, np.uint8)
-    canvas = hang(photo, np.full((10, 10, 3), 188, np.uint8), 25, (1, 0.5, 1))
+    canvas = mount_on_wall(photo, np.full((10, 10, 3), 188, np.uint8), 25, (1, 0.5, 1))
     assert canvas.shape == (90, 110, 3)
     assert (canvas[25:65, 25:85] == 1).all()
     assert np.allclose(canvas[24, 25:85], 0.03) and np.allclose(canvas[25:65, 85], 0.03)

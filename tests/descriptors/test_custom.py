@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hndesc.datasets.listing import list_photos
+from hndesc.datasets.listing import list_images
 from hndesc.descriptors import descriptor_module, load_descriptor
 from hndesc.errors import HndescError
 from hndesc.extraction.steps import describe_keypoints, detect_keypoints
@@ -69,7 +69,7 @@ def features() -> tuple[np.ndarray, Features]:
 def test_through_the_steps(module, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
     write_image(tmp_path / "photos/a.png", np.repeat(np.repeat(noise, 10, axis=0), 10, axis=1))
-    photos = list_photos(tmp_path / "photos")
+    photos = list_images(tmp_path / "photos")
     detect_keypoints(photos, tmp_path / "k.h5", "sift")
     describe_keypoints(photos, tmp_path / "k.h5", tmp_path / "f.h5", f"{module}:Patches", radius=3)
     with FeatureReader(tmp_path / "f.h5") as reader:
@@ -103,8 +103,11 @@ def test_what_it_returns_is_checked(module, features, kind, message):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nowhere_at_all:Patches", r"finds no module 'nowhere_at_all'; put nowhere_at_all\.py into the working dir"),
-        ("nowhere.at.all:Patches", r"finds no module 'nowhere\.at\.all'; put nowhere/at/all\.py into"),
+        (
+            "nowhere_at_all:Patches",
+            r"there is no Python module 'nowhere_at_all'; put nowhere_at_all\.py into the working dir",
+        ),
+        ("nowhere.at.all:Patches", r"there is no Python module 'nowhere\.at\.all'; put nowhere/at/all\.py into"),
         ("{module}:Absent", "has no class 'Absent'"),
         ("{module}:number", "has no class 'number'"),
         ("{module}:Nothing", r"no method describe\(image, features\)"),

@@ -67,10 +67,10 @@ def test_rootsift_is_the_root_of_the_l1_normalized(opencv):
 @pytest.mark.parametrize("name", ["sift", "rootsift"])
 def test_a_quarter_turn_is_matched(name):
     image = texture(size=(120, 120))
-    turned = np.ascontiguousarray(np.rot90(image))  # (x, y) -> (y, 119 - x)
+    rotated = np.ascontiguousarray(np.rot90(image))  # (x, y) -> (y, 119 - x)
     detector, descriptor = load_detector("sift"), load_descriptor(name)
-    a, b = detector.detect(image), detector.detect(turned)
-    matches = mutual_nearest(descriptor.describe(image, a), descriptor.describe(turned, b))
+    a, b = detector.detect(image), detector.detect(rotated)
+    matches = mutual_nearest(descriptor.describe(image, a), descriptor.describe(rotated, b))
     there = np.stack([a.keypoints[:, 1], 119 - a.keypoints[:, 0]], axis=1)[matches[:, 0]]
     right = np.linalg.norm(there - b.keypoints[matches[:, 1]], axis=1) < 1
     assert len(matches) > 30

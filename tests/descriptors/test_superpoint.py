@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hndesc.descriptors import load_descriptor
-from hndesc.descriptors.superpoint import sample_as_published
+from hndesc.descriptors.superpoint import sample_like_reference
 from hndesc.detectors.superpoint import SuperPoint
 from hndesc.errors import HndescError
 from hndesc.io.features import FeatureReader, Features
@@ -31,7 +31,7 @@ def test_the_first_cells_center_is_exact_and_the_last_half_a_cell_off():
     angle = torch.linspace(0, 1, columns)
     coarse = torch.stack([angle.cos(), angle.sin()])[None, :, None].expand(1, 2, rows, columns)
     points = torch.tensor([[3.5, 3.5], [8 * columns - 4.5, 12.0]])
-    sampled = sample_as_published(coarse, points)
+    sampled = sample_like_reference(coarse, points)
     found = torch.atan2(sampled[:, 1], sampled[:, 0]) * (columns - 1)
     assert found[0].item() == pytest.approx(0, abs=1e-5)
     expected = (8 * columns - 8) / (8 * columns - 4.5) * (columns - 1)
@@ -54,7 +54,7 @@ def test_no_keypoints_and_too_small_an_image(weights):
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
 
 
-def test_weights_are_asked_for_and_named():
+def test_weights_are_requested_and_named():
     with pytest.raises(HndescError, match="non-commercial"):
         load_descriptor("superpoint")
 

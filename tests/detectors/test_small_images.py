@@ -36,14 +36,14 @@ def find_weights(request: pytest.FixtureRequest):
 
     with pytest.MonkeyPatch.context() as patch:
         for name in FILES:
-            module = __import__(f"hndesc.detectors.{name}", fromlist=["load_published"])
-            assert module.load_published is weights.load_published
-            patch.setattr(module, "load_published", leave_random)
+            module = __import__(f"hndesc.detectors.{name}", fromlist=["load_pretrained"])
+            assert module.load_pretrained is weights.load_pretrained
+            patch.setattr(module, "load_pretrained", leave_random)
         torch.manual_seed(0)
         yield lambda name: None
 
 
-def picture(size: tuple[int, int]) -> np.ndarray:
+def random_image(size: tuple[int, int]) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
 
 
@@ -51,7 +51,7 @@ def picture(size: tuple[int, int]) -> np.ndarray:
 def test_detectors(find_weights, name: str) -> None:
     detector = load_detector(name, find_weights(name))
     for size in SIZES:
-        found = detector.detect(picture(size))
+        found = detector.detect(random_image(size))
         assert found.image_size == size[::-1]
         assert np.isfinite(found.keypoints).all() and np.isfinite(found.scores).all()
         assert (found.keypoints >= -0.5).all() and (found.keypoints <= np.array(size[::-1]) - 0.5).all()
@@ -64,7 +64,7 @@ def test_descriptors(find_weights, name: str) -> None:
         points = np.array([[0, 0], [width - 1, height - 1], [(width - 1) / 2, (height - 1) / 2]], np.float32)
         features = Features(points, (width, height), np.ones(3, np.float32), extra=EXTRA)
         try:
-            described = descriptor.describe(picture((height, width)), features)
+            described = descriptor.describe(random_image((height, width)), features)
         except ImageError as error:
             assert (
                 name == "superpoint"

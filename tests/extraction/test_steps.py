@@ -14,7 +14,7 @@ import pytest
 
 from hndesc import __version__
 from hndesc.datasets.image_set import ImageEntry
-from hndesc.datasets.listing import list_photos
+from hndesc.datasets.listing import list_images
 from hndesc.descriptors import load_descriptor
 from hndesc.descriptors.views import describe_views
 from hndesc.errors import HndescError
@@ -36,7 +36,7 @@ def texture(seed: int, size: tuple[int, int] = (160, 120)) -> np.ndarray:
 def photos(tmp_path) -> list[ImageEntry]:
     for index, name in enumerate(("a.png", "night/b.png", "night/c.png")):
         write_image(tmp_path / "photos" / name, texture(index))
-    return list_photos(tmp_path / "photos")
+    return list_images(tmp_path / "photos")
 
 
 def arrays(path) -> dict[str, np.ndarray]:
@@ -142,7 +142,7 @@ def test_keypoints_of_a_shrunk_photo_are_in_pixels_of_the_original(tmp_path):
     found = {}
     for resize_max in (None, 160):
         path = tmp_path / f"{resize_max}.h5"
-        detect_keypoints(list_photos(tmp_path / "photos"), path, resize_max=resize_max)
+        detect_keypoints(list_images(tmp_path / "photos"), path, resize_max=resize_max)
         with FeatureReader(path) as reader:
             assert reader.settings["resize_max"] == resize_max
             found[resize_max] = reader.read("a.png")
@@ -209,10 +209,10 @@ def test_box_is_cut_before_anything_else(photos, tmp_path):
 def test_photo_without_keypoints_is_an_empty_entry_and_a_warning(tmp_path, image, caplog):
     caplog.set_level(logging.INFO)
     write_image(tmp_path / "photos" / "a.png", image)
-    photos = list_photos(tmp_path / "photos")
+    photos = list_images(tmp_path / "photos")
     detect_keypoints(photos, tmp_path / "k.h5", resize_max=32)
     assert "no keypoint in 'a.png'" in caplog.text
-    assert caplog.messages[-1].endswith("k.h5: 1 photos, 0 skipped, 1 without a keypoint")
+    assert caplog.messages[-1].endswith("k.h5: 1 images, 0 skipped, 1 without keypoints")
     describe_keypoints(photos, tmp_path / "k.h5", tmp_path / "f.h5", "sift")
     with FeatureReader(tmp_path / "f.h5") as reader:
         features = reader.read("a.png")
@@ -252,9 +252,9 @@ def test_photo_vanished_before_description(photos, tmp_path):
 def test_no_photo_at_all_is_an_error(photos, tmp_path):
     for photo in photos:
         photo.path.write_bytes(b"")
-    with pytest.raises(HndescError, match=r"k\.h5: none of 3 photos could be read.*a\.png"):
+    with pytest.raises(HndescError, match=r"k\.h5: none of 3 images is readable.*a\.png"):
         detect_keypoints(photos, tmp_path / "k.h5")
-    with pytest.raises(HndescError, match="no photos to work on"):
+    with pytest.raises(HndescError, match="no images to process"):
         detect_keypoints([], tmp_path / "k.h5")
     assert not (tmp_path / "k.h5").exists()
 
@@ -293,7 +293,7 @@ def test_keypoints_of_another_program(photos, tmp_path):
         assert reader.read("a.png").keypoints.tolist() == [[30.5, 40], [80, 60]]
 
 
-def test_interrupted_run_goes_on(photos, tmp_path, monkeypatch):
+def test_interrupted_run_resumes(photos, tmp_path, monkeypatch):
     calls = []
     original = steps._detect
 
@@ -389,7 +389,7 @@ def test_a_photo_that_was_replaced_is_worked_on_again(photos, tmp_path, change, 
 
 KILLED = """
 import os, signal, sys
-from hndesc.datasets.listing import list_photos
+from hndesc.datasets.listing import list_images
 from hndesc.extraction import steps
 original = steps._detect
 count = 0
@@ -400,11 +400,11 @@ def deadly(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return original(*arguments)
 steps._detect = deadly
-steps.detect_keypoints(list_photos(sys.argv[1]), sys.argv[2])
+steps.detect_keypoints(list_images(sys.argv[1]), sys.argv[2])
 """
 
 
-def test_killed_run_goes_on(photos, tmp_path):
+def test_killed_run_resumes(photos, tmp_path):
     command = [sys.executable, "-c", KILLED, tmp_path / "photos", tmp_path / "k.h5"]
     assert subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}).returncode == -signal.SIGKILL
     with h5py.File(tmp_path / "k.h5.part") as file:
@@ -428,7 +428,7 @@ def test_a_photo_without_anything_at_its_keypoints_is_skipped_by_name(photos, tm
     assert "skipped 'a.png'" in caplog.text
 
 
-def test_unknown_parts_are_told_before_any_work(photos, tmp_path):
+def test_unknown_parts_are_reported_before_any_work(photos, tmp_path):
     with pytest.raises(HndescError, match="unknown detector 'orb'"):
         detect_keypoints(photos, tmp_path / "k.h5", "orb")
     with pytest.raises(HndescError, match="neither a descriptor"):

@@ -77,14 +77,14 @@ def test_a_failed_estimate_is_infinitely_wrong(estimate):
 def test_rotation_angle_is_the_angle_about_any_axis(degrees, seed):
     generator = np.random.default_rng(seed)
     base = rotation_about(generator.normal(size=3), 77.0)
-    turned = rotation_about(generator.normal(size=3), degrees) @ base
-    assert rotation_angle(turned, base) == pytest.approx(degrees, abs=1e-5)
-    assert rotation_angle(base, turned) == pytest.approx(degrees, abs=1e-5)
+    rotated = rotation_about(generator.normal(size=3), degrees) @ base
+    assert rotation_angle(rotated, base) == pytest.approx(degrees, abs=1e-5)
+    assert rotation_angle(base, rotated) == pytest.approx(degrees, abs=1e-5)
 
 
 def test_rotation_angle_keeps_tiny_angles():
-    turned = rotation_about(np.array([1.0, 2, 3]), 1e-6)
-    assert rotation_angle(turned, np.eye(3)) == pytest.approx(1e-6, rel=1e-6)
+    rotated = rotation_about(np.array([1.0, 2, 3]), 1e-6)
+    assert rotation_angle(rotated, np.eye(3)) == pytest.approx(1e-6, rel=1e-6)
 
 
 def test_camera_center_is_where_the_pose_maps_to_the_origin():

@@ -116,10 +116,10 @@ def test_huge_counts_are_refused_at_once(
         ("cameras.txt", "500 320 240", "500 9999 240", "principal point at 9999 of 640"),
         ("cameras.txt", "500 320 240", "500 320", "SIMPLE_RADIAL has 4 parameters, not 3"),
         ("cameras.txt", "\n2 RAD", "\n1 RAD", "a second camera 1"),
-        ("cameras.txt", "\n2 RAD", "\n7 RAD", "has camera 2, which is not there"),
+        ("cameras.txt", "\n2 RAD", "\n7 RAD", "has camera 2, which does not exist"),
         ("images.txt", "an image 2.jpg", "an image 1.jpg", "'an image 1.jpg'"),
         ("images.txt", " 2 0 5 ", " nan 0 5 ", "a number is not finite"),
-        ("points3D.txt", " 1 0 2 0", " 9 0 2 0", "a point is seen by image 9, which the model does not have"),
+        ("points3D.txt", " 1 0 2 0", " 9 0 2 0", "a point is observed by image 9, which is not in the model"),
         ("points3D.txt", " 1 0 2 0", " -1 0 2 0", "'-1' is not a whole number"),
     ],
 )
@@ -231,7 +231,7 @@ def test_a_text_model_without_its_lines_of_keypoints_is_refused(
     path = tmp_path / "images.txt"
     lines = path.read_text().splitlines()
     path.write_text("\n".join(line for line in lines if line.endswith(".jpg")) + "\n")
-    assert "images.txt:2: not 'x y point' of each keypoint" in refusal(read_all, tmp_path)
+    assert "images.txt:2: expected 'x y point' for each keypoint" in refusal(read_all, tmp_path)
 
 
 def test_a_stray_file_of_another_model_is_not_mixed_in(model: "pycolmap.Reconstruction", tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ def test_what_is_no_file_of_weights_is_not_recorded(serve, tmp_path: Path) -> No
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, br"])
 def test_compressed_bytes_are_not_taken_for_the_file(serve, tmp_path: Path, coding: str) -> None:
     bad, good = serve(whole(gzip.compress(OLD), f"\nContent-Encoding: {coding}")), serve(whole(OLD))
-    with pytest.raises(HndescError, match="another form"):
+    with pytest.raises(HndescError, match="Content-Encoding"):
         fetch(tmp_path, (bad,), "x.bin")
     assert fetch(tmp_path, (bad, good), "x.bin") == OLD
 
@@ -378,7 +378,7 @@ def test_an_endless_file_of_no_length_leaves_room(serve, tmp_path: Path, monkeyp
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage)
     block = b"10000\r\n" + bytes(65536) + b"\r\n"
     answer = lambda peer: (peer.send("HTTP/1.1 200 OK\nTransfer-Encoding: chunked"), peer.flood(block))  # noqa: E731
-    with pytest.raises(HndescError, match="announces no length"):
+    with pytest.raises(HndescError, match="reports no length"):
         fetch(tmp_path, (serve(answer),), "x.bin")
     assert not (tmp_path / "x.bin.part").exists()
 

@@ -38,7 +38,7 @@ def test_a_result_and_a_refusal_are_returned() -> None:
     ("function", "what"),
     [(spin, "takes more than 2 s"), (take_memory, "MemoryError"), (crash, "SIGSEGV"), (time.monotonic_ns, "refuse")],
 )
-def test_what_is_wrong_is_told(function, what: str) -> None:
+def test_errors_are_reported(function, what: str) -> None:
     with pytest.raises(AssertionError, match=what):
         refusal(function)
 

@@ -119,7 +119,7 @@ def test_formats_of_the_list_are_read_behind_every_suffix(tmp_path: Path, plugin
         assert np.array_equal(read_image(path), expected)
 
 
-def test_several_pictures_in_one_jpeg_are_its_first(tmp_path: Path) -> None:
+def test_several_images_in_one_jpeg_are_its_first(tmp_path: Path) -> None:
     other = Image.new("RGB", (8, 8), "red")
     (tmp_path / "x.jpg").write_bytes(saved("MPO", save_all=True, append_images=[other]))
     (tmp_path / "y.jpg").write_bytes(saved("JPEG"))

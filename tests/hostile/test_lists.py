@@ -225,7 +225,7 @@ def test_any_pairs_are_written_as_they_are_read_or_refused(
 
 @given(st.lists(st.tuples(st.text(), st.text(min_size=1)), max_size=4))
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_any_table_is_written_as_it_is_read_or_refused(
+def test_any_table_is_written_unchanged_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
 ) -> None:
     path = tmp_path_factory.mktemp("table") / "table.tsv"
@@ -272,7 +272,7 @@ def test_poses_of_names_with_blanks_come_back(tmp_path: Path) -> None:
         ("nvm", "c.jpg", "a b.jpg", "aachen_v_1_1.nvm:5: 'a b.jpg' is listed twice"),
         ("nvm", "\n2\n", "\n99999999999\n", "nvm:7: camera 3 of 99999999999: expected"),
         ("nvm", "9 2 0 5", "9 2 -1 5", "nvm:8: '-1' is not a whole number"),
-        ("nvm", "9 2 0 5", "9 2 7 5", "nvm:8: a point is seen by an image that the file does not have"),
+        ("nvm", "9 2 0 5", "9 2 7 5", "nvm:8: a point is observed by an image that is not in the file"),
         ("nvm", "\n1\n0", "\nx\n0", "nvm:7: 'x' is not a whole number"),
         ("posed", "\t1\t0\t0\t0", "\t1\t1\t0\t0", "cameras.tsv:2: r00 … r22 are not a rotation matrix"),
         ("posed", "640\t480\t500", "640\t480\t-500", "cameras.tsv:2: impossible camera: focal length -500"),

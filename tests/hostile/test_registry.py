@@ -73,7 +73,7 @@ def test_values_of_wrong_types_are_named(tmp_path: Path, key: str) -> None:
 def test_what_is_no_address_is_named(tmp_path: Path, address: str) -> None:
     for key in ("page", "files"):
         data = entry() | {key: address if key == "page" else [{"addresses": [address]}]}
-        with pytest.raises(HndescError, match=r"mine.*no address of http"):
+        with pytest.raises(HndescError, match=r"mine.*not a list of http"):
             read_registry(write(tmp_path / "r.yaml", {"datasets": {"mine": data}}))
 
 

@@ -238,7 +238,7 @@ def interrupt(path, settings: dict) -> None:
         raise KeyboardInterrupt
 
 
-def test_interrupted_run_goes_on_with_equal_settings(tmp_path):
+def test_interrupted_run_resumes_with_equal_settings(tmp_path):
     path = tmp_path / "f.h5"
     interrupt(path, {"k": 1})
     assert not path.exists()
@@ -252,7 +252,7 @@ def test_interrupted_run_goes_on_with_equal_settings(tmp_path):
         assert reader.failed == {}
 
 
-def test_interrupted_run_with_other_settings_starts_anew(tmp_path):
+def test_interrupted_run_with_other_settings_starts_over(tmp_path):
     interrupt(tmp_path / "f.h5", {"k": 1})
     with FeatureWriter(tmp_path / "f.h5", {"k": 2}) as writer:
         assert "a.jpg" not in writer
@@ -270,7 +270,7 @@ def test_half_an_entry_is_made_again(tmp_path):
 
 
 @pytest.mark.parametrize("keep", [0, 0.5, 0.99])
-def test_damaged_partial_file_is_started_anew(tmp_path, keep):
+def test_damaged_partial_file_is_started_over(tmp_path, keep):
     interrupt(tmp_path / "f.h5", {})
     part = tmp_path / "f.h5.part"
     part.write_bytes(part.read_bytes()[: int(keep * part.stat().st_size)])

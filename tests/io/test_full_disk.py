@@ -47,7 +47,7 @@ def fill(path: Path, count: int) -> None:
 FULL = r"disk is full \(\d+ MB are free\); make room or write elsewhere, then run it again: it goes on where it was"
 
 
-def test_features_go_on_when_there_is_room_again(small_disk: Path) -> None:
+def test_features_resume_when_there_is_room_again(small_disk: Path) -> None:
     with pytest.raises(HndescError, match=rf"features\.h5: the {FULL}"):
         fill(small_disk / "features.h5", 60)
     assert not (small_disk / "features.h5").exists()

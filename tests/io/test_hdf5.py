@@ -31,7 +31,7 @@ def test_a_part_is_resumed_when_settings_and_source_agree(path: Path, settings: 
 
 
 @pytest.mark.parametrize("size", [0, 10, 900])
-def test_a_part_that_was_cut_short_is_begun_anew(path: Path, size: int) -> None:
+def test_a_part_that_was_cut_short_is_started_over(path: Path, size: int) -> None:
     part_of(path).write_bytes(part_of(path).read_bytes()[:size])
     with filling(path, "a", "s") as file:
         assert "entry" not in file and read_text(file, "settings") == "a"

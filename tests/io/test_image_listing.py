@@ -20,7 +20,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
 
 
-def test_what_is_left_out_is_counted_and_named_once(tmp_path, caplog):
+def test_what_is_skipped_is_counted_and_named_once(tmp_path, caplog):
     names = ["a.heic", "b.CR2", "sub/c.dng", "sub/d.jxl", "e.psd"]
     touch(tmp_path, "x.png", "notes.txt", "depth.npy", ".hidden.heic", ".git/y.heic", *names)
     os.mkfifo(tmp_path / "f.jpg")
@@ -33,7 +33,7 @@ def test_what_is_left_out_is_counted_and_named_once(tmp_path, caplog):
     )
 
 
-def test_nothing_left_out_is_nothing_said(tmp_path, caplog):
+def test_nothing_skipped_is_nothing_reported(tmp_path, caplog):
     touch(tmp_path, "x.png", "notes.txt", ".hidden.heic", "a b/ü 駅.JPG", "g.gif", "h.jp2", "i.avif", "j.pbm")
     assert find_images(tmp_path) == ["a b/ü 駅.JPG", "g.gif", "h.jp2", "i.avif", "j.pbm", "x.png"]
     assert not warnings(caplog)

@@ -27,7 +27,7 @@ def smooth(height: int = 24, width: int = 32) -> np.ndarray:
     return np.stack([x * 7, y * 9, (x + y) * 4], axis=2).astype(np.uint8)
 
 
-def test_color_png_is_read_as_it_is(tmp_path):
+def test_color_png_is_read_unchanged(tmp_path):
     image = RNG.integers(0, 256, (5, 7, 3), dtype=np.uint8)
     Image.fromarray(image).save(tmp_path / "a.png")
     read = read_image(tmp_path / "a.png")
@@ -453,7 +453,7 @@ def test_whatever_a_decoder_raises_is_an_error_of_this_photo(tmp_path, monkeypat
     assert "\n" not in str(caught.value)
 
 
-def test_too_little_memory_is_said(tmp_path, monkeypatch):
+def test_too_little_memory_is_reported(tmp_path, monkeypatch):
     write_image(tmp_path / "a.png", smooth())
 
     def fail(self):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hndesc.datasets.listing import list_photos
+from hndesc.datasets.listing import list_images
 from hndesc.datasets.localization.aachen import PAIRS, read_aachen, read_pairs
 from hndesc.datasets.localization.poses import read_poses
 from hndesc.evaluation.localization.evaluate import localize_queries
@@ -34,7 +34,7 @@ def prepare(root: Path, folder: Path, features: Path | None = None) -> Localize:
     """Go from photos to a map; return a function that localizes the queries and gives the record."""
     if features is None:
         features = folder / "features.h5"
-        extract(list_photos(root, "localization"), features, "sift", "sift", max_keypoints=400)
+        extract(list_images(root, "localization"), features, "sift", "sift", max_keypoints=400)
     pairs, matches = folder / "pairs.txt", folder / "matches.h5"
     list_pairs(root, pairs, descriptor="color_gradient", resize_max=128, covisible=8, retrieved=8)
     match_pairs(root, features, matches, pairs=pairs)
@@ -79,7 +79,7 @@ def test_routes_agree_where_both_are_right(localized) -> None:
             assert query["inliers"] > 30 and other["inliers"] > 30
 
 
-def test_the_scenes_own_list_is_taken_as_it_is(root: Path, localized) -> None:
+def test_the_scenes_own_list_is_taken_unchanged(root: Path, localized) -> None:
     assert list(read_pairs(localized[0] / "pairs.txt")) == list(read_pairs(root / PAIRS))
 
 

@@ -90,7 +90,7 @@ def test_only_what_is_complete_is_seen_and_an_old_map_is_replaced(make, tmp_path
     assert not (tmp_path / ".map.part").exists()
 
 
-def test_a_scene_that_cannot_be_triangulated_is_told(
+def test_a_scene_that_cannot_be_triangulated_is_reported(
     exact: Synthetic, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with FeatureReader(exact.features) as reader:
@@ -140,4 +140,4 @@ def test_photos_that_do_not_fit_their_poses_are_warned_about(
     record = map_scene(scene, tmp_path / "turned", tmp_path / "turned.h5").localize(tmp_path)
     assert "of the verified matches agree with the poses: were photos turned" in caplog.text
     wrong = sum(count["localized"] for count in record["figures"]["localized"].values())
-    assert not wrong or "localized queries lie outside" in caplog.text
+    assert not wrong or "localized queries have errors above" in caplog.text

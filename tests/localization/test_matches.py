@@ -64,7 +64,7 @@ def test_every_unordered_pair_once(make, tmp_path: Path) -> None:
         assert list(file) == ["db-0.jpg"] and list(file["db-0.jpg"]) == ["db-1.jpg"]
 
 
-def test_images_without_features_are_left_out_by_name(make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_images_without_features_are_skipped_by_name(make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     scene = make()
     name = "query/night/cam/n2.jpg"
     features = copy_features(scene, tmp_path / "features.h5", name, {name: "truncated image"})
@@ -119,7 +119,7 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, batches: int) -> list[int]:
     return count
 
 
-def test_an_interrupted_run_goes_on_with_the_missing_pairs(
+def test_an_interrupted_run_resumes_with_the_missing_pairs(
     exact: Synthetic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -143,7 +143,7 @@ def test_an_interrupted_run_goes_on_with_the_missing_pairs(
         assert dict(whole.attrs) == dict(resumed.attrs)
 
 
-def test_a_killed_run_goes_on_with_the_missing_pairs(
+def test_a_killed_run_resumes_with_the_missing_pairs(
     exact: Synthetic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = """
@@ -170,7 +170,7 @@ matches.match_pairs(*map(Path, sys.argv[1:]))
         assert len(reader.read("query/night/cam/n2.jpg", "db/7.jpg")) == 200
 
 
-def test_other_features_start_anew(exact: Synthetic, make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_features_start_over(exact: Synthetic, make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         interrupt_after(patch, 3)
         with pytest.raises(KeyboardInterrupt):

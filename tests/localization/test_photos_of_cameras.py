@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from hndesc.cli.main import main
-from hndesc.datasets.listing import list_photos
+from hndesc.datasets.listing import list_images
 from hndesc.datasets.localization.posed import CAMERAS, COLUMNS
 from hndesc.datasets.localization.pycolmap_border import camera_keypoints
 from hndesc.datasets.localization.scene import Intrinsics
@@ -81,7 +81,7 @@ def test_poses_are_right_whatever_the_tag_and_the_size(
     root = tmp_path / "scene"
     photograph_wall(root)
     change_photos(root, lambda photo: photo.copy() if size is None else photo.resize(size), orientation)
-    extract(list_photos(root, "localization"), tmp_path / "features.h5", "sift", max_keypoints=500)
+    extract(list_images(root, "localization"), tmp_path / "features.h5", "sift", max_keypoints=500)
     record = localize(root, tmp_path, tmp_path / "features.h5")
     assert record["figures"]["localized"] == {"held-out": {"queries": 3, "localized": 3}}
     assert record["counts"]["images_of_other_size"] == (0 if size is None else 9)
@@ -98,8 +98,8 @@ def test_photos_of_another_shape_are_refused_by_name(tmp_path: Path, change: Cal
     root = tmp_path / "scene"
     photograph_wall(root)
     change_photos(root, change)
-    extract(list_photos(root, "localization"), tmp_path / "features.h5", "sift", max_keypoints=200)
-    with pytest.raises(HndescError, match=r"'\d.jpg' has 300x\d+ pixels, but its camera 400x300.*neither turned"):
+    extract(list_images(root, "localization"), tmp_path / "features.h5", "sift", max_keypoints=200)
+    with pytest.raises(HndescError, match=r"'\d.jpg' has 300x\d+ pixels, but its camera 400x300.*neither rotated"):
         localize(root, tmp_path, tmp_path / "features.h5")
 
 
@@ -107,7 +107,7 @@ def test_photos_of_other_kinds_are_still_turned_upright(tmp_path: Path) -> None:
     photograph_wall(tmp_path)
     change_photos(tmp_path, lambda photo: photo.copy(), 6)
     for kind, size in (("folder", (HEIGHT, WIDTH)), ("localization", (WIDTH, HEIGHT))):
-        detect_keypoints(list_photos(tmp_path, kind), tmp_path / f"{kind}.h5", "sift", max_keypoints=10)
+        detect_keypoints(list_images(tmp_path, kind), tmp_path / f"{kind}.h5", "sift", max_keypoints=10)
         with FeatureReader(tmp_path / f"{kind}.h5") as reader:
             assert {reader.read(name).image_size for name in reader.names()} == {size}
 
@@ -123,12 +123,12 @@ def test_features_of_turned_photos_are_refused(tmp_path: Path, orientation: int)
         localize(root, tmp_path, tmp_path / "turned.h5")
     options = ["--model", "sift", "--max-keypoints", "50", "--as-stored"]
     main(["extract", str(root / "images"), str(tmp_path / "stored.h5"), *options])
-    photos = list_photos(root, "localization")
+    photos = list_images(root, "localization")
     extract(photos, tmp_path / "posed.h5", "sift", max_keypoints=50)
     with FeatureReader(tmp_path / "stored.h5") as stored, FeatureReader(tmp_path / "posed.h5") as posed:
         for name in posed.names():
             assert np.array_equal(stored.read(name).keypoints, posed.read(name).keypoints)
-    with pytest.raises(HndescError, match=f"turned by EXIF orientation {orientation}, but it is read by 1"):
+    with pytest.raises(HndescError, match=f"rotated by EXIF orientation {orientation}, but it is read with 1"):
         describe_keypoints(photos, tmp_path / "turned.h5", tmp_path / "mixed.h5", "sift")
 
 

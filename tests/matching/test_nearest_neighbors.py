@@ -76,7 +76,7 @@ def test_equals_brute_force_with_ties(kind, data, dim, rows, lanes):
         patch.setattr(nearest_neighbors, "_ROWS", rows)
         for module in (nearest_neighbors, screening):
             patch.setattr(module, "LANES", lanes)
-        patch.setattr(nearest_neighbors, "_CROWD", 10**6)
+        patch.setattr(nearest_neighbors, "_MAX_CANDIDATES", 10**6)
         if kind == "whole numbers" and dim > 1 and a.any() and b.any():
             no_fallback(patch)
         assert mutual_nearest(a, b).tolist() == brute_force(a, b)
@@ -141,7 +141,7 @@ def test_the_quick_way_is_exact_on_duplicates_and_nearly_equal_descriptors(
         for module in (nearest_neighbors, screening):
             patch.setattr(module, "LANES", lanes)
         patch.setattr(nearest_neighbors, "_ROWS", 32)
-        patch.setattr(nearest_neighbors, "_CROWD", 10**6)
+        patch.setattr(nearest_neighbors, "_MAX_CANDIDATES", 10**6)
         if dim > 1 and a.any() and b.any():
             no_fallback(patch)
         check(a, b, mutual_nearest(a, b))
@@ -207,7 +207,7 @@ def test_tiles_change_nothing(tile, tops, seed, sizes):
             patch.setattr(nearest_neighbors, "_TILE", tile)
             patch.setattr(nearest_neighbors, "_ROWS", 32)
             patch.setattr(nearest_neighbors, "_TOPS", tops)
-            patch.setattr(nearest_neighbors, "_CROWD", 10**6)
+            patch.setattr(nearest_neighbors, "_MAX_CANDIDATES", 10**6)
             assert mutual_nearest(a, b).tolist() == brute_force(a, b)
 
 

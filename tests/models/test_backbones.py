@@ -53,8 +53,8 @@ def test_cells_sit_where_sampling_believes(backbone: Backbone, calibrate: Callab
     mirrored = points.clone()
     mirrored[..., 3 - axis] = length - 1 - mirrored[..., 3 - axis]
     plain = sample_descriptors(model(photos), points, size)
-    turned = sample_descriptors(model(photos.flip(axis)), mirrored, size)
-    torch.testing.assert_close(turned, plain, atol=2e-5, rtol=0)
+    rotated = sample_descriptors(model(photos.flip(axis)), mirrored, size)
+    torch.testing.assert_close(rotated, plain, atol=2e-5, rtol=0)
     moved = mirrored.clone()
     moved[..., 3 - axis] += 0.25
     shifted = sample_descriptors(model(photos.flip(axis)), moved, size)

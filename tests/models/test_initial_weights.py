@@ -79,7 +79,7 @@ def test_no_imagenet_for_the_others(name: str) -> None:
         build_model(name, "imagenet")
 
 
-def test_a_checkpoint_goes_on_from_itself(tmp_path: Path) -> None:
+def test_a_checkpoint_resumes_from_itself(tmp_path: Path) -> None:
     path = tmp_path / "first.safetensors"
     first = build_model("lite", seed=1)
     save_checkpoint(path, first, {})
@@ -94,12 +94,12 @@ def test_weights_of_something_else(tmp_path: Path) -> None:
     path = tmp_path / "vgg.pth"
     torch.save({"features.0.weight": torch.zeros(3)}, path)
     for name in ("caps", "r2d2", "lite"):
-        with pytest.raises(HndescError, match=r"vgg\.pth: (not the weights of|no published weights)"):
+        with pytest.raises(HndescError, match=r"vgg\.pth: (not the weights of|no pretrained weights)"):
             build_model(name, path)
 
 
 def test_missing_file_names_the_key(tmp_path: Path) -> None:
-    with pytest.raises(HndescError, match=r"none\.pth: no such file of weights.*training\.weights"):
+    with pytest.raises(HndescError, match=r"none\.pth: no such weights file.*training\.weights"):
         build_model("caps", tmp_path / "none.pth")
 
 
@@ -132,5 +132,5 @@ def test_broken_files(tmp_path: Path, name: str, content: bytes) -> None:
 @pytest.mark.parametrize("data", [[torch.zeros(1)], {}, {"epoch": 3}, torch.zeros(2)])
 def test_files_that_hold_no_weights(tmp_path: Path, data: object) -> None:
     torch.save(data, tmp_path / "w.pt")
-    with pytest.raises(HndescError, match=r"w\.pt: holds no dictionary of tensors"):
+    with pytest.raises(HndescError, match=r"w\.pt: contains no dictionary of tensors"):
         read_state(tmp_path / "w.pt")

@@ -41,8 +41,8 @@ def test_budget(backbones: dict[str, Backbone]) -> None:
 def _scene(seed: int = 0) -> Tensor:
     """A smooth random picture with strong contrast, B x H x W x 3 in [0.2, 0.8]."""
     noise = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(seed))
-    picture = nn.functional.interpolate(noise, size=(96, 96), mode="bilinear", align_corners=False)
-    return 0.2 + 0.6 * picture.permute(0, 2, 3, 1)
+    pattern = nn.functional.interpolate(noise, size=(96, 96), mode="bilinear", align_corners=False)
+    return 0.2 + 0.6 * pattern.permute(0, 2, 3, 1)
 
 
 @pytest.mark.parametrize("gain", [0.6, 1.2])
@@ -58,14 +58,14 @@ def test_light_matters_little_even_untrained(backbones: dict[str, Backbone], gai
     assert changed_light - changed_place > 0.3
 
 
-def test_local_contrast_of_a_brighter_and_steeper_picture_is_the_same() -> None:
-    picture = torch.randn(2, 1, 64, 96, generator=torch.Generator().manual_seed(0))
-    plain = local_contrast(picture, floor=0)
-    torch.testing.assert_close(local_contrast(3 * picture + 0.7, floor=0), plain, atol=1e-4, rtol=0)
+def test_local_contrast_of_a_brighter_and_steeper_image_is_the_same() -> None:
+    pattern = torch.randn(2, 1, 64, 96, generator=torch.Generator().manual_seed(0))
+    plain = local_contrast(pattern, floor=0)
+    torch.testing.assert_close(local_contrast(3 * pattern + 0.7, floor=0), plain, atol=1e-4, rtol=0)
     assert plain.std().item() == pytest.approx(1, abs=0.05)
 
 
-def test_local_contrast_of_a_flat_picture_is_nothing() -> None:
+def test_local_contrast_of_a_flat_image_is_nothing() -> None:
     flat = local_contrast(torch.full((1, 1, 32, 32), 0.4))
     torch.testing.assert_close(flat, torch.zeros_like(flat), atol=1e-5, rtol=0)
 

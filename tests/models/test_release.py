@@ -100,10 +100,10 @@ def test_the_page_shows_what_the_card_holds(checkpoint: Path, about: Path, score
 
 
 def test_scores_of_another_file_are_refused(checkpoint: Path, about: Path, scores: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(HndescError, match="no result of this very file on test"):
+    with pytest.raises(HndescError, match="no result of this file on test"):
         release_model(checkpoint, "x", about, scores[1:], tmp_path, tmp_path)
     more = write_score(tmp_path / "more.json", {"name": "disk"}, (0.3, 0.4, 0.4, 0.4), benchmark="second")
-    with pytest.raises(HndescError, match="no result of this very file on second"):
+    with pytest.raises(HndescError, match="no result of this file on second"):
         release_model(checkpoint, "x", about, [*scores, more], tmp_path, tmp_path)
     assert not list(tmp_path.glob("x.*"))
 
@@ -120,13 +120,13 @@ def test_results_of_different_protocols_are_not_compared(
 def test_nothing_may_be_left_unsaid(checkpoint: Path, scores: list[Path], tmp_path: Path, left_out: str) -> None:
     path = tmp_path / "about.yaml"
     path.write_text(yaml.safe_dump({key: value for key, value in ABOUT.items() if key != left_out}))
-    with pytest.raises(HndescError, match="the keys are summary, data, license"):
+    with pytest.raises(HndescError, match="exactly the keys summary, data, license"):
         release_model(checkpoint, "x", path, scores, tmp_path, tmp_path)
 
 
 def test_another_kind_of_result(checkpoint: Path, about: Path, tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text(json.dumps({"kind": "retrieval", "figures": {}, "features": {}}))
-    with pytest.raises(HndescError, match=r"r\.json: no result of an HPatches-like benchmark"):
+    with pytest.raises(HndescError, match=r"r\.json: not a result of an HPatches-like benchmark"):
         release_model(checkpoint, "x", about, [tmp_path / "r.json"], tmp_path, tmp_path)
 
 
@@ -134,7 +134,7 @@ def test_another_kind_of_result(checkpoint: Path, about: Path, tmp_path: Path) -
 def test_results_without_the_figures(checkpoint: Path, about: Path, figures: object, tmp_path: Path) -> None:
     result = {"benchmark": "x", "sequences": {}, "protocol": "P.", "features": {}, "figures": figures}
     (tmp_path / "r.json").write_text(json.dumps(result))
-    with pytest.raises(HndescError, match=r"r\.json: no result of an HPatches-like benchmark"):
+    with pytest.raises(HndescError, match=r"r\.json: not a result of an HPatches-like benchmark"):
         release_model(checkpoint, "x", about, [tmp_path / "r.json"], tmp_path, tmp_path)
 
 
@@ -153,7 +153,7 @@ ROW = {"this": True, "benchmark": "x", "sequences": {}, "protocol": "P.", "mma":
         ({"about": ABOUT, "scores": [ROW | {"mma": {"v": "high", "i": 0.0, "avg": 0.0}}]}, "format code"),
     ],
 )
-def test_a_model_without_the_card_of_a_release_is_left_out_by_name(
+def test_a_model_without_the_card_of_a_release_is_skipped_by_name(
     card: dict, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(bundled, "FOLDER", tmp_path)

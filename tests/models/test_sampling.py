@@ -87,7 +87,7 @@ def test_gradcheck() -> None:
 
 
 @given(st.integers(1, 4), st.integers(16, 5000), st.integers(16, 5000))
-def test_stride_is_told_from_the_sizes(stride: int, height: int, width: int) -> None:
+def test_stride_is_reported_from_the_sizes(stride: int, height: int, width: int) -> None:
     assert map_stride((-(-height // stride), -(-width // stride)), (height, width)) == stride
 
 

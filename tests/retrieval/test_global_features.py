@@ -41,7 +41,7 @@ def photos(tmp_path):
     return photos
 
 
-def test_comes_back_in_the_order_asked_for(photos, model, tmp_path):
+def test_comes_back_in_the_order_requested(photos, model, tmp_path):
     describe_globally(photos, tmp_path / "g.h5", "mean_color", resize_max=10)
     vectors, failed, settings = read_global(tmp_path / "g.h5", ["sub/2.png", "sub/0.png"])
     assert vectors.tolist() == [[20, 20, 20], [0, 0, 0]]
@@ -71,12 +71,12 @@ def test_broken_photo_is_skipped_named_and_recorded(photos, model, tmp_path, cap
 def test_no_readable_photo_is_an_error(photos, model, tmp_path):
     for photo in photos:
         photo.path.unlink()
-    with pytest.raises(HndescError, match="none of 3 photos can be read"):
+    with pytest.raises(HndescError, match="none of 3 images is readable"):
         describe_globally(photos, tmp_path / "g.h5", "mean_color")
     assert not (tmp_path / "g.h5").exists()
 
 
-def test_interrupted_run_goes_on_and_tries_broken_photos_again(photos, model, tmp_path, monkeypatch):
+def test_interrupted_run_resumes_and_tries_broken_photos_again(photos, model, tmp_path, monkeypatch):
     whole = photos[1].path.read_bytes()
     photos[1].path.write_bytes(whole[:60])
     describe = model.describe
@@ -92,7 +92,7 @@ def test_interrupted_run_goes_on_and_tries_broken_photos_again(photos, model, tm
     assert failed == {} and vectors[:, 0].tolist() == [0, 10, 20]
 
 
-def test_other_settings_and_other_photos_start_anew(photos, model, tmp_path, monkeypatch):
+def test_other_settings_and_other_photos_start_over(photos, model, tmp_path, monkeypatch):
     def begin() -> None:
         """Begin a file, and stop at its last photo."""
         describe = model.describe

@@ -59,9 +59,9 @@ def test_parts_rank_as_the_whole_in_any_order(folder, count, order):
 
 def test_a_part_twice_or_missing_is_an_error(folder):
     first, second = parts_of(folder, 2)
-    with pytest.raises(HndescError, match=r"1-of-2\.h5: has queries that another of the files has"):
+    with pytest.raises(HndescError, match=r"1-of-2\.h5: contains queries of another file"):
         ranked(folder, counted=[first, second, first])
-    with pytest.raises(HndescError, match=r"1-of-2\.h5 and the others leave out queries; give all parts"):
+    with pytest.raises(HndescError, match=r"1-of-2\.h5 and the other files lack some queries; give all shards"):
         ranked(folder, counted=[first])
 
 

@@ -22,7 +22,7 @@ def test_malformed_table_is_named(tmp_path, text):
 
 
 def test_missing_table_is_named(tmp_path):
-    with pytest.raises(HndescError, match=r"n\.tsv: no such file; find the neighbors again"):
+    with pytest.raises(HndescError, match=r"n\.tsv: no such file; compute the neighbors again"):
         read_neighbors(tmp_path / "n.tsv")
 
 

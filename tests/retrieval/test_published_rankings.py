@@ -50,10 +50,10 @@ class Evil:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ranks": np.array([[0, 1], [1, 3], [2, 0]])}, "indices of photos that 'db_images' does not list"),
+        ({"ranks": np.array([[0, 1], [1, 3], [2, 0]])}, "indices beyond 'db_images'"),
         ({"ranks": np.array([[0], [1], [2]])}, "a column of indices for each of 2 queries"),
-        ({"db_images": ["c_3.jpg", "a_1.jpg", "z.jpg"]}, "ranks 'z', which the dataset does not list"),
-        ({"q_images": ["r.jpg", "s.jpg"]}, "no ranking of 1 of 2 queries, 'q' first"),
+        ({"db_images": ["c_3.jpg", "a_1.jpg", "z.jpg"]}, "ranks 'z', which is not in this dataset"),
+        ({"q_images": ["r.jpg", "s.jpg"]}, "no ranking of 1 of 2 queries \(first: 'q'\)"),
         ({"db_images": [1, 2, 3]}, "db_images is not a list of file names"),
         ({"extra": Evil()}, "refused, as it asks for 'builtins.print'"),
     ],
@@ -83,7 +83,7 @@ def test_matlab_file_of_views(tokyo):
 
 def test_other_matlab_files_are_named(tokyo):
     root = tokyo.write()
-    with pytest.raises(HndescError, match=r"none\.mat: no such file of rankings"):
+    with pytest.raises(HndescError, match=r"none\.mat: no such ranking file"):
         import_shortlist(root, root / "none.mat", root / "s.h5", kind="tokyo247")
     scipy.io.savemat(root / "x.mat", {"other": 1})
     with pytest.raises(HndescError, match=r"x\.mat: has no struct array 'ImgList'"):
@@ -96,7 +96,7 @@ def test_other_matlab_files_are_named(tokyo):
 def test_a_ranking_that_names_something_twice_is_refused(revisited):
     path = revisited / "x-gem.pkl"
     path.write_bytes(pickle.dumps(ranking() | {"ranks": np.array([[0, 2], [0, 1], [2, 0]])}))
-    with pytest.raises(HndescError, match="ranks a photo twice for the query"):
+    with pytest.raises(HndescError, match="ranks an image twice for the query"):
         import_shortlist(revisited, path, revisited / "s.h5")
     path.write_bytes(pickle.dumps(ranking() | {"q_images": ["r.jpg", "other/r.jpg"]}))
     with pytest.raises(HndescError, match="ranks the query 'r' twice"):

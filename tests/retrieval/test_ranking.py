@@ -14,7 +14,7 @@ from hndesc.retrieval.neighbor_table import read_neighbors
 from hndesc.retrieval.ranking import find_neighbors, learn_whitening, make_shortlist, rank
 from hndesc.retrieval.shortlist import read_shortlist
 from hndesc.retrieval.whitening import read_whitening
-from hndesc.workflow.image_selection import select_photos
+from hndesc.workflow.image_selection import select_images
 
 
 @given(
@@ -136,7 +136,7 @@ def test_shortlist_of_whitened_descriptors(places):
         make_shortlist(places, places / "s.h5", learned=places / "w.h5", **settings | {"resize_max": 50})
 
 
-def test_whitening_is_learned_on_at_most_so_many_photos(tmp_path):
+def test_whitening_is_learned_on_at_most_a_maximum_number_of_photos(tmp_path):
     for number in range(9):
         write_image(tmp_path / "photos" / f"{number}.png", striped(number / 4, number))
     learn_whitening(tmp_path / "photos", tmp_path / "w.h5", descriptor="color_gradient", max_photos=4)
@@ -156,17 +156,17 @@ def test_shards_of_global_descriptors_make_no_difference(places, tmp_path):
     (places / "jpg" / "c0.jpg").unlink()
     shards = [places / f"{number}.h5" for number in (1, 2, 3)]
     for number, path in enumerate(shards, 1):
-        describe_globally(select_photos(places, "retrieval", part=f"{number}-of-3"), path, "color_gradient")
+        describe_globally(select_images(places, "retrieval", part=f"{number}-of-3"), path, "color_gradient")
     make_shortlist(places, places / "whole.h5", descriptor="color_gradient")
     make_shortlist(places, places / "parts.h5", descriptor="color_gradient", described=shards)
     whole, parts = (read_shortlist(places / name) for name in ("whole.h5", "parts.h5"))
     np.testing.assert_array_equal(whole.ranks, parts.ranks)
     assert whole.settings == parts.settings and whole.failed == parts.failed and list(parts.failed) == ["db/c0"]
     assert all(path.is_file() for path in shards)
-    with pytest.raises(HndescError, match=r"1\.h5: no global descriptor of 'db/\w+' in it or in the other shards"):
+    with pytest.raises(HndescError, match=r"1\.h5: no global descriptor of 'db/\w+' in any shard"):
         make_shortlist(places, places / "parts.h5", descriptor="color_gradient", described=shards[:2])
     describe_globally(
-        select_photos(places, "retrieval", part="3-of-3"), shards[2], descriptor="color_gradient", resize_max=50
+        select_images(places, "retrieval", part="3-of-3"), shards[2], descriptor="color_gradient", resize_max=50
     )
     with pytest.raises(HndescError, match=r"3\.h5: made with other settings than the other shards"):
         make_shortlist(places, places / "parts.h5", descriptor="color_gradient", described=shards)
@@ -182,5 +182,5 @@ def test_blocks_of_the_database_make_no_difference(places, monkeypatch):
 def test_database_without_a_readable_photo_is_an_error(places):
     for path in (places / "jpg").glob("[abc]?.jpg"):
         path.unlink()
-    with pytest.raises(HndescError, match="no photo of the database can be read"):
+    with pytest.raises(HndescError, match="no image of the database is readable"):
         make_shortlist(places, places / "s.h5", descriptor="color_gradient")

@@ -63,5 +63,5 @@ def test_few_matches_and_points_on_a_line_have_no_inliers(points: np.ndarray, es
 def test_a_shortlist_of_another_dataset_is_refused(tmp_path, database: list, queries: list) -> None:
     path = tmp_path / "shortlist.h5"
     write_shortlist(path, Shortlist(["q"], ["a", "b"], np.array([[1, 0]]), {"name": "any"}))
-    with pytest.raises(HndescError, match=r"shortlist.h5: ranks other photos than the ground truth lists; make the"):
+    with pytest.raises(HndescError, match=r"shortlist.h5: ranks images that are not in the ground truth; compute the"):
         rerank_shortlist(tmp_path / "features.h5", path, database, queries)

@@ -39,8 +39,8 @@ def test_missing_and_cut_short_files_are_named(tmp_path, shortlist):
     ("ranks", "message"),
     [
         ([[0, 1, 2]], "a row of indices for each query"),
-        ([[0, 1, 1], [0, 1, 2]], "ranking of 'q' repeats"),
-        ([[0, 1, 2], [0, 1, 3]], "ranking of 'r' repeats a photo or ranks one that does not exist"),
+        ([[0, 1, 1], [0, 1, 2]], "ranking of 'q' contains an image twice"),
+        ([[0, 1, 2], [0, 1, 3]], "ranking of 'r' contains an image twice, or one that does not exist"),
     ],
 )
 def test_inconsistent_ranks_are_named(tmp_path, shortlist, ranks, message):

@@ -11,6 +11,6 @@ def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("name", ["gpu9", "cuda:99"])
-def test_a_device_that_cannot_be_used_is_told(name: str) -> None:
+def test_a_device_that_cannot_be_used_is_reported(name: str) -> None:
     with pytest.raises(HndescError, match=rf"device '{name}' cannot be used.*'cpu'"):
         choose_device(name)

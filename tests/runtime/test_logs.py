@@ -39,7 +39,7 @@ def test_threads_are_held() -> None:
         assert cv2.getNumThreads() == 1
 
 
-def test_a_log_is_made_anew_unless_it_is_to_be_continued(tmp_path: Path) -> None:
+def test_a_log_is_written_again_unless_it_is_to_be_continued(tmp_path: Path) -> None:
     for word, append in (("old", False), ("first", False), ("second", True)):
         with step(tmp_path / "a.log", append=append):
             logging.getLogger("hndesc").info(word)

@@ -16,7 +16,7 @@ def test_load_gives_what_is_registered():
     assert PARTS.load("photo") is ImageEntry
 
 
-def test_module_is_told_without_importing_it():
+def test_module_is_reported_without_importing_it():
     assert PARTS.module("none") == "hndesc.nowhere"
     assert "hndesc.nowhere" not in sys.modules
 

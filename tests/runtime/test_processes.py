@@ -154,7 +154,7 @@ def test_what_goes_wrong_in_a_worker_is_raised_here_and_the_next_work_goes_well(
         assert list(squares(range(5))) == [0, 1, 4, 9, 16]
 
 
-def test_the_first_item_that_fails_is_told_whatever_fails_before_it_in_time():
+def test_the_first_item_that_fails_is_reported_whatever_fails_before_it_in_time():
     for count in (1, 3):
         with pytest.raises(ZeroDivisionError, match="item 3"), workers(fail_from_3, count) as work:
             list(work(range(40)))

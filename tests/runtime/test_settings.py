@@ -71,7 +71,7 @@ def test_what_is_wrong_is_one_line(values: Any, message: str) -> None:
     assert message in str(wrong.value) and "\n" not in str(wrong.value)
 
 
-def test_what_is_left_out_has_its_default_and_numbers_may_be_text() -> None:
+def test_what_is_skipped_has_its_default_and_numbers_may_be_text() -> None:
     box = read_settings(Box, {"sizes": {"a": "1e-4", "b": 2}, "shapes": [{"shape": "round"}]})
     assert box.sizes == {"a": 1e-4, "b": 2.0} and box.shapes[0].radius == 1 and box.name == "box"
     assert box.model_dump(exclude_unset=True) == {"sizes": box.sizes, "shapes": [{"shape": "round"}]}

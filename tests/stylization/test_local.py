@@ -18,7 +18,7 @@ def photo(name: str, longest: int = 240) -> np.ndarray:
     return resize_longest(np.ascontiguousarray(getattr(data, name)()[..., :3]), longest)[0]
 
 
-def test_base_and_bands_sum_to_the_picture_and_edges_stay_in_the_base() -> None:
+def test_base_and_bands_sum_to_the_image_and_edges_stay_in_the_base() -> None:
     lab = np.full((128, 256, 3), (20, 0, 0), np.float32)
     lab[:, 128:, 0] = 80
     lab += rng().normal(0, 0.5, lab.shape).astype(np.float32)
@@ -34,12 +34,12 @@ def test_transport_gives_the_colors_of_the_target() -> None:
     colors = rng(1).normal(0, 5, (40, 50, 3)).astype(np.float32)
     target = (rng(2).normal(0, 5, (40, 50, 3)) @ turn + (30, 10, -20)).astype(np.float32)
     moved = transport(colors, target, rng(3), place=0.0, rounds=30).reshape(-1, 3)
-    wanted = target.reshape(-1, 3)
-    assert np.allclose(moved.mean(axis=0), wanted.mean(axis=0), atol=0.1)
-    assert np.allclose(np.cov(moved.T), np.cov(wanted.T), atol=0.03 * np.abs(np.cov(wanted.T)).max())
+    goal = target.reshape(-1, 3)
+    assert np.allclose(moved.mean(axis=0), goal.mean(axis=0), atol=0.1)
+    assert np.allclose(np.cov(moved.T), np.cov(goal.T), atol=0.03 * np.abs(np.cov(goal.T)).max())
 
 
-def test_transport_between_shifted_pictures_is_the_shift() -> None:
+def test_transport_between_shifted_images_is_the_shift() -> None:
     colors = rng(1).normal(0, 5, (20, 30, 3)).astype(np.float32)
     moved = transport(colors, colors + np.float32((7, -3, 2)), rng(), place=0.5, rounds=10)
     assert np.abs(moved - colors - (7, -3, 2)).max() < 0.01
@@ -65,7 +65,7 @@ def test_gain_is_limited() -> None:
 
 
 @pytest.mark.parametrize("name", ["astronaut", "coffee"])
-def test_its_own_style_leaves_a_photo_as_it_is(name: str) -> None:
+def test_its_own_style_leaves_a_photo_unchanged(name: str) -> None:
     image = photo(name)
     assert np.abs(stylize(image, image).astype(int) - image).max() <= 2
 

@@ -67,11 +67,11 @@ def test_transfer_gives_exactly_the_mean_and_covariance_of_the_style() -> None:
     content = (rng.normal(size=(60, 80, 3)) @ np.array([[9, 2, 0], [0, 5, 1], [0, 0, 3]]) + 50).astype(np.float32)
     mean, covariance = color_moments(content)
     target = np.array([30.0, 5.0, -20.0])
-    wanted = random_covariance(rng)
-    matrix = transport_map(covariance, wanted)
+    goal = random_covariance(rng)
+    matrix = transport_map(covariance, goal)
     result_mean, result_covariance = color_moments(transfer(content, mean, target, matrix, matrix))
     assert np.allclose(result_mean, target, atol=1e-3)
-    assert np.allclose(result_covariance, wanted, rtol=1e-3, atol=1e-2)
+    assert np.allclose(result_covariance, goal, rtol=1e-3, atol=1e-2)
 
 
 def test_moments_agree_with_numpy() -> None:
@@ -103,7 +103,7 @@ def test_strength_moves_along_the_straight_line() -> None:
 
 
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea"])
-def test_its_own_style_leaves_a_photo_as_it_is(name: str) -> None:
+def test_its_own_style_leaves_a_photo_unchanged(name: str) -> None:
     image = photo(name)
     assert np.abs(stylize(image, image).astype(int) - image).max() <= 1
 
@@ -138,8 +138,8 @@ def test_constant_style_does_not_wipe_out_the_photo() -> None:
 
 def test_noise_is_not_amplified_where_the_contrast_is() -> None:
     rng = np.random.default_rng(0)
-    ramp = np.linspace(100, 140, 256)[None, :, None].repeat(128, 0).repeat(3, 2)
-    content = np.clip(np.round(ramp + rng.normal(0, 1.2, (128, 256, 3))), 0, 255).astype(np.uint8)
+    gradient = np.linspace(100, 140, 256)[None, :, None].repeat(128, 0).repeat(3, 2)
+    content = np.clip(np.round(gradient + rng.normal(0, 1.2, (128, 256, 3))), 0, 255).astype(np.uint8)
     style = photo("astronaut")
 
     def noise(image: np.ndarray) -> float:
@@ -154,8 +154,8 @@ def test_noise_is_not_amplified_where_the_contrast_is() -> None:
 
 
 def test_no_bands_in_a_sky() -> None:
-    ramp = np.round(np.linspace(150, 170, 300)).astype(np.uint8)  # steps of one level, 15 pixels wide
-    content = np.repeat(np.repeat(ramp[None], 200, 0)[..., None], 3, 2)
+    gradient = np.round(np.linspace(150, 170, 300)).astype(np.uint8)  # steps of one level, 15 pixels wide
+    content = np.repeat(np.repeat(gradient[None], 200, 0)[..., None], 3, 2)
     style = gaussian_image(0, (120, 120, 120), 60)
 
     def slope_and_steps(image: np.ndarray) -> tuple[float, float]:

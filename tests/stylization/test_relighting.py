@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hndesc.geometry.color import to_linear
-from hndesc.stylization.relighting import CLASSES, Light, draw_light, meter, photograph, soften, stylize
+from hndesc.stylization.relighting import CLASSES, Light, draw_light, meter, photograph, scale_light, stylize
 
 GRAY = np.full((60, 80, 3), 118, np.uint8)  # linear 0.181: the tone curve's fixed point
 LEVEL = float(to_linear(GRAY)[0, 0, 0])
@@ -21,7 +21,7 @@ def lit(content: np.ndarray = GRAY, **light: float) -> np.ndarray:
     return to_linear(photograph(content, Light(**light), rng()))
 
 
-def test_default_light_leaves_every_level_as_it_is() -> None:
+def test_default_light_leaves_every_level_unchanged() -> None:
     image = rng().integers(0, 256, (50, 70, 3), dtype=np.uint8)
     image[0, :3] = [[0], [128], [255]]
     assert (photograph(image, Light(), rng()) == image).all()
@@ -81,9 +81,9 @@ def test_tone_curve_bends_around_middle_gray_and_rolls_highlights_off() -> None:
         change = photograph(image, Light(contrast=1.5), rng()).astype(int) - image
         assert (sign * change > 5).all()
     assert np.abs(photograph(GRAY, Light(contrast=1.5), rng()).astype(int) - GRAY).max() <= 1
-    ramp = np.repeat(np.linspace(150, 255, 80).astype(np.uint8)[None, :, None], 8, 0).repeat(3, 2)
-    cut = photograph(ramp, Light(exposure=2.5), rng())[0, :, 0].astype(int)
-    rolled = photograph(ramp, Light(exposure=2.5, knee=0.6), rng())[0, :, 0].astype(int)
+    gradient = np.repeat(np.linspace(150, 255, 80).astype(np.uint8)[None, :, None], 8, 0).repeat(3, 2)
+    cut = photograph(gradient, Light(exposure=2.5), rng())[0, :, 0].astype(int)
+    rolled = photograph(gradient, Light(exposure=2.5, knee=0.6), rng())[0, :, 0].astype(int)
     assert (cut == 255).sum() > 30
     assert (rolled == 255).sum() < 8
     assert (np.diff(rolled) >= 0).all()
@@ -120,11 +120,11 @@ def test_dark_scenes_are_exposed_for_longer_but_not_than_they_were() -> None:
 
 def test_strength_goes_from_the_photo_to_the_full_light() -> None:
     light = draw_light("night", rng())
-    assert soften(light, 1.0) == light
-    none = soften(light, 0.0)
+    assert scale_light(light, 1.0) == light
+    none = scale_light(light, 0.0)
     assert none == Light(lamps=light.lamps, airlight=light.airlight)
-    assert soften(light, 0.5).exposure == pytest.approx(np.sqrt(light.exposure))
-    assert soften(light, 1.0, noise=0.0).noise == 0
+    assert scale_light(light, 0.5).exposure == pytest.approx(np.sqrt(light.exposure))
+    assert scale_light(light, 1.0, noise=0.0).noise == 0
     image = rng().integers(0, 256, (40, 50, 3), dtype=np.uint8)
     assert (stylize(image, "night", rng(), strength=0) == image).all()
     means = [stylize(image, "night", rng(), strength=s).mean() for s in (0.1, 0.5, 1.0)]

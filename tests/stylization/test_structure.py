@@ -7,20 +7,20 @@ import pytest
 from hndesc.stylization.structure import edge_similarity, repeatability
 
 RNG = np.random.default_rng(0)
-PICTURE = cv2.GaussianBlur(RNG.integers(0, 256, (80, 100, 3), dtype=np.uint8), (0, 0), 3)
+IMAGE = cv2.GaussianBlur(RNG.integers(0, 256, (80, 100, 3), dtype=np.uint8), (0, 0), 3)
 
 
 def test_edges_do_not_hang_on_contrast_or_brightness() -> None:
-    assert edge_similarity(PICTURE, PICTURE) == pytest.approx(1)
-    assert edge_similarity(PICTURE, 255 - PICTURE) > 0.99
-    assert edge_similarity(PICTURE, PICTURE // 2 + 60) > 0.9
+    assert edge_similarity(IMAGE, IMAGE) == pytest.approx(1)
+    assert edge_similarity(IMAGE, 255 - IMAGE) > 0.99
+    assert edge_similarity(IMAGE, IMAGE // 2 + 60) > 0.9
 
 
-def test_other_edges_are_told() -> None:
-    assert edge_similarity(PICTURE, np.roll(PICTURE, 12, axis=1)) < 0.5
-    noisy = np.clip(PICTURE + RNG.normal(0, 8, PICTURE.shape), 0, 255).astype(np.uint8)
-    assert edge_similarity(PICTURE, noisy) < edge_similarity(PICTURE, PICTURE // 2 + 60)
-    assert edge_similarity(PICTURE, np.full_like(PICTURE, 9)) < 0.5
+def test_other_edges_are_reported() -> None:
+    assert edge_similarity(IMAGE, np.roll(IMAGE, 12, axis=1)) < 0.5
+    noisy = np.clip(IMAGE + RNG.normal(0, 8, IMAGE.shape), 0, 255).astype(np.uint8)
+    assert edge_similarity(IMAGE, noisy) < edge_similarity(IMAGE, IMAGE // 2 + 60)
+    assert edge_similarity(IMAGE, np.full_like(IMAGE, 9)) < 0.5
 
 
 def test_repeatability_counts_keypoints_found_again() -> None:

@@ -44,7 +44,7 @@ def test_class_is_the_first_folder() -> None:
     assert class_of("x.jpg") == FLAT
 
 
-def test_broken_style_is_left_out_with_one_warning(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_broken_style_is_skipped_with_one_warning(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     (folder / "dusk" / "a.jpg").write_bytes(b"no picture")
     styles = Styles(folder)
     with caplog.at_level(logging.WARNING):

@@ -14,28 +14,28 @@ from hndesc.stylization import methods, stylize
 from hndesc.stylization.stylize import copy_names, gather_stylized, stylize_photos
 
 
-def picture(seed: int, size: tuple[int, int] = (24, 32)) -> np.ndarray:
+def random_image(seed: int, size: tuple[int, int] = (24, 32)) -> np.ndarray:
     return np.random.default_rng(seed).integers(30, 220, (*size, 3), dtype=np.uint8)
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
-    write_image(folder / "a.jpg", picture(0))
-    write_image(folder / "deep" / "er" / "b.png", picture(1, (40, 20)))
-    write_image(folder / "c.JPG", picture(2))
-    write_image(folder / "gray.png", picture(3)[..., 0])
-    write_image(folder / "dot.png", picture(4, (1, 1)))
+    write_image(folder / "a.jpg", random_image(0))
+    write_image(folder / "deep" / "er" / "b.png", random_image(1, (40, 20)))
+    write_image(folder / "c.JPG", random_image(2))
+    write_image(folder / "gray.png", random_image(3)[..., 0])
+    write_image(folder / "dot.png", random_image(4, (1, 1)))
     write_image(folder / "flat.png", np.full((9, 9, 3), 255, np.uint8))
-    Image.fromarray(picture(5)[..., 0].astype(np.uint16) * 257).save(folder / "sixteen.tif")
+    Image.fromarray(random_image(5)[..., 0].astype(np.uint16) * 257).save(folder / "sixteen.tif")
     return folder
 
 
 @pytest.fixture
 def styles(tmp_path: Path) -> Path:
     folder = tmp_path / "styles"
-    write_image(folder / "night" / "n.jpg", picture(10) // 4)
-    write_image(folder / "dusk" / "d.jpg", np.minimum(picture(11), (255, 150, 120)).astype(np.uint8))
+    write_image(folder / "night" / "n.jpg", random_image(10) // 4)
+    write_image(folder / "dusk" / "d.jpg", np.minimum(random_image(11), (255, 150, 120)).astype(np.uint8))
     return folder
 
 
@@ -172,7 +172,7 @@ def use(monkeypatch: pytest.MonkeyPatch):
     return put
 
 
-def test_goes_on_where_it_was_interrupted(photos: Path, styles: Path, tmp_path: Path, use) -> None:
+def test_resumes_where_it_was_interrupted(photos: Path, styles: Path, tmp_path: Path, use) -> None:
     use(Counter())
     stylize_photos(photos, styles, tmp_path / "whole")
     use(Counter(stop_after=3))
@@ -187,16 +187,16 @@ def test_goes_on_where_it_was_interrupted(photos: Path, styles: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("change", ["seed", "photo", "style"])
-def test_starts_anew_when_settings_or_inputs_differ(
+def test_starts_over_when_settings_or_inputs_differ(
     photos: Path, styles: Path, tmp_path: Path, use, change: str
 ) -> None:
     use(Counter(stop_after=3))
     with pytest.raises(KeyboardInterrupt):
         stylize_photos(photos, styles, tmp_path / "out")
     if change == "photo":
-        write_image(photos / "gray.png", picture(77))
+        write_image(photos / "gray.png", random_image(77))
     if change == "style":
-        write_image(styles / "night" / "n.jpg", picture(78, (30, 30)))
+        write_image(styles / "night" / "n.jpg", random_image(78, (30, 30)))
     again = use(Counter())
     stylize_photos(photos, styles, tmp_path / "out", seed=1 if change == "seed" else 0)
     assert again.calls == 7
@@ -248,7 +248,7 @@ def test_a_mixture_draws_methods_by_weight_and_makes_what_they_make_alone(
     photos: Path, styles: Path, tmp_path: Path
 ) -> None:
     for index in range(60):
-        write_image(photos / f"small{index}.png", picture(index, (4, 4)))
+        write_image(photos / f"small{index}.png", random_image(index, (4, 4)))
     both = {"relighting": {"weight": 3}, "monge_kantorovich": {"strength": 0.5}}
     stylize_photos(photos, styles, tmp_path / "mixed", method="mixed", methods=both)
     stylize_photos(photos, styles, tmp_path / "relit", method="relighting")
@@ -284,15 +284,15 @@ def test_shards_make_what_one_run_makes(photos: Path, styles: Path, tmp_path: Pa
         ({"strength": 1.5}, "strength of the stylization is 1.5"),
         ({"method": "magic"}, "unknown stylization method 'magic'; choose one of: .*monge_kantorovich"),
         ({"color": 3}, "unknown setting 'color' of stylization monge_kantorovich"),
-        ({"copies": 0}, "0 stylized copies a photo"),
+        ({"copies": 0}, "0 stylized copies per photo"),
         ({"classes": ["noon"]}, "no style photo of the classes noon"),
-        ({"method": "relighting", "classes": ["noon"]}, "none of the classes noon; it has cloudy, dusk"),
+        ({"method": "relighting", "classes": ["noon"]}, "none of the classes noon; known: cloudy, dusk"),
         ({"method": "mixed"}, "needs methods"),
         ({"method": "mixed", "methods": {"relighting": {}}, "strength": 0.5}, "setting 'strength' of a mixed"),
         ({"method": "mixed", "methods": {"relighting": {"weight": 0}}}, "not all 0"),
         ({"method": "mixed", "methods": {"relighting": {"gain": 1}}}, "unknown setting 'gain' of stylization reli"),
         ({"methods": {"relighting": {}}}, "call it 'mixed'"),
-        ({"part": "3-of-2"}, "'3-of-2' is no part"),
+        ({"part": "3-of-2"}, "'3-of-2' is not a shard"),
     ],
 )
 def test_wrong_settings(photos: Path, styles: Path, tmp_path: Path, settings: dict, message: str) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from hndesc.errors import HndescError
 from hndesc.stylization import wct2
-from hndesc.stylization.wct2 import WaveletNetwork, adopt, color, haar_parts, haar_split, stylize, whiten
+from hndesc.stylization.wct2 import WaveletNetwork, color, haar_bands, haar_split, stylize, transfer_covariance, whiten
 
 torch.set_num_threads(1)
 
@@ -24,13 +24,13 @@ def covariance(values: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 2, 2), (2, 3, 8, 10)])
-def test_wavelet_gives_the_picture_back(shape: tuple[int, ...]) -> None:
-    picture = torch.rand(shape, generator=torch.Generator().manual_seed(0))
-    low, high = haar_split(picture)
+def test_wavelet_gives_the_image_back(shape: tuple[int, ...]) -> None:
+    pattern = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    low, high = haar_split(pattern)
     assert low.shape == (*shape[:2], shape[2] // 2, shape[3] // 2)
-    assert torch.allclose(sum(haar_parts(low, high)), picture, atol=1e-6)
+    assert torch.allclose(sum(haar_bands(low, high)), pattern, atol=1e-6)
     energy = low.square().sum() + sum(band.square().sum() for band in high)
-    assert energy == pytest.approx(float(picture.square().sum()), rel=1e-5)
+    assert energy == pytest.approx(float(pattern.square().sum()), rel=1e-5)
 
 
 def test_bands_tell_the_direction_of_an_edge() -> None:
@@ -66,10 +66,10 @@ def test_degenerate_features_stay_finite() -> None:
 
 def test_adopt_mixes_by_strength_and_leaves_features_that_are_the_style() -> None:
     content, style = (features(seed).reshape(1, 6, 20, 20) for seed in (0, 1))
-    assert torch.allclose(adopt(content, content), content, atol=1e-3)
-    half = adopt(content, style, 0.5)
-    assert torch.allclose(half, (adopt(content, style) + content) / 2, atol=1e-5)
-    assert torch.equal(adopt(content, style, 0.0), content)
+    assert torch.allclose(transfer_covariance(content, content), content, atol=1e-3)
+    half = transfer_covariance(content, style, 0.5)
+    assert torch.allclose(half, (transfer_covariance(content, style) + content) / 2, atol=1e-5)
+    assert torch.equal(transfer_covariance(content, style, 0.0), content)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_places_of_transfer_matter(weights: Path) -> None:
 
 def test_errors(weights: Path, tmp_path: Path) -> None:
     image = np.zeros((8, 8, 3), np.uint8)
-    with pytest.raises(HndescError, match="needs its published weights"):
+    with pytest.raises(HndescError, match="needs its pretrained weights"):
         stylize(image, image)
     with pytest.raises(HndescError, match=r"wave_encoder_cat5_l4\.pth: no such file"):
         stylize(image, image, weights=str(tmp_path))

@@ -41,7 +41,7 @@ def test_shapes_and_counts(data):
     assert [f"set/{row}.png" for row in batch.photos] == list(batch.names)
 
 
-def test_lone_keypoints_are_filled_up_like_the_others(data):
+def test_unmatched_keypoints_are_filled_up_like_the_others(data):
     plain, parted = (batches_of(data, pair={"unmatched": unmatched}).batch(0) for unmatched in (0.0, 0.3))
     assert plain.unmatched is None and plain.unmatched_counts is None
     assert parted.unmatched.shape == (6, 20, 2)
@@ -164,14 +164,14 @@ def test_crops_of_similar_photos(data, tmp_path):
         assert (np.abs(windows - crop.transpose(2, 0, 1)[None, None]).max(axis=(2, 3, 4)) == 0).any()
 
 
-def test_similar_photos_smaller_than_a_crop_are_passed_over(data, tmp_path):
+def test_similar_photos_smaller_than_a_crop_are_skipped(data, tmp_path):
     table = tmp_path / "neighbors.tsv"
     write_neighbors(table, [(f"set/{n}.png", f"set/{m}.png", 0.5) for n in range(6) for m in range(6) if n != m])
     batches = batches_of(data, neighbors=table, loss={"negatives": "in_batch_global"}, crop_size=97)
     assert batches.batch(0).similar.tolist() == [-1, -1, -1]
 
 
-def test_pairs_grow_harder_with_the_ramp(data):
+def test_pairs_grow_harder_during_the_curriculum(data):
     pair = {"rotation": 40, "zoom_max": 1.5, "curriculum": 0.5}
     training, validation = (
         batches_of(data, stream=stream, steps=10, accumulation=2, pair=pair) for stream in (TRAINING, VALIDATION)

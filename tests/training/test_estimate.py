@@ -34,17 +34,17 @@ def test_speed_of_a_finished_training(tmp_path: Path) -> None:
     assert measured_speed(tmp_path / "a") is None
 
 
-def test_published_figures_where_nothing_is_there(tmp_path: Path) -> None:
+def test_a_missing_folder_is_described_by_the_expected_size(tmp_path: Path) -> None:
     paper = {"architecture": "caps", "steps": 220_000, "batch_size": 16, "crop_size": 256}
     text = expect_training(tmp_path / "photos", "130,000 of them", [paper], [tmp_path / "none"])
     assert text.splitlines() == [
-        f"To train on: {tmp_path / 'photos'}, which is not there yet (130,000 of them).",
-        "To train: 1 run of 220,000 steps of caps; about 2,307 hours on two CPU cores, and a small part of it on a "
-        "GPU; once one is trained here, its speed counts.",
+        f"To train on: {tmp_path / 'photos'}, which does not exist yet (130,000 of them).",
+        "To train: 1 run of 220,000 steps of caps; about 2,307 hours on two CPU cores, a fraction of it on a GPU "
+        "(later estimates use the speed measured on this machine).",
     ]
 
 
-def test_photos_are_counted_and_the_speed_of_this_place_is_taken(tmp_path: Path) -> None:
+def test_photos_are_counted_and_the_measured_speed_is_used(tmp_path: Path) -> None:
     (tmp_path / "photos" / "more").mkdir(parents=True)
     for name in ("a.jpg", "more/b.png", "notes.txt"):
         (tmp_path / "photos" / name).touch()
@@ -53,10 +53,10 @@ def test_photos_are_counted_and_the_speed_of_this_place_is_taken(tmp_path: Path)
     text = expect_training(tmp_path / "photos", "", [longer, longer, SMALL], [done])
     first, second = text.splitlines()
     assert first == f"To train on: 2 photos in {tmp_path / 'photos'}."
-    # 3 s a million pixels, 20 crops of 0.01 a step
+    # 3 s per million pixels, 20 crops of 0.01 million per step
     assert second == (
         "To train: 2 runs of 60,000 steps of lite, 1 run of 100 steps of lite; "
-        "about 20 hours at the speed of what was trained here."
+        "about 20 hours at the speed of earlier trainings on this machine."
     )
     assert "on two CPU cores" in expect_training(tmp_path / "photos", "", [SMALL | {"architecture": "r2d2"}], [done])
     assert "about 1 minute at" in expect_training(tmp_path / "photos", "", [SMALL], [done])

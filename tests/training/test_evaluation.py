@@ -55,7 +55,7 @@ def test_each_keypoint_has_the_descriptor_of_its_own_crop(similar):
         assert near is None
 
 
-def test_lone_keypoints_have_the_descriptors_of_their_crops():
+def test_unmatched_keypoints_have_the_descriptors_of_their_crops():
     batch = batch_of(similar=False)
     unmatched = torch.tensor([[[1, 2], [0, 0]], [[3, 4], [5, 6]], [[7, 8], [0, 0]], [[0, 0], [0, 0]]]).float()
     batch = batch._replace(unmatched=unmatched, unmatched_counts=torch.tensor([1, 2, 1, 0]), first=6)

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from hndesc.training.history import COLUMNS, Board, History
+from hndesc.training.history import COLUMNS, History, TensorBoardLog
 
 
 def test_rows_are_means_since_the_row_before(tmp_path):
@@ -51,11 +51,11 @@ def test_scalars_can_be_read_again_and_a_resumed_run_hides_what_it_repeats(tmp_p
     def row(step: int, loss: float) -> dict:
         return dict.fromkeys(COLUMNS) | {"step": step, "loss": loss, "learning_rate": 0.1}
 
-    first = Board(tmp_path, 0)
+    first = TensorBoardLog(tmp_path, 0)
     first.write(row(1, 0.9))
     first.write(row(2, 0.8))
     first.close()
-    second = Board(tmp_path, 2)
+    second = TensorBoardLog(tmp_path, 2)
     second.write(row(2, 0.7))
     second.close()
     events = EventAccumulator(str(tmp_path))

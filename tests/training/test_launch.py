@@ -14,7 +14,7 @@ import pytest
 from hndesc.errors import HndescError
 from hndesc.models.checkpoint import load_checkpoint
 from hndesc.training import launch
-from hndesc.training.launch import train_together
+from hndesc.training.launch import train_distributed
 
 SETTINGS = {
     "architecture": "lite",
@@ -32,8 +32,8 @@ SETTINGS = {
 
 ALONE = """
 import json, sys
-from hndesc.training.launch import train_together
-train_together(2, None, 2, **json.loads(sys.argv[1]))
+from hndesc.training.launch import train_distributed
+train_distributed(2, None, 2, **json.loads(sys.argv[1]))
 """
 
 
@@ -60,7 +60,7 @@ def many(make_data, tmp_path_factory):
 def whole(many, tmp_path_factory) -> Path:
     """A run of two processes that nothing interrupts."""
     folder = tmp_path_factory.mktemp("whole")
-    train_together(2, folder / "log.txt", 2, **arguments_of(many, folder), **SETTINGS)
+    train_distributed(2, folder / "log.txt", 2, **arguments_of(many, folder), **SETTINGS)
     return folder
 
 
@@ -70,7 +70,7 @@ def losses(folder: Path) -> list[float]:
 
 
 def test_two_processes_train_the_model_of_one(many, whole, tmp_path) -> None:
-    train_together(1, **arguments_of(many, tmp_path), **SETTINGS)
+    train_distributed(1, **arguments_of(many, tmp_path), **SETTINGS)
     assert len(losses(tmp_path)) == 6
     assert losses(whole) == pytest.approx(losses(tmp_path), abs=1e-4)
     one, two, first = (
@@ -84,11 +84,11 @@ def test_two_processes_train_the_model_of_one(many, whole, tmp_path) -> None:
 
 def test_the_log_is_of_the_first_process(whole) -> None:
     log = (whole / "log.txt").read_text()
-    assert log.count("photos to train on") == 1
+    assert log.count("photos for training") == 1
     assert log.count("step 6: validation loss") == 1
 
 
-def test_killed_it_leaves_no_process_behind_and_goes_on(many, whole, tmp_path) -> None:
+def test_killed_it_leaves_no_process_behind_and_resumes(many, whole, tmp_path) -> None:
     arguments = arguments_of(many, tmp_path)
     command = [sys.executable, "-c", ALONE, json.dumps(arguments | SETTINGS)]
     parent = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -105,7 +105,7 @@ def test_killed_it_leaves_no_process_behind_and_goes_on(many, whole, tmp_path) -
         time.sleep(0.05)
     assert not any(_alive(child) for child in children)
     assert not (tmp_path / "model.safetensors").exists()
-    train_together(2, tmp_path / "log.txt", 2, **arguments, **SETTINGS)
+    train_distributed(2, tmp_path / "log.txt", 2, **arguments, **SETTINGS)
     assert "training resumes from step" in (tmp_path / "log.txt").read_text()
     assert (tmp_path / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
@@ -132,7 +132,7 @@ def _alive(process: int) -> bool:
 
 def test_an_error_for_the_user_comes_back_as_one(many, tmp_path) -> None:
     with pytest.raises(HndescError, match=r"^training setting 'nonsense' is unknown"):
-        train_together(2, **arguments_of(many, tmp_path), **SETTINGS, nonsense=1)
+        train_distributed(2, **arguments_of(many, tmp_path), **SETTINGS, nonsense=1)
 
 
 @pytest.mark.parametrize(("processes", "batch_size", "expected"), [(4, 16, 4), (3, 16, 2), (2, 7, 1), (8, 6, 6)])
@@ -144,7 +144,7 @@ def test_the_batch_is_divided_evenly(processes, batch_size, expected, caplog) ->
 def test_an_unexpected_error_comes_with_its_traceback(many, tmp_path) -> None:
     arguments = arguments_of(many, tmp_path) | {"history": None}
     with pytest.raises(RuntimeError, match=r"a training process failed:\nTraceback"):
-        train_together(2, **arguments, **(SETTINGS | {"steps": 1}))
+        train_distributed(2, **arguments, **(SETTINGS | {"steps": 1}))
 
 
 def test_a_process_that_is_killed_ends_the_others(many, tmp_path, monkeypatch) -> None:
@@ -156,4 +156,4 @@ def test_a_process_that_is_killed_ends_the_others(many, tmp_path, monkeypatch) -
     monkeypatch.setattr(launch, "_watch", kill_one)
     monkeypatch.setattr(launch, "_GRACE", 0.5)
     with pytest.raises(HndescError, match="training process 1 was ended by signal 9"):
-        train_together(2, **arguments_of(many, tmp_path), **SETTINGS)
+        train_distributed(2, **arguments_of(many, tmp_path), **SETTINGS)

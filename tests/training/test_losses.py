@@ -117,7 +117,7 @@ def test_a_mask_is_the_same_as_leaving_out():
     )
 
 
-def lone_of(anchors: Anchors, counts=((2, 0, 1), (1, 3, 0)), seed: int = 3) -> tuple[Unmatched, Unmatched]:
+def unmatched_of(anchors: Anchors, counts=((2, 0, 1), (1, 3, 0)), seed: int = 3) -> tuple[Unmatched, Unmatched]:
     made = []
     for part, count in enumerate(counts):
         values = anchors_of(count, anchors.anchor.shape[1], seed + part, anchors.anchor.dtype)
@@ -131,7 +131,7 @@ def test_false_matches_of_two_orthogonal_keypoints():
     assert false_matches(Anchors(eye, eye, none, none), 0.5).item() == pytest.approx(2 * miss**2, rel=1e-5)
 
 
-def test_false_matches_of_a_lone_double_of_a_keypoint():
+def test_false_matches_of_a_unmatched_double_of_a_keypoint():
     """One in the second crop, two alike in the first: it matches the unmatched one every other time."""
     one, none = torch.eye(3)[:1], torch.zeros(1, dtype=torch.int64)
     unmatched = Unmatched(one, none, none), Unmatched(one[:0], none[:0], none[:0])
@@ -142,7 +142,7 @@ def test_false_matches_of_a_lone_double_of_a_keypoint():
 
 def test_false_matches_add_up_over_pairs_and_know_no_other():
     whole = anchors_of([4, 3, 5])
-    whole = Anchors(whole.anchor, whole.positive, whole.pair, whole.photo, lone_of(whole))
+    whole = Anchors(whole.anchor, whole.positive, whole.pair, whole.photo, unmatched_of(whole))
     parts = []
     for pair in range(3):
         own, unmatched = whole.pair == pair, [Unmatched(*(v[one.pair == pair] for v in one)) for one in whole.unmatched]
@@ -164,9 +164,9 @@ def test_false_matches_come_on_top_of_the_loss_by_their_weight():
     assert values[1].mean - values[0].mean == pytest.approx(expected, abs=1e-6)
 
 
-def test_lone_keypoints_of_the_other_crop_are_negatives():
+def test_unmatched_keypoints_of_the_other_crop_are_negatives():
     plain = anchors_of([4, 3, 5], dtype=torch.float64, noise=1.0)
-    unmatched = lone_of(plain)
+    unmatched = unmatched_of(plain)
     settings = LossSettings(kind="contrastive", negatives="all")
     found = descriptor_loss(Anchors(plain.anchor, plain.positive, plain.pair, plain.photo, unmatched), settings)
     sides = ((plain.anchor, plain.positive, unmatched[1]), (plain.positive, plain.anchor, unmatched[0]))
@@ -177,9 +177,9 @@ def test_lone_keypoints_of_the_other_crop_are_negatives():
 
 @pytest.mark.parametrize("negatives", NEGATIVES)
 @pytest.mark.parametrize("kind", ["ap", "triplet", "contrastive"])
-def test_gradcheck_with_lone_keypoints_and_false_matches(kind, negatives):
+def test_gradcheck_with_unmatched_keypoints_and_false_matches(kind, negatives):
     base = anchors_of([4, 3, 5], dim=6, dtype=torch.float64)
-    unmatched = lone_of(base)
+    unmatched = unmatched_of(base)
 
     def value(first, second, one, other):
         parts = Unmatched(one, *unmatched[0][1:]), Unmatched(other, *unmatched[1][1:])
@@ -267,7 +267,7 @@ def test_another_crop_of_the_same_photo_gives_no_negatives():
 
 @pytest.mark.parametrize("kind", ["ap", "contrastive"])
 @pytest.mark.parametrize("counts", [[], [1], [1, 1, 1], [5]])
-def test_nothing_to_compare_is_told_and_has_a_gradient_of_zero(counts, kind):
+def test_nothing_to_compare_is_reported_and_has_a_gradient_of_zero(counts, kind):
     anchors = anchors_of(counts)
     loss = descriptor_loss(anchors, LossSettings(kind=kind, negatives="in_batch"))
     assert loss.count == 0

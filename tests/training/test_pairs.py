@@ -19,11 +19,11 @@ from hndesc.training.pairs import (
 )
 from hndesc.training.settings import PairSettings
 
-LAW = PairSettings()
+SETTINGS = PairSettings()
 CROP = 101
 
 
-def curriculum(width: int, height: int) -> np.ndarray:
+def coordinates(width: int, height: int) -> np.ndarray:
     """A photo whose red is x and whose green is y, in pixels, with stripes of blue for contrast."""
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     return np.stack([x, y, 255 * (x // 16 % 2)], axis=2).astype(np.uint8)
@@ -51,7 +51,7 @@ def parameters(points: np.ndarray) -> tuple[float, float, float, float, int]:
 @pytest.fixture(scope="module")
 def draws() -> np.ndarray:
     generator = np.random.default_rng(5)
-    return np.array([parameters(random_quadrilateral(generator, CROP, LAW)) for _ in range(3000)])
+    return np.array([parameters(random_quadrilateral(generator, CROP, SETTINGS)) for _ in range(3000)])
 
 
 @pytest.mark.parametrize(("column", "low", "high"), [(0, 0.8, 1.0), (1, -15.0, 15.0), (2, 0.6, 1.0), (3, 0.6, 1.0)])
@@ -62,7 +62,7 @@ def test_zoom_rotation_and_perspective_are_uniform(draws, column, low, high):
     assert stats.kstest(values, stats.uniform(low, high - low).cdf).pvalue > 0.01
 
 
-def test_zoom_reaches_beyond_the_photos_own_pixels_where_the_law_says_so():
+def test_zoom_reaches_beyond_the_photos_own_pixels_if_the_settings_say_so():
     generator, difficulty = np.random.default_rng(6), PairSettings(zoom=0.5, zoom_max=1.7)
     zooms = np.array([parameters(random_quadrilateral(generator, CROP, difficulty))[0] for _ in range(2000)])
     assert stats.kstest(zooms, stats.uniform(0.5, 1.2).cdf).pvalue > 0.01
@@ -74,7 +74,7 @@ def test_the_axis_of_perspective_is_a_fair_coin_and_nothing_depends_on_another(d
     assert np.abs(correlation).max() < 0.06
 
 
-def test_a_law_without_spread_gives_the_upright_crop():
+def test_settings_without_spread_gives_the_upright_crop():
     still = PairSettings(zoom=1.0, rotation=0.0, perspective=1.0, shift=0.0)
     points = random_quadrilateral(np.random.default_rng(0), CROP, still)
     assert np.allclose(points, [[-50, -50], [-50, 50], [50, 50], [50, -50]])
@@ -84,7 +84,7 @@ def test_the_second_center_is_a_tenth_of_a_crop_away_in_all_four_directions():
     generator = np.random.default_rng(1)
     shifts = []
     for _ in range(400):
-        first, second = random_quadrilaterals(generator, (640, 480), CROP, LAW)
+        first, second = random_quadrilaterals(generator, (640, 480), CROP, SETTINGS)
         shifts.append((second.mean(0) - first.mean(0)) / CROP)
     assert np.allclose(np.abs(shifts), 0.1)
     directions, counts = np.unique(np.sign(shifts), axis=0, return_counts=True)
@@ -96,7 +96,7 @@ def test_pairs_lie_anywhere_in_the_photo_with_equal_chance():
     generator = np.random.default_rng(2)
     places = []
     for _ in range(2000):
-        points = np.concatenate(random_quadrilaterals(generator, (500, 300), CROP, LAW))
+        points = np.concatenate(random_quadrilaterals(generator, (500, 300), CROP, SETTINGS))
         low, high = points.min(0), points.max(0)
         places.append(low / (np.array([499, 299]) - (high - low)))
     places = np.array(places)
@@ -106,12 +106,12 @@ def test_pairs_lie_anywhere_in_the_photo_with_equal_chance():
 
 @given(st.integers(8, 700), st.integers(8, 700), st.sampled_from([32, 192, 256]), st.integers(0, 2**20))
 def test_both_crops_lie_in_any_photo_and_keep_their_proportions(width, height, crop, seed):
-    pair = random_quadrilaterals(np.random.default_rng(seed), (width, height), crop, LAW)
+    pair = random_quadrilaterals(np.random.default_rng(seed), (width, height), crop, SETTINGS)
     for points in pair:
         assert points.min() >= -1e-6
         assert (points.max(0) <= np.array([width, height]) - 1 + 1e-6).all()
     # The same draws in a photo with room for everything: equal up to one factor and the place.
-    large = random_quadrilaterals(np.random.default_rng(seed), (2000, 2000), crop, LAW)
+    large = random_quadrilaterals(np.random.default_rng(seed), (2000, 2000), crop, SETTINGS)
     shapes = [np.concatenate(points) - points[0].mean(0) for points in (pair, large)]
     factor = np.linalg.norm(shapes[0]) / np.linalg.norm(shapes[1])
     assert np.allclose(shapes[0], factor * shapes[1], atol=1e-6)
@@ -123,7 +123,7 @@ def test_both_crops_lie_in_any_photo_and_keep_their_proportions(width, height, c
 @given(st.integers(0, 2**20))
 def test_keypoints_return_through_both_homographies(seed):
     generator = np.random.default_rng(seed)
-    pair = random_quadrilaterals(generator, (640, 480), 192, LAW)
+    pair = random_quadrilaterals(generator, (640, 480), 192, SETTINGS)
     points = generator.uniform(0, (639, 479), (50, 2))
     for quadrilateral in pair:
         homography = crop_homography(quadrilateral, 192)
@@ -134,9 +134,9 @@ def test_keypoints_return_through_both_homographies(seed):
 
 @pytest.mark.parametrize("size", [(250, 250), (250, 180), (140, 250)])
 def test_crops_show_at_each_keypoint_what_the_photo_shows_there(size):
-    photo, keypoints = curriculum(*size), grid(*size)
+    photo, keypoints = coordinates(*size), grid(*size)
     for seed in range(20):
-        pair = draw_pair(np.random.default_rng(seed), (photo, photo), keypoints, 96, 10_000, LAW)
+        pair = draw_pair(np.random.default_rng(seed), (photo, photo), keypoints, 96, 10_000, SETTINGS)
         assert len(pair.anchor_points) > 20
         sources = []
         for crop, points in ((pair.anchor, pair.anchor_points), (pair.positive, pair.positive_points)):
@@ -152,35 +152,35 @@ def test_crops_show_at_each_keypoint_what_the_photo_shows_there(size):
 
 
 def test_a_copy_of_lower_resolution_gives_the_same_crop():
-    photo = curriculum(240, 200)
+    photo = coordinates(240, 200)
     copy = cv2.resize(photo, (120, 100), interpolation=cv2.INTER_AREA)
-    quadrilateral = random_quadrilaterals(np.random.default_rng(3), (240, 200), 96, LAW)[0]
+    quadrilateral = random_quadrilaterals(np.random.default_rng(3), (240, 200), 96, SETTINGS)[0]
     homography = crop_homography(quadrilateral, 96)
     whole, small = (cut(image, homography, 96, (240, 200)).astype(float) for image in (photo, copy))
     # Red and green are linear in the place: halving the resolution keeps them, away from the rim.
     assert np.abs(whole - small)[4:-4, 4:-4, :2].max() <= 1.5
 
 
-def test_at_most_the_wanted_keypoints_drawn_without_repetition():
-    photo, keypoints = curriculum(250, 250), grid(250, 250, 5)
-    pair = draw_pair(np.random.default_rng(0), (photo, photo), keypoints, 128, 30, LAW)
+def test_at_most_the_requested_keypoints_drawn_without_repetition():
+    photo, keypoints = coordinates(250, 250), grid(250, 250, 5)
+    pair = draw_pair(np.random.default_rng(0), (photo, photo), keypoints, 128, 30, SETTINGS)
     assert len(pair.anchor_points) == len(pair.positive_points) == 30
     assert len(np.unique(pair.anchor_points, axis=0)) == 30
-    others = draw_pair(np.random.default_rng(1), (photo, photo), keypoints, 128, 30, LAW)
+    others = draw_pair(np.random.default_rng(1), (photo, photo), keypoints, 128, 30, SETTINGS)
     assert not np.array_equal(pair.anchor_points, others.anchor_points)
 
 
 def test_keypoints_outside_either_crop_are_dropped():
-    photo, keypoints = curriculum(250, 250), grid(250, 250, 3)
+    photo, keypoints = coordinates(250, 250), grid(250, 250, 3)
     for seed in range(20):
-        pair = draw_pair(np.random.default_rng(seed), (photo, photo), keypoints, 64, 10_000, LAW)
+        pair = draw_pair(np.random.default_rng(seed), (photo, photo), keypoints, 64, 10_000, SETTINGS)
         for points in (pair.anchor_points, pair.positive_points):
             assert points.min() >= 0
             assert points.max() <= 63
 
 
 def test_a_share_of_the_keypoints_is_hidden_from_either_crop():
-    photo, keypoints, step = curriculum(250, 250), grid(250, 250, 12), 12
+    photo, keypoints, step = coordinates(250, 250), grid(250, 250, 12), 12
     sums = np.zeros(4)
     for seed in range(40):
         whole, parted = (
@@ -214,19 +214,19 @@ def shown(crop: np.ndarray, points: np.ndarray, step: int) -> set[tuple[int, int
     return {tuple(np.round(color / step).astype(int)) for color in crop[rows, columns, :2].astype(float)}
 
 
-def test_lone_keypoints_are_at_most_half_as_many():
-    photo = curriculum(250, 250)
+def test_unmatched_keypoints_are_at_most_half_as_many():
+    photo = coordinates(250, 250)
     pair = draw_pair(np.random.default_rng(0), (photo, photo), grid(250, 250, 5), 128, 30, PairSettings(unmatched=0.3))
     assert [len(one) for one in (pair.anchor_points, pair.anchor_unmatched, pair.positive_unmatched)] == [30, 15, 15]
 
 
 def test_no_keypoint_is_no_pair():
-    photo = curriculum(250, 250)
-    assert draw_pair(np.random.default_rng(0), (photo, photo), np.zeros((0, 2)), 64, 100, LAW) is None
+    photo = coordinates(250, 250)
+    assert draw_pair(np.random.default_rng(0), (photo, photo), np.zeros((0, 2)), 64, 100, SETTINGS) is None
 
 
 def test_a_single_keypoint_is_found_by_drawing_again():
-    photo = curriculum(200, 200)
+    photo = coordinates(200, 200)
     keypoint = np.array([[100.0, 100.0]])
     found = {tries: 0 for tries in (1, 10)}
     for tries in found:
@@ -243,22 +243,22 @@ def test_flat_places_are_avoided_but_a_flat_photo_still_gives_a_pair():
     half = flat.copy()
     half[:, 150:] = np.random.default_rng(0).integers(0, 256, (300, 150, 3))
     keypoints = grid(300, 300)
-    assert draw_pair(np.random.default_rng(0), (flat, flat), keypoints, 64, 100, LAW) is not None
+    assert draw_pair(np.random.default_rng(0), (flat, flat), keypoints, 64, 100, SETTINGS) is not None
     for seed in range(20):
-        pair = draw_pair(np.random.default_rng(seed), (half, half), keypoints, 64, 100, LAW)
+        pair = draw_pair(np.random.default_rng(seed), (half, half), keypoints, 64, 100, SETTINGS)
         assert cv2.cvtColor(pair.anchor, cv2.COLOR_RGB2GRAY).std() >= 20
 
 
-def test_the_second_crop_comes_from_the_second_picture():
-    photo = curriculum(250, 250)
-    pair = draw_pair(np.random.default_rng(0), (photo, np.zeros_like(photo)), grid(250, 250), 64, 100, LAW)
+def test_the_second_crop_comes_from_the_second_image():
+    photo = coordinates(250, 250)
+    pair = draw_pair(np.random.default_rng(0), (photo, np.zeros_like(photo)), grid(250, 250), 64, 100, SETTINGS)
     assert pair.anchor.any()
     assert not pair.positive.any()
 
 
 @pytest.mark.parametrize("size", [(64, 64), (65, 200), (300, 220)])
 def test_a_crop_of_a_similar_photo_is_upright_and_its_keypoints_fit(size):
-    photo, keypoints = curriculum(*size), grid(*size)
+    photo, keypoints = coordinates(*size), grid(*size)
     crop, points = draw_crop(np.random.default_rng(0), photo, keypoints, 64, 1000)
     assert crop.shape == (64, 64, 3)
     assert len(points) > 0
@@ -269,7 +269,7 @@ def test_a_crop_of_a_similar_photo_is_upright_and_its_keypoints_fit(size):
 
 
 def test_a_crop_of_a_similar_photo_seeks_keypoints():
-    photo = curriculum(250, 250)
+    photo = coordinates(250, 250)
     crowd = np.random.default_rng(0).uniform(180, 240, (100, 2))
     lonely = np.array([[20.0, 20.0]])
     _, points = draw_crop(np.random.default_rng(1), photo, np.concatenate([lonely, crowd]), 64, 1000)
@@ -278,7 +278,7 @@ def test_a_crop_of_a_similar_photo_seeks_keypoints():
 
 
 @given(seed=st.integers(0, 1000), hardness=st.floats(0, 1))
-def test_an_eased_law_draws_by_that_share_of_each_change(seed, hardness):
+def test_scaled_difficulty_draws_that_share_of_each_change(seed, hardness):
     difficulty = PairSettings(zoom=0.5, zoom_max=2.0, rotation=40, perspective=0.6)
     full, drawn = (
         np.array(parameters(random_quadrilateral(np.random.default_rng(seed), CROP, one)))

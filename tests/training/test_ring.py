@@ -1,4 +1,4 @@
-"""Negatives around a keypoint's own place: where they lie, what they say, and what they cost."""
+"""Negatives around a keypoint: where they lie, what they say, and what they cost."""
 
 import math
 
@@ -49,7 +49,7 @@ def test_places_do_not_depend_on_the_number_of_processes():
         assert torch.equal(drawn(settings, part, processes=2), alone[first::2])
 
 
-def test_none_are_drawn_unless_asked_for():
+def test_none_are_drawn_unless_requested():
     generator = torch.Generator().manual_seed(3)
     assert ring_offsets(RingSettings(), batch_of(), 1, generator) is None
     assert torch.equal(torch.rand(3, generator=generator), torch.rand(3, generator=torch.Generator().manual_seed(3)))

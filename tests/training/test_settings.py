@@ -6,7 +6,7 @@ from hndesc.errors import HndescError
 from hndesc.training.settings import fingerprint, training_settings
 
 
-def test_what_is_left_out_keeps_its_default():
+def test_what_is_skipped_keeps_its_default():
     settings = training_settings({"steps": 7, "loss": {"k": 3}})
     assert (settings.steps, settings.loss.k) == (7, 3)
     assert (settings.batch_size, settings.loss.bins, settings.pair.zoom) == (16, 20, 0.8)
@@ -72,7 +72,7 @@ def test_an_error_is_one_line_that_says_what_is_known(values, message):
     assert message in str(wrong.value) and "\n" not in str(wrong.value)
 
 
-def test_a_section_is_taken_as_it_is():
+def test_a_section_is_taken_unchanged():
     settings = training_settings({"steps": 7})
     assert training_settings(settings) == settings
     with pytest.raises(ValueError, match="frozen"):

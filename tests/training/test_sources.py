@@ -28,7 +28,7 @@ def test_photos_keypoints_and_copies_are_read(data):
 
 def test_keypoints_of_other_photos(data, tmp_path, write_keypoints):
     write_keypoints(tmp_path / "other.h5", {"elsewhere.png": (120, 96)})
-    with pytest.raises(HndescError, match=r"other\.h5: holds keypoints of other photos"):
+    with pytest.raises(HndescError, match=r"other\.h5: contains no keypoints of the photos"):
         open_data(data, keypoints=tmp_path / "other.h5")
 
 
@@ -44,15 +44,15 @@ def test_no_photo_with_keypoints(data, tmp_path, write_keypoints):
         open_data(data, keypoints=tmp_path / "empty.h5")
 
 
-def test_failed_and_empty_entries_are_left_out(data, tmp_path, caplog):
+def test_failed_and_empty_entries_are_skipped(data, tmp_path, caplog):
     with FeatureWriter(tmp_path / "some.h5", {}) as writer:
         for number, count in enumerate([3, 2, 1, 0, 5]):
             points = np.zeros((count, 2), np.float32)
             writer.write(f"set/{number}.png", Features(points, (120, 96), np.ones(count, np.float32)))
         writer.fail("set/5.png", "set/5.png: broken")
     assert open_data(data, keypoints=tmp_path / "some.h5").names == ["set/0.png", "set/1.png", "set/4.png"]
-    assert "set/5.png is left out" in caplog.text
-    assert "2 photos have fewer than 2 keypoints" in caplog.text
+    assert "set/5.png is skipped" in caplog.text
+    assert "2 photos with fewer than 2 keypoints" in caplog.text
 
 
 def test_a_missing_copy_is_named(data):
@@ -86,14 +86,14 @@ def test_a_copy_may_be_smaller_but_not_of_another_shape(data):
     write_image(data.stylized / "set/1.jpg", np.zeros((47, 59, 3), np.uint8))
     write_image(data.stylized / "set/2.jpg", np.zeros((60, 60, 3), np.uint8))
     assert photos.stylized_copy("set/1.png").shape == (47, 59, 3)
-    with pytest.raises(HndescError, match=r"set/2\.jpg.*another shape"):
+    with pytest.raises(HndescError, match=r"set/2\.jpg.*aspect ratio"):
         photos.stylized_copy("set/2.png")
 
 
 def test_a_photo_of_another_size_than_its_keypoints(data):
     photos = open_data(data)
     write_image(data.photos / "set/1.png", np.zeros((50, 60, 3), np.uint8))
-    with pytest.raises(HndescError, match="60x50 pixels, but its keypoints were found in 120x96"):
+    with pytest.raises(HndescError, match="60x50 pixels, but its keypoints were detected at 120x96"):
         photos.photo("set/1.png")
 
 
@@ -104,7 +104,7 @@ def test_neighbors_are_photos_of_the_folder(data, tmp_path):
     assert photos.neighbors["set/0.png"] == ("set/2.png",)
     assert photos.neighbors["set/1.png"] == ()
     write_neighbors(table, [("a.png", "b.png", 0.9)])
-    with pytest.raises(HndescError, match=r"neighbors\.tsv: names no neighbor"):
+    with pytest.raises(HndescError, match=r"neighbors\.tsv: lists no neighbors"):
         open_data(data, neighbors=table)
 
 

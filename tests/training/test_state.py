@@ -29,7 +29,7 @@ def test_a_state_of_other_settings_is_not_used(folder, tmp_path, caplog):
     (folder.logs).mkdir()
     with caplog.at_level("INFO"):
         assert StateFolder(tmp_path / "state", "other").load() is None
-    assert "starts anew" in caplog.text
+    assert "starts from the beginning" in caplog.text
     assert not folder.logs.exists()
     assert not folder.file.exists()
 
@@ -39,7 +39,7 @@ def test_a_state_cut_short_is_an_error_with_the_cure(folder, keep):
     folder.save({"step": 3, "model": {"w": torch.arange(3000.0)}})
     content = folder.file.read_bytes()
     folder.file.write_bytes(content[:keep])
-    with pytest.raises(HndescError, match=r"state\.pt is damaged .*delete .*state to start anew"):
+    with pytest.raises(HndescError, match=r"state\.pt is damaged .*delete .*state to start from the beginning"):
         folder.load()
     assert folder.file.read_bytes() == content[:keep]
 
@@ -68,7 +68,7 @@ def test_the_state_before_is_used_where_saving_ended_between_the_two(folder):
 def test_what_is_no_state_is_an_error(folder, data):
     folder.folder.mkdir()
     torch.save(data, folder.file)
-    with pytest.raises(HndescError, match=r"state\.pt holds no state of a training"):
+    with pytest.raises(HndescError, match=r"state\.pt contains no training state"):
         folder.load()
 
 

@@ -122,7 +122,7 @@ def test_a_state_of_other_data_is_not_continued(data, tmp_path, caplog, write_ke
     write_keypoints(data.keypoints, {f"set/{number}.png": (120, 96) for number in range(6)}, count=150)
     with caplog.at_level("INFO"):
         train(**arguments, **SETTINGS)
-    assert "training starts anew" in caplog.text
+    assert "training starts from the beginning" in caplog.text
     train(**arguments_of(data, tmp_path / "fresh"), **SETTINGS)
     assert (tmp_path / "model.safetensors").read_bytes() == (tmp_path / "fresh/model.safetensors").read_bytes()
 
@@ -139,7 +139,7 @@ def test_similar_photos_are_negatives(data, tmp_path):
     write_neighbors(table, [(f"set/{n}.png", f"set/{(n + 1) % 6}.png", 0.5) for n in range(6)])
     settings = SETTINGS | {"loss": {"negatives": "in_batch_global"}}
     arguments = arguments_of(data, tmp_path)
-    with pytest.raises(HndescError, match="'in_batch_global' needs the neighbors"):
+    with pytest.raises(HndescError, match="'in_batch_global' needs a neighbor table"):
         train(**arguments, **settings)
     train(**(arguments | {"neighbors": str(table)}), **settings)
     assert "neighbors_hash" in load_checkpoint(tmp_path / "model.safetensors")[1]["data"]

@@ -86,7 +86,7 @@ def test_the_same_seed_gives_the_same_weights(trainer_of):
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3, 5])
-def test_an_interrupted_run_goes_on_to_the_same_weights_and_history(trainer_of, stop, monkeypatch):
+def test_an_interrupted_run_resumes_to_the_same_weights_and_history(trainer_of, stop, monkeypatch):
     whole = trainer_of(place="whole")
     whole.run()
     broken = trainer_of(place="broken")

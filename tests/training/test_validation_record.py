@@ -6,7 +6,7 @@ import torch
 
 from hndesc.training.data import Batch
 from hndesc.training.losses import Anchors
-from hndesc.training.validation_record import match_picture, similarities
+from hndesc.training.validation_record import draw_matches, similarities
 
 
 def batch_of(points: torch.Tensor) -> Batch:
@@ -22,15 +22,15 @@ def test_right_matches_are_green_and_wrong_ones_red():
     pair = torch.tensor([0] * 3 + [1] * 3)
     first = torch.eye(6)
     second = torch.eye(6)[[0, 1, 2, 3, 5, 4]]
-    picture = match_picture(batch_of(points), Anchors(first, second, pair, pair), 1)
-    assert picture.shape == (40, 80, 3)
-    red, green = picture[..., 0] > 150, picture[..., 1] > 150
+    canvas = draw_matches(batch_of(points), Anchors(first, second, pair, pair), 1)
+    assert canvas.shape == (40, 80, 3)
+    red, green = canvas[..., 0] > 150, canvas[..., 1] > 150
     assert green[5, 6:70].all()
     assert not red[5].any()
     for x, y in ((5, 20), (70, 35), (5, 35), (70, 20)):
         assert red[y - 1 : y + 2, x - 1 : x + 2].any()
     assert not green[18:].any()
-    assert not np.any(match_picture(batch_of(points), Anchors(first[:0], second[:0], pair[:0], pair[:0]), 0))
+    assert not np.any(draw_matches(batch_of(points), Anchors(first[:0], second[:0], pair[:0], pair[:0]), 0))
 
 
 def test_similarities_of_right_and_of_the_hardest_wrong_ones():

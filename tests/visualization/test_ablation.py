@@ -27,7 +27,7 @@ def compared(write_result, tmp_path: Path) -> dict:
             results.append(write_result("hpatches", f"{benchmark}{number}", scale))
             benchmarks.append(benchmark)
             names.append(name)
-    files = {name: tmp_path / file for name, file in (("text", "t.txt"), ("table", "t.csv"), ("picture", "p.png"))}
+    files = {name: tmp_path / file for name, file in (("text", "t.txt"), ("table", "t.csv"), ("plot", "p.png"))}
     differences = {"base": "as configured", "no_color": "color.probability = 0"}
     inputs = {"results": results, "benchmarks": benchmarks, "names": names}
     return inputs | {"histories": histories, "differences": differences, "note": "A note."} | files
@@ -72,9 +72,9 @@ def test_plot_has_a_panel_a_benchmark_and_a_point_a_variant(compared: dict, monk
     drawn = []
     errorbar = matplotlib.axes.Axes.errorbar
 
-    def keep(axes, x, y, xerr, **look):
-        drawn.append((axes, look["label"], x, xerr))
-        return errorbar(axes, x, y, xerr=xerr, **look)
+    def keep(axes, x, y, xerr, **style):
+        drawn.append((axes, style["label"], x, xerr))
+        return errorbar(axes, x, y, xerr=xerr, **style)
 
     monkeypatch.setattr(matplotlib.axes.Axes, "errorbar", keep)
     write_ablation(**compared)
@@ -86,14 +86,14 @@ def test_plot_has_a_panel_a_benchmark_and_a_point_a_variant(compared: dict, monk
     axes = drawn[0][0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["sift", "base", "no_color"]
     assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first one on top
-    assert compared["picture"].stat().st_size > 5000
+    assert compared["plot"].stat().st_size > 5000
 
 
 def test_without_a_benchmark_or_with_another_kind(compared: dict, write_result) -> None:
     with pytest.raises(HndescError, match="no results to compare"):
         write_ablation(**(compared | {"results": [], "benchmarks": [], "names": []}))
     other = {"results": [write_result("retrieval")], "benchmarks": ["x"], "names": ["y"]}
-    with pytest.raises(HndescError, match="judged by results of hpatches, not of retrieval"):
+    with pytest.raises(HndescError, match="needs results of the kind hpatches, not retrieval"):
         write_ablation(**(compared | other))
 
 

@@ -77,7 +77,7 @@ def test_tables_keep_the_order_and_take_the_difference(write_result) -> None:
     label, values = table.difference
     assert label == "trained \N{MINUS SIGN} initial"
     assert values[0] == pytest.approx(45) and math.isnan(values[2])
-    assert "sift: 1 failed and count against it; retrieval_sift.json names them." in table.remarks
+    assert "sift: 1 failed and counted as errors; see retrieval_sift.json." in table.remarks
     (alone,) = gather(paths[:2], ["r"] * 2, names[:2], DIFFERENCE)
     assert alone.difference is None
 

@@ -9,7 +9,7 @@ import pytest
 from hndesc.errors import HndescError
 from hndesc.io.images import read_image
 from hndesc.visualization.curves import plot_mma, plot_training
-from hndesc.visualization.style import COLORS, line_looks
+from hndesc.visualization.style import COLORS, line_styles
 
 HISTORY = """step,loss,ap,validation_loss,accuracy,learning_rate,seconds
 0,,,0.9,0.2,0.001,0
@@ -24,9 +24,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     lines = []
     plot = matplotlib.axes.Axes.plot
 
-    def record(axes, x, y, **look):
-        lines.append((axes, look.get("label"), np.asarray(x, float), np.asarray(y, float)))
-        return plot(axes, x, y, **look)
+    def record(axes, x, y, **style):
+        lines.append((axes, style.get("label"), np.asarray(x, float), np.asarray(y, float)))
+        return plot(axes, x, y, **style)
 
     monkeypatch.setattr(matplotlib.axes.Axes, "plot", record)
     return lines
@@ -57,9 +57,9 @@ def test_mma_draws_one_line_a_descriptor_and_panel(write_result, tmp_path: Path,
 
 
 def test_one_descriptor_at_several_keypoints_has_one_color(write_result, tmp_path: Path, monkeypatch) -> None:
-    looks = []
+    styles = []
     plot = matplotlib.axes.Axes.plot
-    monkeypatch.setattr(matplotlib.axes.Axes, "plot", lambda *a, **look: looks.append(look) or plot(*a, **look))
+    monkeypatch.setattr(matplotlib.axes.Axes, "plot", lambda *a, **style: styles.append(style) or plot(*a, **style))
     described = [
         {"name": "disk", "weights": "1"},
         {"name": "disk", "weights": "2"},
@@ -72,7 +72,7 @@ def test_one_descriptor_at_several_keypoints_has_one_color(write_result, tmp_pat
     ]
     plot_mma(results, tmp_path / "mma.png")
     keys = ("color", "marker", "linestyle")
-    assert [tuple(look[key] for key in keys) for look in looks[:4]] == [
+    assert [tuple(style[key] for key in keys) for style in styles[:4]] == [
         (COLORS[0], "o", "-"), (COLORS[1], "s", "-"), (COLORS[0], "o", "--"), (COLORS[2], "^", "-"),
     ]  # fmt: skip
 
@@ -81,8 +81,8 @@ def test_one_descriptor_at_several_keypoints_has_one_color(write_result, tmp_pat
     "kinds", [range(32), [*range(20), *range(8)], [0] * 5, [0] * 4 + [8] * 4 + [1], [*range(9), 0] * 3]
 )
 def test_no_two_lines_look_the_same(kinds) -> None:
-    looks = [tuple(look.values()) for look in line_looks(kinds)]
-    assert len(set(looks)) == len(kinds)
+    styles = [tuple(style.values()) for style in line_styles(kinds)]
+    assert len(set(styles)) == len(kinds)
 
 
 def test_mma_of_a_set_without_illumination_pairs(write_result, tmp_path: Path, drawn: list) -> None:
@@ -134,9 +134,9 @@ def test_training_draws_loss_accuracy_and_learning_rate(tmp_path: Path, drawn: l
     ("text", "message"),
     [
         (None, "no such file"),
-        ("", "not the history of a training"),
+        ("", "not a training history"),
         ("step,loss\n1,2\n", "no column 'validation_loss'"),
-        (HISTORY.splitlines()[0] + "\n", "no step in it"),
+        (HISTORY.splitlines()[0] + "\n", "it contains no step"),
     ],
 )
 def test_training_errors(tmp_path: Path, text: str | None, message: str) -> None:

@@ -48,7 +48,7 @@ def test_each_pair_is_cut_at_the_fewest_matches(two):
     assert found["few"] == pytest.approx({"v": (0.75 + 0.5) / 2, "i": 0.5, "avg": 0.5625, "all": 1.75 / 3})
 
 
-def test_pairs_on_which_one_has_no_match_are_left_out(written):
+def test_pairs_on_which_one_has_no_match_are_skipped(written):
     results = {
         "a": Result(written("a", v_a=sequence("v", "10", ""))),
         "b": Result(written("b", v_a=sequence("v", "11", "111"))),

@@ -1,4 +1,4 @@
-"""Pictures of a localization: which there are, and what they say is right or wrong."""
+"""Figures of a localization: which there are, and what they say is right or wrong."""
 
 import json
 from pathlib import Path
@@ -43,19 +43,19 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Matches]:
     """What is drawn of each pair, by the heading, instead of drawing it."""
     found: dict[str, Matches] = {}
 
-    def keep(photos, matches, output, heading, titles) -> None:
+    def keep(images, matches, output, heading, titles) -> None:
         found[heading] = matches[0]
         assert len(titles) == 1 and str(int(matches[0].correct.sum())) in titles[0]
 
-    monkeypatch.setattr(maps, "draw_judged", keep)
+    monkeypatch.setattr(maps, "draw_classified_matches", keep)
     return found
 
 
 def test_model_errors_and_two_queries_of_each_condition(mapped: Mapped, tmp_path: Path) -> None:
     folder = plot(mapped, tmp_path, labels=("one", "two"))
-    pictures = sorted(path.name for path in folder.glob("[!.]*"))
-    assert pictures[:2] == ["errors.jpg", "model.jpg"]
-    assert [name.split("_")[1] for name in pictures[2:]] == ["day", "day", "night", "night"]
+    figures = sorted(path.name for path in folder.glob("[!.]*"))
+    assert figures[:2] == ["errors.jpg", "model.jpg"]
+    assert [name.split("_")[1] for name in figures[2:]] == ["day", "day", "night", "night"]
     for path in folder.glob("[!.]*"):
         assert read_image(path).std() > 5
 
@@ -73,7 +73,7 @@ def test_matches_of_exact_poses_are_all_right_and_of_others_wrong(mapped: Mapped
     assert len(drawn) == 4 and not any(m.correct.any() for m in drawn.values())
 
 
-def test_queries_that_were_not_localized_have_no_picture(mapped: Mapped, drawn, tmp_path: Path) -> None:
+def test_queries_that_were_not_localized_have_no_image(mapped: Mapped, drawn, tmp_path: Path) -> None:
     def lose(record: dict) -> None:
         for name, query in record["per_query"].items():
             query["pose_of"] = "db/0.jpg" if "night" in name or "d0" in name else None
@@ -91,11 +91,11 @@ def test_without_truth_there_are_no_errors(mapped: Mapped, drawn, tmp_path: Path
     finally:
         truth.write_text(text)
     (tmp_path / "none.json").write_text('{"kind": "localization", "per_query": {"a": {}}}')
-    with pytest.raises(HndescError, match="no query in the results has a known truth"):
+    with pytest.raises(HndescError, match="no query in the results has a ground truth pose"):
         plot_errors([tmp_path / "none.json"], tmp_path / "errors.png", ["one"])
 
 
-def test_a_scene_without_points_or_poses_still_has_its_picture(mapped: Mapped, tmp_path: Path) -> None:
+def test_a_scene_without_points_or_poses_still_has_its_image(mapped: Mapped, tmp_path: Path) -> None:
     record = mapped.localize(tmp_path)
     for query in record["per_query"].values():
         query["pose_of"] = "db/0.jpg"

@@ -1,4 +1,4 @@
-"""Match pictures: the verdict on each match, and the colors of the pixels."""
+"""Match figures: the verdict on each match, and the colors of the pixels."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from hndesc.errors import HndescError
 from hndesc.geometry.homography import translation
 from hndesc.io.features import Features, FeatureWriter
 from hndesc.io.images import read_image, write_image
-from hndesc.visualization.match_figures import draw_matches, judge_matches, plot_matches
+from hndesc.visualization.match_figures import classify_matches, draw_matches, plot_matches
 
 SIZE = (160, 120)
 GRAY = np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
@@ -32,21 +32,21 @@ def pixels(path: Path) -> tuple[int, int]:
     return int(is_green.sum()), int(is_red.sum())
 
 
-def test_matches_are_judged_by_the_true_homography() -> None:
+def test_matches_are_classified_by_the_true_homography() -> None:
     points = grid(6)
     moved = points + np.array([10, 5])
     moved[1] += (2.9, 0)
     moved[2] += (0, 3.1)
-    match_figures = judge_matches(features(points), features(moved), translation(10, 5), 3.0)
+    match_figures = classify_matches(features(points), features(moved), translation(10, 5), 3.0)
     assert match_figures.correct.tolist() == [True, True, False, True, True, True]
     assert np.allclose(match_figures.second, moved, atol=1e-4)
 
 
-def test_matches_are_judged_by_a_homography_of_their_own_without_a_true_one() -> None:
+def test_matches_are_classified_by_a_homography_of_their_own_without_a_true_one() -> None:
     points = grid(30)
     moved = points + np.array([10, 5])
     moved[:6] = np.random.default_rng(1).uniform(0, 100, (6, 2))
-    match_figures = judge_matches(features(points), features(moved), None, 3.0)
+    match_figures = classify_matches(features(points), features(moved), None, 3.0)
     assert match_figures.correct.tolist() == [False] * 6 + [True] * 24
 
 
@@ -151,6 +151,6 @@ def test_errors(tmp_path: Path) -> None:
         plot_matches(images, ("a", "bare"), [file], output)
     with pytest.raises(HndescError, match=r"features of 'other' belong to an image of \(9, 9\) pixels"):
         plot_matches(images, ("a", "other"), [file], output)
-    with pytest.raises(HndescError, match="no features to draw"):
+    with pytest.raises(HndescError, match="no features whose matches"):
         plot_matches(images, ("a", "a"), [], output)
     assert not output.exists()

@@ -1,4 +1,4 @@
-"""What stands behind a row: descriptor, keypoints, weights and license, from the settings in a feature file."""
+"""The description of a row: descriptor, keypoints, weights and license, from the settings in a feature file."""
 
 import json
 
@@ -11,7 +11,7 @@ DISK = {"name": "disk", **WEIGHTS}
 
 def test_own_and_others_keypoints():
     assert origin({"descriptor": DISK, "detector": DISK | {"max_keypoints": 2048}}) == (
-        "descriptor disk (disk.pth: Apache 2.0); its own keypoints, at most 2048 an image"
+        "descriptor disk (disk.pth: Apache 2.0); its own keypoints, at most 2048 per image"
     )
     assert origin({"descriptor": DISK, "detector": {"name": "sift", "max_keypoints": None}}) == (
         "descriptor disk (disk.pth: Apache 2.0); keypoints of sift"

@@ -44,7 +44,7 @@ def test_retrieval(write_result) -> None:
     change = {"figures": {"mAP": after["mAP"]}, "figures_before": {"mAP": before["mAP"]}}
     values = table(write_result("retrieval", change=lambda record: record.update(change)))
     assert values["mAP re-ranked (%)", "Medium"] == 100
-    assert values["mAP of the shortlist alone (%)", "Easy"] == pytest.approx(25)
+    assert values["mAP of the shortlist (%)", "Easy"] == pytest.approx(25)
 
 
 def test_localization(write_result) -> None:

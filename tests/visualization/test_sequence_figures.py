@@ -40,16 +40,16 @@ def test_first_sequences_of_each_class_with_their_own_homography(benchmark: Path
     from hndesc.visualization import match_figures
 
     correct = []
-    judge = match_figures.judge_matches
-    monkeypatch.setattr(match_figures, "judge_matches", lambda *a: (correct.append(found := judge(*a)), found)[1])
+    classify = match_figures.classify_matches
+    monkeypatch.setattr(match_figures, "classify_matches", lambda *a: (correct.append(found := classify(*a)), found)[1])
     features = write_features(tmp_path / "f.h5")
-    pictures = plot_sequences(benchmark, [features], tmp_path / "out", ["mine"], number=4)
-    assert [path.stem for path in pictures] == ["i_a_1-5", "i_b_1-5", "v_a_1-5"]
-    assert all(path.stat().st_size > 1000 for path in pictures)
+    figures = plot_sequences(benchmark, [features], tmp_path / "out", ["mine"], number=4)
+    assert [path.stem for path in figures] == ["i_a_1-5", "i_b_1-5", "v_a_1-5"]
+    assert all(path.stat().st_size > 1000 for path in figures)
     assert [found.correct.sum() for found in correct] == [10, 10, 10]
 
 
-def test_sequences_whose_image_failed_are_passed_over(benchmark: Path, tmp_path: Path) -> None:
+def test_sequences_whose_image_failed_are_skipped(benchmark: Path, tmp_path: Path) -> None:
     features = write_features(tmp_path / "f.h5", lost="i_a/4.ppm")
-    pictures = plot_sequences(benchmark, [features], tmp_path / "out", ["mine"])
-    assert [path.stem for path in pictures] == ["i_b_1-4", "i_c_1-4", "v_a_1-4"]
+    figures = plot_sequences(benchmark, [features], tmp_path / "out", ["mine"])
+    assert [path.stem for path in figures] == ["i_b_1-4", "i_c_1-4", "v_a_1-4"]

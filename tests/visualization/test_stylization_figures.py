@@ -1,4 +1,4 @@
-"""Sheets of stylized photos."""
+"""Figures of stylized photos."""
 
 from pathlib import Path
 

@@ -130,7 +130,7 @@ def test_summary_has_a_line_for_each_figure(all_results, outputs) -> None:
     assert max(map(len, lines)) < 100
 
 
-def test_summary_of_many_descriptors_goes_on_below(write_result, outputs) -> None:
+def test_summary_of_many_descriptors_continues_below(write_result, outputs) -> None:
     names = [f"descriptor-{number}" for number in range(14)]
     write_tables([write_result("hpatches", name, 0.5) for name in names], ["h"] * 14, names, **outputs)
     lines = outputs["summary"].read_text().splitlines()
@@ -197,22 +197,22 @@ def test_every_estimator_is_named_and_a_set_without_classes_has_its_means_over_a
     assert score == [["", "Matching score@3 px"], ["descriptor", "all"], ["a", "0.500"]]
 
 
-def test_scenes_that_are_left_out_are_named(write_result, outputs) -> None:
+def test_scenes_that_are_skipped_are_named(write_result, outputs) -> None:
     path = write_result("hpatches", change=lambda record: record.update(left_out=["i_dc", "v_talent"]))
     write_tables([path], ["h"], ["a"], **outputs)
-    assert "Left out as very large: i_dc, v_talent." in outputs["summary"].read_text()
+    assert "Excluded as very large: i_dc, v_talent." in outputs["summary"].read_text()
 
 
 def test_other_bad_input(write_result, outputs, tmp_path: Path) -> None:
     good = write_result("hpatches")
     with pytest.raises(HndescError, match="no results"):
         write_tables([], [], [], **outputs)
-    with pytest.raises(HndescError, match="already given"):
+    with pytest.raises(HndescError, match="more than one result"):
         write_tables([good, good], ["h", "h"], ["a", "a"], **outputs)
     with pytest.raises(HndescError, match="a retrieval result among hpatches results of h"):
         write_tables([good, write_result("retrieval")], ["h", "h"], ["a", "b"], **outputs)
     text = write_result("hpatches", "text", change=lambda r: r["figures"]["mma"]["1"].update(v="high"))
-    with pytest.raises(HndescError, match=r"hpatches_text\.json: 'figures\.mma\.1\.v' is no number but 'high'"):
+    with pytest.raises(HndescError, match=r"hpatches_text\.json: 'figures\.mma\.1\.v' must be a number, not 'high'"):
         write_tables([text], ["h"], ["a"], **outputs)
     with pytest.raises(HndescError, match=r"gone\.json: no such file"):
         write_tables([tmp_path / "gone.json"], ["h"], ["a"], **outputs)

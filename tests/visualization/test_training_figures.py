@@ -64,8 +64,8 @@ def test_titles_count_what_is_right_and_colors_show_it(record: Path, tmp_path: P
     titles = []
     monkeypatch.setattr(matplotlib.axes.Axes, "set_title", lambda axes, text: titles.append(text))
     plot_validation(record, tmp_path / "m.png", tmp_path / "s.png")
-    before = ["before training: 0 of 5 right", "before training: 0 of 3 right", "before training: 1 of 1 right"]
-    after = ["after training: 5 of 5 right", "after training: 3 of 3 right", "after training: 1 of 1 right"]
+    before = ["before training: 0 of 5 correct", "before training: 0 of 3 correct", "before training: 1 of 1 correct"]
+    after = ["after training: 5 of 5 correct", "after training: 3 of 3 correct", "after training: 1 of 1 correct"]
     assert titles[:6] == before + after
     left, right = np.array_split(read_image(tmp_path / "m.png")[:500].astype(int), 2, axis=1)
     green, red = (np.array([int(code[i : i + 2], 16) for i in (1, 3, 5)]) for code in (INLIER, OUTLIER))
@@ -82,9 +82,9 @@ def test_histograms_are_shares(record: Path, tmp_path: Path, monkeypatch) -> Non
     drawn = []
     hist = matplotlib.axes.Axes.hist
 
-    def keep(axes, values, *arguments, **look):
-        drawn.append((values, look["weights"]))
-        return hist(axes, values, *arguments, **look)
+    def keep(axes, values, *arguments, **style):
+        drawn.append((values, style["weights"]))
+        return hist(axes, values, *arguments, **style)
 
     monkeypatch.setattr(matplotlib.axes.Axes, "hist", keep)
     plot_validation(record, tmp_path / "m.svg", tmp_path / "s.svg")
@@ -97,8 +97,8 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HndescError, match="no such file; train"):
         plot_validation(path, tmp_path / "m.png", tmp_path / "s.png")
     np.savez(path, first=np.zeros(3))
-    with pytest.raises(HndescError, match="not the record of a training's validation"):
+    with pytest.raises(HndescError, match="not a validation record"):
         plot_validation(path, tmp_path / "m.png", tmp_path / "s.png")
     path.write_text("nothing")
-    with pytest.raises(HndescError, match="not the record of a training's validation"):
+    with pytest.raises(HndescError, match="not a validation record"):
         plot_validation(path, tmp_path / "m.png", tmp_path / "s.png")

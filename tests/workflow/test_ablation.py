@@ -56,12 +56,12 @@ def test_experiments_run_by_one_command(finished: Checkout, name: str) -> None:
     assert finished.jobs("ablation", configfile=config)["train"] == trainings
 
 
-def test_a_dry_run_tells_photos_and_time_at_its_end(finished: Checkout, tmp_path: Path) -> None:
+def test_a_dry_run_shows_photos_and_time_at_its_end(finished: Checkout, tmp_path: Path) -> None:
     text = finished.run("--dry-run", "ablation", configfile=overlay(tmp_path / "ablation.yaml")).stdout
     photos, time = text.splitlines()[-2:]
     assert photos == "To train on: 12 photos in data/demo/photos."
     assert time.startswith("To train: 3 runs of 24 steps of lite; about ")
-    assert time.endswith("at the speed of what was trained here.")
+    assert time.endswith("at the speed of earlier trainings on this machine.")
     assert "To train" not in finished.run("--dry-run", "all").stdout
 
 

@@ -52,7 +52,7 @@ def test_published_text_forms(finished: Checkout) -> None:
     assert {len(pose) for pose in poses} == {8}
 
 
-def test_report_is_one_file_with_the_pictures_and_says_demo(finished: Checkout) -> None:
+def test_report_is_one_file_with_the_images_and_says_demo(finished: Checkout) -> None:
     report = finished.path("results/report.html").read_text()
     for piece in ("hpatches_mma.png", "training.png", "stylization.png", "scores.html", "Its numbers compare with no"):
         assert piece in report

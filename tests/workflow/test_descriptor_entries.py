@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from hndesc.datasets.listing import list_photos
+from hndesc.datasets.listing import list_images
 from hndesc.extraction.steps import extract
 from hndesc.io.images import write_image
 from hndesc.pretrained.baselines import WEIGHTS
@@ -53,7 +53,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         if number > 1:
             np.savetxt(folder / f"H_1_{number}", [[1, 0, number - 1], [0, 1, 0], [0, 0, 1]])
     checkout.path("own_descriptor.py").write_text(OWN)
-    extract(list_photos(checkout.path("sequences")), checkout.path("features/blobs.h5"), "sift", max_keypoints=25)
+    extract(list_images(checkout.path("sequences")), checkout.path("features/blobs.h5"), "sift", max_keypoints=25)
     return checkout
 
 
@@ -75,9 +75,9 @@ def test_every_form_of_entry_is_scored(checkout: Checkout, tmp_path: Path) -> No
     jobs = checkout.jobs("results/summary.txt", configfile=changed)
     assert jobs["detect_keypoints"] == 3  # shared, dense and denser, few
     assert (jobs["describe_keypoints"], jobs["import_features"]) == (6, 1)
-    judged = ("few", "views", "mine", "theirs")
-    checkout.run(*(f"results/scores/blobs/{name}.json" for name in judged), configfile=changed)
-    scores = {name: json.loads(checkout.path(f"results/scores/blobs/{name}.json").read_text()) for name in judged}
+    evaluated = ("few", "views", "mine", "theirs")
+    checkout.run(*(f"results/scores/blobs/{name}.json" for name in evaluated), configfile=changed)
+    scores = {name: json.loads(checkout.path(f"results/scores/blobs/{name}.json").read_text()) for name in evaluated}
     assert all(score["figures"]["mma"]["3"]["v"] > 0.5 for score in scores.values())
     features = {name: score["features"] for name, score in scores.items()}
     assert features["few"]["detector"]["max_keypoints"] == 30
@@ -126,7 +126,7 @@ def test_a_class_that_is_not_there_is_named(checkout: Checkout, tmp_path: Path) 
     changed = overlay(tmp_path / "wrong.yaml", [{"name": "x", "descriptor": "nowhere:X"}, "sift"])
     done = checkout.run("--dry-run", "results/summary.txt", configfile=changed, check=False)
     assert done.returncode != 0
-    message = "config key descriptors (x): descriptor 'nowhere:X': Python finds no mod"
+    message = "config key descriptors (x): descriptor 'nowhere:X': there is no Python mod"
     assert message in " ".join(done.stdout.split()), done.stdout[-2000:]
 
 
@@ -149,7 +149,7 @@ def test_weights_of_the_keypoints_serve_the_same_methods_descriptor(checkout: Ch
     assert "config key keypoints.weights: there is no file 'mine.pth'" in " ".join(done.stdout.split())
 
 
-def test_comparison_with_the_peers_trains_nothing(checkout: Checkout) -> None:
+def test_comparison_with_the_baselines_trains_nothing(checkout: Checkout) -> None:
     jobs = checkout.jobs("all", configfile=ROOT / "config/hpatches.yaml")
     assert (jobs["get_dataset"], jobs["get_weights"]) == (1, len(WEIGHTS))
     assert jobs["score_hpatches"] == 2 * 14

@@ -41,13 +41,13 @@ def test_own_pairs_by_the_second_protocol(pairs: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump({"descriptors": ["sift"], "benchmarks": [entry]}))
     checkout = make_checkout(tmp_path / "hndesc")
-    wanted = (
+    targets = (
         "results/mine.json",
         "results/summary.txt",
         "results/figures/mine_mma.png",
         "results/figures/mine_matches",
     )
-    checkout.run(*wanted, configfile=config)
+    checkout.run(*targets, configfile=config)
     record = json.loads(checkout.path("results/mine.json").read_text())
     assert record["settings"]["protocol"] == "480x640" and record["failures"] == []
     assert {name: one["class"] for name, one in record["per_sequence"].items()} == {"light": "i", "walk": "v"}
@@ -59,8 +59,8 @@ def test_own_pairs_by_the_second_protocol(pairs: Path, tmp_path: Path) -> None:
     assert "AUC@5 px (PoseLib) all" in summary and "Matching score@3 px v" in summary
     with open(checkout.path("results/scores/mine/sift.sequences.csv"), newline="") as stream:
         assert [row["sequence"] for row in csv.DictReader(stream)] == ["light", "walk"]
-    pictures = sorted(path.name for path in checkout.path("results/figures/mine_matches").glob("*.jpg"))
-    assert pictures == ["light_here-right.jpg", "walk_here-left.jpg"]
+    figures = sorted(path.name for path in checkout.path("results/figures/mine_matches").glob("*.jpg"))
+    assert figures == ["light_here-right.jpg", "walk_here-left.jpg"]
 
 
 class Entry(Settings):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from hndesc.datasets.image_set import ImageEntry
-from hndesc.datasets.listing import list_photos
+from hndesc.datasets.listing import list_images
 from hndesc.errors import HndescError, ImageError
 from hndesc.io.images import write_image
 from hndesc.retrieval.shortlist import Shortlist, write_shortlist
-from hndesc.workflow.image_selection import select_photos
+from hndesc.workflow.image_selection import select_images
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_box_outside_is_an_error_that_names_the_photo(coordinates, box):
 
 
 def test_gone_between_listing_and_reading(coordinates):
-    (photo,) = list_photos(coordinates.parent)
+    (photo,) = list_images(coordinates.parent)
     coordinates.unlink()
     with pytest.raises(ImageError, match=r"a\.png: no such image"):
         photo.read()
@@ -57,37 +57,37 @@ def test_gone_between_listing_and_reading(coordinates):
 
 def test_a_folder_is_all_images_below(tmp_path, coordinates):
     write_image(tmp_path / "v_wall" / "1.ppm", np.zeros((4, 4, 3), np.uint8))
-    assert [photo.name for photo in list_photos(tmp_path)] == ["a.png", "v_wall/1.ppm"]
-    assert list_photos(tmp_path)[1].path == tmp_path / "v_wall" / "1.ppm"
+    assert [photo.name for photo in list_images(tmp_path)] == ["a.png", "v_wall/1.ppm"]
+    assert list_images(tmp_path)[1].path == tmp_path / "v_wall" / "1.ppm"
 
 
-def test_homography_sequences_are_their_images_but_those_left_out(tmp_path, coordinates):
+def test_homography_sequences_are_their_images_but_those_skipped(tmp_path, coordinates):
     for name in ("v_wall", "i_dc"):
         for number in range(1, 7):
             write_image(tmp_path / name / f"{number}.ppm", np.zeros((4, 4, 3), np.uint8))
             np.savetxt(tmp_path / name / f"H_1_{number}", np.eye(3))
     write_image(tmp_path / "v_wall" / "7.ppm", np.zeros((4, 4, 3), np.uint8))
-    assert len(list_photos(tmp_path, "hpatches")) == 12
-    chosen = select_photos(tmp_path, "hpatches", leave_out=["i_dc", "v_talent"], layout="hpatches")
+    assert len(list_images(tmp_path, "hpatches")) == 12
+    chosen = select_images(tmp_path, "hpatches", leave_out=["i_dc", "v_talent"], layout="hpatches")
     assert [photo.name for photo in chosen] == [f"v_wall/{number}.ppm" for number in range(1, 7)]
     assert chosen[0].path == tmp_path / "v_wall" / "1.ppm"
     (tmp_path / "v_wall" / "H_1_3").unlink()
     with pytest.raises(HndescError, match="v_wall/H_1_3: no such file"):
-        select_photos(tmp_path, "hpatches")
+        select_images(tmp_path, "hpatches")
 
 
 @pytest.mark.parametrize("place", ["images/images_upright", "images_upright"])
 def test_localization_names_are_relative_to_the_upright_folder(tmp_path, place):
     write_image(tmp_path / place / "db" / "1.jpg", np.zeros((8, 8, 3), np.uint8))
     write_image(tmp_path / "elsewhere" / "2.jpg", np.zeros((8, 8, 3), np.uint8))
-    assert [photo.name for photo in list_photos(tmp_path, "localization")] == ["db/1.jpg"]
+    assert [photo.name for photo in list_images(tmp_path, "localization")] == ["db/1.jpg"]
 
 
 def test_what_cannot_be_listed(tmp_path):
     with pytest.raises(HndescError, match=r"unknown kind of dataset 'video'.*folder"):
-        list_photos(tmp_path, "video")
+        list_images(tmp_path, "video")
     with pytest.raises(HndescError, match="images_upright"):
-        list_photos(tmp_path, "localization")
+        list_images(tmp_path, "localization")
 
 
 @pytest.fixture
@@ -99,20 +99,20 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("count", [1, 3, 7])
 def test_parts_share_out_all_photos_evenly(folder, count):
-    parts = [select_photos(folder, part=f"{number}-of-{count}") for number in range(1, count + 1)]
-    assert sorted(photo.name for part in parts for photo in part) == [photo.name for photo in select_photos(folder)]
+    parts = [select_images(folder, part=f"{number}-of-{count}") for number in range(1, count + 1)]
+    assert sorted(photo.name for part in parts for photo in part) == [photo.name for photo in select_images(folder)]
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
 @pytest.mark.parametrize("part", ["0-of-3", "4-of-3", "2", "a-of-b", "", "-1-of-2"])
 def test_what_is_no_part_is_named(folder, part):
     with pytest.raises(HndescError, match=f"'{part}' is no part"):
-        select_photos(folder, part=part)
+        select_images(folder, part=part)
 
 
 def test_empty_part_is_an_error(folder):
     with pytest.raises(HndescError, match="part 8-of-8 of 7 photos is empty; ask for at most 7 shards"):
-        select_photos(folder, part="8-of-8")
+        select_images(folder, part="8-of-8")
 
 
 def test_only_what_a_shortlist_puts_forward(folder, tmp_path):
@@ -125,10 +125,10 @@ def test_only_what_a_shortlist_puts_forward(folder, tmp_path):
     (tmp_path / "set" / "gnd_set.pkl").write_bytes(pickle.dumps(truth))
     names = ["a", "b", "c", *(f"distractors/{number}.png" for number in range(7))]
     write_shortlist(tmp_path / "s.h5", Shortlist(["q"], names, np.array([[9, 2, 0, 1, 3, 4, 5, 6, 7, 8]])))
-    chosen = select_photos(tmp_path / "set", "retrieval", distractors=folder, shortlist=tmp_path / "s.h5", top=3)
+    chosen = select_images(tmp_path / "set", "retrieval", distractors=folder, shortlist=tmp_path / "s.h5", top=3)
     assert [photo.name for photo in chosen] == ["db/a", "db/c", "query/q", "db/distractors/6.png"]
     assert chosen[-1].path == folder / "6.png"
-    assert len(select_photos(tmp_path / "set", "retrieval", distractors=folder)) == 11
+    assert len(select_images(tmp_path / "set", "retrieval", distractors=folder)) == 11
 
 
 @pytest.mark.parametrize("folder", ["set/jpg", "set", "linked"])
@@ -138,5 +138,5 @@ def test_distractors_that_are_images_of_the_set_are_refused(tmp_path, folder):
         write_image(tmp_path / "set" / "jpg" / f"{name}.jpg", np.zeros((4, 4, 3), np.uint8))
     (tmp_path / "set" / "gnd_x.pkl").write_bytes(pickle.dumps(truth))
     (tmp_path / "linked").symlink_to(tmp_path / "set" / "jpg")
-    with pytest.raises(HndescError, match=f"{folder}: the images of the set itself .* are among these distractors"):
-        list_photos(tmp_path / "set", "retrieval", tmp_path / folder)
+    with pytest.raises(HndescError, match=f"{folder}: images of the dataset itself .* are among these distractors"):
+        list_images(tmp_path / "set", "retrieval", tmp_path / folder)

@@ -70,7 +70,7 @@ def test_size_is_of_the_upright_photo(photos: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_broken_photos_are_left_out_with_the_reason(photos: Path, tmp_path: Path) -> None:
+def test_broken_photos_are_skipped_with_the_reason(photos: Path, tmp_path: Path) -> None:
     (photos / "cut.png").write_bytes((photos / "b" / "one.png").read_bytes()[:200])
     (photos / "text.jpg").write_text("<html>not found</html>")
     (photos / "empty.jpg").touch()
@@ -137,6 +137,6 @@ def test_refuses_what_it_would_spoil(photos: Path, tmp_path: Path) -> None:
 def test_no_photo_that_can_be_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_text("no")
-    with pytest.raises(HndescError, match=r"none of its 1 photos can be read \(not an image"):
+    with pytest.raises(HndescError, match=r"none of its 1 photos is readable \(not an image"):
         list_own_photos(tmp_path / "photos", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -131,7 +131,7 @@ def test_cures() -> None:
 
 def test_an_own_class_whose_module_is_missing() -> None:
     check_classes(config({"descriptors": ["sift", {"name": "x", "descriptor": "json:JSONDecoder"}]}))
-    with pytest.raises(HndescError, match=r"descriptors \(x\): descriptor 'nowhere:X': Python finds no module"):
+    with pytest.raises(HndescError, match=r"descriptors \(x\): descriptor 'nowhere:X': there is no Python module"):
         check_classes(config({"descriptors": [{"name": "x", "descriptor": "nowhere:X"}]}))
 
 

@@ -1,7 +1,7 @@
-"""The demo: training photos, styles and three benchmarks, made of photographs that Python packages bundle.
+"""The demo data: training photos, styles and three benchmarks, made of photographs in Python packages.
 
-It shows that every step works and whether a change helps or hurts on small, known ground. Its pictures are rendered
-from few photographs: figures on it compare with no published ones, of this method or of any other.
+It demonstrates all steps on small, known data. Its images are rendered from a few photographs, so results on it are not
+comparable with any published results.
 """
 
 import logging
@@ -18,15 +18,15 @@ PARTS = ("photos", "styles", "sequences", "retrieval", "scene")
 
 
 def make_demo(output: str | os.PathLike, seed: int = 0) -> None:
-    """Make the demo data: the same bytes each time for the same seed.
+    """Create the demo data; the same seed gives the same bytes.
 
-    Writes below `output`: `photos/` (training photos), `styles/<class>/` (style photos), `sequences/` (layout of
-    HPatches), `retrieval/` (layout of revisited Oxford), `scene/` (layout of Aachen Day-Night v1.1) and `README.txt`.
-    Each part appears when it is complete and replaces an earlier one; anything else in `output` is left alone.
+    Writes `photos/` (training photos), `styles/<class>/` (style photos), `sequences/` (layout of HPatches),
+    `retrieval/` (layout of revisited Oxford), `scene/` (layout of Aachen Day-Night v1.1) and `README.txt` to `output`.
+    Each folder is moved into place when it is complete and replaces an earlier one. Other files in `output` are not
+    touched.
 
     Raises:
-        HndescError: a bundled photograph is missing or broken, or a part is there that this
-            step did not make.
+        HndescError: a photograph is missing or broken, or a folder exists that was not made by this step.
     """
     from hndesc.datasets.demo import photographs, retrieval, scene, sequences
 
@@ -49,7 +49,7 @@ def make_demo(output: str | os.PathLike, seed: int = 0) -> None:
 
 
 def readme() -> str:
-    """Return the text of the demo's README: what it is, and the source and license of each photograph."""
+    """Return the text of the README of the demo data, with the source and license of each photograph."""
     from hndesc.datasets.demo.photographs import SOURCES
 
     rows = [(name, s.use, f"{s.package}, {s.file}", s.shows, s.license) for name, s in SOURCES.items()]
@@ -61,9 +61,9 @@ def readme() -> str:
 README = """\
 Demo data of hndesc
 ===================
-Made by hndesc.datasets.demo from photographs that Python packages bundle. Figures on these data compare with no
-published ones: the sequences, the retrieval set and the scene only share the file layouts of HPatches, revisited
-Oxford and Aachen Day-Night, not their photos and not their difficulty.
+Made by hndesc.datasets.demo from photographs in Python packages. Results on these data are not comparable with
+published results: the sequences, the retrieval set and the scene only share the file layouts of HPatches, revisited
+Oxford and Aachen Day-Night, not their images and not their difficulty.
 
 photos/     training photos
 styles/     style photos by class, made of training photos
@@ -71,7 +71,7 @@ sequences/  viewpoint (v_) and illumination (i_) sequences
 retrieval/  database, queries and ground truth
 scene/      a posed scene with day and night queries
 
-The last three are made of held-out photographs alone. Sources and licenses, as far as known:
+The last three are made only of held-out photographs. Sources and licenses, as far as known:
 
 {table}
 """

@@ -1,4 +1,4 @@
-"""Writing the files of Aachen Day-Night v1.1: intrinsics and poses of the photos, pairs, query lists, truth."""
+"""Writer of the files of Aachen Day-Night v1.1: intrinsics and poses, pairs, query lists, ground truth."""
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,9 +11,9 @@ from scipy.spatial.transform import Rotation
 from hndesc.datasets.demo.rendering import Camera
 from hndesc.io.files import atomic_path, write_text
 
-# COLMAP's number of its camera model SIMPLE_RADIAL (f, cx, cy, k), which the real data set uses throughout.
+# COLMAP's id of the camera model SIMPLE_RADIAL (f, cx, cy, k), which the real dataset uses for all images.
 SIMPLE_RADIAL = 2
-# The tables of the real data set's database, of COLMAP 3.6, that hold cameras and images; the rest stays empty.
+# The tables of the database of the real dataset (COLMAP 3.6). Only cameras and images are filled.
 SCHEMA = """
 PRAGMA user_version = 3600;
 CREATE TABLE cameras (
@@ -40,11 +40,11 @@ CREATE TABLE two_view_geometries (
 
 
 def write(output: Path, cameras: Mapping[str, Camera], pairs: Sequence[tuple[str, str]]) -> None:
-    """Write all lists of a scene below `output`.
+    """Write all files of a scene to `output`.
 
     Args:
         output: folder of the dataset.
-        cameras: by image name below `images_upright`: `db/…`, `query/day/…` or `query/night/…`.
+        cameras: camera of each image, named relative to `images_upright`: `db/…`, `query/day/…`, `query/night/…`.
         pairs: names of the images to match.
     """
     database = {name: camera for name, camera in cameras.items() if name.startswith("db/")}
@@ -67,7 +67,7 @@ def quaternion(R: np.ndarray) -> np.ndarray:
 
 
 def parameters(camera: Camera) -> list[float]:
-    """Return f, cx, cy, k as COLMAP takes them: the center of the top-left pixel is at (0.5, 0.5)."""
+    """Return f, cx, cy, k in the convention of COLMAP: the center of the top-left pixel is at (0.5, 0.5)."""
     return [camera.focal, camera.size[0] / 2, camera.size[1] / 2, 0.0]
 
 
@@ -93,7 +93,7 @@ def _lines(rows: Iterable[str]) -> str:
 
 
 def _write_database(path: Path, cameras: Mapping[str, Camera]) -> None:
-    """Write the COLMAP database: a camera and an image each, numbered from 1 in the order of `cameras`."""
+    """Write the COLMAP database with one camera per image, numbered from 1 in the order of `cameras`."""
     with atomic_path(path) as temporary, closing(sqlite3.connect(temporary)) as connection:
         connection.executescript(SCHEMA)
         for number, (name, camera) in enumerate(cameras.items(), start=1):

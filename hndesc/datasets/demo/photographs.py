@@ -1,7 +1,7 @@
-"""The photographs that the demo is made of: which they are, where they come from, and what each may be used for.
+"""The photographs of the demo data, with their origin and use.
 
-All of them lie in the wheels of scikit-image, scikit-learn and matplotlib; nothing is downloaded. Training photos and
-styles are made of TRAINING sources alone, benchmarks (sequences, retrieval, scene) of HELD_OUT sources alone.
+All of them are part of the wheels of scikit-image, scikit-learn and matplotlib; nothing is downloaded. Training photos
+and styles are made only of TRAINING sources, benchmarks (sequences, retrieval, scene) only of HELD_OUT sources.
 """
 
 import importlib.util
@@ -26,7 +26,7 @@ _FOLDERS = {
 
 @dataclass(frozen=True)
 class Source:
-    """One bundled photograph: the file in its package, its use, what it shows, and its license as far as known."""
+    """A photograph in a Python package: file, use, content, and license as far as known."""
 
     package: str
     file: str
@@ -35,7 +35,7 @@ class Source:
     license: str
 
 
-# Both photos of the motorcycle show one scene, so they are on the same side.
+# Both photos of the motorcycle show the same scene, so both are held out.
 SOURCES = {
     "hopper": Source(MATPLOTLIB, "grace_hopper.jpg", TRAINING, "Grace Hopper", "US Navy, public domain"),
     "rocket": Source(SKIMAGE, "rocket.jpg", TRAINING, "Falcon 9 at dusk", "SpaceX, public domain"),
@@ -92,16 +92,16 @@ STYLE_LONGEST = 400
 
 @cache
 def load(name: str, use: str) -> np.ndarray:
-    """Read a bundled photograph (RGB, uint8, H x W x 3, read-only), provided that it may be used for `use`.
+    """Read a photograph (RGB, uint8, H x W x 3, read-only) that is intended for `use`.
 
     Raises:
         HndescError: the file or its package is missing or broken.
     """
     source = SOURCES[name]
     if source.use != use:
-        raise ValueError(f"'{name}' is a {source.use} photograph, asked for as {use}")
+        raise ValueError(f"'{name}' is a {source.use} photograph, requested for {use}")
     module, folder = _FOLDERS[source.package]
-    cure = f"install it anew: pip install --force-reinstall {source.package}"
+    cure = f"reinstall it: pip install --force-reinstall {source.package}"
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         raise HndescError(f"the demo needs '{source.file}' of {source.package}, which is not installed; {cure}")
@@ -115,7 +115,7 @@ def load(name: str, use: str) -> np.ndarray:
 
 
 def make_photos(output: Path) -> None:
-    """Write the training photos; the large Hubble photo gives four, one a quarter."""
+    """Write the training photos; the large Hubble photo is split into four."""
     for name, source in SOURCES.items():
         if source.use == TRAINING and name != "hubble":
             write_image(output / f"{name}.jpg", load(name, TRAINING))
@@ -128,7 +128,7 @@ def _quarters(image: np.ndarray) -> list[np.ndarray]:
 
 
 def make_styles(output: Path, seed: int) -> None:
-    """Write the style photos, one folder a class: training photos as they are, or relit in linear light."""
+    """Write the style photos, one folder per class: training photos, unchanged or relit in linear light."""
     for style, lights in STYLES.items():
         for name, light in lights.items():
             photo, _ = resize_longest(load(name, TRAINING), STYLE_LONGEST)

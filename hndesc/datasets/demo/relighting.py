@@ -1,4 +1,4 @@
-"""Photographing a scene again under another light: everything happens in linear light, then a camera records it."""
+"""Simulated photographs of a scene under different illumination, in linear light with a camera model."""
 
 import io
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 @dataclass(frozen=True)
 class Light:
-    """How a scene is lit and recorded; the default leaves it as it is.
+    """Illumination and camera parameters; the defaults leave an image unchanged.
 
     Attributes:
         exposure: factor on linear light.
         tint: color of the light, factors on R, G, B.
-        gradient: share of the light that is lost from one side of the photo to the other, 0 to 1.
-        shadow: share of the light that a cast shadow takes away, 0 to 1.
+        gradient: share of the light lost from one side of the photo to the other, 0 to 1.
+        shadow: share of the light removed by a cast shadow, 0 to 1.
         lamps: number of warm lamps in the photo.
-        lamp_power: light of a lamp at its center (1: as bright as the scene in the original photo).
-        mist: share of the scene that mist hides at the top of the photo; half of that at the bottom.
+        lamp_power: brightness of a lamp at its center (1: as bright as the scene in the original photo).
+        mist: opacity of the mist at the top of the photo; half of that at the bottom.
         saturation: factor on the distance from gray.
         contrast: exponent on linear light; below 1 is flatter.
         blur: standard deviation in pixels.
         noise: standard deviation of photon noise at white, in linear light.
-        quality: JPEG quality to go through, if any.
+        quality: JPEG quality, or None for no compression.
     """
 
     exposure: float = 1.0
@@ -50,12 +50,12 @@ class Light:
 
 
 def to_srgb(linear: np.ndarray) -> np.ndarray:
-    """Turn linear light (float, clipped to 0 to 1) into sRGB, uint8."""
+    """Convert linear light (float, clipped to 0 to 1) to sRGB, uint8."""
     return np.round(linear_to_srgb(np.clip(linear, 0, 1)) * 255).astype(np.uint8)
 
 
 def photograph(linear: np.ndarray, light: Light, rng: np.random.Generator) -> np.ndarray:
-    """Take a photo of a scene (linear light, float32, H x W x 3) under `light`; returns sRGB, uint8."""
+    """Simulate a photo of a scene (linear light, float32, H x W x 3) under `light`; return sRGB, uint8."""
     height, width = linear.shape[:2]
     field = np.full((height, width, 1), light.exposure, np.float32)
     if light.gradient:
@@ -73,7 +73,7 @@ def photograph(linear: np.ndarray, light: Light, rng: np.random.Generator) -> np
 def record(
     linear: np.ndarray, rng: np.random.Generator, blur: float = 0.0, noise: float = 0.0, quality: int | None = None
 ) -> np.ndarray:
-    """Record linear light as a camera does: blur, photon and read noise, sRGB at 8 bit, JPEG."""
+    """Simulate a camera: blur, photon and read noise, conversion to 8-bit sRGB, JPEG."""
     if blur:
         linear = cv2.GaussianBlur(linear, (0, 0), blur)
     if noise:
@@ -84,7 +84,7 @@ def record(
 
 
 def through_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
-    """Return what is left of an image after JPEG compression."""
+    """Return an image after JPEG compression."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "jpeg", quality=quality)
     return np.array(Image.open(buffer))
@@ -120,7 +120,7 @@ def _cast_shadow(height: int, width: int, rng: np.random.Generator) -> np.ndarra
 
 
 def _lamps(height: int, width: int, light: Light, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return what lamps throw on the scene (a factor) and the light of the bulbs themselves, both H x W x 3."""
+    """Return the light of lamps on the scene (a factor) and of the bulbs themselves, both H x W x 3."""
     glow = np.zeros((height, width, 3), np.float32)
     bulbs = np.zeros_like(glow)
     y, x = np.mgrid[:height, :width].astype(np.float32)

@@ -1,4 +1,4 @@
-"""A renderer for scenes of textured rectangles: exact pinhole cameras, correct occlusion, no aliasing."""
+"""A renderer for scenes of textured rectangles, with exact pinhole cameras, occlusion and anti-aliasing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,9 +42,9 @@ class Camera:
 
 @dataclass(frozen=True)
 class Panel:
-    """A textured rectangle: `origin` is the corner at the texture's top left, `right` and `down` are its sides.
+    """A textured rectangle: `origin` is the top left corner of the texture, `right` and `down` are its sides.
 
-    The texture (linear light, float32, h x w x 3) is seen from the side that `right` x `down` points away from.
+    The texture (linear light, float32, h x w x 3) is visible from the side opposite to `right` x `down`.
     """
 
     origin: np.ndarray
@@ -54,12 +54,12 @@ class Panel:
 
     @property
     def inward(self) -> np.ndarray:
-        """The unit normal that points away from who looks at it."""
+        """The unit normal that points away from the viewer."""
         normal = np.cross(self.right, self.down)
         return normal / np.linalg.norm(normal)
 
     def at(self, shares: np.ndarray) -> np.ndarray:
-        """Return the world points (N x 3) at shares (N x 2, 0 to 1) of the sides."""
+        """Return the world points (N x 3) at fractions (N x 2, 0 to 1) of the sides."""
         return self.origin + shares[:, :1] * self.right + shares[:, 1:] * self.down
 
     def homography(self, camera: Camera, size: tuple[int, int]) -> np.ndarray:
@@ -75,12 +75,12 @@ CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 
 
 def render(panels: Sequence[Panel], camera: Camera, sky: np.ndarray) -> np.ndarray:
-    """Render a photo in linear light, float32, H x W x 3; `sky` (3) is the color behind everything."""
+    """Render an image in linear light, float32, H x W x 3; `sky` (3) is the color of the background."""
     width, height = camera.size
     image = np.empty((height * SAMPLES, width * SAMPLES, 3), np.float32)
     image[:] = sky
     nearest = np.zeros(image.shape[:2], np.float32)
-    # Near ones first: what they hide need not be drawn.
+    # Near panels first, so that occluded pixels need not be drawn.
     for panel in sorted(panels, key=lambda panel: np.linalg.norm(panel.at(CORNERS).mean(axis=0) - camera.center)):
         if panel.inward @ (panel.origin - camera.center) > 0:
             _draw(panel, camera, image, nearest)
@@ -88,7 +88,7 @@ def render(panels: Sequence[Panel], camera: Camera, sky: np.ndarray) -> np.ndarr
 
 
 def _draw(panel: Panel, camera: Camera, image: np.ndarray, nearest: np.ndarray) -> None:
-    """Draw one panel into the fine image where it is in front; `nearest` holds inverse depths."""
+    """Draw one panel into the supersampled image where it is in front; `nearest` contains inverse depths."""
     outline = _outline(panel, camera)
     if len(outline) < 3:
         return
@@ -102,7 +102,7 @@ def _draw(panel: Panel, camera: Camera, image: np.ndarray, nearest: np.ndarray) 
     window = (slice(top, bottom), slice(left, right))
     visible = _inside(outline, x, y) & (inverse_depth > nearest[window])
     if visible.any():
-        texture = _shrink(panel.texture, outline) if len(outline) == 4 else panel.texture
+        texture = _downsample(panel.texture, outline) if len(outline) == 4 else panel.texture
         homography = finer(panel.homography(camera, texture.shape[1::-1]), SAMPLES)
         homography = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]]) @ homography
         patch = cv2.warpPerspective(
@@ -113,7 +113,7 @@ def _draw(panel: Panel, camera: Camera, image: np.ndarray, nearest: np.ndarray) 
 
 
 def _outline(panel: Panel, camera: Camera) -> np.ndarray:
-    """Return the corners (N x 2, fine pixels, clockwise) of what lies of a panel before the near plane."""
+    """Return the corners (N x 2, supersampled pixels, clockwise) of a panel clipped at the near plane."""
     local = panel.at(CORNERS) @ camera.R.T + camera.t
     kept = []
     for here, following in zip(local, np.roll(local, -1, axis=0), strict=True):
@@ -126,7 +126,7 @@ def _outline(panel: Panel, camera: Camera) -> np.ndarray:
 
 
 def _inverse_depth(panel: Panel, camera: Camera, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return 1/z of a panel's plane at fine pixels; it is linear in the pixel coordinates."""
+    """Return 1/z of the plane of a panel at supersampled pixels; it is linear in the pixel coordinates."""
     normal = camera.R @ panel.inward
     distance = panel.inward @ (panel.origin - camera.center)
     row = np.linalg.inv(finer(camera.K, SAMPLES)).T @ normal / distance
@@ -134,7 +134,7 @@ def _inverse_depth(panel: Panel, camera: Camera, x: np.ndarray, y: np.ndarray) -
 
 
 def _inside(corners: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return which pixels lie in a convex quadrangle (corners clockwise in the image)."""
+    """Return the mask of the pixels in a convex quadrangle (corners clockwise in the image)."""
     inside = np.ones((y.shape[0], x.shape[1]), bool)
     for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         a, b = np.float32(y1 - y2), np.float32(x2 - x1)
@@ -142,16 +142,16 @@ def _inside(corners: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return inside
 
 
-def _shrink(texture: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Shrink a texture to about the pixels that it covers in the fine photo, so that sampling it does not alias."""
+def _downsample(texture: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Downsample a texture to about the pixels that it covers in the supersampled image, to prevent aliasing."""
     sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
-    wanted = max(sides[0], sides[2]), max(sides[1], sides[3])
-    size = tuple(max(1, min(have, round(want))) for have, want in zip(texture.shape[1::-1], wanted, strict=True))
+    covered = max(sides[0], sides[2]), max(sides[1], sides[3])
+    size = tuple(max(1, min(have, round(needed))) for have, needed in zip(texture.shape[1::-1], covered, strict=True))
     return texture if size == texture.shape[1::-1] else cv2.resize(texture, size, interpolation=cv2.INTER_AREA)
 
 
 def visible(points: np.ndarray, panels: Sequence[Panel], camera: Camera) -> np.ndarray:
-    """Return which world points (N x 3, on panels) a camera sees: in the frame, not hidden by any panel."""
+    """Return the mask of the world points (N x 3, on panels) that are in the frame of a camera and not occluded."""
     pixels, depths = camera.project(points)
     width, height = camera.size
     seen = (depths > NEAR) & (pixels >= -0.5).all(axis=1) & (pixels <= (width - 0.5, height - 0.5)).all(axis=1)

@@ -1,4 +1,4 @@
-"""A retrieval set in the layout of revisited Oxford: held-out photos hang on walls and are photographed."""
+"""A retrieval set in the layout of revisited Oxford: simulated views of held-out photos on walls."""
 
 import pickle
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ import numpy as np
 
 from hndesc.datasets.demo.photographs import HELD_OUT, load
 from hndesc.datasets.demo.relighting import Light, generator, photograph
-from hndesc.datasets.views import hang, view_homography, warp
+from hndesc.datasets.views import mount_on_wall, view_homography, warp
 from hndesc.io.files import atomic_path
 from hndesc.io.images import resize_longest, write_image
 
 SIZE = (480, 360)
 LONGEST = 560
 WALLS = ("moon", "retina", "cell")
-# How many views of a place there are of each kind.
+# Number of views of a place by label.
 VIEWS = {"easy": 3, "hard": 4, "junk": 1}
 
 
 @dataclass(frozen=True)
 class Place:
-    """What queries look for: photographs of it (several: real views from other places) and boxes to query with.
+    """A place to retrieve: its photographs (several are real views from different positions) and query boxes.
 
     Attributes:
-        photos: names of the photographs; views are taken of them in turn.
-        boxes: (x1, y1, x2, y2) in shares of the photo's width and height; one query each.
-        easy: whether there are easy views of it at all.
+        photos: names of the photographs, of which views are taken in turn.
+        boxes: (x1, y1, x2, y2) as fractions of the width and height of the photo; one query each.
+        easy: whether it has easy views.
     """
 
     photos: tuple[str, ...]
@@ -45,7 +45,7 @@ PLACES = {
     "formulas": Place(("text",), ((0.05, 0.0, 0.95, 1.0),), easy=False),
 }
 
-# Parts of held-out photographs that no place shows: name -> boxes in shares of width and height.
+# Regions of held-out photographs that show no place: name -> boxes as fractions of width and height.
 DISTRACTORS = {
     "moon": ((0.0, 0.0, 0.6, 0.6), (0.4, 0.4, 1.0, 1.0), (0.3, 0.0, 1.0, 0.5), (0.0, 0.5, 0.7, 1.0)),
     "retina": (
@@ -59,7 +59,7 @@ DISTRACTORS = {
     "clock": ((0.0, 0.0, 1.0, 1.0), (0.2, 0.2, 0.8, 0.8)),
 }
 
-# Night, harsh sun through trees, mist.
+# Night, hard shadows, mist.
 HARD_LIGHTS = (
     Light(
         exposure=0.02,
@@ -106,7 +106,7 @@ def _write_ground_truth(path: Path, database: list, queries: list) -> None:
 
 
 def _query(photo: np.ndarray, box: tuple, rng: np.random.Generator) -> tuple[np.ndarray, list[float]]:
-    """Photograph a place face to face; return the photo and the box of the asked part in its pixels."""
+    """Take a frontal view of a place; return the image and the query box in its pixels."""
     photo, _ = resize_longest(photo, LONGEST)
     height, width = photo.shape[:2]
     zoom = min(0.9 * SIZE[0] / width, 0.9 * SIZE[1] / height, 1.0)
@@ -119,7 +119,7 @@ def _query(photo: np.ndarray, box: tuple, rng: np.random.Generator) -> tuple[np.
 
 def _views(place: str, what: Place, seed: int) -> list[tuple[str, np.ndarray, str]]:
     views = []
-    # Numbers drawn at random: a name says what is seen, not how hard it is.
+    # Random numbers, so that names do not reveal the label.
     numbers = iter(generator(seed, f"retrieval/{place}").choice(10**6, sum(VIEWS.values()), replace=False))
     for kind, count in VIEWS.items():
         for index in range(count if what.easy or kind != "easy" else 0):
@@ -170,14 +170,14 @@ def _distractors(seed: int) -> list[tuple[str, np.ndarray]]:
 
 
 def _fit(photo: np.ndarray) -> float:
-    """Return the largest zoom that shows the whole photo, at most 1."""
+    """Return the largest zoom, at most 1, that shows the whole photo."""
     return min(SIZE[0] / photo.shape[1], SIZE[1] / photo.shape[0], 1.0)
 
 
 def _take(
     photo: np.ndarray, rng: np.random.Generator, zoom: float, angles: tuple[float, float, float], light: Light
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Hang a photo on a wall and photograph it; return the image and the homography from the photo to it."""
+    """Simulate a view of a photo on a wall; return the image and the homography from the photo to it."""
     longest = max(photo.shape[:2])
     small, factors = resize_longest(photo, round(min(1.0, 1.2 * zoom) * longest))
     zoom = zoom * longest / max(small.shape[:2])
@@ -185,12 +185,12 @@ def _take(
     margin = round(0.7 * max(SIZE) / zoom)
     wall = load(WALLS[rng.integers(len(WALLS))], HELD_OUT)
     wall = np.rot90(wall, int(rng.integers(4)))
-    canvas = hang(small, wall, margin, tuple(rng.uniform(0.5, 1.5, 3)))
+    canvas = mount_on_wall(small, wall, margin, tuple(rng.uniform(0.5, 1.5, 3)))
     center = np.array([width - 1, height - 1]) / 2 + margin + rng.uniform(-0.08, 0.08, 2) * (width, height)
     view = view_homography(tuple(center), SIZE, zoom, *angles)
     offset = (factors - 1) / 2 + margin
-    shrink = np.array([[factors[0], 0, offset[0]], [0, factors[1], offset[1]], [0, 0, 1]])
-    return photograph(warp(canvas, view, SIZE), light, rng), view @ shrink
+    resizing = np.array([[factors[0], 0, offset[0]], [0, factors[1], offset[1]], [0, 0, 1]])
+    return photograph(warp(canvas, view, SIZE), light, rng), view @ resizing
 
 
 def _project(homography: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A posed scene in the files of Aachen Day-Night v1.1: a courtyard of façades and kiosks made of held-out photos.
+"""A posed scene in the layout of Aachen Day-Night v1.1: a courtyard of façades and kiosks with held-out photos.
 
 World coordinates are meters, x to the right, y into the courtyard, z up.
 """
@@ -35,7 +35,7 @@ POSTERS = (
     (6, "coffee", (3.0, 2.2), 4.0, 0.10),
     (6, "retina", (6.8, 2.4), 2.8, 0.05),
 )
-# Kiosks: center, (width, depth, height), turn in degrees, photograph on the two front faces.
+# Kiosks: center, (width, depth, height), rotation in degrees, photograph on the two front faces.
 KIOSKS = (
     ((-2.6, 9.2), (1.8, 1.2, 2.2), 25.0, "text"),
     ((3.4, 8.6), (1.4, 1.4, 1.8), -30.0, "clock"),
@@ -50,7 +50,7 @@ NEIGHBORS, SHORTLIST = 8, 10
 
 
 def make_scene(output: Path, seed: int) -> None:
-    """Write the scene: photos, intrinsics, poses, pairs, query lists and the truth."""
+    """Write the scene: images, intrinsics, poses, pairs, query lists and ground truth."""
     plain = courtyard(seed)
     cameras = make_cameras(seed)
     by_day, by_night = [_lit(panel, _daylight) for panel in plain], [_lit(panel, _lamplight) for panel in plain]
@@ -72,7 +72,7 @@ def _day_light(name: str, rng: np.random.Generator) -> Light:
 
 
 def _photograph_night(panels: list[Panel], camera: Camera, rng: np.random.Generator) -> np.ndarray:
-    """Photograph the scene by lamplight: dark, noisy, with a glow around the lamps in sight."""
+    """Simulate a night photo: dark, noisy, with a glow around visible lamps."""
     linear = render(panels, camera, NIGHT_SKY)
     lamps = np.array(LAMPS)
     pixels, depths = camera.project(lamps)
@@ -86,7 +86,7 @@ def _photograph_night(panels: list[Panel], camera: Camera, rng: np.random.Genera
 
 
 def courtyard(seed: int) -> list[Panel]:
-    """Return the panels of the scene, in their own colors."""
+    """Return the panels of the scene, not yet lit."""
     rng = generator(seed, "scene/courtyard")
     panels = []
     for index, (start, end) in enumerate(pairwise(OUTLINE)):
@@ -102,7 +102,7 @@ def courtyard(seed: int) -> list[Panel]:
 
 
 def _upright(start: np.ndarray, end: np.ndarray, low: float, high: float, texture: np.ndarray) -> Panel:
-    """Return a vertical panel from `start` to `end` (x, y), left to right for who looks at it."""
+    """Return a vertical panel from `start` to `end` (x, y), left to right as seen by the viewer."""
     right = np.array([*(end - start), 0.0])
     return Panel(np.array([*start, high]), right, np.array([0.0, 0.0, low - high]), texture)
 
@@ -124,7 +124,7 @@ def _photo(name: str) -> np.ndarray:
 def _poster(start: np.ndarray, end: np.ndarray, name: str, center: tuple, width: float, relief: float) -> Panel:
     photo = _photo(name)
     along = (end - start) / np.linalg.norm(end - start)
-    # Towards who looks at the wall: the wall's right turned clockwise.
+    # Towards the viewer: the direction of the wall rotated clockwise.
     outward = np.array([along[1], -along[0]])
     left = start + along * (center[0] - width / 2) + outward * relief
     height = width * photo.shape[0] / photo.shape[1]
@@ -158,7 +158,7 @@ def _kiosk(center: tuple, size: tuple, turn: float, name: str, rng: np.random.Ge
 
 
 def _bricks(rng: np.random.Generator, tint: np.ndarray | tuple) -> np.ndarray:
-    """Return bricks of a color, turned upright, with dirt that makes each panel one of its kind."""
+    """Return a tinted brick texture with random dirt that makes each panel unique."""
     bricks = np.rot90(load("brick", HELD_OUT))
     if rng.integers(2):
         bricks = bricks[:, ::-1]
@@ -172,7 +172,7 @@ def _bricks(rng: np.random.Generator, tint: np.ndarray | tuple) -> np.ndarray:
 
 
 def _lit(panel: Panel, light: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Panel:
-    """Return a panel with what `light(points, outward normal)` throws on it multiplied into its texture."""
+    """Return a panel with its texture multiplied by `light(points, outward normal)`."""
     steps = (np.arange(24) + 0.5) / 24
     shares = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
     field = light(panel.at(shares), -panel.inward).reshape(24, 24, 3).astype(np.float32)
@@ -195,22 +195,22 @@ def _lamplight(points: np.ndarray, outward: np.ndarray) -> np.ndarray:
 
 
 def make_cameras(seed: int) -> dict[str, Camera]:
-    """Return the cameras by image name: the database on a walk through the courtyard, queries between."""
+    """Return the camera of each image: database images along a path through the courtyard, queries in between."""
     cameras = {}
     for index in range(DATABASE):
         name = f"db/{index + 1}.jpg"
         size = (480, 640) if index % 5 == 4 else (640, 480)
-        cameras[name] = _look(generator(seed, f"camera/{name}"), index / (DATABASE - 1), size, 560.0 + index)
-    # File names differ between day and night: lists of poses give them without their folder.
+        cameras[name] = _look_across(generator(seed, f"camera/{name}"), index / (DATABASE - 1), size, 560.0 + index)
+    # File names differ between day and night, since lists of poses contain them without folders.
     for time, count, focal in (("day", DAY, 600.0), ("night", NIGHT, 520.0)):
         for index in range(count):
             name = f"query/{time}/cam/{time}_{index + 1:02d}.jpg"
-            cameras[name] = _look(generator(seed, f"camera/{name}"), (index + 0.5) / count, (640, 480), focal)
+            cameras[name] = _look_across(generator(seed, f"camera/{name}"), (index + 0.5) / count, (640, 480), focal)
     return cameras
 
 
-def _look(rng: np.random.Generator, share: float, size: tuple[int, int], focal: float) -> Camera:
-    """Return a camera at a share of the walk from left to right that looks across the courtyard."""
+def _look_across(rng: np.random.Generator, share: float, size: tuple[int, int], focal: float) -> Camera:
+    """Return a camera at a fraction of the path from left to right, looking across the courtyard."""
     x = -5 + 10 * share + rng.uniform(-0.8, 0.8)
     center = np.array([x, rng.uniform(-1.0, 4.0), rng.uniform(1.4, 2.4)])
     target = np.array([-0.9 * x + rng.uniform(-4, 4), rng.uniform(11, 14), rng.uniform(1.8, 2.6)])
@@ -222,7 +222,7 @@ def _look(rng: np.random.Generator, share: float, size: tuple[int, int], focal: 
 
 
 def _pairs(panels: list[Panel], cameras: dict[str, Camera]) -> list[tuple[str, str]]:
-    """Pair each database photo and each query with the database photos that see most of the same places."""
+    """Pair each image with the database images that share most visible points."""
     points = np.concatenate([panel.at(_grid(panel)) for panel in panels])
     sees = {name: visible(points, panels, camera) for name, camera in cameras.items()}
     database = [name for name in cameras if name.startswith("db/")]
@@ -237,7 +237,7 @@ def _pairs(panels: list[Panel], cameras: dict[str, Camera]) -> list[tuple[str, s
 
 
 def _grid(panel: Panel) -> np.ndarray:
-    """Return shares of points about 0.6 m apart on a panel."""
+    """Return a grid of points on a panel, about 0.6 m apart, as fractions of its sides."""
     columns, rows = (max(1, round(np.linalg.norm(side) / 0.6)) for side in (panel.right, panel.down))
     x, y = (np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows
     return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""Sequences in the layout of HPatches: held-out photos seen from other places, or under other light."""
+"""Sequences in the layout of HPatches: held-out photos with viewpoint or illumination changes."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,22 +7,22 @@ import numpy as np
 
 from hndesc.datasets.demo.photographs import HELD_OUT, load
 from hndesc.datasets.demo.relighting import Light, generator, photograph, to_linear
-from hndesc.datasets.views import GROWTH, hang, view_homography, warp, write_homography
+from hndesc.datasets.views import GROWTH, mount_on_wall, view_homography, warp, write_homography
 from hndesc.io.images import write_image
 
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """A viewpoint sequence: the first image faces the photo, image 6 sees it from the view given here.
+    """A viewpoint sequence: image 1 is a frontal view of the photo, image 6 has the viewpoint given here.
 
     Attributes:
         photo: name of the photograph.
-        wall: photograph that the wall around it is made of.
-        tint: color of that wall.
-        first: scale of image 1, below 1 where later images come closer.
-        zoom: scale of image 6, at most 1: photos are never enlarged.
-        roll, tilt, pan: degrees, in image 6.
-        target: point of the photo, in shares of its width and height, that image 6 looks at.
+        wall: photograph used as texture of the surrounding wall.
+        tint: color of the wall.
+        first: scale of image 1, below 1 if later images are closer.
+        zoom: scale of image 6, at most 1, so that photos are never upsampled.
+        roll, tilt, pan: angles of image 6 in degrees.
+        target: center of image 6, in fractions of the width and height of the photo.
         size: (width, height) of images 2 to 6.
     """
 
@@ -47,10 +47,10 @@ VIEWPOINTS = {
     "v_coffee": Viewpoint("coffee", "brick", (1.1, 1.0, 0.7), 1.0, 0.80, -36, -50, -15, (0.5, 0.5), (560, 420)),
 }
 
-# What the camera of image 6 adds to a new viewpoint: defocus, noise, compression.
-HARDSHIP = Light(blur=1.1, noise=0.06, quality=60)
+# Degradation of image 6 of viewpoint sequences: defocus, noise, compression.
+DEGRADATION = Light(blur=1.1, noise=0.06, quality=60)
 
-# The light of image 6; images 2 to 5 come up to it step by step. The first goes from day to night.
+# Illumination of image 6; images 2 to 5 are in between. The first sequence is from day to night.
 ILLUMINATIONS = {
     "i_pagodanight": (
         "china",
@@ -78,7 +78,7 @@ ILLUMINATIONS = {
 
 
 def make_sequences(output: Path, seed: int) -> None:
-    """Write all sequences below `output`: `1.ppm` to `6.ppm` and `H_1_2` to `H_1_6` in a folder each."""
+    """Write all sequences to `output`, each as a folder with `1.ppm` to `6.ppm` and `H_1_2` to `H_1_6`."""
     for name, viewpoint in VIEWPOINTS.items():
         _make_viewpoint(output / name, viewpoint, seed)
     for name, (photo, light) in ILLUMINATIONS.items():
@@ -89,7 +89,7 @@ def _make_viewpoint(folder: Path, viewpoint: Viewpoint, seed: int) -> None:
     photo = load(viewpoint.photo, HELD_OUT)
     height, width = photo.shape[:2]
     margin = max(height, width)
-    canvas = hang(photo, load(viewpoint.wall, HELD_OUT), margin, viewpoint.tint)
+    canvas = mount_on_wall(photo, load(viewpoint.wall, HELD_OUT), margin, viewpoint.tint)
     rng = generator(seed, f"sequences/{folder.name}")
     size = (round(width * viewpoint.first), round(height * viewpoint.first))
     middle = np.array([width - 1, height - 1]) / 2
@@ -101,7 +101,9 @@ def _make_viewpoint(folder: Path, viewpoint: Viewpoint, seed: int) -> None:
         zoom = viewpoint.first ** (1 - growth) * viewpoint.zoom**growth
         angles = growth * jitter * (viewpoint.roll, viewpoint.tilt, viewpoint.pan)
         view = view_homography(tuple(center), viewpoint.size, zoom, *angles)
-        light = replace(_towards(HARDSHIP, growth), exposure=rng.uniform(0.7, 1.3), contrast=rng.uniform(0.8, 1.2))
+        light = replace(
+            _interpolated(DEGRADATION, growth), exposure=rng.uniform(0.7, 1.3), contrast=rng.uniform(0.8, 1.2)
+        )
         write_image(folder / f"{k}.ppm", photograph(warp(canvas, view, viewpoint.size), light, rng))
         write_homography(folder, k, view @ np.linalg.inv(first))
 
@@ -111,12 +113,12 @@ def _make_illumination(folder: Path, name: str, last: Light, seed: int) -> None:
     rng = generator(seed, f"sequences/{folder.name}")
     write_image(folder / "1.ppm", photo)
     for k, growth in GROWTH.items():
-        write_image(folder / f"{k}.ppm", photograph(to_linear(photo), _towards(last, growth), rng))
+        write_image(folder / f"{k}.ppm", photograph(to_linear(photo), _interpolated(last, growth), rng))
         write_homography(folder, k, np.eye(3))
 
 
-def _towards(last: Light, growth: float) -> Light:
-    """Return the light on the way from the photo's own (0) to `last` (1); factors grow geometrically."""
+def _interpolated(last: Light, growth: float) -> Light:
+    """Interpolate between the original illumination (0) and `last` (1), factors geometrically."""
 
     def factor(value: float) -> float:
         return value**growth

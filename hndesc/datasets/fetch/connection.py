@@ -1,4 +1,4 @@
-"""One request for a file: redirects within bounds, and an end to a connection that hardly brings anything."""
+"""Requests for a file with limited redirects and a minimum transfer speed."""
 
 import socket
 import threading
@@ -19,14 +19,14 @@ MAX_REDIRECTS = 10
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long to try.
+    """Limits on attempts, waiting times and transfer speed.
 
     Attributes:
-        tries: attempts an address before the next one; one that brought a megabyte more than ever is not counted.
-        backoff: seconds before the second attempt; doubled each time, at most a minute.
-        timeout: seconds without a byte, or at less than `slowest`, that end an attempt. The time until the file itself
-            begins counts.
-        slowest: bytes a second.
+        tries: attempts per address; an attempt that makes progress of at least a megabyte is not counted.
+        backoff: seconds before the second attempt, doubled each time up to a minute.
+        timeout: seconds without data, or below the speed `slowest`, after which an attempt is ended. The time until the
+            transfer starts is included.
+        slowest: minimum speed in bytes per second.
     """
 
     tries: int = 5
@@ -35,18 +35,18 @@ class RetryPolicy:
     slowest: float = 1000.0
 
 
-class Passing(Exception):
-    """What another attempt may cure."""
+class TransientFailure(Exception):
+    """A failure that another attempt may resolve."""
 
 
-class Unusable(Exception):
-    """Why an address does not give the file."""
+class PermanentFailure(Exception):
+    """The reason why an address does not provide the file."""
 
 
 class Watch:
-    """Ends the connection of an attempt that is too slow, whatever the reading thread waits for.
+    """Ends the connection of an attempt that is too slow, even while the reading thread is blocked.
 
-    A limit on each read alone never ends a server that sends one byte at a time.
+    A timeout of each read would not end a transfer of one byte at a time.
     """
 
     def __init__(self, retry_policy: RetryPolicy) -> None:
@@ -64,12 +64,12 @@ class Watch:
         self._done.set()
         self._thread.join()
 
-    def gain(self, count: int) -> None:
-        """Count bytes of the file that have arrived."""
+    def add_bytes(self, count: int) -> None:
+        """Add to the number of received bytes."""
         self._gained += count
 
     def connected(self, connection: socket.socket) -> None:
-        """Take note of the connection to end."""
+        """Register the connection to end."""
         self._socket = connection
         if self.slow:
             self._end()
@@ -93,35 +93,37 @@ class Watch:
 def opened(
     address: str, headers: Mapping[str, str], retry_policy: RetryPolicy
 ) -> Iterator[tuple[requests.Response, Watch]]:
-    """Yield the answer to a request, whose body is not read yet, and what must be told of the bytes that are read.
+    """Yield the response to a request, whose body is not read yet, and the watch that counts received bytes.
 
     Raises:
-        Unusable: a malformed address, one of another scheme, or too many redirects.
-        Passing: any failure of the network, also one within the block.
+        PermanentFailure: the address is malformed or has another scheme, or there are too many redirects.
+        TransientFailure: the network failed, possibly within the block.
     """
     with Watch(retry_policy) as watch, _session(watch) as session:
         try:
             with _follow(session, address, headers, retry_policy.timeout) as response:
-                if watch.slow:  # which http.client takes for the end of the headers
+                if watch.slow:  # http.client takes this for the end of the headers
                     raise TimeoutError
                 yield response, watch
         except (ValueError, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             if watch.slow:
-                raise Passing(f"slower than {retry_policy.slowest:g} bytes a second") from None
-            kind = Unusable if isinstance(error, ValueError) else Passing  # a ValueError: of the address
-            raise kind(_short(error)) from None
+                raise TransientFailure(f"slower than {retry_policy.slowest:g} bytes per second") from None
+            kind = (
+                PermanentFailure if isinstance(error, ValueError) else TransientFailure
+            )  # ValueErrors are about the address
+            raise kind(_root_cause(error)) from None
 
 
 def _follow(session: requests.Session, address: str, headers: Mapping[str, str], timeout: float) -> requests.Response:
     for _ in range(MAX_REDIRECTS):
         if urlsplit(address).scheme not in ("http", "https"):
-            raise Unusable(f"leads to '{address:.100}', which is no address of http or https")
+            raise PermanentFailure(f"redirects to '{address:.100}', which is not an http or https address")
         response = session.get(address, headers=headers, stream=True, timeout=(timeout, timeout))
         if not response.is_redirect:
             return response
         response.close()
         address = urljoin(address, response.headers["Location"])
-    raise Unusable(f"more than {MAX_REDIRECTS} redirects")
+    raise PermanentFailure(f"more than {MAX_REDIRECTS} redirects")
 
 
 def _session(watch: Watch) -> requests.Session:
@@ -133,11 +135,11 @@ def _session(watch: Watch) -> requests.Session:
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Leave redirects to the caller: requests would first read the body of each, however long."""
+        """Leave redirects to the caller, since requests would read the whole body of each."""
 
 
 class _Adapter(HTTPAdapter):
-    """Tells a watch of each connection."""
+    """Registers each connection with a watch."""
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
@@ -168,8 +170,8 @@ def _pools(watch: Watch) -> dict[str, type[HTTPConnectionPool]]:
     return {"http": Plain, "https": Secure}
 
 
-def _short(error: Exception) -> str:
-    """Say in a few words what a network library wraps in many."""
+def _root_cause(error: Exception) -> str:
+    """Return the innermost message of nested network errors."""
     cause: BaseException = error
     while (inner := getattr(cause, "reason", None) or (cause.args[0] if cause.args else None)) is not None:
         if not isinstance(inner, BaseException):

@@ -1,4 +1,4 @@
-"""What a file without a published checksum must look like, by its suffix, before it counts as arrived."""
+"""Plausibility checks by suffix of downloaded files without a published checksum."""
 
 import bz2
 import gzip
@@ -40,19 +40,19 @@ _OPENERS: Mapping[str, Callable[[Path], IO[bytes]]] = {
 
 
 def is_text(name: str) -> bool:
-    """Tell by its name whether a file may be text."""
+    """Return whether a file can be text, by its name."""
     return name.lower().endswith(_TEXTS)
 
 
 def check_content(path: str | os.PathLike, name: str) -> None:
-    """Check that a file begins (and where that is cheap, ends) as files of its suffix do.
+    """Check the beginning (and, if cheap, the end) of a file against its suffix.
 
     Args:
-        path: where it is.
-        name: its final name.
+        path: file to check.
+        name: final name of the file.
 
     Raises:
-        HndescError: it does not; the message says what it seems to be, without naming the file.
+        HndescError: the content does not fit the suffix; the message describes the content without naming the file.
     """
     path, lower = Path(path), name.lower()
     with open(path, "rb") as stream:

@@ -1,7 +1,7 @@
-"""Fetching one file: mirrors in order, resume, retries with back-off, size and checksum, a lock, room on the disk.
+"""Download of a file with mirrors, resuming, retries with back-off, size and checksum tests, locking, disk checks.
 
-A file has its name only when it is whole and its checksum agrees; until then it is NAME.part, which an interrupted
-download goes on from.
+A file gets its name when it is complete and its checksum matches. Until then it is named NAME.part, from which an
+interrupted download resumes.
 """
 
 import errno
@@ -20,11 +20,11 @@ import requests
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from hndesc.datasets.fetch.answers import check_kind, content_range, number, read_arrived, told_of
 from hndesc.datasets.fetch.checksums import Checksums
-from hndesc.datasets.fetch.connection import Passing, RetryPolicy, Unusable, Watch, opened
+from hndesc.datasets.fetch.connection import PermanentFailure, RetryPolicy, TransientFailure, Watch, opened
 from hndesc.datasets.fetch.contents import check_content
 from hndesc.datasets.fetch.registry import RemoteFile
+from hndesc.datasets.fetch.responses import check_kind, content_range, file_properties, number, read_chunk
 from hndesc.errors import HndescError
 from hndesc.io.files import write_json
 from hndesc.runtime.provenance import file_hash
@@ -32,14 +32,14 @@ from hndesc.runtime.provenance import file_hash
 logger = logging.getLogger(__name__)
 
 CHUNK = 1 << 20
-_PASSING_STATUS = frozenset({408, 425, 429})
+_TRANSIENT_STATUS = frozenset({408, 425, 429})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _GIGABYTE = 1e9
 
 
 @dataclass(frozen=True)
-class Arrived:
-    """A file that is there, whole; `address` is where it came from, empty if it was there already."""
+class DownloadedFile:
+    """A complete file; `address` is its source, empty if it already existed."""
 
     path: Path
     sha256: str
@@ -48,13 +48,13 @@ class Arrived:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file or folder, waiting for whoever has it; a process that dies lets go of it."""
+    """Hold the lock of a file or folder, waiting for other processes; it is released if the process dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        logger.info("%s: another process is at work on it; waiting", path)
+        logger.info("%s: locked by another process; waiting", path)
         lock.acquire()
     try:
         yield
@@ -71,20 +71,20 @@ def download(
     by_hand: str | None = None,
     mirrors: tuple[str, ...] = (),
     retry_policy: RetryPolicy | None = None,
-) -> Arrived:
-    """Fetch a file into a folder, unless it is there.
+) -> DownloadedFile:
+    """Download a file into a folder, unless it exists.
 
     Args:
-        file: what to fetch.
-        folder: where to; files put there by hand are taken after the same checks.
-        checksums: what earlier downloads recorded, for files without a published checksum.
-        page: for people, named when no address works.
-        by_hand: how to get a file that has no address.
+        file: file to download.
+        folder: target folder; files put there manually are accepted after the same checks.
+        checksums: recorded checksums, for files without a published one.
+        page: web page named in the error message if no address works.
+        by_hand: instructions for a file without address.
         mirrors: addresses of folders that are tried first.
-        retry_policy: how long to try.
+        retry_policy: limits on attempts.
 
     Raises:
-        HndescError: no address gives the file, it is not the published or recorded one, or the disk is full.
+        HndescError: no address provides the file, its size or checksum does not match, or the disk is full.
     """
     target = Path(folder) / file.name
     expected, source = file.sha256, "published"
@@ -98,15 +98,15 @@ def download(
         for address in addresses:
             try:
                 return _Download(address, file, target, expected, source, retry_policy or RetryPolicy()).run()
-            except Unusable as error:
+            except PermanentFailure as error:
                 logger.warning("%s: %s", address, error)
                 reasons.append(f"{address}: {error}")
-    advice = by_hand or "fetch it by hand"
-    tried = f"no address gives it ({'; '.join(reasons)})" if reasons else "it has no address"
-    raise HndescError(f"{file.name}: {tried}; {advice} from {page or 'its page'}, put it at {target} and run again")
+    advice = by_hand or "download it manually"
+    tried = f"no address provides it ({'; '.join(reasons)})" if reasons else "it has no address"
+    raise HndescError(f"{file.name}: {tried}; {advice} from {page or 'its page'}, save it as {target} and run again")
 
 
-def _check_present(target: Path, file: RemoteFile, expected: str | None, source: str) -> Arrived:
+def _check_present(target: Path, file: RemoteFile, expected: str | None, source: str) -> DownloadedFile:
     size, digest = target.stat().st_size, file_hash(target)
     if file.size not in (None, size):
         raise HndescError(f"{target}: has {size} bytes instead of {file.size}; delete it and run again")
@@ -117,11 +117,11 @@ def _check_present(target: Path, file: RemoteFile, expected: str | None, source:
             check_content(target, file.name)
         except HndescError as error:
             raise HndescError(f"{target}: is {error}; delete it and run again") from None
-    return Arrived(target, digest)
+    return DownloadedFile(target, digest)
 
 
 class _Download:
-    """One file from one address, in as many attempts as it takes."""
+    """The download of one file from one address, with repeated attempts."""
 
     def __init__(
         self, address: str, file: RemoteFile, target: Path, expected: str | None, source: str, retry_policy: RetryPolicy
@@ -131,24 +131,24 @@ class _Download:
         self.part = target.with_name(target.name + ".part")
         self.record = target.with_name(target.name + ".part.json")
 
-    def run(self) -> Arrived:
-        """Return the file when it is whole, or raise Unusable."""
-        failures, most = 0, self._held()
+    def run(self) -> DownloadedFile:
+        """Return the file when it is complete, or raise a PermanentFailure."""
+        failures, most = 0, self._bytes_present()
         while True:
             try:
                 resumed = self._transfer()
                 return self._accept(resumed)
-            except Passing as error:
-                # What is fetched once more after it was discarded is no progress: that could go on for ever.
-                failures = 1 if self._held() - most >= CHUNK else failures + 1
-                most = max(most, self._held())
+            except TransientFailure as error:
+                # Downloading discarded bytes again is no progress, to guarantee termination.
+                failures = 1 if self._bytes_present() - most >= CHUNK else failures + 1
+                most = max(most, self._bytes_present())
                 if failures >= self.retry_policy.tries:
-                    raise Unusable(f"{error} ({failures} attempts)") from None
+                    raise PermanentFailure(f"{error} ({failures} attempts)") from None
                 delay = min(60.0, self.retry_policy.backoff * 2 ** (failures - 1))
-                logger.info("%s: %s; again in %g s", self.address, error, delay)
+                logger.info("%s: %s; next attempt in %g s", self.address, error, delay)
                 time.sleep(delay)
 
-    def _held(self) -> int:
+    def _bytes_present(self) -> int:
         return self.part.stat().st_size if self.part.is_file() else 0
 
     def _discard(self) -> None:
@@ -156,24 +156,24 @@ class _Download:
         self.record.unlink(missing_ok=True)
 
     def _transfer(self) -> bool:
-        """Fetch what is missing; return whether an earlier attempt's bytes are part of it."""
+        """Download the missing bytes; return whether bytes of an earlier attempt were reused."""
         start, record = self._resumable()
         headers = {"Accept-Encoding": "identity", "User-Agent": "hndesc"}
         if start:
             headers["Range"] = f"bytes={start}-"
             headers |= {"If-Range": record["validator"]} if record else {}
         with opened(self.address, headers, self.retry_policy) as (response, watch):
-            start, total = self._agree(response, start, record)
+            start, total = self._check_response(response, start, record)
             if start != total:
                 self._check_room(start, total)
                 self._write(response, start, total, watch)
         return start > 0
 
     def _resumable(self) -> tuple[int, dict[str, Any]]:
-        """Return how many bytes need not be fetched again, and what was told of the file that they are of.
+        """Return the number of bytes that can be reused, and the recorded properties of their file.
 
-        Without a checksum nothing would notice that the two ends are of different files, unless the server vouches
-        for it.
+        Without a checksum, parts of two different files could be joined unnoticed, unless the server provides a
+        validator.
         """
         try:
             record = json.loads(self.record.read_text(encoding="utf-8"))
@@ -182,13 +182,15 @@ class _Download:
         if not isinstance(record, dict) or record.get("address") != self.address:
             record = {}
         validator = record.get("validator")
-        vouched = isinstance(validator, str) and validator.isprintable() and bool(validator)
-        if not vouched:
+        validated = isinstance(validator, str) and validator.isprintable() and bool(validator)
+        if not validated:
             record = {}
-        return (self._held(), record) if self.expected or vouched else (0, {})
+        return (self._bytes_present(), record) if self.expected or validated else (0, {})
 
-    def _agree(self, response: requests.Response, start: int, record: Mapping[str, Any]) -> tuple[int, int | None]:
-        """Return from which byte on the answer gives the file, and the file's length."""
+    def _check_response(
+        self, response: requests.Response, start: int, record: Mapping[str, Any]
+    ) -> tuple[int, int | None]:
+        """Return the position at which the response starts, and the length of the file."""
         status = response.status_code
         if status in (206, 416):
             first, total = content_range(response)
@@ -197,46 +199,52 @@ class _Download:
                 return start, total
             if status == 416 or first != start:
                 self._discard()
-                raise Passing("the server answered with another part of the file")
+                raise TransientFailure("the server sent another part of the file")
         elif status == 200:
             start, total = 0, number(response.headers.get("Content-Length"))
-        elif status in _PASSING_STATUS or status >= 500:
-            raise Passing(f"HTTP status {status}")
+        elif status in _TRANSIENT_STATUS or status >= 500:
+            raise TransientFailure(f"HTTP status {status}")
         else:
-            raise Unusable(f"HTTP status {status}")
+            raise PermanentFailure(f"HTTP status {status}")
         check_kind(response, self.file.name, known=self.expected is not None)
         if total is None and "chunked" not in response.headers.get("Transfer-Encoding", "").lower():
             total = self.file.size
             if total is None:
-                raise Unusable("does not tell the file's length, so that a cut could not be noticed")
+                raise PermanentFailure(
+                    "the server does not report the length of the file, so truncation could not be detected"
+                )
         if total == 0:
-            raise Unusable("offers an empty file")
+            raise PermanentFailure("the file is empty")
         if self.file.size is not None and total not in (None, self.file.size):
-            raise Unusable(f"offers {total} bytes instead of {self.file.size}")
+            raise PermanentFailure(f"the file has {total} bytes instead of {self.file.size}")
         return start, self.file.size if total is None else total
 
     def _check_same(self, response: requests.Response, total: int | None, record: Mapping[str, Any]) -> None:
-        """Make sure that the rest is of the file that was begun: servers may ignore If-Range."""
-        now = told_of(response, total)
-        # With a checksum only the length counts: the servers behind one address may tag the same file differently.
+        """Check that the remaining bytes belong to the same file, since servers may ignore If-Range."""
+        now = file_properties(response, total)
+        # With a checksum only the length counts, since mirrors behind one address can have different entity tags.
         keys = ("total",) if self.expected or response.status_code == 416 else ("total", "etag", "modified")
         if any(record.get(key) not in (None, now[key]) for key in keys):
             self._discard()
-            raise Passing("the file at the address has changed since it was begun")
+            raise TransientFailure("the file at the address has changed since the download started")
 
     def _check_room(self, start: int, total: int | None) -> None:
         free = shutil.disk_usage(self.target.parent).free
         if total is not None and total - start > free:
             raise HndescError(
-                f"{self.target}: {(total - start) / _GIGABYTE:.3g} GB are to be fetched but {free / _GIGABYTE:.3g} GB "
-                "are free; make room and run again"
+                f"{self.target}: {(total - start) / _GIGABYTE:.3g} GB are needed, but only {free / _GIGABYTE:.3g} GB "
+                "are free; free some space and run again"
             )
 
     def _write(self, response: requests.Response, start: int, total: int | None, watch: Watch) -> None:
-        told = told_of(response, total)
-        validator = told["modified"] if not told["etag"] or told["etag"].startswith("W/") else told["etag"]
+        properties = file_properties(response, total)
+        validator = (
+            properties["modified"]
+            if not properties["etag"] or properties["etag"].startswith("W/")
+            else properties["etag"]
+        )
         try:
-            write_json(self.record, {"address": self.address, "validator": validator, **told})
+            write_json(self.record, {"address": self.address, "validator": validator, **properties})
             with (
                 open(self.part, "ab" if start else "wb") as stream,
                 tqdm(desc=self.file.name, total=total, initial=start, unit="B", unit_scale=True, disable=None) as bar,
@@ -250,45 +258,47 @@ class _Download:
             if error.errno not in _FULL:
                 raise HndescError(f"{self.part}: cannot be written ({error.strerror or error})") from None
             raise HndescError(
-                f"{self.part}: the disk is full ({error.strerror}); make room and run again: it goes on from here"
+                f"{self.part}: the disk is full ({error.strerror}); free some space and run again to resume"
             ) from None
 
     def _chunks(self, response: requests.Response, held: int, total: int | None, watch: Watch) -> Iterator[bytes]:
         room = shutil.disk_usage(self.target.parent).free * 9 // 10
-        while chunk := read_arrived(response, CHUNK):
-            watch.gain(len(chunk))
+        while chunk := read_chunk(response, CHUNK):
+            watch.add_bytes(len(chunk))
             if held == 0 and chunk.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
-                raise Unusable("sent a web page instead of the file (sign-in, consent or quota?)")
+                raise PermanentFailure("the server sent a web page instead of the file (sign-in, consent or quota?)")
             held += len(chunk)
             if total is not None and held > total:
                 self._discard()
-                raise Unusable(f"sends more than the {total} bytes of the file")
+                raise PermanentFailure(f"the server sent more than the {total} bytes of the file")
             if total is None and held > room:
                 self._discard()
                 raise HndescError(
-                    f"{self.target}: {self.address} announces no length and has sent {held} bytes already; "
-                    "make room and run again, or give the file's size in the registry"
+                    f"{self.target}: {self.address} reports no length and has sent {held} bytes; "
+                    "free some space and run again, or set the size of the file in the registry"
                 )
             yield chunk
         if watch.slow:
-            raise Passing(f"slower than {self.retry_policy.slowest:g} bytes a second")
+            raise TransientFailure(f"slower than {self.retry_policy.slowest:g} bytes per second")
         if total is not None and held < total:
-            raise Passing(f"the connection was cut at {held} of {total} bytes")
+            raise TransientFailure(f"the connection was closed after {held} of {total} bytes")
 
-    def _accept(self, resumed: bool) -> Arrived:
+    def _accept(self, resumed: bool) -> DownloadedFile:
         digest = file_hash(self.part)
         if self.expected is not None and not digest.startswith(self.expected):
             self._discard()
-            if resumed:  # the two ends may be of different files
-                raise Passing(f"what was put together has sha256 {digest}, not the one {self.source}")
-            raise Unusable(f"sent a file of sha256 {digest}, not the one {self.source}")
+            if resumed:  # the parts may belong to different files
+                raise TransientFailure(f"the resumed file has sha256 {digest}, not the one {self.source}")
+            raise PermanentFailure(f"the file has sha256 {digest}, not the one {self.source}")
         if self.expected is None:
             try:
                 check_content(self.part, self.file.name)
             except HndescError as error:
                 self._discard()
-                raise Unusable(f"sent {error}; if the file is right, give its sha256 in the registry") from None
+                raise PermanentFailure(
+                    f"the server sent {error}; if the file is correct, set its sha256 in the registry"
+                ) from None
         os.replace(self.part, self.target)
         self.record.unlink(missing_ok=True)
-        logger.info("%s arrived from %s", self.target, self.address)
-        return Arrived(self.target, digest, self.address)
+        logger.info("%s downloaded from %s", self.target, self.address)
+        return DownloadedFile(self.target, digest, self.address)

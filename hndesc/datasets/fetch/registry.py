@@ -1,4 +1,4 @@
-"""The registry of datasets and weight files: where they come from, and what must be there when they have arrived."""
+"""The registry of datasets and weights files: sources, checksums and expected contents."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -11,10 +11,10 @@ from hndesc.errors import HndescError
 from hndesc.io.yaml_files import parse_yaml
 
 REGISTRY = Path(__file__).with_name("registry.yaml")
-RECEIPT = ".hndesc-dataset.json"  # in the folder of a dataset that has been verified
+RECEIPT = ".hndesc-dataset.json"  # in the folder of a verified dataset
 MAX_BYTES = 10_000_000
 MAX_SHARDS = 10_000
-_TAKEN = ("weights", "downloads")  # folders beside those of the datasets
+_RESERVED = ("weights", "downloads")  # names of folders that are not datasets
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -32,7 +32,7 @@ def _is_address(value: Any) -> bool:
     try:
         parts = urlparse(value)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # of the port or of brackets
+    except ValueError:  # about the port or brackets
         return False
 
 
@@ -53,44 +53,44 @@ def _is_layout(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("kind"), str) and all(map(_is_text, value))
 
 
-# Of each key, what its value must be.
+# Check of the value of each key, and the error message.
 _ENTRY: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "title": (_is_text, "no text"),
-    "page": (_is_address, "no address of http or https"),
-    "license": (_is_text, "no text"),
-    "by_hand": (_is_text, "no text"),
-    "files": (lambda value: isinstance(value, list) and bool(value), "no list: it must list at least one file"),
-    "move": (_is_move, "no table of sub-folder: sub-folder"),
-    "unpacked": (_is_count, "no number of bytes"),
-    "layout": (_is_layout, "not what 'layout' must say: the kind of dataset, as in layout: {kind: photos}"),
+    "title": (_is_text, "not text"),
+    "page": (_is_address, "not an http or https address"),
+    "license": (_is_text, "not text"),
+    "by_hand": (_is_text, "not text"),
+    "files": (lambda value: isinstance(value, list) and bool(value), "not a list of at least one file"),
+    "move": (_is_move, "not a mapping of sub-folders to sub-folders"),
+    "unpacked": (_is_count, "not a number of bytes"),
+    "layout": (_is_layout, "not a layout, such as {kind: photos}"),
 }
 _FILE: dict[str, tuple[Callable[[Any], bool], str]] = {
     "addresses": (
         lambda value: isinstance(value, list) and all(map(_is_address, value)),
-        "no address of http or https",
+        "not a list of http or https addresses",
     ),
-    "name": (_is_text, "no text"),
-    "size": (_is_count, "no number of bytes"),
+    "name": (_is_text, "not text"),
+    "size": (_is_count, "not a number of bytes"),
     "sha256": (_is_digest, "not 8 to 64 hexadecimal digits in quotes"),
-    "shards": (lambda value: _is_count(value) and value <= MAX_SHARDS, f"no number from 1 to {MAX_SHARDS}"),
-    "into": (_is_inside, "no sub-folder of the dataset"),
+    "shards": (lambda value: _is_count(value) and value <= MAX_SHARDS, f"not a number from 1 to {MAX_SHARDS}"),
+    "into": (_is_inside, "not a sub-folder of the dataset"),
     "flatten": (lambda value: isinstance(value, bool), "neither true nor false"),
-    "strip": (lambda value: _is_count(value, 0), "no number of folders"),
+    "strip": (lambda value: _is_count(value, 0), "not a number of folders"),
 }
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file to fetch.
+    """One file to download.
 
     Attributes:
-        name: what it is called on disk.
-        addresses: tried in this order; none: it is fetched by hand.
-        size: bytes, where published.
-        sha256: in hexadecimal, or its first digits, where published.
-        into: sub-folder of the dataset that it is unpacked to, or copied to if it is no archive.
-        flatten: leave out the archive's folders.
-        strip: number of leading folders to leave out.
+        name: file name on disk.
+        addresses: addresses in the order in which they are tried; empty if it must be downloaded manually.
+        size: published size in bytes, or None.
+        sha256: published SHA-256 in hexadecimal, or its first digits, or None.
+        into: sub-folder of the dataset into which it is unpacked, or copied if it is not an archive.
+        flatten: whether to ignore the folders of the archive.
+        strip: number of leading folders to remove.
     """
 
     name: str
@@ -104,17 +104,17 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Entry:
-    """A dataset (a folder) or a file of weights.
+    """A dataset (a folder) or a weights file.
 
     Attributes:
-        name: as `hndesc datasets get` takes it.
-        place: where it lies below the data folder.
-        files: what is fetched.
-        layout: kind and numbers, see `hndesc.datasets.fetch.verify`; None for a file of weights.
-        title, page, license: for people; the page is where to look when no address works.
-        by_hand: how to get what no address serves.
+        name: name for `hndesc datasets get`.
+        place: path relative to the data folder.
+        files: files to download.
+        layout: kind and numbers, see `hndesc.datasets.fetch.verify`; None for a weights file.
+        title, page, license: information for users; the page is named if no address works.
+        by_hand: instructions for files that cannot be downloaded automatically.
         move: sub-folders that are merged into others after unpacking.
-        unpacked: bound on the unpacked bytes.
+        unpacked: upper bound of the unpacked bytes.
     """
 
     name: str
@@ -130,16 +130,16 @@ class Entry:
 
     @property
     def size(self) -> int | None:
-        """Bytes to fetch, where all are published."""
+        """Bytes to download, if all sizes are published."""
         sizes = [file.size for file in self.files if file.size is not None]
         return sum(sizes) if len(sizes) == len(self.files) else None
 
 
 def read_registry(extra: str | os.PathLike | None = None) -> dict[str, Entry]:
-    """Read the package's registry, and a user's file whose entries go first.
+    """Read the registry of the package, and a user's file whose entries take precedence.
 
     Raises:
-        HndescError: not a registry; the message names the entry and the key.
+        HndescError: the file is invalid; the message names the entry and the key.
     """
     entries = _read(REGISTRY)
     if extra is not None:
@@ -149,9 +149,9 @@ def read_registry(extra: str | os.PathLike | None = None) -> dict[str, Entry]:
 
 
 def find_entry(name: str, registry: Mapping[str, Entry]) -> Entry:
-    """Return an entry; an unknown name is a HndescError that lists the known ones."""
+    """Return an entry; an unknown name raises a HndescError that lists the known ones."""
     if name not in registry:
-        raise HndescError(f"no dataset or weights named '{name}'; there are: {', '.join(registry)}")
+        raise HndescError(f"no dataset or weights named '{name}'; known: {', '.join(registry)}")
     return registry[name]
 
 
@@ -162,7 +162,7 @@ def _read(path: Path) -> dict[str, Entry]:
     for section in ("datasets", "weights"):
         listed = data.get(section) or {}
         if not isinstance(listed, dict):
-            raise HndescError(f"{path}: {section} must have names and entries")
+            raise HndescError(f"{path}: {section} must map names to entries")
         for name, values in listed.items():
             _check_name(name, f"{path}: {section}")
             if name in entries:
@@ -178,7 +178,7 @@ def _load(path: Path) -> Any:
         with open(path, "rb") as stream:
             data = stream.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
-            raise HndescError(f"{path}: more than {MAX_BYTES} bytes are no registry")
+            raise HndescError(f"{path}: larger than {MAX_BYTES} bytes, which is not a registry")
         return parse_yaml(data.decode("utf-8"), path)
     except OSError as error:
         raise HndescError(f"{path}: the registry cannot be read ({error.strerror})") from None
@@ -189,8 +189,8 @@ def _load(path: Path) -> Any:
 def _entry(name: str, values: Any, is_file: bool, where: str) -> Entry:
     known = {key: check for key, check in _ENTRY.items() if not is_file or key not in ("layout", "move", "unpacked")}
     _check_values(values, known, where)
-    if not is_file and name.lower() in _TAKEN:
-        raise HndescError(f"{where}: the folder of this name holds {name}; call the dataset otherwise")
+    if not is_file and name.lower() in _RESERVED:
+        raise HndescError(f"{where}: this name is reserved; rename the dataset")
     listed = values.get("files")
     if listed is None or (is_file and len(listed) != 1):
         raise HndescError(f"{where}: 'files' must list {'one file' if is_file else 'at least one file'}")
@@ -198,9 +198,9 @@ def _entry(name: str, values: Any, is_file: bool, where: str) -> Entry:
     if len({file.name.casefold() for file in files}) < len(files):
         raise HndescError(f"{where}: two of its files have the same name")
     if not values.get("by_hand") and any(not file.addresses for file in files):
-        raise HndescError(f"{where}: a file without addresses needs 'by_hand', which says how to get it")
+        raise HndescError(f"{where}: a file without addresses needs 'by_hand' with instructions")
     if not is_file and "layout" not in values:
-        raise HndescError(f"{where}: 'layout' must say what kind of dataset it is, as in layout: {{kind: photos}}")
+        raise HndescError(f"{where}: 'layout' must state the kind of dataset, such as {{kind: photos}}")
     place = f"weights/{name}" if is_file else name
     settings = {key: value for key, value in values.items() if key != "files" and value is not None}
     return Entry(name=name, place=place, files=files, **({"layout": None} | settings))
@@ -222,13 +222,13 @@ def _check_values(data: Any, known: Mapping[str, tuple[Callable[[Any], bool], st
     for key, value in data.items():
         good, otherwise = known[key]
         if value is not None and not good(value):
-            raise HndescError(f"{where}: {key} {_shown(value)} is {otherwise}")
+            raise HndescError(f"{where}: {key} {_display(value)} is {otherwise}")
 
 
 def _check_keys(data: Any, known: set[str], where: str) -> None:
     if not isinstance(data, dict):
         raise HndescError(f"{where} must have keys and values ({', '.join(sorted(known))})")
-    if unknown := sorted(_shown(key) for key in data if key not in known):
+    if unknown := sorted(_display(key) for key in data if key not in known):
         raise HndescError(f"{where} has an unknown key {unknown[0]}; known ones: {', '.join(sorted(known))}")
 
 
@@ -236,16 +236,16 @@ def _check_name(name: Any, where: str) -> None:
     # Names become paths.
     good = isinstance(name, str) and name.isprintable() and 0 < len(name.encode()) <= 200
     if not good or name[0] in ". " or name[-1] in ". " or set(name) & set('/\\:*?"<>|'):
-        raise HndescError(f"{where}: {_shown(name)} cannot be the name of a file or folder")
+        raise HndescError(f"{where}: {_display(name)} cannot be the name of a file or folder")
 
 
 def _check_shared(entries: Mapping[str, Entry], path: Path) -> None:
-    """Refuse entries that would take each other's files: mirrors, checksums and downloads tell them by their names."""
+    """Raise an error for entries that share file names, which identify files in mirrors, checksums and downloads."""
     owners: dict[str, tuple[str, RemoteFile]] = {}
     places: dict[str, str] = {}
     for entry in entries.values():
         if (other := places.setdefault(entry.place.casefold(), entry.name)) != entry.name:
-            raise HndescError(f"{path}: '{other}' and '{entry.name}' would be one folder on some file systems")
+            raise HndescError(f"{path}: '{other}' and '{entry.name}' would be the same folder on some file systems")
         for file in entry.files:
             other, same = owners.setdefault(file.name.casefold(), (entry.name, file))
             if (same.addresses, same.sha256, same.name) != (file.addresses, file.sha256, file.name):
@@ -255,6 +255,6 @@ def _check_shared(entries: Mapping[str, Entry], path: Path) -> None:
                 )
 
 
-def _shown(value: Any) -> str:
-    # Aliases of YAML can make a small file a value of endless length.
+def _display(value: Any) -> str:
+    # YAML aliases can make the text of a value arbitrarily long.
     return f"{value!r:.100}" if isinstance(value, str | int | float | bool) else f"of type {type(value).__name__}"

@@ -1,6 +1,6 @@
-"""A tar archive as one stream from its start to its end, of which headers may take only so much memory.
+"""Sequential reading of a tar archive with bounded memory for headers.
 
-Python's tarfile reads extended headers as long as they say, follows chains of them, and goes back where a size is
+Python's tarfile reads extended headers of any declared length, follows chains of them, and seeks back if a size is
 negative.
 """
 
@@ -23,10 +23,10 @@ _XZ = b"\xfd7zXZ\0"
 
 
 class TarStream:
-    """The plain files and folders of an archive, in their order.
+    """The regular files and folders of an archive, in their order.
 
     Args:
-        stream: the archive, not compressed.
+        stream: uncompressed archive.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -34,10 +34,10 @@ class TarStream:
         self._unread = 0
 
     def members(self) -> Iterator[tarfile.TarInfo]:
-        """Yield the header of each member; what `read` has not returned of its data is skipped.
+        """Yield the header of each member; unread data of the previous member is skipped.
 
         Raises:
-            tarfile.TarError, ValueError, OSError, EOFError: a broken archive.
+            tarfile.TarError, ValueError, OSError, EOFError: the archive is broken.
         """
         with tarfile.open(fileobj=self, mode="r:") as opened:
             for info in opened:
@@ -48,25 +48,25 @@ class TarStream:
                 self._left = MAX_HEADER
         if self._last.strip(b"\0"):
             raise ValueError(f"a damaged header before byte {self._position}")
-        # The checksum of a compressed stream stands at its end, behind that of the tar archive.
+        # Read to the end, since the checksum of a compressed stream follows the tar archive.
         tail = 0
         while tail < MAX_TAIL and (data := self._stream.read(_CHUNK)):
             tail += len(data)
 
     def data(self, size: int) -> bytes:
-        """Read on in the current member."""
+        """Read the next bytes of the current member."""
         data = self._stream.read(min(size, self._unread))
         self._position += len(data)
         self._unread -= len(data)
         return data
 
-    # What tarfile needs of a file.
+    # The file interface used by tarfile.
     def tell(self) -> int:
-        """Return how many bytes have been read."""
+        """Return the number of bytes read."""
         return self._position
 
     def seek(self, position: int) -> None:
-        """Skip to a place further on."""
+        """Skip forward to a position."""
         if position < self._position:
             raise ValueError("a member begins within another")
         while self._position < position:
@@ -86,7 +86,7 @@ class TarStream:
 
 
 class _Xz:
-    """A decompressor of bounded memory; `lzma.open` takes as much as the file says."""
+    """A decompressor with bounded memory; `lzma.open` allocates as much as the file declares."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         self._raw, self._data = raw, b""
@@ -106,7 +106,7 @@ class _Xz:
             elif self._decompressor.needs_input:
                 self._data = self._raw.read(_CHUNK)
                 if not self._data:
-                    raise EOFError("the compressed data is cut short")
+                    raise EOFError("the compressed data is truncated")
             piece = self._decompressor.decompress(self._data, size)
             self._data = b""
             pieces.append(piece)
@@ -116,7 +116,7 @@ class _Xz:
 
 @contextmanager
 def open_tar(path: str | os.PathLike) -> Iterator[TarStream]:
-    """Open a tar archive, which may be compressed by gzip, bzip2 or xz."""
+    """Open a tar archive, possibly compressed by gzip, bzip2 or xz."""
     with open(Path(path), "rb") as raw:
         magic = raw.read(len(_XZ))
         raw.seek(0)

@@ -1,7 +1,7 @@
-"""Unpacking archives that may be hostile: only plain files and folders, only inside, only so many bytes.
+"""Safe unpacking of untrusted archives: only regular files and folders, only inside the target, limited in size.
 
-Every member is checked by its name and kind, and written anew as a plain file: no link, device or permission of the
-archive ever reaches the disk, so that no later member can go through an earlier one.
+Every member is checked by name and type and written as a new regular file. Links, devices and permissions of the
+archive are never created, so no member can be written through an earlier one.
 """
 
 import errno
@@ -29,7 +29,7 @@ from hndesc.errors import HndescError
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_FILES = 2_000_000
 MAX_DEPTH = 64
-MAX_DIRECTORY = 100_000_000  # bytes of a zip archive's list of files, which is read as a whole
+MAX_DIRECTORY = 100_000_000  # bytes of the central directory of a zip archive, which is read as a whole
 _CHUNK = 1 << 20
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, LZMAError, EOFError, OSError, RuntimeError)
 _BROKEN += (NotImplementedError, ValueError, OverflowError, MemoryError, struct.error, KeyError, IndexError)
@@ -38,7 +38,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 @dataclass(frozen=True)
 class _Member:
-    """One file or folder of an archive; `kind` says what else it is, which is refused."""
+    """One file or folder of an archive; a nonempty `kind` describes an unsupported type."""
 
     name: str
     size: int
@@ -49,7 +49,7 @@ class _Member:
 
 @dataclass(frozen=True)
 class _TarData:
-    """The data of a member, as a file that is read once."""
+    """The data of a member as a file that can be read once."""
 
     read: Callable[[int], bytes]
 
@@ -57,11 +57,11 @@ class _TarData:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """The archive is read on."""
+        """Keep the archive open."""
 
 
 def is_archive(name: str) -> bool:
-    """Tell by its name whether a file is an archive that `unpack` takes."""
+    """Return whether a file is an archive supported by `unpack`, by its name."""
     return name.lower().endswith(SUFFIXES)
 
 
@@ -70,21 +70,21 @@ def unpack(
 ) -> int:
     """Unpack a zip or tar archive into a folder.
 
-    Files that are in the folder already are replaced; what is left of a failed call is the caller's to remove.
+    Existing files are replaced. The caller must remove the files of a failed call.
 
     Args:
-        archive: its suffix tells what it is, see `SUFFIXES`.
-        folder: where to; made if need be. Nothing outside it is touched.
-        max_bytes: bound on all that is written.
-        flatten: leave out the archive's folders.
-        strip: number of leading folders to leave out.
+        archive: archive with one of `SUFFIXES`.
+        folder: target folder, created if necessary. Nothing outside it is touched.
+        max_bytes: maximum number of bytes to write.
+        flatten: whether to ignore the folders of the archive.
+        strip: number of leading folders to remove.
 
     Returns:
         The number of files.
 
     Raises:
-        HndescError: a broken archive, or one with a path that leads out, a link, a device, two files of one name, or
-            more than `max_bytes`; or the disk is full.
+        HndescError: the archive is broken, contains a path outside of the target, a link, a device, two files with the
+            same name or more than `max_bytes`, or the disk is full.
     """
     archive, folder = Path(archive), Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -96,37 +96,37 @@ def unpack(
         raise
     except _BROKEN as error:
         if isinstance(error, OSError) and error.errno in _FULL:
-            raise HndescError(f"{folder}: the disk is full ({error.strerror}); make room and run again") from None
+            raise HndescError(f"{folder}: the disk is full ({error.strerror}); free some space and run again") from None
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise HndescError(f"{archive}: a broken archive ({reason}); delete it and run again") from None
+        raise HndescError(f"{archive}: broken archive ({reason}); delete it and run again") from None
     if not count:
-        raise HndescError(f"{archive}: there is no file in it; delete it and run again")
+        raise HndescError(f"{archive}: the archive contains no file; delete it and run again")
     return count
 
 
 def _unpack_members(
     archive: Path, folder: Path, members: Iterator[_Member], max_bytes: int, free: int, flatten: bool, strip: int
 ) -> int:
-    passed = written = 0
+    total = written = 0
     seen: set[str] = set()
     for number, member in enumerate(tqdm(members, desc=archive.name, unit="file", disable=None)):
         if member.kind:
-            raise HndescError(f"{archive}: {_shown(member.name)} is {member.kind}; it is not unpacked")
-        passed += member.size
-        if passed > max_bytes or number >= MAX_FILES:
-            what = f"{max_bytes:,} bytes" if passed > max_bytes else f"{MAX_FILES:,} files"
+            raise HndescError(f"{archive}: {_display(member.name)} is {member.kind}; it is not unpacked")
+        total += member.size
+        if total > max_bytes or number >= MAX_FILES:
+            what = f"{max_bytes:,} bytes" if total > max_bytes else f"{MAX_FILES:,} files"
             raise HndescError(
-                f"{archive}: unpacks to more than {what}; if that is right for this dataset, "
-                "raise 'unpacked' of its entry in the registry"
+                f"{archive}: unpacks to more than {what}; if that is correct for this dataset, "
+                "increase 'unpacked' of its entry in the registry"
             )
-        _check_room(archive, passed, free)
+        _check_room(archive, total, free)
         relative = None if member.is_folder else _destination(archive, member.name, flatten, strip)
         if relative is None:
             continue
-        # Names that differ in case only are one file on some file systems.
+        # Names that differ only in case are the same file on some file systems.
         key = unicodedata.normalize("NFC", relative.as_posix()).casefold()
         if key in seen and os.path.lexists(folder / relative):
-            raise HndescError(f"{archive}: two of its files would be {relative}; it is not unpacked")
+            raise HndescError(f"{archive}: two of its files have the name {relative}; it is not unpacked")
         seen.add(key)
         with member.open() as stream:
             _write(stream, folder / relative, member.size)
@@ -137,7 +137,8 @@ def _unpack_members(
 def _check_room(archive: Path, needed: int, free: int) -> None:
     if needed > free:
         raise HndescError(
-            f"{archive}: needs {needed / 1e9:.3g} GB unpacked but {free / 1e9:.3g} GB are free; make room and run again"
+            f"{archive}: needs {needed / 1e9:.3g} GB, but only {free / 1e9:.3g} GB are free; free some space and run "
+            "again"
         )
 
 
@@ -149,13 +150,13 @@ def _open(archive: Path, free: int) -> Iterator[Iterator[_Member]]:
             _check_room(archive, sum(info.file_size for info in opened.infolist()), free)
             yield _zip_members(archive, opened)
     else:
-        _check_room(archive, archive.stat().st_size // 2, free)  # no more is known beforehand
+        _check_room(archive, archive.stat().st_size // 2, free)  # a lower bound; the unpacked size is unknown
         with open_tar(archive) as stream:
             yield _tar_members(archive, stream)
 
 
 def _check_directory(archive: Path) -> None:
-    """Refuse a zip archive whose list of files alone would fill the memory."""
+    """Raise an error for a zip archive whose central directory would exhaust memory."""
     with open(archive, "rb") as stream:
         stream.seek(max(0, archive.stat().st_size - 2**17))
         end = stream.read()
@@ -165,7 +166,9 @@ def _check_directory(archive: Path) -> None:
     if (place := end.rfind(b"PK\x06\x06")) >= 0:
         sizes += struct.unpack_from("<Q", end, place + 40)
     if max(size for size in sizes if size != 2**32 - 1) > MAX_DIRECTORY:
-        raise HndescError(f"{archive}: its list of files has more than {MAX_DIRECTORY:,} bytes; it is not unpacked")
+        raise HndescError(
+            f"{archive}: its central directory is larger than {MAX_DIRECTORY:,} bytes; it is not unpacked"
+        )
 
 
 def _zip_members(archive: Path, opened: zipfile.ZipFile) -> Iterator[_Member]:
@@ -182,8 +185,8 @@ def _zip_members(archive: Path, opened: zipfile.ZipFile) -> Iterator[_Member]:
 def _tar_members(archive: Path, stream: TarStream) -> Iterator[_Member]:
     for info in stream.members():
         kind = "" if info.isreg() or info.isdir() else "a link or device"
-        kind = "a file with holes" if info.issparse() else kind
-        # Bytes that are no UTF-8 would make file names that cannot be shown or listed.
+        kind = "a sparse file" if info.issparse() else kind
+        # Names that are not UTF-8 are decoded as Latin-1, so that they can be displayed and listed.
         name = info.name.encode("utf-8", "surrogateescape")
         try:
             name = name.decode("utf-8")
@@ -197,20 +200,20 @@ def _check_name(archive: Path, name: str) -> None:
     parts = PurePosixPath(name.replace("\\", "/")).parts
     outside = name.startswith(("/", "\\")) or ".." in parts
     if outside or "\\" in name or "\0" in name or (len(name) > 1 and name[1] == ":") or not name:
-        raise HndescError(f"{archive}: the path {_shown(name)} leads out of it; it is not unpacked")
+        raise HndescError(f"{archive}: the path {_display(name)} leads outside; it is not unpacked")
     if len(parts) > MAX_DEPTH:
-        raise HndescError(f"{archive}: {_shown(name)} lies more than {MAX_DEPTH} folders deep; it is not unpacked")
+        raise HndescError(f"{archive}: {_display(name)} is more than {MAX_DEPTH} folders deep; it is not unpacked")
 
 
-def _shown(name: str) -> str:
+def _display(name: str) -> str:
     return ascii(name[:200])
 
 
 def _destination(archive: Path, name: str, flatten: bool, strip: int) -> Path | None:
-    """Return where a file goes, relative to the folder; None if it stands above what is kept."""
+    """Return the path of a file relative to the target; None if it is above the folders that are kept."""
     parts = PurePosixPath(name).parts
     if not parts:
-        raise HndescError(f"{archive}: the path {_shown(name)} names no file; it is not unpacked")
+        raise HndescError(f"{archive}: the path {_display(name)} is not a file name; it is not unpacked")
     kept = parts[-1:] if flatten else parts[strip:]
     return Path(*kept) if kept else None
 
@@ -223,13 +226,13 @@ def _write(stream: IO[bytes], path: Path, size: int) -> None:
         while size > 0 and (chunk := stream.read(min(_CHUNK, size))):
             output.write(chunk)
             size -= len(chunk)
-        # Reading on to the end makes zipfile compare the checksum.
+        # Reading to the end makes zipfile verify the checksum.
         if size or stream.read(1):
-            raise ValueError(f"'{path.name}' is not as long as it says")
+            raise ValueError(f"the size of '{path.name}' differs from that in its header")
 
 
 def merge(source: Path, target: Path) -> None:
-    """Move all files below `source` to the same places below `target`, replacing what is there."""
+    """Move all files below `source` to the same paths below `target`, replacing existing files."""
     for path in sorted(source.rglob("*")):
         if path.is_file():
             place = target / path.relative_to(source)

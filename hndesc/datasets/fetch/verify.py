@@ -1,4 +1,4 @@
-"""What must be there before a dataset counts as present, by kind; each check returns one line that says what it saw."""
+"""Checks that a dataset is complete, by kind; each returns a one-line summary."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from hndesc.datasets.homography.sequences import read_sequences
-from hndesc.datasets.localization.images import posed_photos
-from hndesc.datasets.revisited import dataset_photos, read_ground_truth
-from hndesc.datasets.tokyo247 import read_views, view_photos
+from hndesc.datasets.localization.images import posed_images
+from hndesc.datasets.revisited import dataset_images, read_ground_truth
+from hndesc.datasets.tokyo247 import read_views, view_images
 from hndesc.errors import HndescError
 from hndesc.io.images import find_images, image_size
 
@@ -16,18 +16,18 @@ from hndesc.io.images import find_images, image_size
 def verify_layout(
     root: str | os.PathLike, layout: Mapping[str, Any], others: Mapping[str, Callable[..., str]] | None = None
 ) -> str:
-    """Check a dataset's folder.
+    """Check the folder of a dataset.
 
     Args:
-        root: its folder.
-        layout: "kind" and the numbers that its check takes, as in the registry.
+        root: folder of the dataset.
+        layout: "kind" and the expected numbers, as in the registry.
         others: checks of further kinds.
 
     Returns:
-        What is there, in a few words.
+        A summary of the content.
 
     Raises:
-        HndescError: something is missing or malformed; the message names the first of it.
+        HndescError: something is missing or malformed; the message names the first problem.
     """
     settings = dict(layout)
     kind = settings.pop("kind", None)
@@ -41,7 +41,7 @@ def verify_layout(
 
 
 def verify_sequences(root: Path, sequences: int | None = None) -> str:
-    """Six images and five homographies a sequence."""
+    """Check for six images and five homographies per sequence."""
     found = read_sequences(root)
     _check_count(root, "sequences", len(found), sequences)
     for sequence in found:
@@ -51,23 +51,23 @@ def verify_sequences(root: Path, sequences: int | None = None) -> str:
 
 
 def verify_retrieval(root: Path, database: int | None = None, queries: int | None = None) -> str:
-    """Every photo that the ground truth names."""
+    """Check for every image in the ground truth."""
     truth = read_ground_truth(root)
-    _check_count(root, "database photos", len(truth.database), database)
+    _check_count(root, "database images", len(truth.database), database)
     _check_count(root, "queries", len(truth.queries), queries)
-    for photo in dataset_photos(root):
-        image_size(photo.path)
-    return f"{len(truth.database)} database photos, {len(truth.queries)} queries"
+    for entry in dataset_images(root):
+        image_size(entry.path)
+    return f"{len(truth.database)} database images, {len(truth.queries)} queries"
 
 
 def verify_scene(root: Path, database: int | None = None, queries: int | None = None) -> str:
-    """Every image that has a camera."""
+    """Check for every image with a camera."""
     from hndesc.datasets.localization.readers import find_layout  # needs pycolmap
 
     scene = find_layout(root).read(root, None)
     _check_count(root, "database images", len(scene.database), database)
     _check_count(root, "queries", len(scene.queries), queries)
-    paths = {photo.name: photo.path for photo in posed_photos(root)}
+    paths = {entry.name: entry.path for entry in posed_images(root)}
     for name in [*scene.database, *scene.queries]:
         if name not in paths:
             raise HndescError(f"{root}: image '{name}' has a camera but no file")
@@ -76,17 +76,17 @@ def verify_scene(root: Path, database: int | None = None, queries: int | None = 
 
 
 def verify_tokyo247(root: Path, database: int | None = None, queries: int | None = None) -> str:
-    """Every photo that the lists name, and their positions."""
+    """Check for every image in the lists, and their positions."""
     views = read_views(root)
     _check_count(root, "database views", len(views.database), database)
     _check_count(root, "queries", len(views.queries), queries)
-    for photo in view_photos(root):
-        image_size(photo.path)
+    for entry in view_images(root):
+        image_size(entry.path)
     return f"{len(views.database)} database views, {len(views.queries)} queries"
 
 
 def _photos(root: Path, least: int = 1) -> str:
-    """At least so many photos, anywhere below."""
+    """Check for at least `least` photos in the folder and its sub-folders."""
     found = len(find_images(root))
     if found < least:
         raise HndescError(f"{root}: {found} photos instead of at least {least}")
@@ -94,7 +94,7 @@ def _photos(root: Path, least: int = 1) -> str:
 
 
 def _files(root: Path, least: int = 1) -> str:
-    """At least so many files, anywhere below."""
+    """Check for at least `least` files in the folder and its sub-folders."""
     found = sum(path.is_file() for path in root.rglob("*"))
     if found < least:
         raise HndescError(f"{root}: {found} files instead of at least {least}")

@@ -1,4 +1,4 @@
-"""How folders of image sequences are laid out: HPatches, Oxford-Affine, or any images with a table of pairs.
+"""Layouts of image sequences: HPatches, Oxford-Affine, or any images with a table of pairs.
 
 Balntas et al., HPatches: A benchmark and evaluation of handcrafted and learned local descriptors, CVPR 2017.
 Mikolajczyk et al., A comparison of affine region detectors, IJCV 2005.
@@ -25,7 +25,7 @@ IMAGES = 6
 TABLE = "pairs.csv"
 COLUMNS = ("image1", "image2", "homography")
 OPTIONAL = ("sequence", "class")
-# What changes in the sequences of Oxford-Affine: the place of the camera, or only light, focus or compression.
+# Classes of the sequences of Oxford-Affine: v (viewpoint), i (only illumination, focus or compression).
 OXFORD = {"bark": "v", "boat": "v", "graf": "v", "wall": "v", "bikes": "i", "leuven": "i", "trees": "i", "ubc": "i"}
 
 Found = list[tuple[str, Callable[[], Sequence]]]
@@ -35,20 +35,20 @@ def find_layout(root: Path, layout: str | None = None) -> Found:
     """Return name and reader of each sequence of a folder, sorted by name.
 
     Args:
-        root: the folder.
-        layout: a name in LAYOUTS; None for the first that finds anything.
+        root: folder of the sequences.
+        layout: a name in LAYOUTS; None for the first layout with any sequence.
 
     Raises:
-        HndescError: unknown layout, or nothing found; the message tells what was looked for.
+        HndescError: the layout is unknown, or no sequence is found; the message lists the supported layouts.
     """
     if layout is not None and layout not in LAYOUTS:
         raise HndescError(f"unknown layout of sequences '{layout}'; choose one of: {', '.join(LAYOUTS)}")
-    wanted = LAYOUTS if layout is None else {layout: LAYOUTS[layout]}
-    for find, _ in wanted.values():
+    candidates = LAYOUTS if layout is None else {layout: LAYOUTS[layout]}
+    for find, _ in candidates.values():
         if found := find(root):
             return sorted(found, key=lambda one: one[0])
-    looked_for = "; ".join(f"{name}: {text}" for name, (_, text) in wanted.items())
-    raise HndescError(f"{root}: no sequence to score; looked for {looked_for}")
+    looked_for = "; ".join(f"{name}: {text}" for name, (_, text) in candidates.items())
+    raise HndescError(f"{root}: no sequences; expected {looked_for}")
 
 
 def _find_table(root: Path) -> Found:
@@ -67,16 +67,16 @@ def _folder_name(root: Path, image: str) -> str:
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:
-    # Quoted cells may hold commas, but no line break: no file has one in its name.
+    # Quoted cells may contain commas, but no line breaks.
     reader = csv.DictReader((line for _, line in text_lines(path)), skipinitialspace=True, restval="")
     try:
         if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
             raise HndescError(
-                f"{path}: no column '{missing[0]}'; its first line names {', '.join(COLUMNS)} and, if you like, "
+                f"{path}: no column '{missing[0]}'; the header must have {', '.join(COLUMNS)} and, optionally, "
                 f"{', '.join(OPTIONAL)}"
             )
         if twice := [name for name in (*COLUMNS, *OPTIONAL) if list(reader.fieldnames or ()).count(name) > 1]:
-            raise HndescError(f"{path}: two columns '{twice[0]}'; leave one out")
+            raise HndescError(f"{path}: two columns '{twice[0]}'; remove one")
         rows = [_cells(row, path) for row in reader]
     except csv.Error as error:
         raise HndescError(f"{path}: not a table of pairs ({error})") from None
@@ -85,11 +85,11 @@ def _read_table(path: Path) -> list[dict[str, str]]:
         _check_row(row, f"{path}: pair {number}")
         pair = tuple(PurePosixPath(row[key]).as_posix() for key in ("image1", "image2", "sequence"))
         if pair[0] == pair[1]:
-            raise HndescError(f"{path}: pair {number} is of '{pair[0]}' with itself; leave it out")
+            raise HndescError(f"{path}: pair {number} is of '{pair[0]}' with itself; remove it")
         if seen.setdefault(pair, number) != number:
-            raise HndescError(f"{path}: pair {number} is the same as pair {seen[pair]}; leave one out")
+            raise HndescError(f"{path}: pair {number} is the same as pair {seen[pair]}; remove one")
     if not rows:
-        raise HndescError(f"{path}: no pair in it")
+        raise HndescError(f"{path}: it contains no pair")
     return rows
 
 
@@ -100,9 +100,9 @@ def _cells(row: Mapping[str | None, Any], path: Path) -> dict[str, str]:
 
 
 def _check_row(row: Mapping[str, str], place: str) -> None:
-    """Refuse a row that lacks a cell, or leads out of the folder of the table: steps write below its names."""
+    """Raise an error for a row with a missing cell or a path outside the folder of the table."""
     if not all(row[name] for name in COLUMNS) or row["class"] not in ("", "v", "i"):
-        raise HndescError(f"{place} needs image1, image2 and homography, and a class v, i or none; it has {row!s:.300}")
+        raise HndescError(f"{place} needs image1, image2 and homography, and a class v, i or none, not {row!s:.300}")
     for name in (*COLUMNS, *(["sequence"] if row["sequence"] else [])):
         check_below(row[name], f"{place}: {name}")
 
@@ -110,7 +110,7 @@ def _check_row(row: Mapping[str, str], place: str) -> None:
 def _read_pairs(path: Path, name: str, rows: list[dict[str, str]]) -> Sequence:
     kinds = {row["class"] for row in rows}
     if len(kinds) > 1:
-        raise HndescError(f"{path}: pairs of sequence '{name}' are of different classes; give them different sequences")
+        raise HndescError(f"{path}: pairs of sequence '{name}' have different classes; use different sequences")
     pairs = []
     for row in rows:
         for image in (row["image1"], row["image2"]):
@@ -127,7 +127,7 @@ def _find_hpatches(root: Path) -> Found:
 
 
 def _find_oxford(root: Path) -> Found:
-    """A folder with only some of its files counts, too: what is missing is told when it is read."""
+    """Find folders with any of the files; missing files are reported when a folder is read."""
     found: Found = []
     for folder in (root, *(path for path in root.iterdir() if path.is_dir())):
         if numbers := _numbers(folder):
@@ -149,7 +149,7 @@ def _numbers(folder: Path) -> list[int]:
 def _read_numbered(
     folder: Path, kind: str, image: str, homography: str, count: int, prefix: str | None = None
 ) -> Sequence:
-    """Read a folder of numbered images; `image` and `homography` are how names of files begin or look."""
+    """Read a folder of numbered images; `image` is the prefix, `homography` the pattern of file names."""
     prefix = f"{folder.name}/" if prefix is None else prefix
     first, *others = (prefix + _find_image(folder, f"{image}{number}", count) for number in range(1, count + 1))
     truths = (read_homography(folder / homography.format(number)) for number in range(2, count + 1))
@@ -173,7 +173,7 @@ LAYOUTS: Mapping[str, tuple[Callable[[Path], Found], str]] = {
 
 
 def write_table(root: Path, sequences: Iterable[Sequence]) -> None:
-    """Write pairs and homographies below a folder as `read_sequences` reads them; the images must be there already."""
+    """Write pairs and homographies to a folder with images, in the format of `read_sequences`."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow((*COLUMNS, *OPTIONAL))

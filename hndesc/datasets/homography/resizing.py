@@ -1,4 +1,4 @@
-"""Image sequences at one common size, as protocols want them that compare a fixed number of keypoints."""
+"""Image sequences resized to one common size, for protocols with a fixed number of keypoints."""
 
 import os
 from functools import partial
@@ -29,18 +29,18 @@ def resize_sequences(
     layout: str | None = None,
     threads: int = 1,
 ) -> None:
-    """Copy sequences with all images stretched to one size, and homographies that fit them.
+    """Copy sequences with all images resized to one size, and adapted homographies.
 
     Args:
         root: folder of the sequences.
-        output: folder to write: PNG images under their names and a table of pairs, whatever the layout of `root`.
-        size: (width, height) of every image, pixels. The aspect ratio is not kept, as in the published evaluation.
+        output: folder to write: PNG images under their names and a table of pairs, for any layout of `root`.
+        size: (width, height) of every image in pixels. The aspect ratio is not kept, as in the published evaluation.
         layout: see `hndesc.datasets.homography.sequences.read_sequences`.
-        threads: images resized at a time.
+        threads: number of images resized at the same time.
 
     Raises:
-        HndescError: incomplete sequences, an image that cannot be read; `output` overlaps with `root`, or this step
-            did not make it.
+        HndescError: sequences are incomplete, an image is unreadable, or `output` overlaps with `root` or was not made
+            by this step.
     """
     root, output = Path(root), Path(output)
     check_output_folder(output, STEP, [root])
@@ -56,7 +56,7 @@ def resize_sequences(
 
 
 def resizing(factors: np.ndarray) -> np.ndarray:
-    """Return the homography (3 x 3) of a resizing by `factors` (sx, sy): x' = (x + 0.5) * s - 0.5."""
+    """Return the homography (3 x 3) of resizing by `factors` (sx, sy): x' = (x + 0.5) * s - 0.5."""
     x, y = factors
     return np.array([[x, 0.0, 0.5 * x - 0.5], [0.0, y, 0.5 * y - 0.5], [0.0, 0.0, 1.0]])
 
@@ -73,11 +73,11 @@ def _png(name: str) -> str:
 
 
 def _resize(root: Path, output: Path, size: tuple[int, int], name: str) -> np.ndarray:
-    """Write a resized copy; returns the factors (sx, sy)."""
+    """Write a resized copy; return the factors (sx, sy)."""
     image = read_image(root / name)
     factors = np.array(size) / image.shape[1::-1]
-    way = cv2.INTER_AREA if (factors < 1).all() else cv2.INTER_LINEAR
-    write_image(output / _png(name), cv2.resize(image, size, interpolation=way))
+    interpolation = cv2.INTER_AREA if (factors < 1).all() else cv2.INTER_LINEAR
+    write_image(output / _png(name), cv2.resize(image, size, interpolation=interpolation))
     return factors
 
 

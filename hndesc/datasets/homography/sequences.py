@@ -1,4 +1,4 @@
-"""Image sequences and image pairs related by known homographies, whatever the layout of their folder."""
+"""Image sequences and image pairs with known homographies, in any supported layout."""
 
 import os
 from collections.abc import Callable, Collection
@@ -9,7 +9,7 @@ from hndesc.datasets.homography.types import Sequence
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError
 
-# Left out since D2-Net's evaluation (CVPR 2019): images too large for some of the methods compared there.
+# Excluded since the evaluation of D2-Net (CVPR 2019), because their images are too large for some methods.
 LARGE_SCENES = (
     "i_contruction",
     "i_crownnight",
@@ -28,12 +28,12 @@ def read_sequences(
     """Read the sequences of a folder, sorted by name.
 
     Args:
-        root: the folder.
-        leave_out: names of sequences that are not read.
-        layout: a name in `hndesc.datasets.homography.layouts.LAYOUTS`; None to tell it from what is there.
+        root: folder of the sequences.
+        leave_out: names of sequences to exclude.
+        layout: a name in `hndesc.datasets.homography.layouts.LAYOUTS`; None to detect it.
 
     Raises:
-        HndescError: no sequence, another layout, missing images, missing or malformed homographies.
+        HndescError: there is no sequence, the layout differs, or images or homographies are missing or malformed.
     """
     sequences, errors = [], []
     for name, read in _find(root, layout):
@@ -46,11 +46,11 @@ def read_sequences(
         more = f"; {len(errors) - 1} more sequences are incomplete" if len(errors) > 1 else ""
         raise HndescError(f"{errors[0]}{more}")
     if not sequences:
-        raise HndescError(f"{root}: no sequence to score but those left out")
+        raise HndescError(f"{root}: all sequences are excluded")
     return sequences
 
 
-def sequence_photos(
+def sequence_images(
     root: str | os.PathLike, leave_out: Collection[str] = (), layout: str | None = None
 ) -> list[ImageEntry]:
     """Return the images of all sequences, each once; see `read_sequences`."""
@@ -59,7 +59,7 @@ def sequence_photos(
 
 
 def sequence_names(root: str | os.PathLike, layout: str | None = None) -> list[str]:
-    """Return the names of all sequences of a folder, without a look at their files."""
+    """Return the names of all sequences of a folder, without reading their files."""
     return [name for name, _ in _find(root, layout)]
 
 

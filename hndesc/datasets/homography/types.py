@@ -12,11 +12,11 @@ from hndesc.io.lists import numbers, read_lines, split
 
 @dataclass(frozen=True)
 class Pair:
-    """Two images of one planar scene, or from one place.
+    """Two images of a planar scene, or from the same viewpoint.
 
     Attributes:
-        first, second: their names in feature files, paths relative to the folder of the set.
-        homography: 3 x 3, from the first one's pixels to the second one's.
+        first, second: names in feature files, which are paths relative to the folder of the set.
+        homography: 3 x 3, from pixels of the first image to those of the second.
     """
 
     first: str
@@ -29,9 +29,9 @@ class Sequence:
     """Image pairs of one scene.
 
     Attributes:
-        name: of the scene.
-        kind: "v" (viewpoint changes), "i" (illumination changes) or "" where the set does not tell.
-        pairs: in HPatches, the first image with each of the others.
+        name: name of the scene.
+        kind: "v" (viewpoint changes), "i" (illumination changes) or "" (unknown).
+        pairs: image pairs; in HPatches, the first image with each of the others.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Sequence:
 
     @property
     def images(self) -> tuple[str, ...]:
-        """Names of all images, each once, as the pairs come to them: in HPatches, the reference first."""
+        """Names of all images in order of first occurrence; in HPatches, the reference is first."""
         return tuple(dict.fromkeys(name for pair in self.pairs for name in (pair.first, pair.second)))
 
     @property
@@ -50,14 +50,14 @@ class Sequence:
 
 
 def read_homography(path: str | os.PathLike) -> np.ndarray:
-    """Read an invertible 3 x 3 matrix from a text file; anything else is a HndescError that names the file."""
+    """Read an invertible 3 x 3 matrix from a text file; anything else raises a HndescError that names the file."""
     if not os.path.lexists(path):
         raise HndescError(f"{path}: no such file; each image pair needs its homography")
     rows = [numbers(split(line), place) for place, line in islice(read_lines(path), 4)]
     if [len(row) for row in rows] != [3, 3, 3]:
         raise HndescError(f"{path}: not a 3 x 3 matrix of numbers")
     homography = np.array(rows)
-    # Whatever its scale: a determinant of tiny or huge numbers is 0 or infinite.
+    # Normalized, since determinants of tiny or huge numbers are 0 or infinite.
     if not homography.any() or np.linalg.matrix_rank(homography / np.abs(homography).max()) < 3:
         raise HndescError(f"{path}: not an invertible 3 x 3 matrix of numbers")
     return homography

@@ -1,7 +1,7 @@
-"""Readers of the files of Aachen Day-Night v1.1 (https://www.visuallocalization.net), and of what takes their form.
+"""Readers of datasets in the layout of Aachen Day-Night v1.1 (https://www.visuallocalization.net).
 
-Below the root: `3D-models/aachen_v_1_1/aachen_v_1_1.nvm` (poses of the database), `database_intrinsics_v1_1.txt` beside
-it, `queries/*_time_queries_with_intrinsics.txt`, and where present `image_pairs_to_match_v1_1.txt`,
+Files: `3D-models/aachen_v_1_1/aachen_v_1_1.nvm` (poses of the database), `database_intrinsics_v1_1.txt` in the same
+folder, `queries/*_time_queries_with_intrinsics.txt`, and optionally `image_pairs_to_match_v1_1.txt`,
 `database_v1_1.db` (ids of images and cameras) and `queries/ground_truth.txt` (poses of queries).
 """
 
@@ -34,7 +34,7 @@ def read_aachen(root: Path, pairs: Path | None = None) -> Scene:
 
     Args:
         root: folder of the dataset.
-        pairs: another list of image pairs than the dataset's own, if it has one.
+        pairs: list of image pairs that replaces that of the dataset.
 
     Raises:
         HndescError: a file is missing or malformed (with its line), or no database image has both camera and pose.
@@ -45,7 +45,7 @@ def read_aachen(root: Path, pairs: Path | None = None) -> Scene:
     database, poses = _posed_cameras(intrinsics, nvm, problems)
     queries, conditions = read_queries(root, problems)
     for name in sorted(database.keys() & queries.keys()):
-        raise HndescError(f"{root}: '{name}' is both a database image and a query; take it out of one list")
+        raise HndescError(f"{root}: '{name}' is both a database image and a query; remove it from one list")
     own = root / "database_v1_1.db"
     return Scene(
         root=root,
@@ -65,13 +65,13 @@ def _find(root: Path, name: str) -> Path:
     for place in places:
         if place.is_file():
             return place
-    raise HndescError(f"{places[0]}: no such file (nor {places[1]}); is {root} a dataset in the layout of Aachen v1.1?")
+    raise HndescError(f"{places[0]}: no such file (nor {places[1]}); {root} must have the layout of Aachen v1.1")
 
 
 def _posed_cameras(
     intrinsics: Path, nvm: Path, problems: Counter[str]
 ) -> tuple[dict[str, Intrinsics], dict[str, Pose]]:
-    """Return camera and pose of the images that have both; the others are counted."""
+    """Return camera and pose of the images with both; count the others."""
     cameras, poses = read_intrinsics(intrinsics), read_nvm(nvm)
     unknown_model = [name for name, camera in cameras.items() if camera is None]
     without_pose = sorted(cameras.keys() - poses.keys())
@@ -80,7 +80,9 @@ def _posed_cameras(
     check_models(cameras, intrinsics)
     if not posed:
         example = f" ('{next(iter(poses), '')}' there, '{next(iter(cameras), '')}' here)"
-        raise HndescError(f"{nvm}: names no image that has a camera in {intrinsics}{example}; are they of one dataset?")
+        raise HndescError(
+            f"{nvm}: contains no image with a camera in {intrinsics}{example}; use files of the same dataset"
+        )
     _count(problems, "database images of unknown camera model", unknown_model, intrinsics)
     _count(problems, "database images without pose", without_pose, nvm)
     _count(problems, "poses without camera", without_camera, intrinsics)
@@ -88,7 +90,7 @@ def _posed_cameras(
 
 
 def read_queries(root: Path, problems: Counter[str]) -> tuple[dict[str, Intrinsics | None], dict[str, str]]:
-    """Read all lists of queries below `queries`: cameras, None where the model is unknown, and conditions."""
+    """Read all lists of queries in `queries`: cameras (None for unknown models) and conditions."""
     lists = query_lists(root)
     queries: dict[str, Intrinsics | None] = {}
     conditions: dict[str, str] = {}
@@ -96,11 +98,11 @@ def read_queries(root: Path, problems: Counter[str]) -> tuple[dict[str, Intrinsi
         cameras = read_intrinsics(path)
         for name in cameras:
             if name in queries:
-                raise HndescError(f"{path}: query '{name}' is in another list already; take it out of one")
+                raise HndescError(f"{path}: query '{name}' is in another list, too; remove it from one")
         _count(problems, "queries of unknown camera model", [n for n, c in cameras.items() if c is None], path)
         queries |= cameras
         conditions |= dict.fromkeys(cameras, path.name.removesuffix(_LIST_END))
-    name_unread(root)
+    warn_about_unread_lists(root)
     if not queries:
         raise HndescError(f"{root / 'queries'}: no query in any file *{_LIST_END} there")
     check_models(queries, root / "queries")
@@ -119,8 +121,8 @@ def query_lists(root: Path) -> list[Path]:
     return sorted((root / "queries").glob(f"*{_LIST_END}"))
 
 
-def name_unread(root: Path) -> None:
-    """Warn about files among the lists of queries that nothing reads: a list whose name is misspelled is one."""
+def warn_about_unread_lists(root: Path) -> None:
+    """Warn about unread files in the folder of query lists, such as lists with misspelled names."""
     folder, read = root / "queries", {*query_lists(root), root / "queries" / _TRUTH}
     unread = sorted(path.name for path in folder.glob("[!.]*") if path.is_file() and path not in read)
     if unread:
@@ -128,14 +130,14 @@ def name_unread(root: Path) -> None:
 
 
 def read_truth(root: Path, queries: Collection[str]) -> dict[str, Pose]:
-    """Read the true poses of the queries; empty where the dataset has none, a HndescError where none is of a query."""
+    """Read the ground truth poses of queries; empty if the dataset has none, a HndescError if none is of a query."""
     path = root / "queries" / _TRUTH
     if not path.is_file():
         return {}
     truth = read_poses(path)
     if not truth.keys() & set(queries):
         example = f"'{next(iter(truth), '')}' there, '{next(iter(queries), '')}' in the lists"
-        raise HndescError(f"{path}: names none of the queries ({example}); correct the names, or move the file away")
+        raise HndescError(f"{path}: contains none of the queries ({example}); correct the names, or move the file away")
     if strangers := sorted(truth.keys() - set(queries)):
         logger.warning("%s: %d poses of no query: %s", path, len(strangers), _first(strangers))
     if missing := sorted(set(queries) - truth.keys()):
@@ -146,7 +148,7 @@ def read_truth(root: Path, queries: Collection[str]) -> dict[str, Pose]:
 def _count(problems: Counter[str], kind: str, names: list[str], place: Path) -> None:
     if names:
         problems[kind] += len(names)
-        logger.warning("%s: %d %s, left out: %s", place, len(names), kind, _first(names))
+        logger.warning("%s: %d %s, skipped: %s", place, len(names), kind, _first(names))
 
 
 def _first(names: list[str]) -> str:
@@ -157,10 +159,10 @@ def read_intrinsics(path: Path) -> dict[str, Intrinsics | None]:
     """Read a list of images with cameras, `name MODEL width height parameters…`.
 
     Returns:
-        Name -> camera, None where the model is unknown to COLMAP.
+        Name -> camera, None if COLMAP does not know the model.
 
     Raises:
-        HndescError: a malformed line or a name that is listed twice.
+        HndescError: a line is malformed, or a name is listed twice.
     """
     cameras: dict[str, Intrinsics | None] = {}
     for place, line in read_lines(path):
@@ -172,7 +174,7 @@ def read_intrinsics(path: Path) -> dict[str, Intrinsics | None]:
 
 
 def _split_camera(line: str, place: str) -> tuple[str, str, list[str]]:
-    """Return name, model, and the fields after them; the name may hold blanks where the model is a known one."""
+    """Return name, model and the remaining fields; the name may contain spaces if the model is known."""
     found = _CAMERA.fullmatch(line) or re.fullmatch(r"([^ \t]+)[ \t]+([^ \t]+)[ \t]+(.*)", line)
     fields = split(found[3]) if found else []
     if len(fields) < 2:
@@ -184,13 +186,13 @@ def read_nvm(path: Path) -> dict[str, Pose]:
     """Read the cameras of an NVM file, `name f qw qx qy qz cx cy cz distortion 0`.
 
     Raises:
-        HndescError: not an NVM file, or a malformed or missing line.
+        HndescError: the file is not an NVM file, or a line is malformed or missing.
     """
     return _nvm_cameras(read_lines(path), path)
 
 
 def read_tracks(root: Path) -> Iterator[list[str]]:
-    """Yield, for each point of the dataset's NVM file, the names of the images that see it."""
+    """Yield, for each point of the NVM file of a dataset, the names of the images that observe it."""
     path = _find(Path(root), "aachen_v_1_1.nvm")
     lines = read_lines(path)
     names = list(_nvm_cameras(lines, path))
@@ -201,11 +203,11 @@ def read_tracks(root: Path) -> Iterator[list[str]]:
         fields = split(line)
         images = fields[7::4]
         if len(fields) < 7 or fields[6] != str(len(images)) or len(fields) != 7 + 4 * len(images):
-            raise HndescError(f"{place}: expected a point with its observations; the file is cut short or malformed")
+            raise HndescError(f"{place}: expected a point with its observations; the file is truncated or malformed")
         try:
             yield [names[whole(image, place)] for image in images]
         except IndexError:
-            raise HndescError(f"{place}: a point is seen by an image that the file does not have") from None
+            raise HndescError(f"{place}: a point is observed by an image that is not in the file") from None
 
 
 def _nvm_cameras(lines: Iterator[tuple[str, str]], path: Path) -> dict[str, Pose]:
@@ -225,7 +227,7 @@ def _nvm_cameras(lines: Iterator[tuple[str, str]], path: Path) -> dict[str, Pose
 
 
 def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
-    """Read a list of image pairs, `name name`; a malformed line is a HndescError."""
+    """Read a list of image pairs, `name name`; a malformed line raises a HndescError."""
     for place, line in read_lines(path):
         yield split_pair(line, place)
 
@@ -233,7 +235,7 @@ def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
 def listed_pairs(
     root: Path, pairs: Path | None, known: AbstractSet[str], problems: Counter[str]
 ) -> list[tuple[str, str]]:
-    """Return the pairs of known images in the list `pairs`, else in the dataset's own; none if it has no list."""
+    """Return the pairs of known images in the list `pairs`, or in that of the dataset; empty without a list."""
     own = find_pairs(root)
     if pairs is None and own is None:
         return []
@@ -241,25 +243,25 @@ def listed_pairs(
 
 
 def find_pairs(root: Path) -> Path | None:
-    """Return the dataset's own list of pairs, if it has one."""
+    """Return the list of pairs of the dataset, or None."""
     return next((Path(root) / name for name in (PAIRS, "pairs.txt") if (Path(root) / name).is_file()), None)
 
 
 def known_pairs(path: Path, known: AbstractSet[str], problems: Counter[str]) -> list[tuple[str, str]]:
-    """Return the listed pairs of two different known images, each unordered pair once; the rest is counted."""
+    """Return the listed pairs of two different known images, each unordered pair once; count the rest."""
     pairs: dict[frozenset[str], tuple[str, str]] = {}
     unknown: dict[str, None] = {}
     dropped = repeated = 0
     for first, second in read_pairs(path):
-        strangers = {first, second} - known
-        unknown |= dict.fromkeys(sorted(strangers))
+        unlisted = {first, second} - known
+        unknown |= dict.fromkeys(sorted(unlisted))
         key = frozenset((first, second))
-        dropped += bool(strangers) or first == second
+        dropped += bool(unlisted) or first == second
         repeated += key in pairs
-        if not strangers and first != second:
+        if not unlisted and first != second:
             pairs.setdefault(key, (first, second))
     _count(problems, "images in pairs that no other file names", list(unknown), path)
     problems.update({"pairs left out": dropped, "repeated pairs": repeated})
     if not pairs:
-        raise HndescError(f"{path}: no pair of two known images in it; is it the list of this dataset?")
+        raise HndescError(f"{path}: it contains no pair of known images; use the list of this dataset")
     return list(pairs.values())

@@ -1,10 +1,10 @@
-"""Cameras as COLMAP describes them, and the one import of pycolmap."""
+"""Cameras in the convention of COLMAP, and the only import of pycolmap."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-# Imported before pycolmap on purpose: with pycolmap's own copy of zlib loaded first, OpenCV cannot write PNG files.
+# Imported before pycolmap: if pycolmap's copy of zlib is loaded first, OpenCV cannot write PNG files.
 import cv2  # noqa: F401
 import numpy as np
 import pycolmap
@@ -14,13 +14,13 @@ from hndesc.io.lists import numbers
 
 pycolmap.logging.minloglevel = pycolmap.logging.Level.WARNING.value
 
-# Sides beyond it are no photo's.
+# Maximum side of an image in pixels.
 _LARGEST = 10**6
 
 
 @dataclass(frozen=True)
 class _Form:
-    """The parameters of a camera model: how many there are, and which are focal lengths and the principal point."""
+    """The parameters of a camera model: number, and indices of focal lengths and principal point."""
 
     count: int
     focal: tuple[int, ...]
@@ -37,17 +37,17 @@ def _forms() -> Mapping[str, _Form]:
     return MappingProxyType(forms)
 
 
-# COLMAP's camera models, all that pycolmap knows.
+# All camera models of pycolmap.
 CAMERA_MODELS = _forms()
 
 
 class UnknownModelError(HndescError):
-    """A camera model that COLMAP does not have; a single image with one is left out instead of stopping a run."""
+    """A camera model that COLMAP does not know; images with such a model are skipped."""
 
 
 @dataclass(frozen=True)
 class Intrinsics:
-    """A camera as COLMAP describes it: its `params` put the center of the top-left pixel at (0.5, 0.5)."""
+    """A camera in the convention of COLMAP: the center of the top-left pixel is at (0.5, 0.5)."""
 
     model: str
     width: int
@@ -66,22 +66,22 @@ class Intrinsics:
             raise HndescError(f"impossible camera: parameters {self.params} that are not finite")
         if any(self.params[index] <= 0 for index in form.focal):
             raise HndescError(f"impossible camera: focal length {min(self.params[i] for i in form.focal):g}")
-        # The center of a cropped photo may lie outside of it.
+        # The principal point of a cropped image can be outside of it.
         for index, side in zip(form.center, size, strict=False):
             if not -side <= self.params[index] <= 2 * side:
                 raise HndescError(f"impossible camera: principal point at {self.params[index]:g} of {side} pixels")
 
 
 def read_camera(model: str, fields: Sequence[str], place: str) -> Intrinsics | None:
-    """Return the camera of a line of text, None where its model is unknown to COLMAP.
+    """Return the camera of a line of text, or None if COLMAP does not know its model.
 
     Args:
-        model: its name.
+        model: name of the model.
         fields: width, height and parameters.
         place: file and line, for messages.
 
     Raises:
-        HndescError: an impossible camera; the message names `place`.
+        HndescError: the camera is impossible; the message names `place`.
     """
     width, height, *params = numbers(fields, place)
     try:

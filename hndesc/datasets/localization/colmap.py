@@ -1,8 +1,8 @@
-"""Reader of a COLMAP model, binary or text, with its photos in `images` beside it.
+"""Reader of a COLMAP model, binary or text, with its images in the folder `images`.
 
-The model lies in the folder itself or in `sparse/0`, `sparse` or `model` below it. Queries are those of the lists in
-`queries`, as Aachen has them; without such lists every third photo of the model is held out as one. Their truth is then
-the model's own pose, which the photo helped to find.
+The model is in the folder itself or in `sparse/0`, `sparse` or `model`. Queries are those of the lists in `queries`, as
+in Aachen; without such lists, every third image of the model is held out as a query. Its ground truth is then its pose
+in the model, to whose estimation it contributed.
 """
 
 import logging
@@ -13,10 +13,10 @@ from pathlib import Path
 from hndesc.datasets.localization.aachen import (
     check_models,
     listed_pairs,
-    name_unread,
     query_lists,
     read_queries,
     read_truth,
+    warn_about_unread_lists,
 )
 from hndesc.datasets.localization.cameras import Intrinsics
 from hndesc.datasets.localization.colmap_files import FILES, read_cameras, read_images, read_tracks
@@ -30,7 +30,7 @@ _PLACES = ("", "sparse/0", "sparse", "model")
 
 
 def find_model(root: Path) -> Path | None:
-    """Return the folder of the COLMAP model of a dataset, None where there is none."""
+    """Return the folder of the COLMAP model of a dataset, or None."""
     for place in (Path(root) / name for name in _PLACES):
         for suffix in (".bin", ".txt"):
             if all((place / (name + suffix)).is_file() for name in FILES):
@@ -43,16 +43,16 @@ def read_model(root: Path, pairs: Path | None = None) -> Scene:
 
     Args:
         root: folder of the dataset.
-        pairs: list of image pairs, by default the folder's own if it has one.
+        pairs: list of image pairs, by default that of the folder, if it has one.
 
     Raises:
-        HndescError: a broken model, or too few posed photos.
+        HndescError: the model is broken, or there are too few posed images.
     """
     root = Path(root)
     problems: Counter[str] = Counter()
     cameras, poses = _posed_images(find_model(root), problems)
     if not query_lists(root):
-        name_unread(root)
+        warn_about_unread_lists(root)
         return hold_out(root, cameras, poses, pairs, problems=problems)
     queries, conditions = read_queries(root, problems)
     database = {name: camera for name, camera in cameras.items() if name not in queries}
@@ -71,19 +71,21 @@ def read_model(root: Path, pairs: Path | None = None) -> Scene:
 
 
 def read_model_tracks(root: Path) -> Iterator[list[str]]:
-    """Return, for each point of the model, the names of the images that see it."""
+    """Return, for each point of the model, the names of the images that observe it."""
     folder = find_model(root)
     return read_tracks(folder, read_images(folder))
 
 
 def _posed_images(folder: Path, problems: Counter[str]) -> tuple[dict[str, Intrinsics], dict[str, Pose]]:
-    """Return camera and pose of the images whose camera model COLMAP knows, by name; the others are counted."""
+    """Return camera and pose, by name, of the images with known camera models; count the others."""
     known = read_cameras(folder)
     cameras: dict[str, Intrinsics] = {}
     poses: dict[str, Pose] = {}
     for number, image in sorted(read_images(folder).items(), key=lambda item: item[1].name):
         if image.camera not in known:
-            raise HndescError(f"{folder}: image {number} '{image.name}' has camera {image.camera}, which is not there")
+            raise HndescError(
+                f"{folder}: image {number} '{image.name}' has camera {image.camera}, which does not exist"
+            )
         camera = known[image.camera]
         if camera is None:
             problems["database images of unknown camera model"] += 1
@@ -91,5 +93,5 @@ def _posed_images(folder: Path, problems: Counter[str]) -> tuple[dict[str, Intri
         cameras[image.name], poses[image.name] = camera, image.pose
     check_models(known, folder)
     if problems:
-        logger.warning("%s: images of unknown camera model are left out: %s", folder, dict(problems))
+        logger.warning("%s: images of unknown camera model are skipped: %s", folder, dict(problems))
     return cameras, poses

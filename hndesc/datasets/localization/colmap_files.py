@@ -1,7 +1,7 @@
-"""Reading the files of a COLMAP model, binary or text: cameras, images with their poses, and who sees each point.
+"""Readers of the files of a COLMAP model, binary or text: cameras, images with poses, and point tracks.
 
-COLMAP's own reader takes the counts in a file at their word: it ends the process or fills the memory where they are
-wrong. Here nothing is read beyond the end of a file, and what does not fit together is an error that names the file.
+COLMAP's own reader trusts the counts in a file; with wrong counts, it ends the process or exhausts memory. These
+readers never read beyond the end of a file, and inconsistencies are errors that name the file.
 """
 
 import os
@@ -33,7 +33,7 @@ class Image(NamedTuple):
 
 
 def read_cameras(folder: Path) -> dict[int, Intrinsics | None]:
-    """Read the cameras of a model by their ids, None where COLMAP does not know the camera model (text only)."""
+    """Read the cameras of a model by id, None if COLMAP does not know the camera model (text only)."""
     path, binary = _file(folder, "cameras")
     cameras: dict[int, Intrinsics | None] = {}
     for number, place, model, fields in _binary_cameras(path) if binary else _text_cameras(path):
@@ -44,7 +44,7 @@ def read_cameras(folder: Path) -> dict[int, Intrinsics | None]:
 
 
 def read_images(folder: Path) -> dict[int, Image]:
-    """Read the images of a model by their ids."""
+    """Read the images of a model by id."""
     path, binary = _file(folder, "images")
     images: dict[int, Image] = {}
     names: set[str] = set()
@@ -57,17 +57,17 @@ def read_images(folder: Path) -> dict[int, Image]:
 
 
 def read_tracks(folder: Path, images: Mapping[int, Image]) -> Iterator[list[str]]:
-    """Yield, for each point of a model, the names of the images that see it."""
+    """Yield, for each point of a model, the names of the images that observe it."""
     path, binary = _file(folder, "points3D")
     for place, track in _binary_tracks(path) if binary else _text_tracks(path):
         try:
             yield [images[number].name for number in track]
         except KeyError as error:
-            raise HndescError(f"{place}: a point is seen by image {error}, which the model does not have") from None
+            raise HndescError(f"{place}: a point is observed by image {error}, which is not in the model") from None
 
 
 def _file(folder: Path, name: str) -> tuple[Path, bool]:
-    """Return a file of a model, and whether it is binary: one of three, since a stray one may be of another model."""
+    """Return a file of a model, and whether it is binary; a single binary file can be of another model."""
     binary = all((folder / f"{one}.bin").is_file() for one in FILES)
     return folder / f"{name}.{'bin' if binary else 'txt'}", binary
 
@@ -95,22 +95,24 @@ class _Binary:
         while (letter := self.bytes(1)) != b"\0":
             letters += letter
             if len(letters) > _LONGEST:
-                raise HndescError(f"{self.path}: a name of more than {_LONGEST} bytes; is it a COLMAP model?")
+                raise HndescError(f"{self.path}: a name of more than {_LONGEST} bytes; it must be a COLMAP model")
         try:
             return letters.decode()
         except UnicodeDecodeError:
-            raise HndescError(f"{self.path}: the name {bytes(letters)!r} is no UTF-8") from None
+            raise HndescError(f"{self.path}: the name {bytes(letters)!r} is not UTF-8") from None
 
     def count(self, least: int) -> int:
-        """Read how many entries of at least `least` bytes follow."""
+        """Read the number of following entries, each of at least `least` bytes."""
         (count,) = self.read(_COUNT)
         if count * least > self._left:
-            raise HndescError(f"{self.path}: cut short: {count} entries are announced, {self._left} bytes follow")
+            raise HndescError(
+                f"{self.path}: truncated: {count} entries are declared, but only {self._left} bytes follow"
+            )
         return count
 
     def _take(self, size: int) -> None:
         if size > self._left:
-            raise HndescError(f"{self.path}: cut short; get the model again")
+            raise HndescError(f"{self.path}: truncated; get the model again")
         self._left -= size
 
 
@@ -171,16 +173,16 @@ def _text_images(path: Path) -> Iterator[tuple[int, str, Image]]:
         if len(fields) != 10:
             raise HndescError(f"{place}: expected 'id qw qx qy qz tx ty tz camera name', found {len(fields)} fields")
         yield whole(fields[0], place), place, Image(fields[9], whole(fields[8], place), _pose(fields[1:8], place))
-        place, line = next(lines, (place, ""))  # the keypoints, on a line of their own that may be empty
+        place, line = next(lines, (place, ""))  # the line of keypoints, possibly empty
         if len(line.split()) % 3:
             raise HndescError(
-                f"{place}: not 'x y point' of each keypoint; a line of them, maybe empty, follows each image"
+                f"{place}: expected 'x y point' for each keypoint, in a possibly empty line after each image"
             )
 
 
 def _pose(fields: list[str], place: str) -> Pose:
     quaternion, translation = quaternion_and_position(fields, place)
-    # By COLMAP's own arithmetic, which leaves unit quaternions as they are: another would differ in the last bits.
+    # COLMAP's arithmetic, which does not change unit quaternions; others would differ in the last bits.
     rotation = pycolmap.Rotation3d(np.roll(quaternion, -1))
     if abs(rotation.norm() - 1) > _UNIT:
         rotation.normalize()

@@ -1,4 +1,4 @@
-"""The ids that a dataset's own COLMAP database gives to its images and cameras."""
+"""The ids of images and cameras in the COLMAP database of a dataset."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -7,10 +7,10 @@ from pathlib import Path
 
 from hndesc.errors import HndescError
 
-# COLMAP numbers images below it.
+# Upper bound of image ids in COLMAP.
 MOST_IDS = 2**31 - 1
 _LONGEST = 4096  # characters of a name
-# A database is other people's work: a query of it may not run for ever. Millions of images take a part of this.
+# Limit on the steps of a query, since the database is untrusted. Millions of images need a fraction of it.
 _STEP, _STEPS = 10**6, 100
 
 
@@ -18,10 +18,10 @@ def read_ids(path: Path) -> dict[str, tuple[int, int]]:
     """Read (image id, camera id) of each image from a COLMAP database of any version, without changing the file.
 
     Raises:
-        HndescError: no such database, or values that are no names and ids.
+        HndescError: the file is not such a database, or values are not names and ids.
     """
     try:
-        # Immutable: the file may lie on a read-only place, where SQLite could not make its lock files.
+        # Immutable, since SQLite cannot create lock files on read-only storage.
         with closing(sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
             _limit(connection)
             computed = connection.execute("SELECT 1 FROM pragma_table_xinfo('images') WHERE hidden").fetchone()
@@ -34,7 +34,7 @@ def read_ids(path: Path) -> dict[str, tuple[int, int]]:
 
 
 def _limit(connection: sqlite3.Connection) -> None:
-    """Bound the time and the memory that a query takes, and what the definitions in the file may do."""
+    """Limit time and memory of queries, and distrust the schema of the file."""
     steps = iter(range(_STEPS))
     connection.set_progress_handler(lambda: next(steps, None) is None, _STEP)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 10**6)

@@ -1,4 +1,4 @@
-"""The images of a localization dataset: where they lie, and how they are read."""
+"""The images of a localization dataset."""
 
 from pathlib import Path
 
@@ -7,24 +7,24 @@ from hndesc.errors import HndescError
 from hndesc.io.images import find_images
 
 
-def posed_photos(root: Path) -> list[ImageEntry]:
-    """Return the images of a localization dataset, as the camera wrote them."""
+def posed_images(root: Path) -> list[ImageEntry]:
+    """Return the images of a localization dataset, without EXIF rotation."""
     return [
         ImageEntry(name, folder / name, upright=False) for folder in posed_folders(root) for name in find_images(folder)
     ]
 
 
 def posed_folders(root: Path) -> list[Path]:
-    """Return where a localization dataset has its photos: in one folder, or kapture's mapping and query photos."""
+    """Return the folders of images of a localization dataset: one folder, or those of kapture's mapping and queries."""
     records = "sensors/records_data"
     parts = [root / "mapping" / records, *sorted(root.glob(f"query*/{records}"))]
     return parts if len(parts) > 1 and parts[0].is_dir() else [upright_folder(root)]
 
 
 def upright_folder(root: Path) -> Path:
-    """Return the one folder of photos of a dataset: Aachen's upright ones, `images`, or kapture's records."""
+    """Return the folder of images of a dataset: Aachen's upright images, `images`, or kapture's records."""
     names = ("images/images_upright", "images_upright", "images", "sensors/records_data")
     for place in (root / name for name in names):
         if place.is_dir():
             return place
-    raise HndescError(f"{root}: no folder {', '.join(names[:-1])} or {names[-1]} in it")
+    raise HndescError(f"{root}: it contains no folder {', '.join(names[:-1])} or {names[-1]}")

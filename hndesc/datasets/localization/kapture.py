@@ -1,7 +1,7 @@
-"""Reader of kapture, the text form of https://github.com/naver/kapture (sensors, rigs, trajectories, photo records).
+"""Reader of the text format of kapture (https://github.com/naver/kapture): sensors, rigs, trajectories and records.
 
-Either one kapture folder, from which every third posed photo is held out as a query, or several, `mapping` and `query`
-(or `query_day`, `query_night`, …): a query's truth is then its pose there, if it has one. Photos lie in
+A dataset is one kapture folder, of which every third posed image is held out as a query, or several folders, `mapping`
+and `query` (or `query_day`, `query_night`, …), where poses of queries are the ground truth. Images are in
 `sensors/records_data`.
 """
 
@@ -26,7 +26,7 @@ _RECORDS = "sensors/records_camera.txt"
 
 
 def is_kapture(root: Path) -> bool:
-    """Tell whether a folder holds kapture, in one part or in several."""
+    """Return whether a folder is a kapture dataset of one or several folders."""
     root = Path(root)
     return (root / _RECORDS).is_file() or ((root / "mapping" / _RECORDS).is_file() and bool(_query_parts(root)))
 
@@ -36,14 +36,14 @@ def _query_parts(root: Path) -> list[str]:
 
 
 def read_kapture(root: Path, pairs: Path | None = None) -> Scene:
-    """Read a dataset in kapture's form.
+    """Read a dataset in the format of kapture.
 
     Args:
         root: folder with `sensors`, or with `mapping/sensors` and `query*/sensors`.
-        pairs: list of image pairs, by default the folder's own if it has one.
+        pairs: list of image pairs, by default that of the folder, if it has one.
 
     Raises:
-        HndescError: a missing file or malformed line, or too few posed photos.
+        HndescError: a file is missing, a line is malformed, or there are too few posed images.
     """
     root = Path(root)
     problems: Counter[str] = Counter()
@@ -66,14 +66,14 @@ def read_kapture(root: Path, pairs: Path | None = None) -> Scene:
 
 
 def _queries(root: Path, taken: set[str]) -> tuple[dict[str, Intrinsics | None], dict[str, Pose], dict[str, str]]:
-    """Return camera, pose if it is known, and condition of all queries."""
+    """Return camera, pose (if known) and condition of all queries."""
     queries: dict[str, Intrinsics | None] = {}
     truth: dict[str, Pose] = {}
     conditions: dict[str, str] = {}
     for part in _query_parts(root):
         cameras, poses = read_images(root / part)
         for name in sorted(cameras.keys() & (taken | queries.keys())):
-            raise HndescError(f"{root}: '{name}' of {part} is in another part, too; rename one")
+            raise HndescError(f"{root}: '{name}' of {part} is in another folder, too; rename one")
         queries |= cameras
         truth |= poses
         conditions |= dict.fromkeys(cameras, part.removeprefix("query_"))
@@ -81,23 +81,23 @@ def _queries(root: Path, taken: set[str]) -> tuple[dict[str, Intrinsics | None],
 
 
 def _database(root: Path, problems: Counter[str]) -> tuple[dict[str, Intrinsics], dict[str, Pose]]:
-    """Return the images that have a camera and a pose; the others are counted."""
+    """Return the images with a camera and a pose; count the others."""
     cameras, poses = read_images(root)
     known = {name: camera for name, camera in cameras.items() if camera is not None}
     problems["database images of unknown camera model"] += len(cameras) - len(known)
     posed = {name: camera for name, camera in known.items() if name in poses}
     problems["database images without pose"] += len(known) - len(posed)
     if len(posed) < len(cameras):
-        logger.warning("%s: %d of %d images have camera and pose; the rest is left out", root, len(posed), len(cameras))
+        logger.warning("%s: %d of %d images have camera and pose; the rest is skipped", root, len(posed), len(cameras))
     if not posed:
         raise HndescError(f"{root}: no image with a camera and a pose")
     return posed, {name: poses[name] for name in posed}
 
 
 def read_images(root: Path) -> tuple[dict[str, Intrinsics | None], dict[str, Pose]]:
-    """Read one kapture folder: camera of each photo in order of its name (None: unknown model), pose where it has one.
+    """Read one kapture folder: camera of each image, sorted by name (None: unknown model), and known poses.
 
-    kapture has COLMAP's camera models and its convention of pixels.
+    kapture uses the camera models and the pixel convention of COLMAP.
     """
     sensors = _read_sensors(root / "sensors" / "sensors.txt")
     trajectories = _read_poses(root / "sensors" / "trajectories.txt", keys=2)
@@ -108,7 +108,7 @@ def read_images(root: Path) -> tuple[dict[str, Intrinsics | None], dict[str, Pos
     poses: dict[str, Pose] = {}
     for place, (time, device, name) in sorted(_rows(root / _RECORDS, 3), key=lambda row: row[1][2]):
         if device not in sensors:
-            raise HndescError(f"{place}: '{name}' was taken by sensor '{device}', which is no camera of sensors.txt")
+            raise HndescError(f"{place}: '{name}' was taken by sensor '{device}', which is not a camera in sensors.txt")
         if name in cameras:
             raise HndescError(f"{place}: '{name}' is listed twice")
         cameras[name] = sensors[device]
@@ -132,7 +132,7 @@ def _read_sensors(path: Path) -> dict[str, Intrinsics | None]:
 
 
 def _read_poses(path: Path, keys: int) -> dict[tuple[str, ...], Pose]:
-    """Read rows of keys, quaternion (w, x, y, z) and translation; poses of which a part is blank are passed over."""
+    """Read rows of keys, quaternion (w, x, y, z) and translation; incomplete poses are skipped."""
     poses: dict[tuple[str, ...], Pose] = {}
     for place, fields in _rows(path, keys + 7) if path.is_file() else ():
         if all(fields[keys:]):
@@ -148,30 +148,30 @@ def _device_pose(
     trajectories: Mapping[tuple[str, ...], Pose],
     carriers: Mapping[str, Sequence[tuple[str, Pose]]],
 ) -> Pose | None:
-    """Return the pose of a device at a time: its own, or that of a rig that carries it, with its place in the rig.
+    """Return the pose of a device at a time: its own, or that of its rig combined with its pose in the rig.
 
-    Rigs may carry rigs; each is asked once, whatever carries what.
+    Rigs can be nested; each is visited once, even in cyclic definitions.
     """
     if (time, device) in trajectories:
         return trajectories[time, device]
-    asked, found = {device}, list(carriers.get(device, ()))
-    for rig, in_rig in found:  # which grows
-        if rig in asked:
+    visited, found = {device}, list(carriers.get(device, ()))
+    for rig, in_rig in found:  # extended in the loop
+        if rig in visited:
             continue
-        asked.add(rig)
+        visited.add(rig)
         if (time, rig) in trajectories:
             return _chained(in_rig, trajectories[time, rig])
-        found += [(other, _chained(in_rig, place)) for other, place in carriers.get(rig, ()) if other not in asked]
+        found += [(other, _chained(in_rig, place)) for other, place in carriers.get(rig, ()) if other not in visited]
     return None
 
 
 def _chained(last: Pose, first: Pose) -> Pose:
-    """Return the pose that `first` and then `last` make."""
+    """Return the composition of two poses, `first` followed by `last`."""
     return Pose(np.asarray(last.rotation @ first.rotation), last.rotation @ first.translation + last.translation)
 
 
 def _rows(path: Path, count: int, or_more: bool = False) -> Iterator[tuple[str, list[str]]]:
-    """Yield ("file:line", fields) of a file of comma-separated rows; names in them may hold blanks."""
+    """Yield ("file:line", fields) of a file of comma-separated rows, in which names may contain spaces."""
     for place, line in read_lines(path):
         fields = [field.strip() for field in line.split(",")]
         if len(fields) != count and not (or_more and len(fields) > count):

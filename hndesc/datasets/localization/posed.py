@@ -1,6 +1,6 @@
-"""Reader of a folder of posed photos: `images/` and `cameras.tsv`, from which every third photo is held out as a query.
+"""Reader of a folder of posed images: `images/` and `cameras.tsv`. Every third image is held out as a query.
 
-`cameras.tsv` has a header and, for each photo, tab-separated: name, width, height, fx, fy, cx, cy (pinhole, the center
+`cameras.tsv` has a header and, for each image, tab-separated: name, width, height, fx, fy, cx, cy (pinhole, the center
 of the top-left pixel at (0, 0)), r00 … r22 (rotation, world to camera, by rows), tx, ty, tz.
 """
 
@@ -25,15 +25,15 @@ EVERY = 3
 
 
 def read_posed(root: Path, pairs: Path | None = None, every: int = EVERY) -> Scene:
-    """Read a folder of posed photos, a share of which becomes the queries; see `hold_out`.
+    """Read a folder of posed images, some of which become queries; see `hold_out`.
 
     Args:
         root: folder with `cameras.tsv`.
-        pairs: list of image pairs, by default the folder's own if it has one.
-        every: 3 holds out a third of the photos.
+        pairs: list of image pairs, by default that of the folder, if it has one.
+        every: every `every`-th image is held out.
 
     Raises:
-        HndescError: a malformed file, or too few photos.
+        HndescError: a file is malformed, or there are too few images.
     """
     return hold_out(Path(root), *read_cameras(Path(root) / CAMERAS), pairs, every)
 
@@ -46,12 +46,12 @@ def hold_out(
     every: int = EVERY,
     problems: Mapping[str, int] | None = None,
 ) -> Scene:
-    """Make a scene of photos whose poses are all known: the last of every `every`, in their order, is a query."""
+    """Return a scene of images with known poses, in which every `every`-th image is a query."""
     names = list(cameras)
     held_out = names[every - 1 :: every]
     database = [name for name in names if name not in set(held_out)]
     if not held_out or len(database) < 2:
-        raise HndescError(f"{root}: {len(names)} posed photos are too few to hold out every {every}th and map the rest")
+        raise HndescError(f"{root}: {len(names)} posed images are too few to hold out every {every}th and map the rest")
     counted = Counter(problems or {})
     return Scene(
         root=root,
@@ -86,7 +86,7 @@ def read_cameras(path: Path) -> tuple[dict[str, Intrinsics], dict[str, Pose]]:
 
 
 def _rotation(values: list[float], place: str) -> np.ndarray:
-    """Return the rotation nearest to nine numbers that are one up to the digits written."""
+    """Return the nearest rotation matrix to nine numbers, which must be one up to rounding."""
     matrix = np.array(values).reshape(3, 3)
     left, _, right = np.linalg.svd(matrix)
     nearest = left @ right

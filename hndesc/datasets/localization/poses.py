@@ -18,7 +18,7 @@ _FARTHEST = 1e9
 
 
 def read_poses(path: Path) -> dict[str, Pose]:
-    """Read a text file of poses; a malformed line or a name that is listed twice is a HndescError that names it."""
+    """Read a text file of poses; a malformed line or a repeated name raises a HndescError that names it."""
     poses: dict[str, Pose] = {}
     for place, line in read_lines(path):
         name, fields = split_name(line, 7, place, "name qw qx qy qz tx ty tz")
@@ -29,26 +29,26 @@ def read_poses(path: Path) -> dict[str, Pose]:
 
 
 def quaternion_and_position(fields: Sequence[str], place: str) -> tuple[list[float], list[float]]:
-    """Return the four and the three numbers of a pose; a HndescError names `place` where they cannot be one.
+    """Return the quaternion and the position of a pose; a HndescError names `place` if they are invalid.
 
-    The quaternion may have another length than 1, as written digits leave it, but not that of something else.
+    The norm of the quaternion may differ from 1 because of rounding, but not by orders of magnitude.
     """
     values = numbers(fields, place)
     length = np.linalg.norm(values[:4])
     if not _SHORTEST <= length <= 1 / _SHORTEST:
-        raise HndescError(f"{place}: a quaternion of length {length:.3g}, which is no rotation")
+        raise HndescError(f"{place}: a quaternion of length {length:.3g} is not a rotation")
     return values[:4], check_position(values[4:], place)
 
 
 def check_position(values: list[float], place: str) -> list[float]:
-    """Return a position or translation if distances can be told from it, else raise a HndescError."""
+    """Return a position or translation; raise a HndescError if it is too far for exact distances."""
     if max(map(abs, values)) > _FARTHEST:
         raise HndescError(f"{place}: a position of {max(values, key=abs):.3g} units")
     return values
 
 
 def format_poses(poses: Mapping[str, Pose]) -> str:
-    """Return poses as visuallocalization.net takes them: names without their folders, numbers with all digits."""
+    """Return poses in the format of visuallocalization.net: names without folders, numbers with all digits."""
     lines = []
     for name, pose in poses.items():
         values = [*pose.quaternion(), *pose.translation]
@@ -56,7 +56,9 @@ def format_poses(poses: Mapping[str, Pose]) -> str:
         lines.append(_file_name(name) + after_name + " ".join(repr(float(value)) for value in values))
     count = Counter(map(_file_name, poses))
     for name in (name for name in count if count[name] > 1):
-        logger.warning("%d queries have the file name '%s': a file of poses cannot tell them apart", count[name], name)
+        logger.warning(
+            "%d queries have the file name '%s', by which a file of poses cannot distinguish them", count[name], name
+        )
     return "\n".join(lines) + "\n"
 
 

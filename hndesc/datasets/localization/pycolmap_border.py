@@ -1,7 +1,7 @@
-"""The border to COLMAP: conversions, and databases.
+"""Conversions to and from COLMAP, and its databases.
 
-Inside the package the center of the top-left pixel is at (0, 0), in COLMAP at (0.5, 0.5): `to_colmap` adds the half,
-here and nowhere else.
+In this package, the center of the top-left pixel is at (0, 0), in COLMAP at (0.5, 0.5). Only `to_colmap` converts
+between the two.
 """
 
 import shutil
@@ -42,7 +42,7 @@ def opened_copy(path: Path) -> Iterator[pycolmap.Database]:
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Keep COLMAP's warnings away within the block; errors are still seen."""
+    """Suppress COLMAP's warnings, but not its errors, within the block."""
     level = pycolmap.logging.minloglevel
     pycolmap.logging.minloglevel = pycolmap.logging.Level.ERROR.value
     try:
@@ -52,7 +52,7 @@ def silenced() -> Iterator[None]:
 
 
 def to_colmap(keypoints: np.ndarray) -> np.ndarray:
-    """Move N x 2 keypoints to COLMAP's convention, float64."""
+    """Convert N x 2 keypoints to COLMAP's pixel convention, float64."""
     return np.asarray(keypoints, np.float64) + 0.5
 
 
@@ -60,8 +60,8 @@ def camera_keypoints(features: Features, camera: Intrinsics, name: str) -> np.nd
     """Return the keypoints of image `name` in COLMAP's convention and in pixels of its camera, N x 2 float64.
 
     Raises:
-        HndescError: the photo is no resized copy of what the camera took: it was turned, or its aspect ratio is
-            another one.
+        HndescError: the image is not a resized copy of the camera's image: it was rotated, or its aspect ratio
+            differs.
     """
     if features.orientation != 1:
         raise HndescError(
@@ -69,19 +69,19 @@ def camera_keypoints(features: Features, camera: Intrinsics, name: str) -> np.nd
             "camera and pose are of the photo as it is stored; extract with --as-stored"
         )
     width, height = features.image_size
-    if min(width, height) < 1:  # written by a program that does not tell
+    if min(width, height) < 1:  # unknown, in imported files
         return to_colmap(features.keypoints)
-    # Both sides of a resized photo are rounded to whole pixels.
+    # Both sides of a resized image are rounded to whole pixels.
     if abs(width * camera.height - height * camera.width) > max(camera.width, camera.height):
         raise HndescError(
-            f"'{name}' has {width}x{height} pixels, but its camera {camera.width}x{camera.height}, which is another "
-            "aspect ratio; use the photo as the camera wrote it, neither turned nor cropped"
+            f"'{name}' has {width}x{height} pixels, but its camera {camera.width}x{camera.height}, with a different "
+            "aspect ratio; use the original image, neither rotated nor cropped"
         )
     return to_colmap(features.keypoints) * [camera.width / width, camera.height / height]
 
 
 def to_camera(intrinsics: Intrinsics, camera_id: int = 1) -> pycolmap.Camera:
-    """Return COLMAP's camera; its focal length counts as known."""
+    """Return COLMAP's camera, with known focal length."""
     return pycolmap.Camera(
         camera_id=camera_id,
         model=intrinsics.model,
@@ -93,11 +93,11 @@ def to_camera(intrinsics: Intrinsics, camera_id: int = 1) -> pycolmap.Camera:
 
 
 def to_rigid(pose: Pose) -> pycolmap.Rigid3d:
-    """Return COLMAP's form of a pose, camera from world."""
+    """Convert a pose to COLMAP's type, camera from world."""
     return pycolmap.Rigid3d(pycolmap.Rotation3d(pose.rotation), pose.translation)
 
 
 def to_pose(rigid: pycolmap.Rigid3d) -> Pose:
-    """Return a pose from COLMAP's form, camera from world."""
+    """Convert a pose from COLMAP's type, camera from world."""
     matrix = rigid.matrix()
     return Pose(matrix[:, :3], matrix[:, 3])

@@ -1,4 +1,4 @@
-"""Which reader a localization dataset takes, by the files in its folder."""
+"""Selection of the reader of a localization dataset by the files in its folder."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ def _no_tracks(_: Path) -> Iterator[list[str]]:
 
 @dataclass(frozen=True)
 class Layout:
-    """A form of dataset: what to find in its folder, how to read it, and which images see each point of its model."""
+    """A layout of datasets: how to detect it, how to read a scene, and how to read the point tracks of its model."""
 
     what: str
     found: Callable[[Path], bool]
@@ -35,23 +35,23 @@ LAYOUTS = (
 
 
 def find_layout(root: Path) -> Layout:
-    """Return the layout of a dataset; a HndescError names those that there are."""
+    """Return the layout of a dataset; raise a HndescError that lists the supported ones if there is none."""
     for layout in LAYOUTS:
         if layout.found(Path(root)):
             return layout
     known = ", ".join(layout.what for layout in LAYOUTS)
-    raise HndescError(f"{root}: not a localization dataset; expected one of these in it: {known}")
+    raise HndescError(f"{root}: not a localization dataset; it must contain one of: {known}")
 
 
 def read_scene(root: Path, pairs: Path | None = None) -> Scene:
-    """Read a localization dataset to be matched.
+    """Read a localization dataset with its pairs.
 
     Args:
         root: folder of the dataset.
-        pairs: another list of image pairs than the dataset's own.
+        pairs: list of image pairs that replaces that of the dataset.
 
     Raises:
-        HndescError: not a dataset, a malformed file, or no list of pairs.
+        HndescError: the folder is not a dataset, a file is malformed, or there is no list of pairs.
     """
     scene = find_layout(root).read(Path(root), pairs)
     if not scene.pairs:

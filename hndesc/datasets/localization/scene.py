@@ -1,4 +1,4 @@
-"""What a localization dataset is, whatever files it comes in: cameras, poses, queries, pairs."""
+"""The content of a localization dataset in any format: cameras, poses, queries, pairs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,25 +13,25 @@ from hndesc.datasets.localization.cameras import Intrinsics
 
 @dataclass(frozen=True)
 class Pose:
-    """World to camera: a point X of the world is at `rotation` X + `translation` in the camera's frame."""
+    """A pose from world to camera: a world point X is at `rotation` X + `translation` in the camera frame."""
 
     rotation: np.ndarray
     translation: np.ndarray
 
     @classmethod
     def from_quaternion(cls, quaternion: ArrayLike, translation: ArrayLike) -> "Pose":
-        """Make a pose from a quaternion (w, x, y, z), which need not have length 1."""
+        """Return the pose of a quaternion (w, x, y, z), which need not be normalized."""
         rotation = Rotation.from_quat(np.asarray(quaternion, np.float64), scalar_first=True).as_matrix()
         return cls(rotation, np.asarray(translation, np.float64))
 
     @classmethod
     def from_center(cls, quaternion: ArrayLike, center: ArrayLike) -> "Pose":
-        """Make a pose from a quaternion (w, x, y, z) and the camera's center in the world, as NVM files have it."""
+        """Return the pose of a quaternion (w, x, y, z) and a camera center in world coordinates, as in NVM files."""
         pose = cls.from_quaternion(quaternion, np.zeros(3))
         return cls(pose.rotation, -pose.rotation @ np.asarray(center, np.float64))
 
     def center(self) -> np.ndarray:
-        """Return the camera's center in the world."""
+        """Return the camera center in world coordinates."""
         return -self.rotation.T @ self.translation
 
     def quaternion(self) -> np.ndarray:
@@ -44,15 +44,15 @@ class Scene:
     """A localization dataset.
 
     Attributes:
-        root: where it was read from.
-        database: cameras of the database images (those that have a pose).
-        poses: their poses.
-        queries: cameras of the queries, in the order of the lists; None where COLMAP does not know the camera model.
-        conditions: the list that each query is in ("day", "night", …).
+        root: folder of the dataset.
+        database: cameras of the database images with a pose.
+        poses: poses of the database images.
+        queries: cameras of the queries, in the order of the lists; None if COLMAP does not know the camera model.
+        conditions: condition of each query ("day", "night", …), from the name of its list.
         pairs: pairs of image names to match, each unordered pair once, in the order of the list; empty without a list.
-        ids: (image id, camera id) of the dataset's own COLMAP database, where it has one.
-        truth: true poses of queries; empty where they are not public.
-        problems: what was left out while reading: kind -> how many.
+        ids: (image id, camera id) in the COLMAP database of the dataset, if it has one.
+        truth: ground truth poses of queries; empty if they are not public.
+        problems: number of skipped items by kind.
     """
 
     root: Path
@@ -66,11 +66,11 @@ class Scene:
     problems: Mapping[str, int] = field(default_factory=dict)
 
     def cameras(self) -> dict[str, Intrinsics]:
-        """Return the cameras of all images that have one, database first."""
+        """Return the cameras of all images with a known model, database first."""
         return dict(self.database) | {name: camera for name, camera in self.queries.items() if camera is not None}
 
     def retrieved(self) -> dict[str, list[str]]:
-        """Return, for each query, the database images that it is paired with, in the order of the list."""
+        """Return, for each query, the paired database images in the order of the list."""
         retrieved: dict[str, list[str]] = {name: [] for name in self.queries}
         for first, second in self.pairs:
             for query, other in ((first, second), (second, first)):

@@ -1,1 +1,1 @@
-"""Image matching on homography sequences: protocols, measures, and the step that scores stored features."""
+"""Image matching on homography sequences: protocols, metrics and the evaluation step."""

@@ -1,4 +1,4 @@
-"""From the scores of pairs to the figures of classes and sequences."""
+"""Aggregation of the scores of pairs by class and sequence."""
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
@@ -15,14 +15,14 @@ Means = dict[str, float]
 
 
 def summarize(pairs: Iterable[PairScore], protocol: Protocol) -> dict[str, dict]:
-    """Return the figures of a benchmark: means over the pairs of each class, NaN for a class without pairs.
+    """Return the scores of a benchmark: means over the pairs of each class, NaN for a class without pairs.
 
     Returns:
-        Of means {"v", "i", "avg": half of v + i, "all": over all pairs}, or the same without "avg":
-        {"mma": {threshold: means with avg}, "homography_accuracy": {threshold: means}, "homography_auc" (see
-        `area_under_accuracy`): {threshold: means}, "estimators": {name: the last two} (what stands outside is the
-        first one's), "matching_score": means where the protocol has it, "features": means of the keypoints an image,
-        "matches", "correct_matches": means of the matches a pair and of those within 3 pixels, "near_misses",
+        Means are dictionaries {"v", "i", "all": over all pairs}, for "mma" also "avg": average of v and i.
+        {"mma": {threshold: means}, "homography_accuracy": {threshold: means}, "homography_auc" (see
+        `area_under_accuracy`): {threshold: means}, "estimators": {name: the previous two} (those of the first estimator
+        are also at the top level), "matching_score": means, if part of the protocol, "features": mean keypoints per
+        image, "matches", "correct_matches": mean matches per pair, and those within 3 pixels, "near_misses",
         "average_precision", "recall" (see `hndesc.evaluation.hpatches.ranking`): means, "precision_at_recall":
         {level: means}}.
     """
@@ -80,7 +80,7 @@ def homography_auc(pairs: Sequence[PairScore], estimator: str) -> np.ndarray:
 
 
 def describe_sequences(pairs: Iterable[PairScore], protocol: Protocol) -> dict[str, dict]:
-    """Return the figures of each sequence: means over its pairs, and what was counted in each pair."""
+    """Return the scores of each sequence: means over its pairs, and the counts of each pair."""
     return {name: _describe(list(group), protocol) for name, group in groupby(pairs, key=lambda pair: pair.sequence)}
 
 
@@ -107,7 +107,7 @@ def _describe(pairs: list[PairScore], protocol: Protocol) -> dict:
 
 
 def failures(pairs: Iterable[PairScore]) -> list[dict]:
-    """Return the pairs that could not be matched at all, and why."""
+    """Return the pairs that could not be matched, and the reasons."""
     return [
         {"sequence": pair.sequence, "pair": [pair.first, pair.second], "reason": pair.failure}
         for pair in pairs

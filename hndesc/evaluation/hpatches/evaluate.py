@@ -1,4 +1,4 @@
-"""Scoring stored features on homography sequences."""
+"""Evaluation of stored features on homography sequences."""
 
 import logging
 import os
@@ -45,31 +45,33 @@ def score_hpatches(
     threads: int = 1,
     name: str | None = None,
 ) -> dict:
-    """Score local features on homography sequences.
+    """Evaluate local features on homography sequences.
 
     Args:
         root: folder of the sequences.
-        features: features of their images, named by their paths below `root`.
-        output: text file in the published form.
-        json_output: all figures, by sequence and pair too; None writes none.
-        table: all figures as CSV; None writes none.
-        sequence_output: figures of each sequence as CSV; None writes none.
-        protocol: a name in `hndesc.evaluation.hpatches.protocols.PROTOCOLS`. "480x640" wants sequences that
-            `hndesc.datasets.homography.resizing` made, and features of them.
-        estimator: one or several of `hndesc.geometry.robust.ESTIMATORS`; each gets figures of its own.
-        ransac_threshold: reprojection error of an inlier, pixels.
-        iterations: see `hndesc.geometry.robust.estimate_homography`, as for `confidence`; None for the protocol's.
-        large_scenes: score `hndesc.datasets.homography.sequences.LARGE_SCENES` too.
+        features: features of the images, named by their paths relative to `root`.
+        output: text file to write, in the published format.
+        json_output: JSON file to write, with all scores by sequence and pair, or None.
+        table: CSV file to write, with all scores, or None.
+        sequence_output: CSV file to write, with the scores of each sequence, or None.
+        protocol: a name in `hndesc.evaluation.hpatches.protocols.PROTOCOLS`. "480x640" requires sequences resized by
+            `hndesc.datasets.homography.resizing`, and their features.
+        estimator: one or several of `hndesc.geometry.robust.ESTIMATORS`, which are evaluated separately.
+        ransac_threshold: largest reprojection error of an inlier in pixels.
+        iterations: see `hndesc.geometry.robust.estimate_homography`.
+        confidence: see `hndesc.geometry.robust.estimate_homography`; None for that of the protocol.
+        large_scenes: whether to evaluate `hndesc.datasets.homography.sequences.LARGE_SCENES`, too.
         layout: see `hndesc.datasets.homography.sequences.read_sequences`.
-        threads: sequences scored at a time, each by a process (`hndesc.runtime.processes`).
-        name: of the benchmark; the folder's if None.
+        threads: number of processes that evaluate sequences (`hndesc.runtime.processes`).
+        name: name of the benchmark; by default that of the folder.
 
     Returns:
-        All figures, as `json_output` gets them.
+        The content of `json_output`.
 
     Raises:
-        HndescError: incomplete sequences, features of another dataset, features that are not finite, broken files.
-            Images listed as failed in the feature file are no error: their pairs count as failures and are named.
+        HndescError: sequences are incomplete, features belong to another dataset or are not finite, or a file is
+            broken. Images recorded as failed in the feature file are no error: their pairs count as failures and are
+            listed.
     """
     rules = find_protocol(protocol)
     estimators = _estimators(estimator)
@@ -85,9 +87,9 @@ def score_hpatches(
     check_output_files([output, json_output, table, sequence_output], inputs)
     with (
         DescribedImages(features, names) as reader,
-        workers(_Judge(Path(root), reader, rules, estimators, ransac).score, threads) as score,
+        workers(_Evaluator(Path(root), reader, rules, estimators, ransac).score, threads) as score,
     ):
-        scores = list(tqdm(score(sequences), total=len(sequences), desc="sequences scored", disable=None))
+        scores = list(tqdm(score(sequences), total=len(sequences), desc="sequences evaluated", disable=None))
         feature_settings = reader.settings
     pairs = [pair for sequence in scores for pair in sequence]
     for pair in pairs:
@@ -118,23 +120,23 @@ def _estimators(names: str | Sequence[str]) -> tuple[str, ...]:
         if name not in ESTIMATORS:
             raise HndescError(f"unknown homography estimator '{name}'; choose one of: {', '.join(sorted(ESTIMATORS))}")
     if not names or len(set(names)) < len(names):
-        raise HndescError("homography estimators: name at least one, and each once")
+        raise HndescError("homography estimators: give at least one, and each once")
     return names
 
 
 def _sequences(
     root: str | os.PathLike, layout: str | None, large_scenes: bool
 ) -> tuple[list[sets.Sequence], list[str]]:
-    """Return the sequences to score, and the names of those that are there but left out."""
-    wanted = sets.read_sequences(root, () if large_scenes else sets.LARGE_SCENES, layout)
-    left_out = sorted(set(sets.sequence_names(root, layout)) - {sequence.name for sequence in wanted})
+    """Return the sequences to evaluate, and the names of the excluded ones."""
+    chosen = sets.read_sequences(root, () if large_scenes else sets.LARGE_SCENES, layout)
+    left_out = sorted(set(sets.sequence_names(root, layout)) - {sequence.name for sequence in chosen})
     if left_out:
-        logger.info("%s: left out as very large: %s", root, ", ".join(left_out))
-    return wanted, left_out
+        logger.info("%s: excluded as very large: %s", root, ", ".join(left_out))
+    return chosen, left_out
 
 
-class _Judge:
-    """Scores sequences, each image's features read once a sequence."""
+class _Evaluator:
+    """Evaluates sequences; the features of each image are read once per sequence."""
 
     def __init__(
         self,
@@ -157,36 +159,36 @@ class _Judge:
     def _score(self, sequence: sets.Sequence, pair: Pair, known: Mapping[str, Features]) -> PairScore:
         lost = self._reader.lost
         if cause := next((name for name in (pair.first, pair.second) if name in lost), None):
-            why = f"{cause}: {lost[cause]}"
-            return failed_pair(sequence.name, sequence.kind, pair, self._estimators, self._protocol, why)
+            reason = f"{cause}: {lost[cause]}"
+            return failed_pair(sequence.name, sequence.kind, pair, self._estimators, self._protocol, reason)
         one, other = known[pair.first], known[pair.second]
         if one.descriptors.shape[1] != other.descriptors.shape[1]:
             raise HndescError(
                 f"{self._reader.path}: '{pair.first}' has descriptors of {one.descriptors.shape[1]} dimensions, "
-                f"'{pair.second}' of {other.descriptors.shape[1]}; make the file again"
+                f"'{pair.second}' of {other.descriptors.shape[1]}; compute the file again"
             )
         with named_pair(pair.first, pair.second):
             values = score_pair(one, other, pair.homography, self._protocol, self._estimators, **self._ransac)
         return PairScore(sequence.name, sequence.kind, pair.first, pair.second, **values)
 
     def _read(self, name: str) -> Features:
-        """Read the features of an image that must be that of the sequence."""
+        """Read the features of an image and check that they fit it."""
         features, size = self._reader.read(name), image_size(self._root / name)
         place = f"{self._reader.path}: features of '{name}'"
         if self._protocol.size not in (None, size):
             raise HndescError(
-                f"{self._root / name}: {size[0]} x {size[1]} pixels, but the protocol wants {self._protocol.size}; "
-                "make such images with: hndesc resize-sequences"
+                f"{self._root / name}: {size[0]} x {size[1]} pixels, but the protocol requires {self._protocol.size}; "
+                "resize the sequences with: hndesc resize-sequences"
             )
-        if features.image_size not in (size, (0, 0)):  # (0, 0): written by a program that does not tell
+        if features.image_size not in (size, (0, 0)):  # (0, 0): unknown, in imported files
             raise HndescError(
                 f"{place} belong to an image of {features.image_size} pixels, but it has {size}; "
-                "extract the features of this dataset at its own size"
+                "extract the features of this dataset at its original size"
             )
         points = features.keypoints
         if len(points) and not ((points >= -1) & (points <= np.array(size))).all():
-            raise HndescError(f"{place} lie outside its {size[0]} x {size[1]} pixels; are they of another dataset?")
-        # As matching wants them, once an image and not once a pair.
+            raise HndescError(f"{place} lie outside its {size[0]} x {size[1]} pixels; use the features of this dataset")
+        # Converted for matching once per image instead of once per pair.
         descriptors = np.ascontiguousarray(features.descriptors, np.float32)
         views = None if features.views is None else np.asarray(features.views, np.float32)
         return keep_strongest(Features(points, size, features.scores, descriptors, views=views), self._protocol)

@@ -1,4 +1,4 @@
-"""What is measured on an image pair whose true homography is known, as pure functions on arrays."""
+"""Metrics of an image pair with a known homography, as pure functions on arrays."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from hndesc.geometry.homography import warp_points
 
 
 def matching_errors(p1: np.ndarray, p2: np.ndarray, homography: np.ndarray) -> np.ndarray:
-    """Return how far each match is from where the true homography puts it.
+    """Return the reprojection error of each match under the true homography.
 
     Args:
         p1: K x 2 pixels of the first image.
@@ -16,7 +16,7 @@ def matching_errors(p1: np.ndarray, p2: np.ndarray, homography: np.ndarray) -> n
         homography: 3 x 3, first to second.
 
     Returns:
-        K pixels of the second image; NaN for a point sent to infinity.
+        K pixels of the second image; NaN for a point mapped to infinity.
     """
     return np.linalg.norm(warp_points(homography, p1) - p2, axis=1)
 
@@ -24,7 +24,7 @@ def matching_errors(p1: np.ndarray, p2: np.ndarray, homography: np.ndarray) -> n
 def matching_accuracy(
     p1: np.ndarray, p2: np.ndarray, homography: np.ndarray, thresholds: Sequence[float]
 ) -> np.ndarray:
-    """Return the share of matches within each threshold of where the true homography puts them.
+    """Return the share of matches with a reprojection error within each threshold.
 
     Args:
         p1: K x 2 pixels of the first image.
@@ -33,7 +33,7 @@ def matching_accuracy(
         thresholds: pixels of the second image, each inclusive.
 
     Returns:
-        As long as `thresholds`; zeros without matches.
+        One value per threshold; zeros without matches.
     """
     if len(p1) == 0:
         return np.zeros(len(thresholds))
@@ -42,7 +42,7 @@ def matching_accuracy(
 
 
 def visible(points: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Tell which N x 2 points a homography maps into an image of (width, height), center of corner pixels inclusive."""
+    """Return the mask of the N x 2 points that a homography maps into an image of (width, height), limits inclusive."""
     mapped = warp_points(homography, points)
     return np.all((mapped >= 0) & (mapped <= np.array(size) - 1), axis=1)
 
@@ -56,30 +56,30 @@ def matching_score(
 ) -> float:
     """Return the matching score of a pair.
 
-    One way: each keypoint of an image is matched with its nearest neighbor in the other image. Of the neighbors that
-    the truth maps into the first image, it is the share that fall less than `threshold` pixels from the keypoint; 0
-    where there are none. The score is the mean of the two ways.
+    Each keypoint of an image is matched to its nearest neighbor in the other image. Of the neighbors that the true
+    homography maps into the first image, the score is the share that fall less than `threshold` pixels from the
+    keypoint, or 0 without such neighbors. The result is the mean of both directions.
 
     Args:
         keypoints: N x 2 and M x 2 pixels.
         descriptors: N x D and M x D, L2-normalized.
-        homography: 3 x 3, from the first image's pixels to the second one's.
+        homography: 3 x 3, from pixels of the first image to those of the second.
         sizes: (width, height) of each image.
         threshold: pixels of the image whose keypoints are matched.
     """
     if not all(len(points) for points in keypoints):
         return 0.0
-    forth, back = nearest(*descriptors)
+    forward, backward = nearest(*descriptors)
     one, other = keypoints
     ways = (
-        _one_way(one, other[forth], np.linalg.inv(homography), sizes[0], threshold),
-        _one_way(other, one[back], homography, sizes[1], threshold),
+        _one_way(one, other[forward], np.linalg.inv(homography), sizes[0], threshold),
+        _one_way(other, one[backward], homography, sizes[1], threshold),
     )
     return sum(ways) / 2
 
 
 def nearest(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return, of N x D and M x D unit descriptors, the nearest row of `b` of each in `a`, and the other way round."""
+    """Return the nearest row of `b` (M x D) for each row of `a` (N x D), and vice versa, of unit descriptors."""
     similarity = np.asarray(a, np.float32) @ np.asarray(b, np.float32).T
     return similarity.argmax(axis=1), similarity.argmax(axis=0)
 
@@ -97,15 +97,15 @@ def _one_way(
 def area_under_accuracy(errors: Sequence[float], thresholds: Sequence[float]) -> np.ndarray:
     """Return the area under homography accuracy up to each threshold t, divided by t.
 
-    Accuracy at e is the share of pairs with a corner error of at most e. Its integral from 0 to t over t is the mean
-    over all pairs of max(0, 1 - error / t), without any interpolation.
+    Accuracy at e is the share of pairs with a corner error of at most e. Its integral from 0 to t, divided by t, is
+    exactly the mean over all pairs of max(0, 1 - error / t).
 
     Args:
-        errors: corner errors of all pairs in pixels, infinity where no homography was found.
+        errors: corner errors of all pairs in pixels, infinity if no homography was found.
         thresholds: pixels.
 
     Returns:
-        As long as `thresholds`, each in [0, 1]; NaN without pairs.
+        One value in [0, 1] per threshold; NaN without pairs.
     """
     found, limits = np.asarray(errors, np.float64), np.asarray(thresholds, np.float64)
     if len(found) == 0:

@@ -1,4 +1,4 @@
-"""The score of one image pair."""
+"""Evaluation of one image pair."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +22,8 @@ class Estimate:
     """A homography estimated from the matches.
 
     Attributes:
-        inliers: number of them.
-        corner_error: pixels, infinity where no homography was found.
+        inliers: number of inliers.
+        corner_error: corner error in pixels, infinity if no homography was found.
     """
 
     inliers: int = 0
@@ -32,21 +32,21 @@ class Estimate:
 
 @dataclass(frozen=True)
 class PairScore:
-    """How well a pair was matched.
+    """The scores of an image pair.
 
     Attributes:
-        sequence: its name.
+        sequence: name of the sequence.
         kind: "v", "i" or "".
         first, second: names of the images.
-        estimates: by estimator.
-        features: number of keypoints of each image that count.
+        estimates: homography by estimator.
+        features: number of evaluated keypoints of each image.
         matches: number of mutual nearest neighbors.
-        accuracy: share of them within each of MATCHING_THRESHOLDS; zeros without matches.
-        matching_score: None where the protocol has none.
-        failure: why the pair could not be matched at all, or None.
-        correct: whether each match is correct, those first that are most clearly the nearest.
-        near_misses: see `hndesc.evaluation.hpatches.ranking`, as for `correspondences`.
-        correspondences: number of matches that can be correct.
+        accuracy: share of matches within each of MATCHING_THRESHOLDS; zeros without matches.
+        matching_score: matching score, or None if it is not part of the protocol.
+        failure: reason why the pair could not be matched, or None.
+        correct: whether each match is correct, the most distinctive match first.
+        near_misses: see `hndesc.evaluation.hpatches.ranking`.
+        correspondences: number of matches that can be correct, see `hndesc.evaluation.hpatches.ranking`.
     """
 
     sequence: str
@@ -72,18 +72,18 @@ def score_pair(
     estimators: Sequence[str],
     **ransac: float,
 ) -> dict:
-    """Match two images and compare with the truth.
+    """Match two images and compare the matches with the true homography.
 
     Args:
-        first: features of the first image, of which `keep_strongest` was taken already, as of the second.
-        second: features of the other image.
-        homography: 3 x 3, from the first one's pixels to the other's.
-        protocol: what counts.
-        estimators: names that `hndesc.geometry.robust.estimate_homography` takes.
-        ransac: its further settings.
+        first: features of the first image, after `keep_strongest`.
+        second: features of the second image, after `keep_strongest`.
+        homography: 3 x 3, from pixels of the first image to those of the second.
+        protocol: evaluation protocol.
+        estimators: estimators of `hndesc.geometry.robust.estimate_homography`.
+        ransac: further settings of `estimate_homography`.
 
     Returns:
-        The values of a PairScore that are measured.
+        The measured attributes of a PairScore.
     """
     one, other = first, second = in_matching_views(first, second)
     if protocol.shared_only:
@@ -115,9 +115,9 @@ def score_pair(
 
 
 def failed_pair(
-    sequence: str, kind: str, pair: Pair, estimators: Sequence[str], protocol: Protocol, why: str
+    sequence: str, kind: str, pair: Pair, estimators: Sequence[str], protocol: Protocol, reason: str
 ) -> PairScore:
-    """Return the score of a pair that could not be matched: nothing is correct."""
+    """Return the scores of a pair that could not be matched, which count as errors."""
     return PairScore(
         sequence,
         kind,
@@ -125,12 +125,12 @@ def failed_pair(
         pair.second,
         {estimator: Estimate() for estimator in estimators},
         matching_score=0.0 if protocol.matching_score else None,
-        failure=why,
+        failure=reason,
     )
 
 
 def keep_strongest(features: Features, protocol: Protocol) -> Features:
-    """Return the features that the protocol counts: so many of the highest scores."""
+    """Return the features with the highest scores, as many as the protocol evaluates."""
     if protocol.max_keypoints is None or len(features) <= protocol.max_keypoints:
         return features
     return features.take(np.argsort(-features.scores, kind="stable")[: protocol.max_keypoints])

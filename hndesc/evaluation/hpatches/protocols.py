@@ -1,4 +1,4 @@
-"""The protocols: which features of a pair count, and how its figures are taken."""
+"""Evaluation protocols: which features are evaluated, and how."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ AREA_THRESHOLDS = (3, 5, 10)
 
 @dataclass(frozen=True)
 class Protocol:
-    """How pairs are scored.
+    """The evaluation of image pairs.
 
     Attributes:
         description: one line for results.
-        corner_thresholds: pixels, of homography accuracy.
+        corner_thresholds: thresholds of homography accuracy in pixels.
         inclusive: whether a corner error equal to the threshold counts as correct.
-        confidence: of RANSAC.
-        size: (width, height) that every image must have, None for any.
-        max_keypoints: so many with the highest scores of each image count, None for all.
-        shared_only: matches are sought among keypoints that the other image shows, too.
-        matching_score: whether it is a figure of the protocol.
+        confidence: confidence of RANSAC.
+        size: required (width, height) of every image, or None.
+        max_keypoints: number of keypoints with the highest scores that are evaluated per image, None for all.
+        shared_only: whether only keypoints visible in both images are matched.
+        matching_score: whether the matching score is computed.
     """
 
     description: str
@@ -42,7 +42,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
         inclusive=False,
         confidence=0.9995,
     ),
-    # SuperPoint's (DeTone et al., CVPRW 2018), as HNDesc's evaluation has it.
+    # The protocol of SuperPoint (DeTone et al., CVPRW 2018) in the version of HNDesc.
     "480x640": Protocol(
         "480 x 640 pixels, the 1000 strongest keypoints, mutual nearest neighbors among those seen in both images",
         corner_thresholds=(1, 3, 5),
@@ -57,7 +57,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
 
 
 def find_protocol(name: str) -> Protocol:
-    """Return the protocol of a name; an unknown one is a HndescError."""
+    """Return the protocol of a name; an unknown name raises a HndescError."""
     if name not in PROTOCOLS:
         raise HndescError(f"unknown protocol '{name}'; choose one of: {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]

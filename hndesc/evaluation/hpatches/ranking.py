@@ -1,8 +1,8 @@
 """Fair comparison of descriptors that return different numbers of matches, as pure functions on arrays.
 
-Mutual nearest neighbors without a filter give each descriptor a number of matches of its own, and their accuracy favors
-the one that returns few. Here the matches of a pair stand in order, those that are most clearly the nearest first
-(`hndesc.matching.ratios`), and are compared at equal numbers, or over all numbers.
+The number of unfiltered mutual nearest neighbors depends on the descriptor, and their accuracy favors descriptors with
+few matches. Here, the matches of a pair are sorted by distinctiveness (`hndesc.matching.ratios`) and compared at equal
+numbers, or over all numbers.
 """
 
 import base64
@@ -25,7 +25,7 @@ def near_misses(errors: np.ndarray) -> float:
 
 
 def correspondences(first: np.ndarray, second: np.ndarray, homography: np.ndarray) -> int:
-    """Count the keypoints of the first image that have one of the second image where the truth puts them.
+    """Count the keypoints of the first image that have a corresponding keypoint in the second image.
 
     Args:
         first: N x 2 pixels.
@@ -33,8 +33,8 @@ def correspondences(first: np.ndarray, second: np.ndarray, homography: np.ndarra
         homography: 3 x 3, first to second.
 
     Returns:
-        How many of the N have a keypoint of the second image at most CORRECT pixels from their true place: as many
-        matches can be correct.
+        The number of the N keypoints with a keypoint of the second image at most CORRECT pixels from their true
+        position, which is the maximum number of correct matches.
     """
     places = warp_points(homography, first)
     places = places[np.isfinite(places).all(axis=1)]
@@ -51,30 +51,30 @@ def precision_recall(correct: np.ndarray, possible: int) -> tuple[np.ndarray, np
         possible: number of matches that can be correct.
 
     Returns:
-        K float64 each; the recall is 0 where nothing can be found.
+        K float64 each; the recall is 0 if no match can be correct.
     """
     found = np.cumsum(correct, dtype=np.float64)
     return found / np.arange(1, len(correct) + 1), found / max(possible, 1)
 
 
 def average_precision(correct: np.ndarray, possible: int) -> float:
-    """Return the area under the curve of `precision_recall`: the mean precision at what can be found, 0 where missed.
+    """Return the average precision: the mean over all possible matches of the precision at each, 0 for missed ones.
 
     Args:
         correct: K bool, in order.
-        possible: see `precision_recall`; nothing to find has a precision of 0.
+        possible: see `precision_recall`; with 0, the average precision is 0.
     """
     precision, _ = precision_recall(correct, possible)
     return float(precision[np.asarray(correct, bool)].sum() / max(possible, 1))
 
 
 def precision_at_recall(correct: np.ndarray, possible: int, levels: Sequence[float]) -> np.ndarray:
-    """Return the precision at which each level of recall is reached, the highest from there on; 0 where none is.
+    """Return the highest precision at each level of recall or above; 0 for levels that are not reached.
 
     Args:
         correct: K bool, in order.
         possible: see `precision_recall`.
-        levels: of recall, above 0.
+        levels: levels of recall, above 0.
     """
     precision, recall = precision_recall(correct, possible)
     highest = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
@@ -82,22 +82,22 @@ def precision_at_recall(correct: np.ndarray, possible: int, levels: Sequence[flo
 
 
 def accuracy_at_yield(correct: np.ndarray, count: int) -> float:
-    """Return the share of correct ones among the first `count` matches; fewer count as wrong, and `count` 0 is NaN.
+    """Return the share of correct matches among the first `count`; missing matches count as false, `count` 0 gives NaN.
 
     Args:
         correct: K bool, in order.
-        count: matches of the reference on this pair.
+        count: number of matches of the reference on this pair.
     """
     return float(np.count_nonzero(correct[:count]) / count) if count else float("nan")
 
 
 def pack(correct: np.ndarray) -> str:
-    """Return K bool as text, six a character."""
+    """Encode K bool as text (base64, six per character)."""
     return base64.b64encode(np.packbits(np.asarray(correct, bool)).tobytes()).decode()
 
 
 def unpack(text: str, count: int) -> np.ndarray:
-    """Return the `count` bool of `pack`; ValueError where the text holds fewer."""
+    """Decode the `count` bool encoded by `pack`; raise a ValueError if the text contains fewer."""
     bits = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
     if not 0 <= count <= 8 * len(bits):
         raise ValueError(f"{count} flags of {8 * len(bits)}")

@@ -1,4 +1,4 @@
-"""Results as text: the published form, and tables for spreadsheets."""
+"""Results as text in the published format, and as CSV tables."""
 
 import csv
 import io
@@ -15,10 +15,10 @@ _FURTHER = ("matching_score", *_COUNTS, "correct_matches", "near_misses", "avera
 
 
 def format_result(figures: Mapping) -> str:
-    """Return the text of a result file in the published form.
+    """Return the text of a result file in the published format.
 
-    As published, the "avg" of matches is half of v + i, and that of homographies is over all pairs. Other estimators
-    than OpenCV's RANSAC are named in the heading. A set without classes has one number a line, over all pairs.
+    As published, the "avg" of matches is the average of v and i, and that of homographies is over all pairs. Estimators
+    other than OpenCV's RANSAC are named in the heading. Without classes, each line has one number, over all pairs.
     """
     classes = not all(math.isnan(figures["mma"]["1"][kind]) for kind in "vi")
 
@@ -39,7 +39,7 @@ def format_result(figures: Mapping) -> str:
 
 
 def summary_table(record: Mapping) -> str:
-    """Return a CSV of all figures of a result: a line a figure, threshold and estimator, a column a class."""
+    """Return a CSV of all scores of a result, with a line per score, threshold and estimator and a column per class."""
     figures = record["figures"]
     rows = [("mma", "", threshold, means) for threshold, means in figures["mma"].items()]
     for estimator, own in figures["estimators"].items():
@@ -56,7 +56,7 @@ def summary_table(record: Mapping) -> str:
 
 
 def sequence_table(record: Mapping) -> str:
-    """Return a CSV of a result's sequences: a line each, with means over its pairs."""
+    """Return a CSV with the means over the pairs of each sequence, one line per sequence."""
     protocol = find_protocol(record["settings"]["protocol"])
     heads = ["sequence", "class", "pairs", *_COUNTS, *(f"mma@{t}" for t in MATCHING_THRESHOLDS)]
     for estimator in record["settings"]["estimators"]:

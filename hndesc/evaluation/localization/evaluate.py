@@ -1,4 +1,4 @@
-"""The step that localizes the queries of a dataset and scores them where the truth is known."""
+"""The step that localizes the queries of a dataset and evaluates poses with known ground truth."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -43,27 +43,28 @@ def localize_queries(
     seed: int = 0,
     **settings: float,
 ) -> dict:
-    """Localize every query of a dataset and write the poses in the form that visuallocalization.net takes.
+    """Localize every query of a dataset and write the poses in the format of visuallocalization.net.
 
-    A query that cannot be localized takes the pose of its best retrieved database image, the first that it is paired
-    with; the log and the JSON name it and the reason.
+    A query that cannot be localized gets the pose of its best retrieved database image, the first of its pairs; it is
+    listed with the reason in the log and the JSON file.
 
     Args:
         root: folder of the dataset.
         features: feature file.
         matches: match file of the listed pairs.
         map_folder: output of `hndesc.localization.mapping.build_map`.
-        output: poses, a line a query: `name qw qx qy qz tx ty tz`.
-        json_output: figures (recall and median errors where the truth is known), each query, settings.
-        name: of the benchmark; the dataset's folder by default.
-        pairs: another list of pairs than the dataset's own.
+        output: file of poses to write, one line per query: `name qw qx qy qz tx ty tz`.
+        json_output: JSON file to write, with recall and median errors (if the ground truth is known), all queries and
+            settings.
+        name: name of the benchmark; by default that of the folder of the dataset.
+        pairs: list of pairs that replaces that of the dataset.
         method: "pnp" (2D-3D matches) or "registration" (COLMAP's incremental mapper, as published).
         thresholds: (position in units of the scene, degrees) of the recall.
-        seed: of RANSAC.
-        **settings: changes of `PnpSettings`, or of `MapperSettings` for "registration".
+        seed: seed of RANSAC.
+        **settings: settings of `PnpSettings`, or of `MapperSettings` for "registration".
 
     Returns:
-        What the JSON holds.
+        The content of the JSON file.
     """
     check_output_files([output, json_output], filter(None, [features, matches, pairs]))
     chosen = _settings(method, settings)
@@ -118,7 +119,7 @@ def _result(
     summary: Mapping,
     thresholds: Sequence[tuple[float, float]],
 ) -> tuple[str, dict]:
-    """Return the text of the poses and the record of the JSON."""
+    """Return the text of the poses and the record of the JSON file."""
     poses, records = complete(scene, estimates)
     errors = pose_errors(poses, scene.truth)
     for name, pose in poses.items():
@@ -143,16 +144,18 @@ def _report(
     for name, record in records.items():
         if record["pose_of"]:
             reason, other = record["reason"], record["pose_of"]
-            logger.warning("'%s' could not be localized (%s): it takes the pose of '%s'", name, reason, other)
+            logger.warning("'%s' could not be localized (%s): it gets the pose of '%s'", name, reason, other)
         elif not is_localized(record):
-            logger.warning("'%s' has a pose of only %d inliers: not counted as localized", name, record["inliers"])
+            logger.warning(
+                "'%s' has a pose with only %d inliers, which does not count as localized", name, record["inliers"]
+            )
     for condition, count in count_localized(records).items():
         logger.info("%s: %d of %d queries localized", condition, count["localized"], count["queries"])
     widest = [max(limits) for limits in zip(*thresholds, strict=True)]
     known = [record for record in records.values() if is_localized(record) and "position_error" in record]
     wrong = sum(record["position_error"] > widest[0] or record["rotation_error"] > widest[1] for record in known)
     if wrong:
-        logger.warning("%d of %d localized queries lie outside %g/%g of their true pose", wrong, len(known), *widest)
+        logger.warning("%d of %d localized queries have errors above %g/%g", wrong, len(known), *widest)
     for condition, values in figures.items():
         shares = " / ".join(f"{100 * share:.1f}" for share in values["recall"].values())
         logger.info("%s: %s %% within %s", condition, shares, " / ".join(values["recall"]))

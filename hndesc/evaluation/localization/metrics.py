@@ -1,4 +1,4 @@
-"""Scores of estimated query poses: recall within position and rotation thresholds, and median errors."""
+"""Metrics of estimated query poses: recall within position and rotation thresholds, and median errors."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ THRESHOLDS = ((0.25, 2.0), (0.5, 5.0), (5.0, 10.0))
 
 
 def pose_errors(estimates: Mapping[str, Pose], truth: Mapping[str, Pose]) -> dict[str, tuple[float, float]]:
-    """Return the errors (distance of the camera centers, degrees of rotation) of the queries whose truth is known."""
+    """Return the errors (distance of camera centers, degrees of rotation) of the queries with ground truth."""
     return {
         name: pose_error((pose.rotation, pose.translation), (truth[name].rotation, truth[name].translation))
         for name, pose in estimates.items()
@@ -24,7 +24,7 @@ def pose_errors(estimates: Mapping[str, Pose], truth: Mapping[str, Pose]) -> dic
 def recall(
     errors: Sequence[tuple[float, float]], thresholds: Sequence[tuple[float, float]] = THRESHOLDS
 ) -> list[float]:
-    """Return the share (0 to 1) of poses within each threshold (position and rotation both, limits included).
+    """Return the share (0 to 1) of poses within both the position and the rotation threshold, limits included.
 
     Args:
         errors: (position, degrees) of each query, at least one.
@@ -36,7 +36,7 @@ def recall(
 
 
 def mean_camera_distance(poses: Mapping[str, Pose]) -> float:
-    """Return the mean distance between the centers of two cameras, over all pairs of them; 0 for a single one."""
+    """Return the mean distance between camera centers over all pairs of cameras; 0 for a single camera."""
     centers = [camera_center(pose.rotation, pose.translation) for pose in poses.values()]
     return float(pdist(centers).mean()) if len(centers) > 1 else 0.0
 
@@ -47,19 +47,20 @@ def score(
     camera_distance: float,
     thresholds: Sequence[tuple[float, float]] = THRESHOLDS,
 ) -> dict[str, dict]:
-    """Score each condition (day, night, …) and all queries together ("all").
+    """Evaluate each condition (day, night, …) and all queries together ("all").
 
-    Args:
-        errors: (position, degrees) of each query with a known truth.
-        conditions: the condition of each query.
-        camera_distance: the mean distance of two database cameras, by which position errors of any unit compare.
-        thresholds: (position, degrees).
+        Args:
+            errors: (position, degrees) of each query with ground truth.
+            conditions: the condition of each query.
+            camera_distance: mean distance between database cameras, which makes position errors independent of the
+                unit.
+            thresholds: (position, degrees).
 
-    Returns:
-        Condition -> `queries` (those with known truth), `recall` (share from 0 to 1, keyed "0.25/2"),
-        `median_position_error`, `median_position_share` (of `camera_distance`; None where that is 0),
-        `median_rotation_error` (degrees).
-        A condition none of whose queries has a known truth is left out.
+        Returns:
+    Condition -> `queries` (with ground truth), `recall` (share from 0 to 1, keyed "0.25/2"),
+            `median_position_error`, `median_position_share` (of `camera_distance`; None if that is 0),
+            `median_rotation_error` (degrees).
+            Conditions without ground truth are omitted.
     """
     groups: dict[str, list[tuple[float, float]]] = {}
     for name, error in errors.items():

@@ -4,7 +4,7 @@ import numpy as np
 
 from hndesc.datasets.revisited import GroundTruth, Query
 
-# Setup -> labels that count as found, labels that are passed over as if they were not in the database.
+# Setup -> labels of positives, labels that are ignored as if they were not in the database.
 SETUPS = {
     "easy": (("easy",), ("junk", "hard")),
     "medium": (("easy", "hard"), ("junk",)),
@@ -17,8 +17,8 @@ def average_precision(positions: np.ndarray, positives: int) -> float:
     """Return the area under the precision-recall curve by the trapezoid rule of the Oxford protocol.
 
     Args:
-        positions: 0-based ranks of the positives that were found, ascending, junk not counted.
-        positives: how many there are to find.
+        positions: 0-based ranks of the retrieved positives, ascending, ignoring junk.
+        positives: number of positives in the database.
     """
     found = np.arange(len(positions))
     before = np.where(positions > 0, found / np.maximum(positions, 1), 1.0)
@@ -27,7 +27,7 @@ def average_precision(positions: np.ndarray, positives: int) -> float:
 
 
 def precision_at(positions: np.ndarray, cuts: tuple[int, ...] = CUTS) -> list[float]:
-    """Return the precision among the first k; a list whose last positive comes before k is cut there (the protocol)."""
+    """Return the precision among the first k; as in the protocol, k is limited to the rank of the last positive."""
     if len(positions) == 0:
         return [0.0] * len(cuts)
     ends = [min(cut, int(positions[-1]) + 1) for cut in cuts]
@@ -35,23 +35,22 @@ def precision_at(positions: np.ndarray, cuts: tuple[int, ...] = CUTS) -> list[fl
 
 
 def score_query(ranking: np.ndarray, query: Query, setup: str, size: int) -> tuple[float, list[float]] | None:
-    """Score one ranking.
+    """Evaluate one ranking.
 
     Args:
-        ranking: database indices, best first; negative entries (nothing retrieved) are passed over, and
-            entries of `size` and above are distractors.
-        query: its ground truth.
+        ranking: database indices, best first; negative entries (nothing retrieved) are ignored, and entries of `size`
+            and above are distractors.
+        query: ground truth of the query.
         setup: "easy", "medium" or "hard".
-        size: number of database photos.
+        size: number of database images.
 
     Returns:
         Average precision and precision at each of CUTS; None for a query without positives in this setup.
     """
-    wanted, ignored = SETUPS[setup]
-    positive, junk = (np.concatenate([getattr(query, label) for label in labels]) for labels in (wanted, ignored))
+    positive, junk = (np.concatenate([getattr(query, label) for label in labels]) for labels in SETUPS[setup])
     if len(positive) == 0:
         return None
-    role = np.zeros(size + 1, np.int8)  # the last one stands for all distractors
+    role = np.zeros(size + 1, np.int8)  # the last entry represents all distractors
     role[positive], role[junk] = 1, 2
     roles = role[np.minimum(ranking[ranking >= 0], size)]
     positions = np.flatnonzero(roles[roles != 2] == 1)
@@ -59,15 +58,15 @@ def score_query(ranking: np.ndarray, query: Query, setup: str, size: int) -> tup
 
 
 def score_rankings(rankings: np.ndarray, truth: GroundTruth) -> dict[str, dict]:
-    """Score the rankings of all queries.
+    """Evaluate the rankings of all queries.
 
     Args:
-        rankings: queries x database, indices of database photos, best first (see `score_query`).
-        truth: the ground truth.
+        rankings: queries x database, indices of database images, best first (see `score_query`).
+        truth: ground truth.
 
     Returns:
         {"mAP": {setup: value}, "mP@k": {setup: [at 1, 5, 10]}, "queries": {setup: number with positives},
-        "per_query": {name: {setup: average precision or None}}}; values in [0, 1], NaN where no query has positives.
+        "per_query": {name: {setup: average precision or None}}}; values in [0, 1], NaN if no query has positives.
     """
     size = len(truth.database)
     result: dict[str, dict] = {"mAP": {}, "mP@k": {}, "queries": {}, "per_query": {q.name: {} for q in truth.queries}}

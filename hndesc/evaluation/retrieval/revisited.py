@@ -1,4 +1,4 @@
-"""Retrieval on rOxford5k, rParis6k and sets of the same layout: mAP and mP@k before and after re-ranking."""
+"""Evaluation of retrieval on rOxford5k, rParis6k and sets of the same layout: mAP and mP@k, with re-ranking."""
 
 import os
 from collections.abc import Mapping
@@ -25,23 +25,22 @@ def score_retrieval(
     name: str | None = None,
     **settings: Any,
 ) -> dict:
-    """Score local features by how well they re-rank a shortlist.
+    """Evaluate local features by re-ranking a shortlist.
 
     Args:
         root: retrieval set (`gnd_*.pkl`).
-        features: local features of the photos of `root`, in pixels of the original photos; those that the shortlist
-            puts forward are enough.
-        shortlist: rankings to start from (`hndesc.retrieval.shortlist`).
-        output: text file in the published form, after re-ranking.
-        json_output: all figures, before and after.
-        name: of the benchmark; the folder's if None.
-        settings: of `hndesc.retrieval.reranking.rerank_shortlist`.
+        features: local features of at least the shortlisted images of `root`, in pixels of the original images.
+        shortlist: initial rankings (`hndesc.retrieval.shortlist`).
+        output: text file to write in the published format, with the scores after re-ranking.
+        json_output: JSON file to write, with all scores before and after re-ranking.
+        name: name of the benchmark; by default that of the folder.
+        settings: settings of `hndesc.retrieval.reranking.rerank_shortlist`.
 
     Returns:
-        What is written to `json_output`.
+        The content of `json_output`.
 
     Raises:
-        HndescError: files of another dataset, broken files.
+        HndescError: a file is broken or belongs to another dataset.
     """
     check_output_files([output, json_output], [features, shortlist])
     truth = read_ground_truth(root)
@@ -64,7 +63,7 @@ def score_retrieval(
 
 
 def format_result(scores: Mapping) -> str:
-    """Return the text of a result file in the published form, in percent with two decimals."""
+    """Return the text of a result file in the published format, in percent with two decimals."""
     names = {setup: setup[0].upper() for setup in SETUPS}
     lines = ["mAP benchmark:"]
     lines.append(", ".join(f"{letter}: {100 * scores['mAP'][setup]:.2f}" for setup, letter in names.items()))

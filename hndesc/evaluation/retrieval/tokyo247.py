@@ -1,4 +1,4 @@
-"""Place recognition on Tokyo 24/7: recall at n within 25 m, before and after re-ranking."""
+"""Evaluation of place recognition on Tokyo 24/7: recall at n within 25 m, before and after re-ranking."""
 
 import os
 from collections.abc import Mapping
@@ -27,23 +27,22 @@ def score_tokyo247(
     name: str | None = None,
     **settings: Any,
 ) -> dict:
-    """Score local features by how well they re-rank a shortlist of Tokyo 24/7.
+    """Evaluate local features by re-ranking a shortlist of Tokyo 24/7.
 
     Args:
-        root: the dataset (`hndesc.datasets.tokyo247`).
-        features: local features of its photos, in pixels of the original photos; those that the shortlist puts forward
-            are enough.
-        shortlist: rankings to start from (`hndesc.retrieval.shortlist`). The published one ends after 100 views.
-        output: text file, recall before and after.
-        json_output: all figures.
-        name: of the benchmark; the folder's if None.
-        settings: of `hndesc.retrieval.reranking.rerank_shortlist`.
+        root: dataset (`hndesc.datasets.tokyo247`).
+        features: local features of at least the shortlisted images, in pixels of the original images.
+        shortlist: initial rankings (`hndesc.retrieval.shortlist`). The published ones have 100 views per query.
+        output: text file to write, with the recall before and after re-ranking.
+        json_output: JSON file to write, with all scores.
+        name: name of the benchmark; by default that of the folder.
+        settings: settings of `hndesc.retrieval.reranking.rerank_shortlist`.
 
     Returns:
-        What is written to `json_output`.
+        The content of `json_output`.
 
     Raises:
-        HndescError: files of another dataset, broken files.
+        HndescError: a file is broken or belongs to another dataset.
     """
     check_output_files([output, json_output], [features, shortlist])
     views = read_views(root)
@@ -67,12 +66,12 @@ def score_tokyo247(
 
 
 def first_hits(ranks: np.ndarray, views: Views) -> np.ndarray:
-    """Return for each query the 0-based rank of the first view within the distance; -1 where there is none.
+    """Return for each query the 0-based rank of the first view within the distance; -1 if there is none.
 
     Args:
-        ranks: queries x database, indices of views, best first; negative entries end a ranking, and indices beyond the
-            views are distractors.
-        views: the ground truth.
+        ranks: queries x database, indices of views, best first, padded with -1; indices beyond the views are
+            distractors.
+        views: ground truth.
     """
     firsts = np.full(len(ranks), -1, np.int64)
     for row, (ranking, position) in enumerate(zip(ranks, views.query_positions, strict=True)):
@@ -86,7 +85,7 @@ def first_hits(ranks: np.ndarray, views: Views) -> np.ndarray:
 
 
 def recall(firsts: np.ndarray, cuts: tuple[int, ...] = CUTS) -> dict[str, float]:
-    """Return the share of all queries whose first hit is among the first n, for each n."""
+    """Return the share of queries whose first hit is among the first n, for each n."""
     return {str(cut): float(((firsts >= 0) & (firsts < cut)).mean()) for cut in cuts}
 
 

@@ -1,4 +1,4 @@
-"""The bundled models: `<name>.safetensors` and its card `<name>.json`, beside this file."""
+"""The bundled models: `<name>.safetensors` and its card `<name>.json`, in this folder."""
 
 from pathlib import Path
 

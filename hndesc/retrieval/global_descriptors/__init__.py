@@ -1,7 +1,7 @@
-"""Global descriptors: one vector a photo, whose dot products say how alike photos are.
+"""Global descriptors: one vector per image, whose dot products measure the similarity of images.
 
-A global descriptor has `describe(image: RGB uint8, H x W x 3) -> float32 D, L2-normalized`, for any image size, and
-`settings` (a dict of what it is: name, provenance of weights, pooling).
+A global descriptor has a method `describe(image: RGB uint8, H x W x 3) -> float32 D, L2-normalized`, for any image
+size, and `settings`, a dictionary with its name, pooling and the origin of its weights.
 """
 
 import os
@@ -24,7 +24,7 @@ GLOBAL_DESCRIPTORS = Registry(
 
 
 class GlobalDescriptor(Protocol):
-    """What every global descriptor offers."""
+    """The interface of a global descriptor."""
 
     settings: dict
 
@@ -34,20 +34,20 @@ class GlobalDescriptor(Protocol):
 
 
 def load_global_descriptor(name: str, weights: str | os.PathLike | None = None) -> GlobalDescriptor:
-    """Build a global descriptor by its name in the registry.
+    """Return a global descriptor by its name.
 
     Args:
         name: a name in `GLOBAL_DESCRIPTORS`.
-        weights: file of weights: a checkpoint for "dense", torchvision's for the ResNets; the others take none.
+        weights: weights file: a checkpoint for "dense", a file of torchvision for the ResNets; not used by others.
 
     Raises:
-        HndescError: unknown name, or weights that are missing, not wanted or do not fit.
+        HndescError: the name is unknown, or the weights are missing, not applicable or do not fit.
     """
     return GLOBAL_DESCRIPTORS.build(name, **({} if weights is None else {"weights": weights}))
 
 
 def l2_normalize(vector: np.ndarray) -> np.ndarray:
-    """Scale a vector to length 1, as float32; one without length becomes a uniform one."""
+    """Normalize a vector to length 1, as float32; a zero vector becomes uniform."""
     length = np.linalg.norm(vector)
     if length == 0:
         return np.full(len(vector), len(vector) ** -0.5, np.float32)

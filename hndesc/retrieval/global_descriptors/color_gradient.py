@@ -1,6 +1,6 @@
-"""A global descriptor without weights: where which edges are, at three scales, and which colors there are.
+"""A global descriptor without weights: the spatial distribution of edges at three scales, and a color histogram.
 
-In the spirit of GIST: Oliva and Torralba, Modeling the Shape of the Scene, IJCV 2001.
+Similar to GIST (Oliva and Torralba, Modeling the Shape of the Scene, IJCV 2001).
 """
 
 import cv2
@@ -16,7 +16,7 @@ COLOR_BINS = 4
 
 
 class ColorGradient:
-    """Describe photos by gradient energy in 8 orientations x 4 x 4 cells x 3 scales, and a color histogram, 448-D."""
+    """Describe images by gradient energy in 8 orientations x 4 x 4 cells x 3 scales, and a color histogram, 448-D."""
 
     settings = {"name": "color_gradient", "side": SIDE, "orientations": ORIENTATIONS, "cells": CELLS}  # noqa: RUF012
 
@@ -25,7 +25,7 @@ class ColorGradient:
         image = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
         gray = to_gray(image).astype(np.float32)
         scales = [_gradients(cv2.resize(gray, (side, side), interpolation=cv2.INTER_AREA)) for side in (128, 64, 32)]
-        # Square roots keep a few strong edges or one wide surface from deciding alone.
+        # Square roots limit the influence of a few strong edges or one large surface.
         edges, colors = (l2_normalize(np.sqrt(part)) for part in (np.concatenate(scales), _colors(image)))
         return l2_normalize(np.concatenate([edges, colors]))
 

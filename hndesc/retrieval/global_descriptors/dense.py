@@ -1,4 +1,4 @@
-"""A global descriptor from our own local ones: the dense map of a checkpoint, GeM-pooled."""
+"""A global descriptor from local ones: the dense map of a checkpoint, GeM-pooled."""
 
 from pathlib import Path
 
@@ -16,11 +16,11 @@ SMALLEST = 32
 
 
 class Dense:
-    """Describe photos by the generalized means of the positive and the negative parts of a dense map, 2 x dim.
+    """Describe images by the generalized means of the positive and negative parts of a dense map, 2 x dim.
 
     Args:
-        weights: a checkpoint.
-        power: of the mean.
+        weights: checkpoint.
+        power: exponent of the mean.
     """
 
     def __init__(self, weights: str | Path, power: float = 3.0) -> None:

@@ -1,4 +1,4 @@
-"""GeM pooling over an EfficientNet-Lite0 trained on ImageNet, whose weights come with a Python package.
+"""GeM pooling over an EfficientNet-Lite0 trained on ImageNet, with weights from a Python package.
 
 Tan and Le, EfficientNet, ICML 2019.
 """
@@ -22,10 +22,10 @@ MEAN, DEVIATION = 127.0, 128.0
 
 
 class EfficientNetLite0:
-    """Describe photos by the generalized mean of the network's last feature map, 1280-D.
+    """Describe images by the generalized mean of the last feature map of the network, 1280-D.
 
     Args:
-        power: of the mean; 1 averages, infinity takes the maximum.
+        power: exponent of the mean; 1 is average pooling, infinity is max pooling.
     """
 
     def __init__(self, power: float = 3.0) -> None:
@@ -42,7 +42,7 @@ class EfficientNetLite0:
     @torch.inference_mode()
     def describe(self, image: np.ndarray) -> np.ndarray:
         """Describe an RGB uint8 image, H x W x 3; float32, L2-normalized."""
-        # The network pads as for sides that its stride divides.
+        # The padding of the network assumes sides that are multiples of its stride.
         height, width = (max(2 * STRIDE, round(side / STRIDE) * STRIDE) for side in image.shape[:2])
         if image.shape[:2] != (height, width):
             image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""GeM pooling over torchvision's ResNets trained on ImageNet.
+"""GeM pooling over the ResNets of torchvision, trained on ImageNet.
 
 He et al., Deep Residual Learning for Image Recognition, CVPR 2016.
 """
@@ -25,15 +25,15 @@ _CURE = "give torchvision's file as the key 'weights'"
 
 
 class ResNet:
-    """Describe photos by the generalized mean of the network's last feature map, 2048-D.
+    """Describe images by the generalized mean of the last feature map of the network, 2048-D.
 
     Args:
         depth: 50 or 101.
-        weights: file of torchvision's weights; None fetches them.
-        power: of the mean.
+        weights: weights file of torchvision; None downloads it.
+        power: exponent of the mean.
 
     Raises:
-        HndescError: weights that cannot be had or do not fit.
+        HndescError: the weights are unavailable or do not fit.
     """
 
     def __init__(self, depth: int, weights: str | Path | None = None, power: float = 3.0) -> None:
@@ -70,6 +70,6 @@ def _weights(name: str, weights: str | Path | None) -> tuple[dict[str, Tensor], 
         return dict(fetch(url)), url
     except HndescError:
         raise HndescError(
-            f"{url}: the weights of {name} cannot be fetched; give the file as the key 'weights', or take the global "
-            "descriptor 'efficientnet_lite0', whose weights come with its package"
+            f"{url}: the weights of {name} cannot be downloaded; give the file as the key 'weights', or use the global "
+            "descriptor 'efficientnet_lite0', whose weights are part of its package"
         ) from None

@@ -66,8 +66,8 @@ class DescriptorSettings(Settings):
     max_keypoints: Count | None = Field(None, description="instead of the benchmark's; null: all")
     views: bool = Field(
         False,
-        description="describe keypoints in the image turned by quarter turns and at half its size, too; matching "
-        "chooses for each pair of images",
+        description="also describe keypoints in the image rotated by multiples of 90 degrees and at half size; "
+        "matching selects the views for each pair of images",
     )
     features: Annotated[Text, PathOf("file", for_each=True)] | None = Field(
         None,

@@ -39,7 +39,7 @@ def test_layout_and_size(demo):
 
 def test_readme_says_what_figures_are_worth_and_names_every_source(demo):
     text = (demo.root / "README.txt").read_text()
-    assert "compare with no\npublished ones" in text
+    assert "not comparable with\npublished results" in text
     for source in photographs.SOURCES.values():
         assert source.file in text and source.license in text
 

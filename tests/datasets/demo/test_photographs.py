@@ -24,7 +24,7 @@ def test_parts_are_made_of_disjoint_photographs(demo):
     assert all(demo.used[part] for part in ("sequences", "retrieval", "scene"))
 
 
-def test_sources_are_different_pictures():
+def test_sources_are_different_images():
     digests = {name: hashlib.sha256(load(name, source.use).tobytes()).hexdigest() for name, source in SOURCES.items()}
     assert len(set(digests.values())) == len(SOURCES)
 
@@ -91,5 +91,5 @@ def test_broken_photograph(packages):
 
 
 def test_missing_package(packages):
-    with pytest.raises(HndescError, match=r"'grace_hopper.jpg' of matplotlib, which is not installed; install it anew"):
+    with pytest.raises(HndescError, match=r"'grace_hopper.jpg' of matplotlib, which is not installed; reinstall it"):
         load("hopper", TRAINING)

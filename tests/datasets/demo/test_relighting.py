@@ -45,14 +45,14 @@ def test_lamps_add_warm_light():
 
 
 def test_mist_hides_more_at_the_top():
-    picture = GRAY * np.where(np.arange(80) % 2, 0.5, 1.5)[None, :, None].astype(np.float32)
-    image = photograph(picture, Light(mist=0.8), rng()).astype(float)
+    pattern = GRAY * np.where(np.arange(80) % 2, 0.5, 1.5)[None, :, None].astype(np.float32)
+    image = photograph(pattern, Light(mist=0.8), rng()).astype(float)
     assert 0 < image[:5].std() < 0.7 * image[-5:].std()
 
 
 def test_saturation_zero_is_gray():
-    picture = GRAY * np.array([1.5, 0.5, 1], np.float32)
-    image = photograph(picture, Light(saturation=0), rng())
+    pattern = GRAY * np.array([1.5, 0.5, 1], np.float32)
+    image = photograph(pattern, Light(saturation=0), rng())
     assert (np.ptp(image, axis=2) == 0).all()
 
 

@@ -65,7 +65,7 @@ def test_panels_are_seen_from_one_side_only():
     assert (render([back], camera(), SKY) == SKY).all()
 
 
-def test_ground_reaches_to_the_lower_edge_though_it_goes_on_behind_the_camera():
+def test_ground_reaches_to_the_lower_edge_though_it_continues_behind_the_camera():
     # Level ground 1 m below, from 5 m behind the camera to 50 m before it.
     ground = panel((-50, 1, 50), (100, 0, 0), (0, 0, -55), (1, 1, 0))
     image = render([ground], camera(), SKY)
@@ -75,7 +75,7 @@ def test_ground_reaches_to_the_lower_edge_though_it_goes_on_behind_the_camera():
     assert (image[:, 80, 0] > 0.5).argmax() == pytest.approx(horizon, abs=1)
 
 
-def test_visible_agrees_with_the_picture():
+def test_visible_agrees_with_the_image():
     rng = np.random.default_rng(4)
     panels = []
     for index in range(12):

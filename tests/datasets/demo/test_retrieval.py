@@ -63,7 +63,7 @@ def test_boxes_lie_in_the_photos(root, truth):
         assert (right - left) * (bottom - top) > 0.1 * width * height
 
 
-def test_box_frames_the_asked_part():
+def test_box_frames_the_queried_region():
     # A white square on black: its box must end where the white ends.
     photo = np.zeros((300, 400, 3), np.uint8)
     photo[60:210, 100:300] = 255

@@ -121,6 +121,6 @@ def test_day_turns_to_night(root):
 
 def test_steps_go_from_no_change_to_the_last_light():
     last = sequences.ILLUMINATIONS["i_pagodanight"][1]
-    assert sequences._towards(last, 1.0) == last
-    start = sequences._towards(last, 0.0)
+    assert sequences._interpolated(last, 1.0) == last
+    start = sequences._interpolated(last, 0.0)
     assert (start.exposure, start.tint, start.noise, start.blur, start.quality) == (1, (1, 1, 1), 0, 0, 100)

@@ -59,8 +59,8 @@ def test_records_at_the_same_time_are_all_kept(sums: Checksums) -> None:
 def test_a_table_that_cannot_be_right_is_refused(sums: Checksums, rows: str) -> None:
     sums.path.parent.mkdir()
     sums.path.write_text(HEAD + rows)
-    with pytest.raises(HndescError, match=r"sums\.tsv: 'a\.zip' is listed twice, or .*; mend it or delete it"):
+    with pytest.raises(HndescError, match=r"sums\.tsv: 'a\.zip' is listed twice, or .*; repair or delete it"):
         sums.find("b.zip")
-    with pytest.raises(HndescError, match="mend it or delete it"):
+    with pytest.raises(HndescError, match="repair or delete it"):
         sums.record("b.zip", 1, ONE, "x")
     assert sums.path.read_text() == HEAD + rows

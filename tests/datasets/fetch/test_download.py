@@ -85,7 +85,7 @@ def test_a_checksum_decides_whatever_the_server_calls_the_file(fetch, target: Pa
         ("chunked_cut", "attempts"),
         ("always_cut", r"\(3 attempts\)"),
         ("round_in_circles", "redirects"),
-        ("without_length", r"cut at 100000 of 200000 bytes \(3 attempts\)"),
+        ("without_length", r"closed after 100000 of 200000 bytes \(3 attempts\)"),
     ],
 )
 def test_is_never_taken_for_whole(fetch, server: Server, target: Path, behavior: str, reason: str) -> None:
@@ -103,8 +103,8 @@ def test_is_never_taken_for_whole(fetch, server: Server, target: Path, behavior:
         ("quota_in_disguise", "web page"),
         ("chunked_cut", "attempts"),
         ("always_cut", "attempts"),
-        ("compressed_type", "another form"),
-        ("without_length", "does not tell the file's length"),
+        ("compressed_type", "Content-Encoding"),
+        ("without_length", "does not report the length of the file"),
     ],
 )
 def test_without_checksum_nothing_half_is_taken_either(fetch, target: Path, behavior: str, reason: str) -> None:
@@ -159,7 +159,7 @@ def test_two_files_are_never_joined_without_a_checksum(fetch, target: Path, beha
 
 def test_slow_drip_is_given_up(fetch, target: Path) -> None:
     slow = RetryPolicy(tries=2, backoff=0, timeout=0.3, slowest=10_000)
-    with pytest.raises(HndescError, match="slower than 10000 bytes a second"):
+    with pytest.raises(HndescError, match="slower than 10000 bytes per second"):
         fetch("drip", retry_policy=slow)
     assert not target.exists()
 
@@ -218,7 +218,7 @@ def test_a_recorded_checksum_binds_later_downloads(fetch, target: Path, tmp_path
         fetch("wrong", known=False)
     assert not target.exists()
     fetch("wrong", "good", known=False)
-    with pytest.raises(HndescError, match="another checksum"):
+    with pytest.raises(HndescError, match=r"recorded checksum of .* differs"):
         table.record("file.bin", 1, "0" * 64, "")
     assert table.path.read_text().splitlines()[1].split("\t")[:3] == ["file.bin", "200000", SHA256]
 
@@ -236,12 +236,12 @@ def test_two_at_a_time_fetch_once(fetch, server: Server, target: Path) -> None:
     assert len(server.requests) == 1 and sorted(map(bool, done)) == [False, True]
 
 
-def test_too_little_room_is_told_before_the_start(
+def test_too_little_room_is_reported_before_the_start(
     fetch, target: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = module.shutil.disk_usage(target.parent.parent)
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage._replace(free=199_999))
-    with pytest.raises(HndescError, match="are free; make room"):
+    with pytest.raises(HndescError, match="are free; free some space"):
         fetch("good", "good")
     assert not part(target).exists() and len(server.requests) == 1
 
@@ -265,16 +265,16 @@ def test_full_file_system(fetch, target: Path) -> None:
     if mount.returncode:
         pytest.skip("mounting a small file system takes root")
     try:
-        with pytest.raises(HndescError, match="make room"):
+        with pytest.raises(HndescError, match="free some space"):
             fetch("good")
-        with pytest.raises(HndescError, match=r"the disk is full|make room"):
+        with pytest.raises(HndescError, match=r"the disk is full|free some space"):
             fetch("chunked", known=False)
         assert not target.exists()
     finally:
         subprocess.run(["umount", target.parent], check=True)
 
 
-def test_a_killed_download_leaves_no_file_and_goes_on(server: Server, target: Path, tmp_path: Path) -> None:
+def test_a_killed_download_leaves_no_file_and_resumes(server: Server, target: Path, tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path\n"
         "from hndesc.datasets.fetch.checksums import Checksums\n"

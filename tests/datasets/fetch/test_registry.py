@@ -132,12 +132,15 @@ def test_shipped_checksums_are_those_of_the_real_files(shared: Path) -> None:
         ("datasets: {a: {titel: x}}", "a has an unknown key 'titel'"),
         ("sets: {}", "unknown key 'sets'"),
         ("datasets: {../a: {}}", "cannot be the name"),
-        ("datasets: {a: {files: []}}", "must list"),
+        ("datasets: {a: {files: []}}", "at least one file"),
         ("datasets: {a: {files: [{name: f}], layout: {kind: photos}}}", "needs 'by_hand'"),
-        ("datasets: {a: {files: [{addresses: ['ftp://x/f']}], layout: {kind: photos}}}", "no address of http"),
-        ("datasets: {a: {files: [{addresses: ['http://x/f'], into: ../b}], layout: {kind: photos}}}", "no sub-folder"),
+        ("datasets: {a: {files: [{addresses: ['ftp://x/f']}], layout: {kind: photos}}}", "not a list of http"),
+        (
+            "datasets: {a: {files: [{addresses: ['http://x/f'], into: ../b}], layout: {kind: photos}}}",
+            "not a sub-folder",
+        ),
         ("datasets: {a: {files: [{addresses: ['http://x/f'], sha256: xyz}], layout: {kind: photos}}}", "hexadecimal"),
-        ("datasets: {a: {files: [{addresses: ['http://x/f']}]}}", "'layout' must say"),
+        ("datasets: {a: {files: [{addresses: ['http://x/f']}]}}", "'layout' must state"),
         ("datasets: [", "not YAML"),
     ],
 )
@@ -190,7 +193,7 @@ def test_a_quota_page_never_becomes_a_dataset(get, server: Server, tmp_path: Pat
 
 
 def test_a_bomb_is_bounded_by_the_entry(get, tmp_path: Path) -> None:
-    with pytest.raises(HndescError, match="raise 'unpacked' of its entry"):
+    with pytest.raises(HndescError, match="increase 'unpacked' of its entry"):
         get("bound")
     assert visible(tmp_path / "data") == ["downloads"]
 
@@ -205,7 +208,7 @@ def test_weights_arrive_and_are_recorded(get, tmp_path: Path) -> None:
 
 
 def test_by_hand_first_says_how_then_takes_the_file(get, tmp_path: Path) -> None:
-    with pytest.raises(HndescError, match=r"write to its authors from https://hand, put it at .*hand.zip"):
+    with pytest.raises(HndescError, match=r"write to its authors from https://hand, save it as .*hand.zip"):
         get("hand")
     (tmp_path / "data" / "downloads" / "hand.zip").write_bytes(WHOLE)
     assert visible(get("hand")) == ["i_b", "v_a"]
@@ -220,7 +223,7 @@ def test_a_folder_put_there_by_hand_is_verified(get, server: Server, tmp_path: P
     assert len(server.requests) == asked
     (tmp_path / "data" / "seq" / install.RECEIPT).unlink()
     shutil.rmtree(tmp_path / "data" / "seq" / "v_a")
-    with pytest.raises(HndescError, match=r"1 sequences instead of 2; complete .*, or move it away"):
+    with pytest.raises(HndescError, match=r"1 sequences instead of 2; complete .*, or move it"):
         get("seq")
     assert (tmp_path / "data" / "seq" / "i_b").is_dir(), "what is a user's is not deleted"
 
@@ -230,17 +233,17 @@ def test_what_an_interrupted_unpacking_left_is_replaced(get, tmp_path: Path) -> 
     assert visible(get("seq")) == ["i_b", "v_a"]
 
 
-def test_list_tells_what_is_there(get, tmp_path: Path) -> None:
+def test_list_shows_what_is_there(get, tmp_path: Path) -> None:
     def state() -> dict[str, str]:
         return {entry.name: state for entry, state in list_datasets(tmp_path / "data", tmp_path / "registry.yaml")}
 
-    assert state()["seq"] == "absent" and state()["hand"] == "by hand" and state()["w.pth"] == "absent"
+    assert state()["seq"] == "absent" and state()["hand"] == "manual" and state()["w.pth"] == "absent"
     get("seq")
     get("w.pth")
     assert state()["seq"] == "present" and state()["w.pth"] == "present"
     (tmp_path / "data" / "seq" / install.RECEIPT).unlink()
     (tmp_path / "data" / "downloads" / "hand.zip").touch()
-    assert state()["seq"] == "not verified" and state()["hand"] == "begun (1 of 1 files)"
+    assert state()["seq"] == "not verified" and state()["hand"] == "incomplete (1 of 1 files)"
 
 
 def test_command_line(get, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch) -> None:
@@ -259,7 +262,7 @@ def test_command_line(get, server: Server, tmp_path: Path, capsys: pytest.Captur
         main([*options, "get", "nothing"])
     assert caught.value.code == 1
     message = capsys.readouterr().err.strip()
-    assert "no dataset or weights named 'nothing'; there are: " in message and "\n" not in message
+    assert "no dataset or weights named 'nothing'; known: " in message and "\n" not in message
 
 
 def retrieval(root: Path) -> None:
@@ -274,8 +277,8 @@ def retrieval(root: Path) -> None:
 def test_layout_of_retrieval(tmp_path: Path) -> None:
     retrieval(tmp_path / "set")
     layout = {"kind": "retrieval", "database": 2, "queries": 1}
-    assert verify_layout(tmp_path / "set", layout) == "2 database photos, 1 queries"
-    with pytest.raises(HndescError, match="2 database photos instead of 4993"):
+    assert verify_layout(tmp_path / "set", layout) == "2 database images, 1 queries"
+    with pytest.raises(HndescError, match="2 database images instead of 4993"):
         verify_layout(tmp_path / "set", layout | {"database": 4993})
     (tmp_path / "set" / "jpg" / "b.jpg").unlink()
     with pytest.raises(HndescError, match=r"b\.jpg: no such image"):

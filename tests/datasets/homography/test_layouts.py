@@ -86,7 +86,7 @@ def test_one_image_without_a_homography_is_no_sequence(tmp_path: Path) -> None:
     with pytest.raises(HndescError, match=r"own: image img2 is missing .*the sequence has 2 images"):
         read_sequences(tmp_path)
     (tmp_path / "own/img1.ppm").rename(tmp_path / "own/img1.txt")
-    with pytest.raises(HndescError, match="no sequence to score"):
+    with pytest.raises(HndescError, match="no sequences; expected"):
         read_sequences(tmp_path)
 
 
@@ -113,7 +113,7 @@ def test_table_without_them_goes_by_the_folder_of_the_first_image(pairs: Path) -
         (
             "image1,image2",
             "a/1.png,a/2.png",
-            r"pairs\.csv: no column 'homography'; its first line names image1, image2",
+            r"pairs\.csv: no column 'homography'; the header must have image1, image2",
         ),
         ("image1,image2,homography", "a/1.png,a/2.png,", r"pairs\.csv: pair 1 needs image1, image2 and homography"),
         ("image1,image2,homography,class", "a/1.png,a/2.png,1.txt,x", "pair 1 needs .* a class v, i or none"),
@@ -130,17 +130,17 @@ def test_bad_tables_are_named(pairs: Path, head: str, line: str, message: str) -
 
 
 def test_empty_and_binary_tables_and_mixed_classes_are_named(pairs: Path) -> None:
-    with pytest.raises(HndescError, match=r"pairs\.csv: no pair in it"):
+    with pytest.raises(HndescError, match=r"pairs\.csv: it contains no pair"):
         read_sequences(table(pairs))
     (pairs / "pairs.csv").write_bytes(b"\xff\xfe\x00image1")
     with pytest.raises(HndescError, match=r"pairs\.csv: not a text file"):
         read_sequences(pairs)
     table(pairs, "a/1.png,a/2.png,1.txt,v", "a/1.png,b.png,1.txt,i", head="image1,image2,homography,class")
-    with pytest.raises(HndescError, match="pairs of sequence 'a' are of different classes"):
+    with pytest.raises(HndescError, match="pairs of sequence 'a' have different classes"):
         read_sequences(pairs)
 
 
-def test_layout_is_told_from_what_is_there_or_by_its_name(tmp_path: Path) -> None:
+def test_layout_is_reported_from_what_is_there_or_by_its_name(tmp_path: Path) -> None:
     oxford(tmp_path / "graf")
     for number in range(1, 7):
         (tmp_path / "v_x").mkdir(exist_ok=True)
@@ -153,16 +153,16 @@ def test_layout_is_told_from_what_is_there_or_by_its_name(tmp_path: Path) -> Non
     assert [len(one.pairs) for one in read_sequences(tmp_path, layout="hpatches")] == [5]
 
 
-def test_what_was_looked_for_is_told(tmp_path: Path) -> None:
+def test_the_error_lists_the_supported_layouts(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     with pytest.raises(HndescError) as error:
         read_sequences(tmp_path)
     assert str(error.value) == (
-        f"{tmp_path}: no sequence to score; looked for pairs: pairs.csv with columns image1, image2, homography; "
+        f"{tmp_path}: no sequences; expected pairs: pairs.csv with columns image1, image2, homography; "
         "hpatches: folders v_<name> and i_<name> with 1.ppm to 6.ppm and H_1_2 to H_1_6; "
         "oxford_affine: folders with img1.ppm, img2.ppm, … and H1to2p, …"
     )
-    with pytest.raises(HndescError, match="looked for oxford_affine: folders") as error:
+    with pytest.raises(HndescError, match="expected oxford_affine: folders") as error:
         read_sequences(tmp_path, layout="oxford_affine")
     assert "hpatches" not in str(error.value)
     with pytest.raises(
@@ -194,8 +194,8 @@ def test_a_sequence_whose_name_leads_out_of_the_folder_is_refused(pairs: Path, n
     ("lines", "message"),
     [
         (["a/1.png,a/2.png,../1.txt,s"], "pair 1: homography '../1.txt' is no name of a file below the folder"),
-        (["a/1.png,a/2.png,1.txt,s", "a/./1.png,a//2.png,2.txt,s"], "pair 2 is the same as pair 1; leave one out"),
-        (["b.png,./b.png,1.txt,s"], "pair 1 is of 'b.png' with itself; leave it out"),
+        (["a/1.png,a/2.png,1.txt,s", "a/./1.png,a//2.png,2.txt,s"], "pair 2 is the same as pair 1; remove one"),
+        (["b.png,./b.png,1.txt,s"], "pair 1 is of 'b.png' with itself; remove it"),
         (["a/1.png,a/2.png,1.txt,s,more"], "a row has more cells than columns"),
     ],
 )

@@ -45,7 +45,7 @@ def sequences(tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
-def test_homographies_still_map_what_the_pictures_show(sequences: Path, tmp_path: Path) -> None:
+def test_homographies_still_map_what_the_images_show(sequences: Path, tmp_path: Path) -> None:
     resize_sequences(sequences, tmp_path / "out")
     (sequence,) = read_sequences(tmp_path / "out")
     assert (sequence.name, sequence.kind) == ("v_dots", "v")

@@ -30,7 +30,7 @@ def test_sequences_are_sorted_and_complete(make, tmp_path):
     assert [homography[2, 2] for homography in sequences[0].homographies] == [1 / k for k in range(2, 7)]
 
 
-def test_sequences_are_left_out_by_name_even_when_broken(make, tmp_path):
+def test_sequences_are_skipped_by_name_even_when_broken(make, tmp_path):
     make("v_a")
     (make("v_b") / "3.ppm").unlink()
     assert [sequence.name for sequence in read_sequences(tmp_path, ["v_b"])] == ["v_a"]
@@ -61,5 +61,5 @@ def test_folders_without_sequences_are_named(make, tmp_path):
     with pytest.raises(HndescError, match="no such folder"):
         read_sequences(tmp_path / "absent")
     make("graffiti")
-    with pytest.raises(HndescError, match="no sequence to score"):
+    with pytest.raises(HndescError, match="no sequences; expected"):
         read_sequences(tmp_path)

@@ -94,7 +94,7 @@ def test_a_missing_file_is_named(make, name: str) -> None:
         (PAIRS, "db/0.jpg db/2.jpg", "db/0.jpg", ":2: expected two image names, found 1 fields"),
         ("queries/ground_truth.txt", "query/day/cam/d0.jpg", "", ":1: expected .* found 7 fields"),
         (DAY, "query/day/cam/d1.jpg", "db/3.jpg", "'db/3.jpg' is both a database image and a query"),
-        (DAY, "query/day/cam/d1.jpg", "query/night/cam/n0.jpg", "'query/night/cam/n0.jpg' is in another list already"),
+        (DAY, "query/day/cam/d1.jpg", "query/night/cam/n0.jpg", "'query/night/cam/n0.jpg' is in another list, too"),
     ],
 )
 def test_a_malformed_line_is_named(make, name: str, old: str, new: str, message: str) -> None:
@@ -140,7 +140,7 @@ def test_an_nvm_without_points_has_no_tracks(exact: Synthetic) -> None:
         ("1 2 3 0 0 0 2 0 17 10.5 20", ":14: expected a point with its observations"),
         ("1 2 3 0 0 0", ":14: expected a point"),
         ("1 2 3 0 0 0 1 0 17 10.5", ":14: expected a point"),
-        ("1 2 3 0 0 0 1 8 17 10.5 20", ":14: a point is seen by an image that the file does not have"),
+        ("1 2 3 0 0 0 1 8 17 10.5 20", ":14: a point is observed by an image that is not in the file"),
     ],
 )
 def test_a_malformed_point_is_named(make, point: str, message: str) -> None:
@@ -184,7 +184,7 @@ def test_images_that_the_nvm_or_the_list_does_not_know_are_counted(make, caplog:
 def test_an_nvm_of_another_dataset_is_an_error(make) -> None:
     root = make().root
     (root / NVM).write_text((root / NVM).read_text().replace("db/", "mapping/"))
-    with pytest.raises(HndescError, match=r"names no image that has a camera.*'mapping/0.jpg' there, 'db/0.jpg' here"):
+    with pytest.raises(HndescError, match=r"contains no image with a camera.*'mapping/0.jpg' there, 'db/0.jpg' here"):
         read_aachen(root)
 
 
@@ -199,7 +199,7 @@ def test_pairs_are_taken_once_and_strangers_counted(tmp_path: Path, caplog: pyte
 
 def test_a_pair_list_of_another_dataset_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "pairs.txt").write_text("x y\n")
-    with pytest.raises(HndescError, match=r"pairs.txt: no pair of two known images"):
+    with pytest.raises(HndescError, match=r"pairs.txt: it contains no pair of known images"):
         known_pairs(tmp_path / "pairs.txt", {"a", "b"}, Counter())
 
 
@@ -237,5 +237,5 @@ def test_a_truth_of_other_queries_is_refused_and_gaps_are_named(make, caplog: py
     assert len(read_aachen(root).truth) == 2
     assert "1 poses of no query: stranger.jpg" in caplog.text and "without a true pose, not scored" in caplog.text
     path.write_text("stranger.jpg 1 0 0 0 0 0 0\n")
-    with pytest.raises(HndescError, match=r"ground_truth\.txt: names none of the queries \('stranger.jpg' there, "):
+    with pytest.raises(HndescError, match=r"ground_truth\.txt: contains none of the queries \('stranger.jpg' there, "):
         read_aachen(root)

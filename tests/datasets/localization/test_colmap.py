@@ -70,7 +70,7 @@ def test_a_broken_model_is_named(root: Path) -> None:
     folder = find_model(root)
     for path in folder.iterdir():
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(HndescError, match=r"sparse/0/cameras.(bin: cut short|txt:4: expected .id MODEL)"):
+    with pytest.raises(HndescError, match=r"sparse/0/cameras.(bin: truncated|txt:4: expected .id MODEL)"):
         read_model(root)
 
 

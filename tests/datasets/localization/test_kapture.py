@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hndesc.datasets.listing import list_photos
+from hndesc.datasets.listing import list_images
 from hndesc.datasets.localization.kapture import read_images, read_kapture
 from hndesc.datasets.localization.readers import read_scene
 from hndesc.errors import HndescError
@@ -63,7 +63,7 @@ def test_mapping_and_query_folders(exact: Synthetic, tmp_path: Path, posed: bool
     for part, names in (("mapping", database), ("query", queries)):
         for name in names:
             write_image(root / part / "sensors" / "records_data" / name, np.zeros((8, 8, 3), np.uint8))
-    assert [photo.name for photo in list_photos(root, "localization")] == [*database, *queries]
+    assert [photo.name for photo in list_images(root, "localization")] == [*database, *queries]
     scene = read_scene(root)
     assert list(scene.database) == list(database) and list(scene.queries) == list(queries)
     assert scene.truth.keys() == (queries.keys() if posed else set())
@@ -84,7 +84,7 @@ def test_queries_may_come_in_several_folders(exact: Synthetic, tmp_path: Path) -
     scene = read_kapture(tmp_path)
     assert list(scene.queries) == exact.queries and scene.truth == {}
     assert all(scene.conditions[name] == name.split("/")[1] for name in exact.queries)
-    assert [photo.name for photo in list_photos(tmp_path, "localization")] == ["db/0.jpg", *exact.queries]
+    assert [photo.name for photo in list_images(tmp_path, "localization")] == ["db/0.jpg", *exact.queries]
 
 
 def test_a_rig_carries_its_cameras(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_malformed_line_is_named(
 def test_missing_files_and_names_in_both_parts_are_errors(exact: Synthetic, tmp_path: Path) -> None:
     write_kapture(tmp_path / "mapping", exact.poses)
     write_kapture(tmp_path / "query", exact.poses)
-    with pytest.raises(HndescError, match=r"'db/0.jpg' of query is in another part, too"):
+    with pytest.raises(HndescError, match=r"'db/0.jpg' of query is in another folder, too"):
         read_kapture(tmp_path)
     (tmp_path / "mapping" / "sensors" / "trajectories.txt").unlink()
     with pytest.raises(HndescError, match="mapping: no image with a camera and a pose"):

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hndesc.datasets.listing import list_photos
+from hndesc.datasets.listing import list_images
 from hndesc.datasets.localization.posed import CAMERAS, COLUMNS, read_cameras, read_posed
 from hndesc.datasets.localization.readers import read_scene
 from hndesc.errors import HndescError
@@ -97,7 +97,7 @@ def test_a_matrix_that_does_not_rotate_is_refused(tmp_path: Path, matrix: np.nda
 def test_too_few_photos_are_an_error(exact: Synthetic, tmp_path: Path) -> None:
     path = write_cameras(tmp_path / "posed", exact) / CAMERAS
     path.write_text("\n".join(path.read_text().splitlines()[:3]) + "\n")
-    with pytest.raises(HndescError, match="2 posed photos are too few"):
+    with pytest.raises(HndescError, match="2 posed images are too few"):
         read_posed(tmp_path / "posed")
 
 
@@ -116,7 +116,7 @@ def test_real_photos_are_localized(shared: Path, tmp_path: Path) -> None:
         camera = [width, height, fx * sx, fy * sy, (cx + 0.5) * sx - 0.5, (cy + 0.5) * sy - 0.5]
         small.append("\t".join([name, *map(str, camera), *fields[6:]]))
     (root / CAMERAS).write_text("\n".join(small) + "\n")
-    photos = list_photos(root, "localization")
+    photos = list_images(root, "localization")
     assert [photo.name for photo in photos] == [f"{i:04}.jpg" for i in range(11)]
     names = [photo.name for photo in photos]
     near = [f"{first} {second}\n" for i, first in enumerate(names) for second in names[i + 1 : i + 4]]

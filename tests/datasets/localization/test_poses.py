@@ -36,7 +36,7 @@ def test_a_malformed_line_is_named(tmp_path: Path, line: str) -> None:
         read_poses(tmp_path / "poses.txt")
 
 
-def test_file_names_that_fall_together_are_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_file_names_that_fall_together_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     pose = Pose(np.eye(3), np.zeros(3))
     assert format_poses({"day/a.jpg": pose, "night/a.jpg": pose, "b.jpg": pose}).count("a.jpg") == 2
     assert "2 queries have the file name 'a.jpg'" in caplog.text and "b.jpg" not in caplog.text

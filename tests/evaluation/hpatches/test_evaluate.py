@@ -126,7 +126,7 @@ def test_image_size_comes_from_the_header_when_features_lack_it(sequences):
     assert expected["per_sequence"]["v_one"]["corner_error"]["ransac"][0] > 1
 
 
-def test_large_scenes_are_left_out_unless_asked_for(sequences):
+def test_large_scenes_are_skipped_unless_requested(sequences):
     sequences.add("v_talent")
     assert "v_talent" not in sequences.score()[1]["per_sequence"]
     record = sequences.score(large_scenes=True)[1]
@@ -179,11 +179,11 @@ def test_figures_of_the_published_evaluation(shared, tmp_path):
     assert matches == expected["n_matches"]
 
 
-def test_scenes_left_out_are_named(sequences, caplog):
+def test_scenes_skipped_are_named(sequences, caplog):
     sequences.add("v_talent")
     with caplog.at_level(logging.INFO):
         assert sequences.score()[1]["left_out"] == ["v_talent"]
-    assert "left out as very large: v_talent" in caplog.text
+    assert "excluded as very large: v_talent" in caplog.text
     sequences.root.joinpath("v_talent", "H_1_3").unlink()  # nobody asks for it
     assert sequences.score()[1]["left_out"] == ["v_talent"]
 
@@ -208,7 +208,7 @@ def test_first_of_several_estimators_is_in_the_published_form(sequences):
     figures = record["figures"]
     assert list(figures["estimators"]) == ["magsac", "ransac"]
     assert figures["homography_auc"] == figures["estimators"]["magsac"]["homography_auc"]
-    with pytest.raises(HndescError, match="name at least one, and each once"):
+    with pytest.raises(HndescError, match="give at least one, and each once"):
         sequences.score(estimator=["magsac", "magsac"])
 
 
@@ -239,7 +239,7 @@ def test_features_of_images_of_another_size_are_refused(sequences):
 
 def test_keypoints_outside_the_image_are_refused(sequences):
     sequences.features["v_one/3.png"] = make_features(POINTS + 60, size=(0, 0))
-    refused(sequences, r"features of 'v_one/3\.png' lie outside its 200 x 150 pixels; are they of another dataset")
+    refused(sequences, r"features of 'v_one/3\.png' lie outside its 200 x 150 pixels; use the features of this dataset")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -304,7 +304,7 @@ def test_second_protocol(resized):
 def test_second_protocol_wants_images_of_its_size(sequences):
     refused(
         sequences,
-        r"i_two/1\.png: 200 x 150 pixels, but the protocol wants \(640, 480\).*hndesc resize-sequ",
+        r"i_two/1\.png: 200 x 150 pixels, but the protocol requires \(640, 480\).*hndesc resize-sequ",
         protocol="480x640",
     )
 

@@ -133,7 +133,7 @@ def test_queries_that_cannot_be_localized_take_the_pose_of_their_first_pair(
         "night": {"queries": 3, "localized": 2},
     }
     assert (
-        f"'{lost}' could not be localized (no features (truncated image)): it takes the pose of 'db/7.jpg'"
+        f"'{lost}' could not be localized (no features (truncated image)): it gets the pose of 'db/7.jpg'"
         in caplog.text
     )
     poses = read_poses(tmp_path / "poses.txt")
@@ -220,7 +220,7 @@ def test_a_pose_of_few_inliers_is_not_counted_as_localized(caplog: pytest.LogCap
     }
     assert count_localized(records) == {"day": {"queries": 3, "localized": 1}}
     _report({}, records, THRESHOLDS)
-    assert "'11.jpg' has a pose of only 11 inliers: not counted as localized" in caplog.text
+    assert "'11.jpg' has a pose with only 11 inliers, which does not count as localized" in caplog.text
     assert "'12.jpg'" not in caplog.text
 
 

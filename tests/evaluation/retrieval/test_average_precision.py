@@ -65,7 +65,7 @@ def test_distractors_push_positives_back():
     assert score_query(np.array([7, 2, 0]), query, "easy", 3)[0] == pytest.approx(0.25)
 
 
-def test_queries_without_positives_are_left_out():
+def test_queries_without_positives_are_skipped():
     truth = GroundTruth(["a", "b"], [make_query(easy=[0], name="q"), make_query(hard=[1], name="r")])
     scores = score_rankings(np.array([[1, 0], [1, 0]]), truth)
     assert scores["queries"] == {"easy": 1, "medium": 2, "hard": 1}

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hndesc.datasets.listing import list_photos
+from hndesc.datasets.listing import list_images
 from hndesc.datasets.places import make_places
 from hndesc.evaluation.retrieval.revisited import score_retrieval
 from hndesc.extraction.steps import extract
@@ -31,7 +31,7 @@ def test_neighboring_views_of_two_scenes_come_first(shared, tmp_path):
     make_shortlist(tmp_path / "set", tmp_path / "s.h5", descriptor="color_gradient", distractors=tmp_path / "others")
     ranked = read_shortlist(tmp_path / "s.h5")
     write_shortlist(tmp_path / "s.h5", replace(ranked, ranks=ranked.ranks[:, ::-1]))
-    listed = list_photos(tmp_path / "set", "retrieval", tmp_path / "others")
+    listed = list_images(tmp_path / "set", "retrieval", tmp_path / "others")
     extract(listed, tmp_path / "f.h5", "rootsift", max_keypoints=800, resize_max=640)
     paths = [tmp_path / name for name in ("f.h5", "s.h5", "out.txt", "out.json")]
     record = score_retrieval(tmp_path / "set", *paths, estimator="magsac")

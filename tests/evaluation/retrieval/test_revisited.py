@@ -148,7 +148,7 @@ def test_distractors_are_ranked_and_counted(places):
     assert record["per_query"]["r"]["after"]["easy"] == 1
     assert record["per_query"]["q"]["after"]["easy"] == pytest.approx((0 + 1 / 2) / 2)
     places.database[-1] = "stranger"
-    with pytest.raises(HndescError, match="ranks other photos"):
+    with pytest.raises(HndescError, match="ranks images"):
         places.score()
 
 
@@ -205,7 +205,7 @@ def test_threads_do_not_change_the_result(places, request, threads):
 
 def test_shortlist_of_another_dataset_is_named(places):
     places.database = places.database[::-1]
-    with pytest.raises(HndescError, match=r"shortlist\.h5: ranks other photos than the ground truth"):
+    with pytest.raises(HndescError, match=r"shortlist\.h5: ranks images that are not in the ground truth"):
         places.score()
 
 

@@ -4,7 +4,7 @@ import shutil
 import numpy as np
 import pytest
 
-from hndesc.datasets.tokyo247 import POSITIONS, TOP, Views, read_views, view_photos
+from hndesc.datasets.tokyo247 import POSITIONS, TOP, Views, read_views, view_images
 from hndesc.errors import HndescError
 from hndesc.evaluation.retrieval.tokyo247 import CUTS, first_hits, format_result, recall, score_tokyo247
 from hndesc.io.features import FeatureWriter
@@ -16,7 +16,7 @@ def test_reads_names_positions_and_photos(tokyo):
     root = tokyo.write()
     views = read_views(root)
     assert (views.database, views.queries, views.distance) == (tokyo.names, tokyo.queries, 25)
-    photos = view_photos(root)
+    photos = view_images(root)
     assert [photo.name for photo in photos] == [f"db/{name}" for name in tokyo.names] + ["query/00001", "query/00002"]
     assert photos[2].read()[0, 0, 0] == 20
 
@@ -27,15 +27,15 @@ def test_photos_may_lie_as_the_published_evaluation_had_them(tokyo):
     shutil.move(root / TOP, root / "247_db")
     for path in [*(root / "247_db").rglob("*.png")]:
         path.rename(path.with_suffix(".jpg"))
-    assert all(photo.path.is_file() for photo in view_photos(root))
+    assert all(photo.path.is_file() for photo in view_images(root))
     shutil.rmtree(root / "247query")
-    with pytest.raises(HndescError, match="no photo '00001'"):
-        view_photos(root)
+    with pytest.raises(HndescError, match="no image '00001'"):
+        view_images(root)
 
 
 def test_broken_ground_truth_is_named(tokyo):
     tokyo.query_positions = tokyo.query_positions[:1]
-    with pytest.raises(HndescError, match=r"tokyo247\.npz: 2 x 2 positions are due for the queries"):
+    with pytest.raises(HndescError, match=r"tokyo247\.npz: the queries must have 2 x 2 positions"):
         read_views(tokyo.write())
     (tokyo.root / POSITIONS).write_bytes(b"no archive")
     with pytest.raises(HndescError, match=r"tokyo247\.npz: not a file of utmDb"):
@@ -96,18 +96,20 @@ def test_synthetic_rankings_of_the_real_set(shared):
     views = read_views(shared / "data" / "tokyo247")
     assert (len(views.queries), len(views.database), views.distance) == (315, 75_984, 25)
     rng = np.random.default_rng(0)
-    ranks, wanted = np.zeros((315, 30), np.int64), np.full(315, -1)
+    ranks, expected_rank = np.zeros((315, 30), np.int64), np.full(315, -1)
     for row, position in enumerate(views.query_positions):
         distances = np.linalg.norm(views.database_positions - position, axis=1)
         near, far = np.flatnonzero(distances <= 25), np.flatnonzero(distances > 25)
         ranks[row] = rng.choice(far, 30, replace=False)
         if len(near):
-            wanted[row] = rng.integers(0, 25)
-            ranks[row, wanted[row] :] = rng.permutation(near)[:1].tolist() + ranks[row, wanted[row] + 1 :].tolist()
-    assert (first_hits(ranks, views) == wanted).all()
+            expected_rank[row] = rng.integers(0, 25)
+            ranks[row, expected_rank[row] :] = (
+                rng.permutation(near)[:1].tolist() + ranks[row, expected_rank[row] + 1 :].tolist()
+            )
+    assert (first_hits(ranks, views) == expected_rank).all()
     known = recall(first_hits(ranks, views))
     for cut in CUTS:
-        assert known[str(cut)] == np.mean([0 <= rank < cut for rank in wanted])
+        assert known[str(cut)] == np.mean([0 <= rank < cut for rank in expected_rank])
     assert 0 < known["1"] < known["5"] < known["10"] < known["20"] < 1
 
 

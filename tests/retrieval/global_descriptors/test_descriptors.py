@@ -87,7 +87,7 @@ def test_weights_that_cannot_be_fetched_tell_what_to_do(monkeypatch):
         raise HndescError(url)
 
     monkeypatch.setattr(resnet, "fetch", refuse)
-    with pytest.raises(HndescError, match=r"resnet101-.*pth: .*'weights', or take .*'efficientnet_lite0'"):
+    with pytest.raises(HndescError, match=r"resnet101-.*pth: .*'weights', or use .*'efficientnet_lite0'"):
         load_global_descriptor("resnet101")
 
 

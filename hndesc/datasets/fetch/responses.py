@@ -1,34 +1,34 @@
-"""What the answer to a request for a file tells of it."""
+"""Information about a file from the response to a download request."""
 
 from typing import Any
 
 import requests
 
-from hndesc.datasets.fetch.connection import Passing, Unusable
+from hndesc.datasets.fetch.connection import PermanentFailure, TransientFailure
 from hndesc.datasets.fetch.contents import is_text
 
 _PAGES = ("text/html", "application/xhtml", "application/json", "application/xml", "text/xml")
 
 
 def check_kind(response: requests.Response, name: str, *, known: bool) -> None:
-    """Make sure that an answer is about to send a file as it is.
+    """Check that a response contains the file itself.
 
     Args:
-        response: the answer.
-        name: of the file.
-        known: whether a checksum will decide.
+        response: response to the request.
+        name: name of the file.
+        known: whether its checksum is known.
 
     Raises:
-        Unusable: it announces a page, or the file in a compressed form.
+        PermanentFailure: the response is a web page, or the file is compressed for transfer.
     """
     kind = response.headers.get("Content-Type", "").lower()
     if kind.startswith(_PAGES[0] if known else _PAGES) and not is_text(name):
-        raise Unusable("sent a web page instead of the file (sign-in, consent or quota?)")
+        raise PermanentFailure("the server sent a web page instead of the file (sign-in, consent or quota?)")
     coding = response.headers.get("Content-Encoding", "").strip().lower()
-    # Some servers call an archive that is compressed itself a compressed one.
+    # Some servers declare this encoding for compressed archives.
     own = coding in ("gzip", "x-gzip") and name.lower().endswith((".gz", ".tgz"))
     if coding not in ("", "identity") and not known and not own:
-        raise Unusable(f"sends the file in another form (Content-Encoding: {coding:.40})")
+        raise PermanentFailure(f"the server sent the file compressed (Content-Encoding: {coding:.40})")
 
 
 def content_range(response: requests.Response) -> tuple[int | None, int | None]:
@@ -37,20 +37,20 @@ def content_range(response: requests.Response) -> tuple[int | None, int | None]:
     return number(part.partition("-")[0]), number(total)
 
 
-def told_of(response: requests.Response, total: int | None) -> dict[str, Any]:
-    """Return what an answer tells of the whole file: its length, tag and date."""
+def file_properties(response: requests.Response, total: int | None) -> dict[str, Any]:
+    """Return length, entity tag and modification date of the whole file from a response."""
     headers = response.headers
     return {"total": total, "etag": headers.get("ETag"), "modified": headers.get("Last-Modified")}
 
 
-def read_arrived(response: requests.Response, most: int) -> bytes:
-    """Return what has arrived, as it was sent, at most so many bytes; empty at the end."""
+def read_chunk(response: requests.Response, most: int) -> bytes:
+    """Return at most `most` received bytes, not decoded; empty at the end."""
     try:
         return response.raw.read1(most, decode_content=False)
     except OSError as error:
-        raise Passing(f"the connection broke ({error})") from None
+        raise TransientFailure(f"the connection broke ({error})") from None
 
 
 def number(text: str | None) -> int | None:
-    """Return the number that a header holds; None if it holds none."""
+    """Return the number in a header, or None."""
     return int(text) if text is not None and text.strip().isdecimal() and len(text) < 19 else None

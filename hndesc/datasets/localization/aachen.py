@@ -47,17 +47,8 @@ def read_aachen(root: Path, pairs: Path | None = None) -> Scene:
     for name in sorted(database.keys() & queries.keys()):
         raise HndescError(f"{root}: '{name}' is both a database image and a query; remove it from one list")
     own = root / "database_v1_1.db"
-    return Scene(
-        root=root,
-        database=database,
-        poses=poses,
-        queries=queries,
-        conditions=conditions,
-        pairs=listed_pairs(root, pairs, database.keys() | queries.keys(), problems),
-        ids=read_ids(own) if own.is_file() else {},
-        truth=read_truth(root, queries),
-        problems=dict(+problems),
-    )
+    ids = read_ids(own) if own.is_file() else {}
+    return make_scene(root, database, poses, queries, conditions, read_truth(root, queries), pairs, problems, ids)
 
 
 def _find(root: Path, name: str) -> Path:
@@ -232,14 +223,21 @@ def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
         yield split_pair(line, place)
 
 
-def listed_pairs(
-    root: Path, pairs: Path | None, known: AbstractSet[str], problems: Counter[str]
-) -> list[tuple[str, str]]:
-    """Return the pairs of known images in the list `pairs`, or in that of the dataset; empty without a list."""
-    own = find_pairs(root)
-    if pairs is None and own is None:
-        return []
-    return known_pairs(pairs or own, known, problems)
+def make_scene(
+    root: Path,
+    database: Mapping[str, Intrinsics],
+    poses: Mapping[str, Pose],
+    queries: Mapping[str, Intrinsics | None],
+    conditions: Mapping[str, str],
+    truth: Mapping[str, Pose],
+    pairs: Path | None,
+    problems: Counter[str],
+    ids: Mapping[str, tuple[int, int]] | None = None,
+) -> Scene:
+    """Make a scene with the pairs of its images in the list `pairs`, else in its own; none if it has no list."""
+    path = pairs or find_pairs(root)
+    listed = known_pairs(path, database.keys() | queries.keys(), problems) if path else []
+    return Scene(root, database, poses, queries, conditions, listed, ids or {}, truth, dict(+problems))
 
 
 def find_pairs(root: Path) -> Path | None:

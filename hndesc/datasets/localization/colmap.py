@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hndesc.datasets.localization.aachen import (
     check_models,
-    listed_pairs,
+    make_scene,
     query_lists,
     read_queries,
     read_truth,
@@ -58,16 +58,8 @@ def read_model(root: Path, pairs: Path | None = None) -> Scene:
     database = {name: camera for name, camera in cameras.items() if name not in queries}
     if not database:
         raise HndescError(f"{root}: the model has no posed image besides the queries")
-    return Scene(
-        root=root,
-        database=database,
-        poses={name: poses[name] for name in database},
-        queries=queries,
-        conditions=conditions,
-        pairs=listed_pairs(root, pairs, database.keys() | queries.keys(), problems),
-        truth=read_truth(root, queries),
-        problems=dict(+problems),
-    )
+    known = {name: poses[name] for name in database}
+    return make_scene(root, database, known, queries, conditions, read_truth(root, queries), pairs, problems)
 
 
 def read_model_tracks(root: Path) -> Iterator[list[str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hndesc.datasets.localization.aachen import listed_pairs
+from hndesc.datasets.localization.aachen import make_scene
 from hndesc.datasets.localization.cameras import read_camera
 from hndesc.datasets.localization.posed import hold_out
 from hndesc.datasets.localization.poses import quaternion_and_position
@@ -53,16 +53,7 @@ def read_kapture(root: Path, pairs: Path | None = None) -> Scene:
     queries, truth, conditions = _queries(root, set(database))
     unknown = sum(camera is None for camera in queries.values())
     problems.update({"queries of unknown camera model": unknown})
-    return Scene(
-        root=root,
-        database=database,
-        poses=poses,
-        queries=queries,
-        conditions=conditions,
-        pairs=listed_pairs(root, pairs, database.keys() | queries.keys(), problems),
-        truth=truth,
-        problems=dict(+problems),
-    )
+    return make_scene(root, database, poses, queries, conditions, truth, pairs, problems)
 
 
 def _queries(root: Path, taken: set[str]) -> tuple[dict[str, Intrinsics | None], dict[str, Pose], dict[str, str]]:

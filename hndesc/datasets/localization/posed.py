@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hndesc.datasets.localization.aachen import listed_pairs
+from hndesc.datasets.localization.aachen import make_scene
 from hndesc.datasets.localization.cameras import read_camera
 from hndesc.datasets.localization.poses import check_position
 from hndesc.datasets.localization.scene import Intrinsics, Pose, Scene
@@ -52,16 +52,15 @@ def hold_out(
     database = [name for name in names if name not in set(held_out)]
     if not held_out or len(database) < 2:
         raise HndescError(f"{root}: {len(names)} posed images are too few to hold out every {every}th and map the rest")
-    counted = Counter(problems or {})
-    return Scene(
-        root=root,
+    return make_scene(
+        root,
         database={name: cameras[name] for name in database},
         poses={name: poses[name] for name in database},
         queries={name: cameras[name] for name in held_out},
         conditions=dict.fromkeys(held_out, CONDITION),
-        pairs=listed_pairs(root, pairs, set(names), counted),
         truth={name: poses[name] for name in held_out},
-        problems=dict(+counted),
+        pairs=pairs,
+        problems=Counter(problems or {}),
     )
 
 

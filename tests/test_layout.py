@@ -42,6 +42,7 @@ UNMIRRORED = {
     "hndesc.datasets.homography.types": "tests/datasets/homography/test_sequences.py",
     "hndesc.datasets.image_list": "tests/workflow/test_own_data.py",
     "hndesc.datasets.image_set": "tests/workflow/test_image_selection.py",
+    "hndesc.datasets.kinds": "tests/workflow/test_benchmarks.py",
     "hndesc.datasets.listing": "tests/workflow/test_image_selection.py",
     "hndesc.datasets.localization.cameras": "tests/hostile/test_colmap_models.py",
     "hndesc.datasets.localization.colmap_files": "tests/hostile/test_colmap_models.py",

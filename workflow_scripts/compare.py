@@ -2,7 +2,6 @@
 
 from hndesc.runtime.logs import step
 from hndesc.visualization.tables import write_tables
-from hndesc.workflow.benchmarks import functions
 
 with step(snakemake.log[0], snakemake.threads):
     write_tables(
@@ -13,5 +12,4 @@ with step(snakemake.log[0], snakemake.threads):
         table=snakemake.output.table,
         summary=snakemake.output.summary,
         note=snakemake.params.note,
-        main=functions("main_figures"),
     )

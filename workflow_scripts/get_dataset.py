@@ -2,7 +2,6 @@
 
 from hndesc.datasets.fetch.install import get_dataset
 from hndesc.runtime.logs import step
-from hndesc.workflow.benchmarks import functions
 
 with step(snakemake.log[0], snakemake.threads):
-    get_dataset(snakemake.wildcards.dataset, checks=functions("verify"), **snakemake.params.settings)
+    get_dataset(snakemake.wildcards.dataset, **snakemake.params.settings)

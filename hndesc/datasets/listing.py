@@ -6,21 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from hndesc.datasets.image_set import DISTRACTORS, ImageEntry
+from hndesc.datasets.kinds import KINDS
 from hndesc.errors import HndescError
 from hndesc.io.images import find_images
-from hndesc.runtime.plugins import Registry, load_place
-
-# Functions (root, **settings) -> list of ImageEntry, imported when needed.
-LISTS = Registry(
-    "kind of dataset",
-    {
-        "folder": "hndesc.datasets.listing:folder_images",
-        "hpatches": "hndesc.datasets.homography.sequences:sequence_images",
-        "retrieval": "hndesc.datasets.revisited:dataset_images",
-        "tokyo247": "hndesc.datasets.tokyo247:view_images",
-        "localization": "hndesc.datasets.localization.images:posed_images",
-    },
-)
+from hndesc.runtime.plugins import load_place
 
 
 def list_images(
@@ -30,16 +19,19 @@ def list_images(
 
     Args:
         root: folder of the dataset.
-        kind: "folder" (all images below), "hpatches" (the images of homography sequences), "retrieval" (database and
-            cropped queries of the revisited layout), "tokyo247" (database and queries of Tokyo 24/7), "localization"
-            (all images in the folders of `posed_folders`), or "module:function".
+        kind: "folder" (all images below), or a kind of benchmark (`hndesc.datasets.kinds`): "hpatches" (the images of
+            homography sequences), "retrieval" (database and cropped queries of the revisited layout), "tokyo247"
+            (database and queries of Tokyo 24/7) or "localization" (all images in the folders of `posed_folders`).
         distractors: folder of images that are added to the database of a retrieval set.
         **settings: settings of the function; that of `folder` has `upright`, see `ImageEntry`.
 
     Raises:
         HndescError: the kind is unknown, or distractors are images of the dataset itself.
     """
-    images = (load_place(kind) if ":" in kind else LISTS.load(kind))(Path(root), **settings)
+    if kind not in ("folder", *KINDS):
+        raise HndescError(f"unknown kind of dataset '{kind}'; choose one of: folder, {', '.join(KINDS)}")
+    list_kind = folder_images if kind == "folder" else load_place(KINDS[kind].images)
+    images = list_kind(Path(root), **settings)
     return images if distractors is None else images + _distractors(Path(distractors), images)
 
 

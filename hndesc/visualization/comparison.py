@@ -1,11 +1,13 @@
 """Tables of the main scores of descriptors on each benchmark."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hndesc.datasets.kinds import KINDS
 from hndesc.errors import HndescError
+from hndesc.runtime.plugins import load_place
 from hndesc.visualization.equal_yield import equal_yield
 from hndesc.visualization.origins import origin
 from hndesc.visualization.results import Result
@@ -84,7 +86,6 @@ def gather(
     benchmarks: Sequence[str],
     descriptors: Sequence[str],
     difference: tuple[str, str],
-    main: Mapping[str, Callable[[Result], list[Figure]]] | None = None,
 ) -> list[Table]:
     """Return the tables of results, in the order of the first occurrence of benchmarks and descriptors."""
     if not results:
@@ -95,17 +96,16 @@ def gather(
         if descriptor in group:
             raise HndescError(f"{path}: there is more than one result of {descriptor} on {benchmark}; give each once")
         group[descriptor] = Result(path)
-    return [_table(benchmark, group, difference, main) for benchmark, group in grouped.items()]
+    return [_table(benchmark, group, difference) for benchmark, group in grouped.items()]
 
 
 def _table(
     benchmark: str,
     results: Mapping[str, Result],
     difference: tuple[str, str],
-    main: Mapping[str, Callable[[Result], list[Figure]]] | None,
 ) -> Table:
     first = next(iter(results.values()))
-    figures = main_figures(first, main)
+    figures = main_figures(first)
     for result in results.values():
         if result.kind != first.kind:
             raise HndescError(f"{result.path}: a {result.kind} result among {first.kind} results of {benchmark}")
@@ -144,17 +144,11 @@ def _failures(result: Result) -> int:
     return len(failures["features"] if isinstance(failures, Mapping) else failures)
 
 
-def main_figures(result: Result, others: Mapping[str, Callable[[Result], list[Figure]]] | None = None) -> list[Figure]:
-    """Return the main scores of a result.
-
-    Args:
-        result: result of a benchmark.
-        others: functions for further kinds of benchmarks.
-    """
-    makers = _MAIN_FIGURES | dict(others or {})
-    if result.kind not in makers:
+def main_figures(result: Result) -> list[Figure]:
+    """Return the main scores of a result."""
+    if result.kind not in KINDS:
         raise HndescError(f"{result.path}: no table for a benchmark of kind '{result.kind}'")
-    return makers[result.kind](result)
+    return load_place(KINDS[result.kind].main_figures)(result)
 
 
 def hpatches_figures(result: Result) -> list[Figure]:
@@ -252,11 +246,3 @@ def localization_figures(result: Result) -> list[Figure]:
         Figure("map", "track length", (*keys, "mean_track_length"), digits=2, block="map"),
         Figure("map", "reprojection error (px)", (*keys, "mean_reprojection_error"), lower=True, block="map"),
     ]
-
-
-_MAIN_FIGURES: dict[str, Callable[[Result], list[Figure]]] = {
-    "hpatches": hpatches_figures,
-    "retrieval": retrieval_figures,
-    "tokyo247": recall_figures,
-    "localization": localization_figures,
-}

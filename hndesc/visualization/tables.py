@@ -1,6 +1,6 @@
 """Comparison tables of the main scores of all descriptors on each benchmark, as HTML, CSV and plain text."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 from math import isnan
@@ -10,8 +10,7 @@ from pandas import DataFrame, MultiIndex
 from pandas.io.formats.style import Styler
 
 from hndesc.io.files import check_output_files, write_text
-from hndesc.visualization.comparison import Figure, Table, gather
-from hndesc.visualization.results import Result
+from hndesc.visualization.comparison import Table, gather
 
 TextColumn = tuple[str, list[str]]  # heading and cells
 
@@ -27,7 +26,6 @@ def write_tables(
     summary: Path,
     note: str = "",
     difference: tuple[str, str] = ("trained", "initial"),
-    main: Mapping[str, Callable[[Result], list[Figure]]] | None = None,
 ) -> None:
     """Compare descriptors in one table per benchmark, with the best value of each column in bold.
 
@@ -39,14 +37,13 @@ def write_tables(
         table: CSV file to write, with one line per score.
         summary: text file to write.
         note: sentence above the tables.
-        main: functions for the columns of further kinds of benchmarks (`hndesc.visualization.comparison.main_figures`).
         difference: two descriptors whose difference is shown in a separate row if both were evaluated.
 
     Raises:
         HndescError: there is no result, a result is given twice, or a value is missing.
     """
     check_output_files([html, table, summary], results)
-    tables = gather(results, benchmarks, descriptors, difference, main)
+    tables = gather(results, benchmarks, descriptors, difference)
     write_text(html, _html(tables, note))
     write_text(table, _csv(tables))
     write_text(summary, _text(tables, note))

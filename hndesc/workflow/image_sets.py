@@ -4,8 +4,8 @@ import os
 from typing import Any
 
 from hndesc.datasets.homography.sequences import LARGE_SCENES
+from hndesc.datasets.kinds import KINDS
 from hndesc.runtime.plugins import module_of
-from hndesc.workflow.benchmarks import KINDS
 from hndesc.workflow.config import TRAINING, Config
 from hndesc.workflow.places import Places
 from hndesc.workflow.sections.benchmarks import BenchmarkSettings, ShortlistedBenchmark
@@ -105,7 +105,7 @@ class ImageSets:
         if name == TRAINING:
             return {"kind": "folder", "top": 100, "part": part}
         entry = self.entries[name]
-        chosen = {"kind": KINDS[entry.kind].images, "top": getattr(entry.settings, "top", 100), "part": part}
+        chosen = {"kind": entry.kind, "top": getattr(entry.settings, "top", 100), "part": part}
         if entry.kind == "hpatches":  # the very large ones have no features unless they are scored
             chosen |= {"layout": self.layout(name), "leave_out": () if entry.settings.large_scenes else LARGE_SCENES}
         return chosen

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from hndesc.datasets.fetch.registry import Entry, read_registry
+from hndesc.datasets.kinds import KINDS
 from hndesc.errors import HndescError
 from hndesc.models.architectures import MODELS
 from hndesc.retrieval.global_descriptors import GLOBAL_DESCRIPTORS
 from hndesc.runtime.plugins import module_of
 from hndesc.runtime.provenance import fingerprint
 from hndesc.stylization import METHODS
-from hndesc.workflow.benchmarks import KINDS
 from hndesc.workflow.config import TRAINING, Config, read_config, read_files
 from hndesc.workflow.content import content_fingerprint
 from hndesc.workflow.descriptors import Descriptors

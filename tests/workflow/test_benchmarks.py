@@ -5,11 +5,8 @@ from typing import Literal
 
 import pytest
 
-from hndesc.datasets import listing
-from hndesc.datasets.fetch import verify
+from hndesc.datasets.kinds import KINDS
 from hndesc.runtime.plugins import load_place
-from hndesc.visualization import comparison
-from hndesc.workflow.benchmarks import KINDS, functions
 
 from .conftest import ROOT, Checkout, make_checkout
 
@@ -65,7 +62,7 @@ def toy_figures(result) -> list[Figure]:
     return [Figure("toys", "share", ("figures", "share"))]
 '''
 ENTRY = """    "toy": BenchmarkKind(
-        section=ToyBenchmark,
+        section="hndesc.toy:ToyBenchmark",
         images="hndesc.toy:toy_photos",
         verify="hndesc.toy:verify_toy",
         score="hndesc.toy:score_toy",
@@ -94,12 +91,7 @@ RULE = """rule score_toy:
 def add_toy(checkout: Checkout) -> None:
     """What docs/benchmarks.md says: a module, an entry and a rule file."""
     checkout.path("hndesc/toy.py").write_text(TOY)
-    checkout.edit("hndesc/workflow/benchmarks.py", '    "tokyo247": BenchmarkKind(', ENTRY)
-    checkout.edit(
-        "hndesc/workflow/benchmarks.py",
-        "from hndesc.workflow.sections.benchmarks import (",
-        "from hndesc.toy import ToyBenchmark\nfrom hndesc.workflow.sections.benchmarks import (",
-    )
+    checkout.edit("hndesc/datasets/kinds.py", '    "tokyo247": BenchmarkKind(', ENTRY)
     checkout.path("rules/toy.smk").write_text(RULE)
     checkout.edit(
         "Snakefile", 'include: "rules/report.smk"\n', 'include: "rules/report.smk"\ninclude: "rules/toy.smk"\n'
@@ -131,18 +123,11 @@ def test_a_toy_kind_is_added_by_an_entry_and_a_rule(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_every_place_of_an_entry_can_be_loaded(name: str) -> None:
     kind = KINDS[name]
-    assert kind.section.model_fields["kind"].annotation == Literal[name]
+    assert load_place(kind.section).model_fields["kind"].annotation == Literal[name]
     for place in (kind.images, kind.verify, kind.score, kind.main_figures):
         assert callable(load_place(place)), place
 
 
-def test_short_names_mean_the_same() -> None:
-    for name, kind in KINDS.items():
-        assert listing.LISTS.places[name] == kind.images
-    assert functions("verify").items() <= verify.LAYOUTS.items()
-    assert functions("main_figures").items() <= comparison._MAIN_FIGURES.items()
-
-
 def test_the_page_says_how_to_add_a_kind() -> None:
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    assert "hndesc/workflow/benchmarks.py" in page and "rules/" in page
+    assert "hndesc/datasets/kinds.py" in page and "rules/" in page

@@ -4,10 +4,10 @@ from functools import cache
 
 import pytest
 
+from hndesc.datasets.kinds import KINDS
 from hndesc.runtime.plugins import module_of
 from hndesc.runtime.provenance import covered
 from hndesc.workflow import descriptors, plan
-from hndesc.workflow.benchmarks import KINDS
 
 from .planning import plan_of
 

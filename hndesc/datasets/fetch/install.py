@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hndesc.datasets.fetch.checksums import Checksums
@@ -22,7 +22,6 @@ DATA = "data"
 CHECKSUMS = "checksums.tsv"
 DOWNLOADS = "downloads"
 _LEAST_BOUND = 4_000_000_000
-Checks = Mapping[str, Callable[..., str]] | None
 
 
 def get_dataset(
@@ -33,7 +32,6 @@ def get_dataset(
     mirrors: Sequence[str] = (),
     checksums: str | os.PathLike = CHECKSUMS,
     retry_policy: RetryPolicy | None = None,
-    checks: Checks = None,
 ) -> Path:
     """Download, unpack and verify a dataset, or download a weights file, unless it exists.
 
@@ -47,7 +45,6 @@ def get_dataset(
         mirrors: addresses of folders with the files, which are tried first.
         checksums: table of recorded checksums of files without a published one (`hndesc.datasets.fetch.checksums`).
         retry_policy: limits on attempts.
-        checks: checks of further kinds of datasets, see `hndesc.datasets.fetch.verify.verify_layout`.
 
     Returns:
         The folder of the dataset, or the weights file.
@@ -63,11 +60,11 @@ def get_dataset(
         _record(known, entry.files, [arrived])
         return place
     with locked(place):
-        if _is_present(entry, place, checks):
+        if _is_present(entry, place):
             return place
         logger.info("%s: license: %s", entry.name, entry.license or "unknown")
         files = [download(file, data / DOWNLOADS, known, **network) for file in entry.files]
-        _unpack_all(entry, files, place, checks)
+        _unpack_all(entry, files, place)
         # The checksum of a first download is recorded once its content has been verified.
         _record(known, entry.files, files)
     return place
@@ -94,7 +91,7 @@ def _state(entry: Entry, data: Path) -> str:
     return "manual" if entry.by_hand else "absent"
 
 
-def _is_present(entry: Entry, place: Path, checks: Checks) -> bool:
+def _is_present(entry: Entry, place: Path) -> bool:
     if (place / RECEIPT).is_file():
         return True
     if not place.exists():
@@ -105,14 +102,14 @@ def _is_present(entry: Entry, place: Path, checks: Checks) -> bool:
         place.rmdir()
         return False
     try:
-        summary = verify_layout(place, entry.layout, checks)
+        summary = verify_layout(place, entry.layout)
     except HndescError as error:
         raise HndescError(f"{error}; complete {place}, or move it so that {entry.name} is downloaded") from None
     _write_receipt(entry, place, summary, {})
     return True
 
 
-def _unpack_all(entry: Entry, files: Sequence[DownloadedFile], place: Path, checks: Checks) -> None:
+def _unpack_all(entry: Entry, files: Sequence[DownloadedFile], place: Path) -> None:
     """Create the folder of the dataset from its files, under a temporary name until it is verified."""
     bound = entry.unpacked or max(_LEAST_BOUND, 20 * sum(file.path.stat().st_size for file in files))
     with replace_folder(place, "get_dataset") as staging:
@@ -121,7 +118,7 @@ def _unpack_all(entry: Entry, files: Sequence[DownloadedFile], place: Path, chec
         for source, target in entry.move.items():
             if (staging / source).is_dir():
                 merge(staging / source, staging / target)
-        summary = verify_layout(staging, entry.layout, checks)
+        summary = verify_layout(staging, entry.layout)
         _write_receipt(entry, staging, summary, {file.path.name: file.sha256 for file in files})
     logger.info("%s: %s", place, summary)
 

@@ -6,22 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from hndesc.datasets.homography.sequences import read_sequences
+from hndesc.datasets.kinds import KINDS
 from hndesc.datasets.localization.images import posed_images
 from hndesc.datasets.revisited import dataset_images, read_ground_truth
 from hndesc.datasets.tokyo247 import read_views, view_images
 from hndesc.errors import HndescError
 from hndesc.io.images import find_images, image_size
+from hndesc.runtime.plugins import load_place
 
 
-def verify_layout(
-    root: str | os.PathLike, layout: Mapping[str, Any], others: Mapping[str, Callable[..., str]] | None = None
-) -> str:
+def verify_layout(root: str | os.PathLike, layout: Mapping[str, Any]) -> str:
     """Check the folder of a dataset.
 
     Args:
         root: folder of the dataset.
         layout: "kind" and the expected numbers, as in the registry.
-        others: checks of further kinds.
 
     Returns:
         A summary of the content.
@@ -31,11 +30,11 @@ def verify_layout(
     """
     settings = dict(layout)
     kind = settings.pop("kind", None)
-    checks = LAYOUTS | dict(others or {})
-    if kind not in checks:
-        raise HndescError(f"{root}: unknown layout '{kind}'; choose one of: {', '.join(checks)}")
+    if kind not in (known := [*KINDS, *_OTHERS]):
+        raise HndescError(f"{root}: unknown layout '{kind}'; choose one of: {', '.join(known)}")
+    check = load_place(KINDS[kind].verify) if kind in KINDS else _OTHERS[kind]
     try:
-        return checks[kind](Path(root), **settings)
+        return check(Path(root), **settings)
     except TypeError as error:
         raise HndescError(f"{root}: layout '{kind}' of the registry has wrong settings ({error})") from None
 
@@ -106,11 +105,4 @@ def _check_count(root: Path, what: str, found: int, expected: int | None) -> Non
         raise HndescError(f"{root}: {found} {what} instead of {expected}")
 
 
-LAYOUTS: dict[str, Callable[..., str]] = {
-    "hpatches": verify_sequences,
-    "retrieval": verify_retrieval,
-    "tokyo247": verify_tokyo247,
-    "localization": verify_scene,
-    "photos": _photos,
-    "files": _files,
-}
+_OTHERS: dict[str, Callable[..., str]] = {"photos": _photos, "files": _files}

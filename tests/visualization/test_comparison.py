@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from hndesc.datasets.kinds import KINDS, BenchmarkKind
 from hndesc.errors import HndescError
 from hndesc.visualization.comparison import Figure, Table, gather, main_figures
 from hndesc.visualization.results import Result
@@ -82,12 +83,17 @@ def test_tables_keep_the_order_and_take_the_difference(write_result) -> None:
     assert alone.difference is None
 
 
-def test_a_further_kind_brings_its_figures(write_result) -> None:
+def toy_figures(result: Result) -> list[Figure]:
+    return [Figure("mAP", "easy", ("figures", "mAP", "easy"))]
+
+
+def test_a_further_kind_brings_its_figures(write_result, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_result("retrieval", change=lambda record: record.update(kind="toy"))
     with pytest.raises(HndescError, match="no table for a benchmark of kind 'toy'"):
         gather([path], ["t"], ["sift"], DIFFERENCE)
-    main = {"toy": lambda result: [Figure("mAP", "easy", ("figures", "mAP", "easy"))]}
-    (table,) = gather([path], ["t"], ["sift"], DIFFERENCE, main)
+    toy = BenchmarkKind(section="", images="", verify="", score="", main_figures=f"{__name__}:toy_figures")
+    monkeypatch.setitem(KINDS, "toy", toy)
+    (table,) = gather([path], ["t"], ["sift"], DIFFERENCE)
     assert table.rows == {"sift": [0.9]}
 
 

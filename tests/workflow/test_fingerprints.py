@@ -13,12 +13,16 @@ from .planning import plan_of
 
 # Beside hndesc.errors, hndesc.io and hndesc.runtime; a package stands for its __init__.
 EXTRACTION = """
-    datasets datasets.image_set descriptors detectors extraction extraction.steps models models.bundled
+    datasets datasets.image_set descriptors descriptors.views detectors extraction extraction.steps models
+    models.bundled
 """
 NETWORK = "models models.architectures models.backbone models.bundled models.checkpoint models.lite models.projected"
-MATCHING = "matching matching.matcher matching.nearest_neighbors matching.screening"
+MATCHING = """
+    geometry geometry.ransac geometry.robust matching matching.matcher matching.nearest_neighbors matching.ratios
+    matching.screening matching.views
+"""
 RERANKING = f"""
-    {MATCHING} geometry geometry.ransac geometry.robust
+    {MATCHING}
     retrieval retrieval.inlier_counts retrieval.reranking retrieval.shortlist
 """
 SEQUENCES = """
@@ -56,7 +60,7 @@ COVERED = {
         {MATCHING} {SEQUENCES} datasets datasets.homography.resizing datasets.image_set evaluation evaluation.hpatches
         evaluation.hpatches.aggregation evaluation.hpatches.evaluate evaluation.hpatches.metrics
         evaluation.hpatches.pairs evaluation.hpatches.protocols evaluation.hpatches.ranking evaluation.hpatches.text
-        evaluation.result geometry geometry.homography geometry.ransac geometry.robust matching.ratios
+        evaluation.result geometry.homography
     """,
     "scoring of retrieval": f"""
         {RERANKING} datasets datasets.image_set datasets.revisited evaluation evaluation.result evaluation.retrieval
@@ -68,7 +72,7 @@ COVERED = {
     """,
     "scoring of localization": f"""
         {MATCHING} {SCENES} datasets datasets.localization.pycolmap_border evaluation evaluation.localization
-        evaluation.localization.evaluate evaluation.localization.metrics evaluation.result geometry geometry.pose
+        evaluation.localization.evaluate evaluation.localization.metrics evaluation.result geometry.pose
         localization localization.database localization.mapping localization.matches localization.pnp
         localization.queries localization.registration
     """,

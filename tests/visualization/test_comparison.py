@@ -101,7 +101,7 @@ def test_what_cannot_be_compared_is_named(write_result) -> None:
     one, other = write_result("retrieval"), write_result("localization")
     with pytest.raises(HndescError, match="a localization result among retrieval results of b"):
         gather([one, other], ["b", "b"], ["sift", "trained"], DIFFERENCE)
-    with pytest.raises(HndescError, match="a result of sift on b is already given"):
+    with pytest.raises(HndescError, match="there is more than one result of sift on b"):
         gather([one, one], ["b", "b"], ["sift", "sift"], DIFFERENCE)
     with pytest.raises(HndescError, match="no results"):
         gather([], [], [], DIFFERENCE)

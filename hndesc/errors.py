@@ -1,10 +1,14 @@
 """Errors for the user."""
 
 import os
+from numbers import Integral
 
 
 class HndescError(Exception):
-    """Invalid input or settings; the message names the file or key and the solution."""
+    """Invalid input or settings; the message, one line, names the file or key and the solution."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ImageError(HndescError):
@@ -15,7 +19,14 @@ class MissingWeightsError(HndescError):
     """Pretrained weights are missing; callers add how to give the file."""
 
     def __str__(self) -> str:
-        return f"{self.args[0]}; give the file as the argument, or key of the configuration, weights"
+        return printable(f"{self.args[0]}; give the file as the argument, or key of the configuration, weights")
+
+
+def check_count(name: str, value: object) -> int | None:
+    """Return the value of a setting that is None or a whole number from 1 on; anything else is a HndescError."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < 1):
+        raise HndescError(f"{name} is {value!r:.60}; a whole number from 1 on is wanted, or None")
+    return None if value is None else int(value)
 
 
 def printable(name: str | os.PathLike) -> str:

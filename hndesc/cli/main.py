@@ -1,6 +1,7 @@
 """The command `hndesc`, a thin layer over the step functions of the package."""
 
 import argparse
+import io
 import os
 import sys
 import tempfile
@@ -22,6 +23,8 @@ _VIEWS = "also describe images rotated by multiples of 90 degrees and at half si
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `hndesc`; invalid input ends it with one line on stderr and exit status 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # prints the name of any file
     options = vars(_parser().parse_args(arguments))
     command = options.pop("command")
     with step():

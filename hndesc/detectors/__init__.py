@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from hndesc.errors import check_count
 from hndesc.io.features import Features
 from hndesc.runtime.plugins import Registry
 
@@ -43,6 +44,8 @@ def load_detector(name: str, weights: str | Path | None = None, **settings: obje
         weights: file of pretrained weights, for learned detectors.
         settings: settings of the detector, see its class; unknown ones raise a HndescError.
     """
+    if "max_keypoints" in settings:
+        settings["max_keypoints"] = check_count("max_keypoints", settings["max_keypoints"])
     if weights is not None:
         settings["weights"] = weights
     return DETECTORS.build(name, **settings)

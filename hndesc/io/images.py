@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from hndesc.errors import check_count
 from hndesc.io.files import atomic_path
 from hndesc.io.image_listing import SUFFIXES, find_images
 from hndesc.io.image_reading import image_orientation, image_size, read_image
@@ -45,6 +46,7 @@ def resize_longest(image: np.ndarray, longest: int | None) -> tuple[np.ndarray, 
     Returns:
         The image and the factors (sx, sy), new size over old, that `scale_points` takes.
     """
+    check_count("resize_max", longest)
     height, width = image.shape[:2]
     if longest is None or max(height, width) <= longest:
         return image, np.ones(2)

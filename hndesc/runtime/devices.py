@@ -5,7 +5,7 @@ import torch
 from hndesc.errors import HndescError
 
 
-def choose_device(name: str = "auto") -> torch.device:
+def choose_device(name: str | torch.device = "auto") -> torch.device:
     """Return the device called `name`; "auto" is a GPU where there is one, else the CPU.
 
     Raises:
@@ -15,8 +15,8 @@ def choose_device(name: str = "auto") -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, TypeError) as error:  # NotImplementedError is a RuntimeError
         reason = str(error).splitlines()[0]
         raise HndescError(f"device '{name}' cannot be used ({reason}); set 'auto' or 'cpu'") from None
     return device

@@ -7,11 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, printable
 from hndesc.io.files import tells_of_full_disk
 from hndesc.runtime.extras import extras_named
 
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+class _OneLine(logging.Formatter):
+    """Messages of one line each, whatever the names of files in them; tracebacks keep their lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = printable(record.message)
+        return super().formatMessage(record)
 
 
 @contextmanager
@@ -19,7 +27,7 @@ def step(log: str | os.PathLike | None = None, threads: int | None = None, appen
     """Run a step: log to stderr and to `log`, hold libraries to `threads`, exit with 1 on a HndescError.
 
     Args:
-        log: file to create; an existing one is replaced.
+        log: file, made anew.
         threads: of OpenCV and torch; None leaves them as they are.
         append: leave what is in `log`: other processes of the step write to it, too.
     """
@@ -29,7 +37,9 @@ def step(log: str | os.PathLike | None = None, threads: int | None = None, appen
         if not append:
             Path(log).write_bytes(b"")
         handlers.append(logging.FileHandler(log, encoding="utf-8"))
-    logging.basicConfig(level=logging.INFO, format=FORMAT, handlers=handlers, force=True)
+    for handler in handlers:
+        handler.setFormatter(_OneLine(FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     if threads is not None:
         limit_threads(threads)
     try:
@@ -41,6 +51,9 @@ def step(log: str | os.PathLike | None = None, threads: int | None = None, appen
     except Exception as error:
         if tells_of_full_disk(error):
             logging.getLogger("hndesc").error("the disk is full (%s); make room, then run it again", error)
+        elif isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+            # No permission, a name that is too long, an error of the disk: of the place, and not of the code.
+            logging.getLogger("hndesc").error("%s: cannot be used (%s)", os.fsdecode(error.filename), error.strerror)
         else:
             logging.getLogger("hndesc").exception("unexpected error, a fault of hndesc")
         sys.exit(1)

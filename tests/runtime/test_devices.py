@@ -10,7 +10,7 @@ def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) 
     assert choose_device("auto").type == "cpu"
 
 
-@pytest.mark.parametrize("name", ["gpu9", "cuda:99"])
+@pytest.mark.parametrize("name", ["gpu9", "cuda:99", "meta", None, ""])
 def test_a_device_that_cannot_be_used_is_reported(name: str) -> None:
     with pytest.raises(HndescError, match=rf"device '{name}' cannot be used.*'cpu'"):
         choose_device(name)

@@ -54,3 +54,17 @@ def test_other_processes_write_to_the_same_log(tmp_path: Path) -> None:
         logging.getLogger("hndesc").info("after")
     lines = (tmp_path / "a.log").read_text().splitlines()
     assert [line.split()[-1] for line in lines] == ["before", "between", "after"]
+
+
+def test_a_name_does_not_break_a_line(tmp_path: Path) -> None:
+    with step(tmp_path / "a.log"):
+        logging.getLogger("hndesc").warning("skipped '%s'", "a\nERROR b\udcff.png")
+    assert (tmp_path / "a.log").read_text().splitlines()[0].endswith(r"skipped 'a\nERROR b\udcff.png'")
+
+
+def test_a_place_that_cannot_be_used_is_no_fault_of_the_code(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as stopped, step(tmp_path / "a.log"):
+        (tmp_path / ("x" * 5000)).read_bytes()
+    assert stopped.value.code == 1
+    text = (tmp_path / "a.log").read_text()
+    assert text.count("\n") == 1 and "cannot be used (File name too long)" in text

@@ -1,4 +1,4 @@
-"""Reading of untrusted image files: formats are detected by content, and only listed formats are decoded.
+"""Reading image files that may be anything: formats are told by content, and only those of a list are ever decoded.
 
 Every failure is an ImageError that names the file.
 """
@@ -31,7 +31,7 @@ from PIL import (  # noqa: F401  isort: skip
 )
 
 from hndesc.errors import ImageError, printable
-from hndesc.io.pixel_values import to_8_bit, to_rgb
+from hndesc.io.pixel_values import to_8_bit, to_rgb, usual_level
 
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF", "JPEG2000", "AVIF")
 # Bytes of memory that decoding an image may take, and those of its file.
@@ -69,7 +69,7 @@ def read_image(path: str | os.PathLike, upright: bool = True) -> np.ndarray:
         if isinstance(image, JpegImagePlugin.JpegImageFile):
             _check_scans(file, printable(path))
         image.load()
-        deep = deep and _brightest(image) <= 64  # at most 14 of 16 bits are in use, of which Pillow gives the upper 8
+        deep = deep and _is_dim(image)
         pixels = to_rgb(image, path)
         image.close()  # lets go of Pillow's pixels, and of the file
         if image.format == "TIFF":  # Pillow turns TIFF by itself
@@ -83,7 +83,7 @@ def image_size(path: str | os.PathLike, upright: bool = True) -> tuple[int, int]
     """Return (width, height) of a photo, from its header alone; arguments and errors as for `read_image`."""
     with _opened(path) as (image, _):
         size = image.size
-        if image.format == "TIFF":  # the size as stored: Pillow has rotated `image.size`
+        if image.format == "TIFF":  # the size as stored: Pillow has turned `image.size`
             size = image.tag_v2[TiffImagePlugin.IMAGEWIDTH], image.tag_v2[TiffImagePlugin.IMAGELENGTH]
         return size[::-1] if upright and _orientation(image) in (5, 6, 7, 8) else size
 
@@ -100,7 +100,7 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[Image.Image, BinaryIO]]:
     name = printable(path)
     try:
         with _open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
-            _check_size(image, file, name)
+            check_size(image, name, os.fstat(file.fileno()).st_size)
             yield image, file
     except ImageError:
         raise
@@ -124,7 +124,7 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[Image.Image, BinaryIO]]:
 
 
 def _open_regular(path: str | os.PathLike) -> BinaryIO:
-    """Open a regular file; a FIFO or a device is refused, as reading it may block."""
+    """Open a regular file; a FIFO or a device is refused, for reading it may wait for ever."""
     _check_regular(os.stat(path), path)
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
     try:
@@ -145,10 +145,9 @@ def _check_regular(status: os.stat_result, path: str | os.PathLike) -> None:
         )
 
 
-def _check_size(image: Image.Image, file: BinaryIO, name: str) -> None:
-    """Refuse before decoding what would take too much memory or time."""
+def check_size(image: Image.Image, name: str, size: int = 0) -> None:
+    """Refuse before decoding what would take too much memory or time; `size` is that of the file in bytes."""
     width, height = image.size
-    size = os.fstat(file.fileno()).st_size
     memory = width * height * _bytes_per_pixel(image) + size
     if memory > _MOST_MEMORY or max(width, height) > _LONGEST_SIDE:
         raise ImageError(
@@ -159,7 +158,7 @@ def _check_size(image: Image.Image, file: BinaryIO, name: str) -> None:
 
 def _bytes_per_pixel(image: Image.Image) -> int:
     progressive = _PROGRESSIVE if "progressive" in image.info or "progression" in image.info else 0
-    deep = _DEEP if image.mode.startswith("I;16") or _may_be_deep_color(image) else 0
+    deep = _DEEP if image.mode.startswith("I;16") or (getattr(image, "tile", None) and _may_be_deep_color(image)) else 0
     of_format = _PER_PIXEL_OF_FORMAT.get(image.format or "", 0)
     return max(_PER_PIXEL.get(image.mode, _OTHER_MODE), progressive, deep, of_format)
 
@@ -167,7 +166,7 @@ def _bytes_per_pixel(image: Image.Image) -> int:
 def _check_scans(file: BinaryIO, name: str) -> None:
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if next(islice(re.finditer(b"\xff\xda", content), _MOST_SCANS, None), None) is not None:
-            raise ImageError(f"{name}: more than {_MOST_SCANS} scans, which no camera writes; save it again")
+            raise ImageError(f"{name}: more than {_MOST_SCANS} scans, which no camera writes; save it anew")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -197,10 +196,14 @@ def _may_be_deep_color(image: Image.Image) -> bool:
     return image.format == "JPEG2000" or any(";16" in str(tile.args) for tile in image.tile)
 
 
-def _brightest(image: Image.Image) -> int:
-    """Return the largest value of a decoded image of several bands, without its alpha."""
+def _is_dim(image: Image.Image) -> bool:
+    """Tell of a decoded image of several bands whether at most 14 of 16 bits are in use, of which it has the upper 8.
+
+    Its alpha does not count, and few pixels do not if all others are far below.
+    """
     bands = len(image.getbands()) - (image.mode in ("RGBA", "LA"))
-    return max(high for _, high in image.getextrema()[:bands])
+    histogram = np.reshape(image.histogram(), (-1, 256))[:bands].sum(axis=0)
+    return np.flatnonzero(histogram)[-1] <= 64 or usual_level(histogram) <= 16
 
 
 def _read_deep(path: str | os.PathLike, pixels: np.ndarray) -> np.ndarray:
@@ -210,7 +213,7 @@ def _read_deep(path: str | os.PathLike, pixels: np.ndarray) -> np.ndarray:
     height, width, _ = pixels.shape
     if deep is None or deep.dtype != np.uint16 or deep.shape not in ((height, width, 3), (height, width, 4)):
         return pixels
-    color = to_8_bit(deep[..., 2::-1])
+    color = to_8_bit(deep[..., 2::-1], path)
     if deep.shape[2] == 3:
         return color
     return to_rgb(Image.fromarray(np.dstack([color, (deep[..., 3] >> 8).astype(np.uint8)])))

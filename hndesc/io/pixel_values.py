@@ -4,7 +4,8 @@ What a type says of its range holds: 8 bits keep their values, and floating-poin
 scaled by 255. Others are scaled image by image, by what is in them:
 
 - integers of 0 or more by the fewest of 8, 10, 12, 14 and 16 bits that hold the largest value (cameras store 10 to 14
-  bits in 16), larger ones by the largest;
+  bits in 16), where a few hot pixels are far above all others by that of the others, with a warning; larger ones by the
+  largest;
 - all others by their range, from the lowest finite value to the highest; where a few outliers span nearly all of it,
   by the range of the values without the lowest and the highest percent, with a warning.
 
@@ -25,7 +26,8 @@ from hndesc.errors import HndescError, ImageError, printable
 logger = logging.getLogger(__name__)
 
 _BITS = (8, 10, 12, 14, 16)
-_OUTLIERS = 16  # ratio of the range of all values to that of nearly all values
+_OUTLIERS = 16  # the whole range is so many times that of nearly all values
+_HOT = 1e-3  # share of the values that hot pixels may have
 _SLACK = 1e-3  # resampling overshoots 0 and 1 by little
 _BLOCK = 2**18  # values that are worked on at the same time
 _OPAQUE = {"La": "LA", "RGBa": "RGBA"}
@@ -101,9 +103,32 @@ def to_8_bit(values: np.ndarray, name: str | os.PathLike = "image") -> np.ndarra
     low, high = int(values.min()), int(values.max())
     if low < 0 or high >= 2 ** _BITS[-1]:
         return _by_block(values, _range_to_8_bit(values, min(0.0, low), float(high), name))
-    top = next(2**bits - 1 for bits in _BITS if high < 2**bits)
-    table = np.round(np.arange(high + 1) * (255.0 / top)).astype(np.uint8)
+    top = _top(high)
+    if high > 2 ** _BITS[0] and (usual := _top(_usual_level(values, high))) * _OUTLIERS <= top:
+        logger.warning(
+            "%s: values up to %d, but nearly all up to %d, to which they are clipped", printable(name), high, usual
+        )
+        top = usual
+    table = np.minimum(np.round(np.arange(high + 1) * (255.0 / top)), 255).astype(np.uint8)
     return _by_block(values, lambda block: table[block])
+
+
+def usual_level(histogram: np.ndarray) -> int:
+    """Return the lowest level that holds all values but the share of hot pixels, by the counts of all levels."""
+    counts = np.cumsum(histogram)
+    return int(np.searchsorted(counts, (1 - _HOT) * counts[-1]))
+
+
+def _usual_level(values: np.ndarray, high: int) -> int:
+    histogram = np.zeros(high + 1, np.int64)
+    for rows in _blocks(len(values), values[0].size):
+        histogram += np.bincount(values[rows].ravel(), minlength=high + 1)
+    return usual_level(histogram)
+
+
+def _top(level: int) -> int:
+    """Return the largest value of the fewest bits that hold a level."""
+    return next(2**bits - 1 for bits in _BITS if level < 2**bits)
 
 
 def _by_block(values: np.ndarray, work: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -156,16 +181,16 @@ def array_to_rgb(array: np.ndarray) -> np.ndarray:
         HndescError: an array of another kind; there is no telling what it means.
     """
     form = f"a photo of {array.dtype}, shape {array.shape}"
-    expected = "expected H x W x 3 (RGB), H x W x 4 or H x W, uint8, uint16 or float from 0 to 1"
-    kind = array.dtype.kind == "f" or array.dtype in (np.uint8, np.uint16)
+    wanted = "H x W x 3 (RGB), H x W x 4 or H x W, uint8, uint16 or float from 0 to 1, is wanted"
+    kind = array.dtype.kind == "f" or (array.dtype.kind == "u" and array.dtype.itemsize <= 2)
     if not kind or array.ndim not in (2, 3) or array.shape[2:] not in ((), (1,), (3,), (4,)) or not array.size:
-        raise HndescError(f"{form}; {expected}")
+        raise HndescError(f"{form}; {wanted}")
     if array.dtype.kind == "f":
         low, high = array.min(), array.max()
         if not (low >= -_SLACK and high <= 1 + _SLACK):  # NaN is neither
-            raise HndescError(f"{form}, with values from {low:g} to {high:g}; {expected}")
+            raise HndescError(f"{form}, with values from {low:g} to {high:g}; {wanted}")
         array = np.round(np.clip(array, 0, 1).astype(np.float64) * 255).astype(np.uint8)
-    elif array.dtype == np.uint16:
+    elif array.dtype != np.uint8:
         array = to_8_bit(array)
     if array.ndim == 2 or array.shape[2] == 1:
         return gray_to_rgb(array.reshape(array.shape[:2]))

@@ -365,6 +365,24 @@ def test_one_value_does_not_make_the_others_black(tmp_path, caplog, values, outl
         assert read[20, 20, 0] == (255 if outlier > 0 else 0)
 
 
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".ppm"])
+@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize("color", [True, False])
+def test_hot_pixels_do_not_make_the_others_black(tmp_path, caplog, suffix, bits, color):
+    values = np.round(RAMP * (2**bits - 1)).astype(np.uint16)
+    values = np.dstack([values] * 3) if color else values
+    suffix = ".pgm" if suffix == ".ppm" and not color else suffix
+    cv2.imwrite(str(tmp_path / f"a{suffix}"), values)
+    expected = read_image(tmp_path / f"a{suffix}")
+    values[10, 10] = values[20, 20] = 65535
+    cv2.imwrite(str(tmp_path / f"b{suffix}"), values)
+    read = read_image(tmp_path / f"b{suffix}")
+    assert f"b{suffix}" in caplog.text
+    assert (read[10, 10] == 255).all() and (read[20, 20] == 255).all()
+    others = np.any(read != 255, axis=2) | np.any(expected == 255, axis=2)
+    assert np.array_equal(read[others], expected[others])
+
+
 def test_no_finite_value_is_refused(tmp_path):
     Image.fromarray(np.full((4, 4), np.nan, np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(ImageError, match=r"a\.tif: none of its values is finite"):

@@ -20,8 +20,8 @@ from hndesc.datasets.image_set import ImageEntry
 from hndesc.descriptors import Descriptor, load_descriptor
 from hndesc.descriptors.views import describe_views
 from hndesc.detectors import Detector, load_detector
-from hndesc.errors import HndescError, ImageError
-from hndesc.io.features import FeatureReader, Features, FeatureWriter
+from hndesc.errors import HndescError, ImageError, check_count
+from hndesc.io.features import FeatureReader, Features, FeatureWriter, check_inside
 from hndesc.io.files import check_output_file
 from hndesc.io.images import resize_longest, scale_points
 
@@ -54,6 +54,7 @@ def detect_keypoints(
     Raises:
         HndescError: settings or weights are invalid, or no image is readable.
     """
+    resize_max = check_count("resize_max", resize_max)
     _check_output(output, images, weights)
     finder = load_detector(detector, weights, max_keypoints=max_keypoints, **detector_settings)
     settings = _settings(finder.settings, resize_max)
@@ -89,6 +90,7 @@ def describe_keypoints(
     """
     if precision not in PRECISIONS:
         raise HndescError(f"unknown precision '{precision}'; choose one of: {', '.join(PRECISIONS)}")
+    resize_max = check_count("resize_max", resize_max)
     _check_output(output, images, keypoints, descriptor, descriptor_settings.get("weights"))
     describer = load_descriptor(descriptor, **descriptor_settings)
     with FeatureReader(keypoints) as reader:
@@ -137,6 +139,7 @@ def extract(
         descriptor_weights: weights file of the descriptor, if it needs one; also used for its own detector.
         views: see `describe_keypoints`.
     """
+    resize_max = check_count("resize_max", resize_max)
     _check_output(output, images, descriptor, weights, descriptor_weights)
     if weights is None and detector == descriptor:
         weights = descriptor_weights
@@ -208,6 +211,7 @@ def _stored(reader: FeatureReader, entry: ImageEntry, image: np.ndarray) -> Feat
             f"{reader.path}: keypoints of '{entry.name}' belong to an image of (width, height) {features.image_size}, "
             f"but {entry.path} has {size}; detect them again"
         )
+    check_inside(features.keypoints, size, f"{reader.path}: '{entry.name}'")
     return features
 
 

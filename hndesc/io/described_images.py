@@ -33,12 +33,20 @@ class DescribedImages(FeatureReader):
                 "extract the features of this dataset"
             )
         self.lost = absent
+        self._first: tuple[str, int] | None = None  # an image, and the length of its descriptors
 
     def read(self, name: str) -> Features:
         """Read the features of one image; an entry without descriptors is a HndescError."""
         features = super().read(name)
         if features.descriptors is None:
             raise HndescError(f"{self.path}: '{name}' has keypoints without descriptors; describe the keypoints first")
+        dim = features.descriptors.shape[1]
+        self._first = self._first or (name, dim)
+        if dim != self._first[1]:
+            raise HndescError(
+                f"{self.path}: '{name}' has descriptors of {dim} dimensions, '{self._first[0]}' of {self._first[1]}; "
+                "describe all images with one model"
+            )
         return features
 
 

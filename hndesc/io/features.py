@@ -3,9 +3,9 @@
 One group an image, named by its relative path, with `keypoints` (N x 2, (x, y), center of the top-left pixel at
 (0, 0)), `scores` (N), `descriptors` (D x N) and `image_size` (width, height). Detectors that know more of a keypoint
 (`sizes`, `angles`) add it as further datasets of length N. Keypoints that are described in further views of the
-image have `views` (4 x N x D), too. The file's attribute `settings` (JSON) records how it was made.
+image have `views` (4 x N x D), too. The file's attribute `settings` (JSON) tells what made it.
 An image that could not be processed has an empty group with the reason as its attribute `failed`. Of a photo that was
-rotated by its EXIF tag, the attribute `exif_orientation` is the value of that tag.
+turned by its EXIF tag, the attribute `exif_orientation` is the value of that tag.
 
 Files of other programs are read as they are; links in them are not followed (`hndesc.io.hdf5`). The one exception are
 the external links of `import_features`: they lead to the file that its settings name, which is then read itself.
@@ -27,9 +27,11 @@ from hndesc.io.files import atomic_path, check_output_file, check_space
 from hndesc.io.hdf5 import (
     Reader,
     create_hdf5,
+    encoded,
     entries,
     find,
     has,
+    keys,
     make_group,
     named,
     open_hdf5,
@@ -39,15 +41,16 @@ from hndesc.io.hdf5 import (
     write_array,
     write_text,
 )
-from hndesc.io.resumable_hdf5 import filling, gather
+from hndesc.io.hdf5_parts import filling, gather
 from hndesc.runtime.provenance import file_hash, file_identity
 
 _FAILED, _ORIENTATION = "failed", "exif_orientation"
 _OWN = ("keypoints", "scores", "descriptors", "views", "image_size")
-# Tolerance of the norm of a descriptor; half precision uses some of it.
-_UNIT = 0.01
+# By so much the length of a descriptor may differ from 1; half precision takes some of it.
+UNIT = 0.01
 _LARGEST = 2**31  # pixels of a side
 _VIEWS = 4
+_BEYOND = 1  # pixel by which a keypoint may lie outside of its image
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Features:
         scores: N float32.
         descriptors: N x D float32 (or float16), None where only keypoints are stored.
         extra: further arrays of length N, e.g. `sizes` (diameter, pixels), `angles` (degrees).
-        orientation: value of the EXIF tag by which the image was rotated, 1 for an image as it is stored.
+        orientation: value of the EXIF tag by which the photo was turned, 1 for a photo as it is stored.
         views: 4 x N x D, descriptors in further views of the image (`hndesc.descriptors.views`), or None.
     """
 
@@ -106,8 +109,8 @@ class FeatureReader(Reader):
         """Return the file that `import_features` referred to."""
         imported = self.settings.get("imported")
         with named(f"{self.path}: broken HDF5 file"):
-            key = next(iter(self._own), None)
-            link = None if key is None else self._own.get(key, getlink=True)
+            key = next(keys(self._own), None)
+            link = None if key is None else self._own.get(encoded(key), getlink=True)
         if imported is None or not isinstance(link, h5py.ExternalLink):
             return None
         if imported.get("file") != os.path.basename(link.filename):
@@ -149,7 +152,7 @@ class FeatureReader(Reader):
         return group is not None and has(group, "keypoints")
 
     def reason(self, name: str) -> str | None:
-        """Return the recorded reason why an image has no features, or None."""
+        """Return why an image has no features, as the file tells it; None where it does not."""
         group = self._group(name)
         with named(f"{self.path}: entry '{name}' is broken"):
             return None if group is None else read_text(group, _FAILED)
@@ -173,19 +176,35 @@ class FeatureReader(Reader):
         return features
 
 
+def check_inside(keypoints: np.ndarray, size: tuple[int, int], place: str) -> None:
+    """Refuse keypoints that lie outside an image of (width, height): they are another image's, or scaled.
+
+    The keypoints of other programs may have the center of the top-left pixel at (0.5, 0.5) or (1, 1), and those near
+    the edge may be refined to beyond it.
+    """
+    outside = ((keypoints < -_BEYOND) | (keypoints > np.array(size) + _BEYOND)).any(axis=1)
+    if outside.any():
+        x, y = keypoints[outside][0]
+        raise HndescError(
+            f"{place} has {outside.sum()} of {len(keypoints)} keypoints outside its {size[0]} x {size[1]} pixels, the "
+            f"first at ({x:g}, {y:g}); give those of this very image"
+        )
+
+
 def _checked(settings: dict) -> dict:
     """Return settings whose parts that other steps use are what they must be."""
     if not isinstance(settings.get("imported"), dict | None):
         raise ValueError("'imported' in its attribute 'settings' is no JSON object")
     size = settings.get("resize_max")
     if size is not None and (type(size) is not int or size < 1):
-        raise ValueError("'resize_max' in its attribute 'settings' is not a number of pixels")
+        raise ValueError("'resize_max' in its attribute 'settings' is no number of pixels")
     return settings
 
 
 def _read_group(group: h5py.Group) -> Features:
     stored = set(group)  # asked once: each look-up is a walk through the file
-    keypoints = read_array(group, "keypoints").astype(np.float32)
+    with np.errstate(over="ignore"):
+        keypoints = read_array(group, "keypoints").astype(np.float32)
     if keypoints.ndim != 2 or keypoints.shape[1] != 2:
         raise ValueError(f"keypoints of shape {keypoints.shape} instead of N x 2")
     count = len(keypoints)
@@ -238,7 +257,7 @@ def _check(features: Features, place: str) -> None:
 def _check_lengths(descriptors: np.ndarray, place: str) -> None:
     values = descriptors.astype(np.float32, copy=False)
     lengths = np.sqrt(np.einsum("nd,nd->n", values, values))
-    wrong = (np.abs(lengths - 1) > _UNIT) & (lengths > _UNIT)
+    wrong = (np.abs(lengths - 1) > UNIT) & (lengths > UNIT)
     if wrong.any():
         raise HndescError(f"{place} has a descriptor of length {lengths[wrong][0]:.3g}; scale each to length 1")
     if not lengths.any():
@@ -267,7 +286,7 @@ def _is_image(group: h5py.Group) -> bool:
 class FeatureWriter:
     """Write a feature file; use as a context manager.
 
-    Entries go into `<name>.part` next to the output, which becomes the output when the block succeeds. An interrupted
+    Entries go into `<name>.part` beside the output, which becomes the output when the block succeeds. An interrupted
     run with the same `settings` and sources resumes there: ask `name in writer` before computing an entry.
 
     Args:
@@ -360,7 +379,7 @@ def import_features(source: str | os.PathLike, output: str | os.PathLike) -> Non
     with FeatureReader(source) as reader:
         names = reader.names()
         if not names:
-            raise HndescError(f"{source}: no group with keypoints; expected the layout of hloc (one group per image)")
+            raise HndescError(f"{source}: no group with keypoints in it; hloc's layout is wanted (a group an image)")
         for name in {names[0], names[len(names) // 2], names[-1]}:
             if reader.read(name).descriptors is None:
                 raise HndescError(f"{source}: entry '{name}' has no dataset 'descriptors' (D x N)")
@@ -369,5 +388,5 @@ def import_features(source: str | os.PathLike, output: str | os.PathLike) -> Non
         with atomic_path(output) as temporary, create_hdf5(temporary) as target:
             write_text(target, "settings", json.dumps(settings, sort_keys=True))
             place = os.path.relpath(source, Path(output).parent)
-            for key in reader._file:
+            for key in map(encoded, keys(reader._file)):
                 target[key] = h5py.ExternalLink(place, key)

@@ -18,7 +18,7 @@ _SPARE = 2**20
 
 
 def check_space(path: str | os.PathLike, size: int = 0) -> None:
-    """Check that `size` bytes can be written at `path`; errors of libraries on a full disk are not informative.
+    """Make sure that `size` bytes can be written at `path`; what libraries make of a full disk tells nobody anything.
 
     Raises:
         HndescError: the disk is full.
@@ -27,7 +27,7 @@ def check_space(path: str | os.PathLike, size: int = 0) -> None:
     if free < size + _SPARE:
         raise HndescError(
             f"{path}: the disk is full ({free / 1e6:.0f} MB are free); make room or write elsewhere, then run it "
-            "again: it resumes"
+            "again: it goes on where it was"
         )
 
 
@@ -114,7 +114,7 @@ def check_text_file(path: str | os.PathLike, beginning: str) -> None:
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary name next to `path` (same suffix) that becomes `path` when the block succeeds.
+    """Yield a temporary name beside `path` (same suffix) that becomes `path` when the block succeeds.
 
     What killed runs left under such names in the folder is removed.
 
@@ -153,6 +153,8 @@ def write_json(path: str | os.PathLike, data: Mapping | list) -> None:
 def read_json(path: str | os.PathLike) -> dict:
     """Read a JSON file; a missing or broken one is an error that names it."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise HndescError(f"{path}: a folder, FIFO or device, not a JSON file")
         data = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise HndescError(f"{path}: no such file; the step that makes it has not run") from None

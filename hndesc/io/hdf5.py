@@ -28,7 +28,7 @@ FAULTS = (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError,
 # Bytes on disk of what HDF5 keeps of a file's groups and headers; twenty times that in memory.
 _KEPT = 2**18
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-# Bytes of a dataset that is always read; a larger one may have at most this multiple of its stored bytes.
+# Bytes of a dataset that is read however little of it is stored; a larger one has at most so many times what is stored.
 _SMALL, _RATIO = 2**27, 64
 # Bytes and pieces of the largest dataset.
 _MOST, _PIECES = 2**31, 2**17
@@ -80,7 +80,7 @@ def make_group(file: h5py.File, name: str) -> h5py.Group:
         if key not in group:
             creation = h5p.create(h5p.GROUP_CREATE)
             creation.set_obj_track_times(False)
-            h5g.create(group.id, _encoded(key), gcpl=creation)
+            h5g.create(group.id, encoded(key), gcpl=creation)
         group = group[key]
     return group
 
@@ -125,7 +125,7 @@ def read_text(item: h5py.Group, name: str, default: str | None = None) -> str | 
 def read_json(item: h5py.Group, name: str) -> dict:
     """Return an attribute that is a JSON object, empty where there is none; anything else is a ValueError."""
     try:
-        value = json.loads(read_text(item, name, "{}"), parse_constant=_no_number)
+        value = json.loads(read_text(item, name, "{}"), parse_constant=_no_number, parse_float=_number)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"attribute '{name}' is not JSON: {error}") from None
     if not isinstance(value, dict):
@@ -139,20 +139,20 @@ def find(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
     for key in name.split("/"):
         if not isinstance(item, h5py.Group) or not key or not has(item, key):
             return None
-        if item.id.links.get_info(_encoded(key)).type != h5l.TYPE_HARD:
+        if item.id.links.get_info(encoded(key)).type != h5l.TYPE_HARD:
             raise ValueError(f"'{key}' is a link to another place; links are not followed")
-        item = item[key]
+        item = item[encoded(key)]
     return item
 
 
 def entries(
     group: h5py.Group, is_entry: Callable[[h5py.Group], bool], prefix: str = "", seen: set | None = None
 ) -> Iterator[tuple[str, h5py.Group]]:
-    """Yield path and group of all entries below a group; cyclic groups are a ValueError."""
+    """Yield path and group of all entries below a group; groups within groups for ever are a ValueError."""
     seen = set() if seen is None else seen
     if prefix.count("/") > _DEPTH:
         raise ValueError(f"groups within groups, more than {_DEPTH} deep")
-    for key in group:
+    for key in keys(group):
         item = find(group, key)
         if not isinstance(item, h5py.Group):
             continue
@@ -166,9 +166,15 @@ def entries(
         yield from entries(item, is_entry, f"{prefix}{key}/", seen)
 
 
+def keys(group: h5py.Group) -> Iterator[str]:
+    """Yield the names in a group; what is no UTF-8 is kept as Python does in file names."""
+    for key in group:
+        yield key.decode("utf-8", "surrogateescape") if isinstance(key, bytes) else key
+
+
 def has(group: h5py.Group, name: str) -> bool:
     """Return whether a group has something of that name, without asking what."""
-    return group.id.links.exists(_encoded(name))
+    return group.id.links.exists(encoded(name))
 
 
 def read_array(group: h5py.Group, name: str) -> np.ndarray:
@@ -178,15 +184,14 @@ def read_array(group: h5py.Group, name: str) -> np.ndarray:
         raise KeyError(f"no dataset '{name}'")
     if not isinstance(item, h5py.Dataset):
         raise ValueError(f"'{name}' is no dataset")
-    check_stored(item)
+    check_stored(item, name)
     if item.dtype.kind not in "fiu":
         raise ValueError(f"dataset '{name}' holds no numbers")
     return item[()]
 
 
-def check_stored(item: h5py.Dataset) -> None:
+def check_stored(item: h5py.Dataset, name: str) -> None:
     """Make sure that reading a dataset needs no other file and no memory beyond what is stored (ValueError)."""
-    name = item.name.rpartition("/")[2]
     made = item.id.get_create_plist()
     if made.get_layout() == h5d.VIRTUAL or made.get_external_count():
         raise ValueError(f"dataset '{name}' keeps its values in another file")
@@ -261,7 +266,7 @@ def check_own_hdf5(path: Path, attributes: Iterable[str] = ("settings",)) -> Non
 
 @contextmanager
 def opening(path: str | os.PathLike) -> Iterator[None]:
-    """Distinguish a file that cannot be opened now, or by this user, from a damaged one."""
+    """Tell a file that cannot be opened now, or by this user, from one that is damaged."""
     try:
         yield
     except OSError as error:
@@ -277,9 +282,14 @@ def obstacle(error: OSError) -> str | None:
             "locked by another process, which writes it; wait for its end (on file systems whose locks do not work, "
             "set HDF5_USE_FILE_LOCKING=FALSE)"
         )
+    if "already open for write" in str(error):
+        return (
+            "another process writes it, or was killed while it did; wait for its end, or repair the file with "
+            "'h5clear --status', or make it again"
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "no permission to open it; ask its owner or change its mode"
-    # HDF5 reports truncated files without an error number.
+    # HDF5 tells of files cut short without a number.
     return f"cannot be opened ({os.strerror(error.errno)})" if error.errno else None
 
 
@@ -305,7 +315,7 @@ class Reader:
         return {name: value for name, value in vars(self).items() if name != "_file"}
 
     def __setstate__(self, state: Mapping) -> None:
-        """Reopen the file in another process."""
+        """Open the file anew in another process."""
         vars(self).update(state)
         self._open()
 
@@ -321,9 +331,15 @@ class Reader:
         return file_identity(self.path)
 
 
-def _encoded(name: str) -> bytes:
+def encoded(name: str) -> bytes:
+    """Return a name as h5py takes it whatever is in it."""
     return name.encode("utf-8", "surrogateescape")
 
 
+def _number(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_number(text)
+
+
 def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is not a number")
+    raise ValueError(f"{text} is no number")

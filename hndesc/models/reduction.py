@@ -7,7 +7,7 @@ import torch
 from tqdm import tqdm
 
 from hndesc.errors import HndescError
-from hndesc.io.features import FeatureReader
+from hndesc.io.described_images import DescribedImages
 from hndesc.models.checkpoint import check_checkpoint, load_checkpoint, save_checkpoint
 from hndesc.models.projected import Projected
 from hndesc.models.release import ADDED
@@ -59,13 +59,15 @@ def reduce_dimensions(checkpoint: str | Path, features: str | Path, output: str 
 def _second_moment(path: Path, sha256: str, dim: int) -> tuple[np.ndarray, int, int]:
     """Return the sum of the outer products of all descriptors in a file, and the numbers of descriptors and images."""
     moment, number = np.zeros((dim, dim)), 0
-    with FeatureReader(path) as reader:
+    with DescribedImages(path, ()) as reader:
         made_by = reader.settings.get("descriptor")
         if not isinstance(made_by, dict) or made_by.get("sha256") != sha256:
             raise HndescError(f"{path}: contains no descriptors of this model; compute them first (hndesc extract)")
         names = reader.names()
         for name in tqdm(names, desc="descriptors", unit="photo"):
             descriptors = reader.read(name).descriptors.astype(np.float64)
+            if descriptors.shape[1] != dim:
+                raise HndescError(f"{path}: '{name}' has descriptors of {descriptors.shape[1]} dimensions, not {dim}")
             moment += descriptors.T @ descriptors
             number += len(descriptors)
     return moment, number, len(names)

@@ -14,7 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from hndesc.datasets.image_set import ImageEntry
-from hndesc.errors import HndescError, ImageError
+from hndesc.errors import HndescError, ImageError, check_count
+from hndesc.io.features import UNIT
 from hndesc.io.files import check_output_file, check_space
 from hndesc.io.hdf5 import (
     check_own_hdf5,
@@ -30,8 +31,8 @@ from hndesc.io.hdf5 import (
     write_array,
     write_text,
 )
+from hndesc.io.hdf5_parts import filling
 from hndesc.io.images import resize_longest
-from hndesc.io.resumable_hdf5 import filling
 from hndesc.retrieval.global_descriptors import GlobalDescriptor, load_global_descriptor
 
 RESIZE_MAX = 480
@@ -58,6 +59,7 @@ def describe_globally(
     Raises:
         HndescError: the descriptor is unknown, or no image is readable.
     """
+    resize_max = check_count("resize_max", resize_max)
     output = check_output_file(output, [entry.path for entry in images])
     model = load_global_descriptor(descriptor, weights)
     settings = json.dumps({**model.settings, "resize_max": resize_max}, sort_keys=True)
@@ -117,11 +119,14 @@ def read_global(path: str | os.PathLike, names: Sequence[str]) -> tuple[np.ndarr
 
 
 def _vector(group: h5py.Group) -> np.ndarray:
-    vector = read_array(group, _VECTOR).astype(np.float32)
+    with np.errstate(over="ignore"):
+        vector = read_array(group, _VECTOR).astype(np.float32)
     if vector.ndim != 1 or not vector.size:
         raise ValueError(f"a global descriptor of shape {vector.shape}")
     if not np.isfinite(vector).all():
         raise ValueError("a global descriptor that is not finite")
+    if abs(length := np.linalg.norm(vector.astype(np.float64)) - 1) > UNIT:
+        raise ValueError(f"a global descriptor of length {length + 1:.3g}; scale each to length 1")
     return vector
 
 

@@ -74,7 +74,7 @@ def _read_names(file: h5py.File, key: str) -> list[str]:
     item = find(file, key)
     if not isinstance(item, h5py.Dataset) or item.ndim != 1 or h5py.check_string_dtype(item.dtype) is None:
         raise ValueError(f"'{key}' is not a list of names")
-    check_stored(item)
+    check_stored(item, key)
     return [name.decode() for name in item[()]]
 
 

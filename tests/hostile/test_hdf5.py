@@ -1,7 +1,9 @@
 """HDF5 files that are malformed, huge, linked, locked or damaged: one named error each, or exactly what was stored."""
 
 import json
+import multiprocessing
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -14,9 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError
+from hndesc.extraction.steps import describe_keypoints
 from hndesc.io.features import FeatureReader, Features, FeatureWriter, import_features, merge
 from hndesc.io.hdf5 import create_hdf5, make_group, write_array
+from hndesc.io.images import write_image
 from hndesc.localization.matches import MatchReader, MatchWriter
 from hndesc.retrieval.global_features import read_global, stored_names
 from hndesc.retrieval.inlier_counts import read_counts, write_counts
@@ -208,6 +213,7 @@ SETTINGS = {
     "no UTF-8": np.bytes_(b"\xff{}"),
     "deep": "[" * 50_000,
     "no number": '{"a": NaN}',
+    "a number beyond all": '{"a": 1e999}',
     "a wrong size": '{"resize_max": "big"}',
     "a wrong import": '{"imported": "x"}',
 }
@@ -285,6 +291,58 @@ def test_groups_without_features_are_no_images(tmp_path: Path) -> None:
     assert names == ["a.jpg", "sub/b.jpg"] and features[0].extra == {}
 
 
+def test_one_name_that_is_no_utf8_does_not_end_the_file(tmp_path: Path) -> None:
+    def add(file: h5py.File) -> None:
+        for key, values in described().items():
+            file[b"\xff.jpg/" + key.encode()] = values
+
+    path = write_foreign(tmp_path / "f.h5", add)
+    with FeatureReader(path) as reader:
+        assert reader.names() == ["a.jpg", "sub/b.jpg", "\udcff.jpg"]
+        assert len(reader.read("\udcff.jpg")) == COUNT
+    import_features(path, tmp_path / "out.h5")
+    with FeatureReader(tmp_path / "out.h5") as reader:
+        assert len(reader.read("\udcff.jpg")) == COUNT
+
+
+GLOBAL = {
+    "zero": np.zeros(DIM),
+    "long": np.full(DIM, 3.0),
+    "short": np.full(DIM, 0.1),
+    "whole numbers": np.arange(DIM),
+    "beyond float32": np.full(DIM, 1e300),
+    "of no dimension": np.zeros(0),
+    "a matrix": np.eye(DIM),
+}
+
+
+@pytest.mark.parametrize("kind", GLOBAL)
+def test_global_descriptors_that_are_none(tmp_path: Path, kind: str) -> None:
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        file["a.jpg/global_descriptor"] = np.eye(1, DIM)[0]
+        file["b.jpg/global_descriptor"] = GLOBAL[kind]
+    with pytest.raises(HndescError, match=r"f\.h5: entry 'b.jpg' is broken \(a global descriptor"):
+        read_global(tmp_path / "f.h5", ["a.jpg", "b.jpg"])
+
+
+@pytest.mark.parametrize("keypoint", [(-500, 5), (5, 41 + 11), (1e30, 5)])
+@pytest.mark.parametrize("size", ["known", "unknown"])
+def test_keypoints_of_another_image_are_not_described(tmp_path: Path, keypoint: tuple, size: str) -> None:
+    keypoints = described()["keypoints"]
+    keypoints[2] = keypoint
+
+    def change(file: h5py.File) -> None:
+        put("keypoints", keypoints)(file)
+        if size == "unknown":
+            del file["a.jpg/image_size"]
+
+    write_foreign(tmp_path / "f.h5", change)
+    write_image(tmp_path / "a.jpg", np.zeros((50, 40, 3), np.uint8))
+    photos = [ImageEntry("a.jpg", tmp_path / "a.jpg")]
+    with pytest.raises(HndescError, match=r"f\.h5: 'a.jpg' has 1 of 5 keypoints outside its 40 x 50 pixels"):
+        describe_keypoints(photos, tmp_path / "f.h5", tmp_path / "out.h5", "sift")
+
+
 @pytest.mark.parametrize("kind", ["as it is", "halves", "a flat keypoint", "no keypoints"])
 def test_sound_files_of_others_are_read(tmp_path: Path, kind: str) -> None:
     empty = {"keypoints": (0, 2), "scores": (0,), "descriptors": (DIM, 0)}
@@ -348,6 +406,22 @@ def test_a_file_that_another_process_writes_is_locked_not_broken(tmp_path: Path)
         assert "a.jpg" in writer
 
 
+def killed_writer(path: Path) -> None:
+    """Leave a file as a writer in HDF5's latest form does that is killed."""
+    with h5py.File(path, "w", libver="latest") as file:
+        file["a.jpg/keypoints"] = described()["keypoints"]
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_file_whose_writer_was_killed_is_called_so(tmp_path: Path) -> None:
+    run = multiprocessing.get_context("spawn").Process(target=killed_writer, args=(tmp_path / "f.h5",))
+    run.start()
+    run.join()
+    with pytest.raises(HndescError, match=r"f\.h5: another process writes it, or was killed.*h5clear"):
+        FeatureReader(tmp_path / "f.h5")
+
+
 def begin(path: Path) -> None:
     with FeatureWriter(path, {}):
         pass
@@ -408,7 +482,7 @@ def write_global(path: Path) -> None:
     with create_hdf5(path) as file:
         file.attrs["settings"] = "{}"
         for name in ("a.jpg", "sub/b.jpg"):
-            write_array(make_group(file, name), "global_descriptor", np.arange(4, dtype=np.float32))
+            write_array(make_group(file, name), "global_descriptor", np.eye(1, 4, dtype=np.float32)[0])
 
 
 def write_list(path: Path) -> None:

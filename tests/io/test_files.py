@@ -62,3 +62,10 @@ def test_broken_json_is_an_error_that_names_the_file(tmp_path, content):
 def test_missing_json(tmp_path):
     with pytest.raises(HndescError, match=r"a\.json: no such file"):
         read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("kind", ["folder", "FIFO"])
+def test_what_is_no_json_file_is_not_waited_for(tmp_path, kind):
+    os.mkfifo(tmp_path / "a.json") if kind == "FIFO" else (tmp_path / "a.json").mkdir()
+    with pytest.raises(HndescError, match=r"a\.json: a folder, FIFO or device, not a JSON file"):
+        read_json(tmp_path / "a.json")

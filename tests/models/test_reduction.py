@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -101,6 +102,10 @@ def test_what_cannot_be_shrunk(folder: Path, tmp_path: Path) -> None:
         reduce_dimensions(model, tmp_path / "other.h5", out, 4)
     detect_keypoints(_photos(folder), tmp_path / "keypoints.h5", "sift")
     with pytest.raises(HndescError, match=r"keypoints\.h5: contains no descriptors of this model"):
+        reduce_dimensions(model, tmp_path / "keypoints.h5", out, 4)
+    with h5py.File(tmp_path / "keypoints.h5", "r+") as file, h5py.File(features) as described:
+        file.attrs["settings"] = described.attrs["settings"]
+    with pytest.raises(HndescError, match=r"keypoints\.h5: .* has keypoints without descriptors"):
         reduce_dimensions(model, tmp_path / "keypoints.h5", out, 4)
     extract(_photos(folder)[:1], tmp_path / "few.h5", model, "sift", max_keypoints=20)
     with pytest.raises(HndescError, match=r"few\.h5: 20 descriptors are too few for 64 dimensions"):

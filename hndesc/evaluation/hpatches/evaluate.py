@@ -162,11 +162,6 @@ class _Evaluator:
             reason = f"{cause}: {lost[cause]}"
             return failed_pair(sequence.name, sequence.kind, pair, self._estimators, self._protocol, reason)
         one, other = known[pair.first], known[pair.second]
-        if one.descriptors.shape[1] != other.descriptors.shape[1]:
-            raise HndescError(
-                f"{self._reader.path}: '{pair.first}' has descriptors of {one.descriptors.shape[1]} dimensions, "
-                f"'{pair.second}' of {other.descriptors.shape[1]}; compute the file again"
-            )
         with named_pair(pair.first, pair.second):
             values = score_pair(one, other, pair.homography, self._protocol, self._estimators, **self._ransac)
         return PairScore(sequence.name, sequence.kind, pair.first, pair.second, **values)

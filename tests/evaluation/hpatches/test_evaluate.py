@@ -254,7 +254,7 @@ def test_descriptors_that_are_not_finite_are_refused(sequences, value):
 def test_descriptors_of_different_lengths_are_refused(sequences):
     shorter = CODES[:, :16] / np.linalg.norm(CODES[:, :16], axis=1, keepdims=True)
     sequences.features["i_two/4.png"] = make_features(codes=shorter)
-    refused(sequences, r"'i_two/1\.png' has descriptors of 32 dimensions, 'i_two/4\.png' of 16")
+    refused(sequences, r"'i_two/4\.png' has descriptors of 16 dimensions, 'i_two/1\.png' of 32")
 
 
 def test_keypoints_without_descriptors_are_refused(sequences):

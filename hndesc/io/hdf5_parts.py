@@ -1,0 +1,174 @@
+"""Filling HDF5 files so that an interrupted run resumes, from the same sources only, and gathering the files of jobs.
+
+A file is filled as `<name>.part`. What it is made from lies beside it, in `<name>.part.json`, until the file is whole:
+the settings, the sources of all its entries and those of each.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from hndesc.errors import HndescError
+from hndesc.io.files import atomic_path, check_output_file, check_space, write_json
+from hndesc.io.hdf5 import (
+    FAULTS,
+    check_own_hdf5,
+    create_hdf5,
+    find,
+    make_group,
+    named,
+    obstacle,
+    open_hdf5,
+    read_text,
+    reopen_hdf5,
+    write_text,
+)
+from hndesc.io.locks import writing
+
+_RECORD = {"settings", "source", "entries"}
+
+
+def part_of(path: Path) -> Path:
+    """Return the name under which `path` is filled."""
+    return path.with_name(path.name + ".part")
+
+
+def record_of(path: Path) -> Path:
+    """Return the file that says what the part of `path` is made from."""
+    return path.with_name(path.name + ".part.json")
+
+
+@contextmanager
+def filling(
+    path: Path, settings: str, source: str = "", entries: Mapping[str, str] | None = None
+) -> Iterator[h5py.File]:
+    """Fill a file as `<name>.part`, which becomes `path` when the block succeeds.
+
+    What an interrupted run left is kept if it was made with the same settings and from the same source; of its entries,
+    those that are asked for and whose own sources are the same.
+
+    Args:
+        path: the output.
+        settings: what makes the file, JSON; stored in it.
+        source: what all entries are made from (`hndesc.runtime.provenance.file_identity`).
+        entries: by name what each entry is made from besides; None: all that were made are kept.
+
+    Raises:
+        HndescError: another run is writing the file, or it cannot be written.
+    """
+    path = check_output_file(path)
+    wanted: dict[str, Any] = {"settings": settings, "source": _hash(source)}
+    wanted["entries"] = {name: _hash(identity) for name, identity in (entries or {}).items()}
+    with writing(path):
+        file = _resume(path, wanted, entries is not None) or _begin(path, wanted)
+        try:
+            yield file
+        finally:
+            file.close()
+        os.replace(part_of(path), path)
+        record_of(path).unlink(missing_ok=True)
+
+
+def _begin(path: Path, wanted: Mapping) -> h5py.File:
+    part = part_of(path)
+    part.unlink(missing_ok=True)
+    write_json(record_of(path), wanted)  # first: a part without its record is not known to be ours
+    file = create_hdf5(part)
+    write_text(file, "settings", wanted["settings"])
+    return file
+
+
+def _resume(path: Path, wanted: Mapping, by_entry: bool) -> h5py.File | None:
+    """Open the part of an interrupted run without the entries of other sources; None where there is no such part."""
+    part, found = part_of(path), _record(path)
+    if not part.exists() or any(found.get(key) != wanted[key] for key in ("settings", "source")):
+        return None
+    file = None
+    try:
+        file = reopen_hdf5(part)
+        if read_text(file, "settings") != wanted["settings"]:
+            raise ValueError("not the file that its record describes")
+        file.visititems(lambda *_: None)
+        if by_entry:
+            _drop(file, [name for name, one in found["entries"].items() if wanted["entries"].get(name) != one])
+            write_json(record_of(path), wanted)
+        return file
+    except FAULTS as error:
+        if file is not None:
+            file.close()
+        # One that is locked or not ours to open is not to be deleted.
+        if isinstance(error, OSError) and (reason := obstacle(error)):
+            raise HndescError(f"{part}: {reason}") from None
+        return None  # cut short by a kill in the middle of a write
+
+
+def _drop(file: h5py.File, names: Iterable[str]) -> None:
+    for name in names:
+        if find(file, name) is not None:
+            del file[name]
+    file.flush()
+
+
+def _record(path: Path) -> dict:
+    """Return what the part of an interrupted run is made from, empty where there is no part."""
+    part, record = part_of(path), record_of(path)
+    try:
+        found = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict) and found.keys() == _RECORD and isinstance(found["entries"], dict):
+        return found
+    if os.path.lexists(record):
+        raise HndescError(f"{record}: exists and was not made by hndesc; move it away or choose another output")
+    check_own_hdf5(part)
+    return {}
+
+
+def gather(
+    paths: Iterable[str | os.PathLike],
+    output: str | os.PathLike,
+    what: str,
+    names: Callable[[h5py.File], Iterable[str]],
+) -> None:
+    """Gather the entries of several files, shards made with equal settings, into one.
+
+    Args:
+        paths: the shards.
+        output: what has the entries of all, with the attributes that each has.
+        what: the kind of file, for messages.
+        names: returns the names of a file's entries.
+
+    Raises:
+        HndescError: shards that differ in their attributes, have an entry in common, or are broken.
+    """
+    paths = list(paths)
+    check_output_file(output, paths)
+    with atomic_path(output) as temporary, create_hdf5(temporary) as target:
+        for number, path in enumerate(paths):
+            with open_hdf5(path, what) as source, named(f"{path}: broken {what}"):
+                made_by = {name: read_text(source, name) for name in source.attrs}
+                if number == 0:
+                    first = made_by
+                    for name, text in made_by.items():
+                        write_text(target, name, text)
+                elif made_by != first:
+                    raise HndescError(f"{path}: made with other settings than the files that it is merged with")
+                check_space(output, os.path.getsize(path))
+                _copy(source, target, names(source), path)
+
+
+def _copy(source: h5py.File, target: h5py.File, names: Iterable[str], path: str | os.PathLike) -> None:
+    for name in names:
+        if name in target:
+            raise HndescError(f"{path}: '{name}' is already in another of the merged files")
+        source.copy(name, make_group(target, os.path.dirname(name)), os.path.basename(name))
+
+
+def _hash(identity: str) -> str:
+    return sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -12,13 +12,16 @@ from PIL import Image
 from hndesc.descriptors import load_descriptor
 from hndesc.detectors import Detector, load_detector
 from hndesc.errors import HndescError, MissingWeightsError
-from hndesc.io.features import Features
+from hndesc.io.features import Features, check_inside
+from hndesc.io.image_reading import check_size
 from hndesc.io.images import read_image
 from hndesc.io.pixel_values import array_to_rgb, to_rgb
 from hndesc.models.bundled import DEFAULT, bundled_models
 from hndesc.models.checkpoint import read_card
 from hndesc.runtime.spelling import suggest
 
+# Formats that Pillow decodes by running a program.
+_PROGRAMS = ("EPS", "WMF")
 ImageLike = str | os.PathLike | np.ndarray | torch.Tensor | Image.Image
 
 
@@ -88,16 +91,11 @@ class Model:
             N x dim float32, L2-normalized, so that inner products are similarities.
 
         Raises:
-            HndescError: the image or the keypoints have an unsupported form.
+            HndescError: the image or the keypoints have an unsupported form, or keypoints lie outside the image.
         """
-        pixels = _to_pixels(image)
-        try:
-            points = np.asarray(_to_numpy(keypoints), np.float32)
-        except (TypeError, ValueError) as error:
-            raise HndescError(f"keypoints are not numbers ({error}); expected N x 2 (x, y)") from None
-        if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
-            raise HndescError(f"keypoints have shape {points.shape}; expected N x 2 finite numbers (x, y)")
+        pixels, points = _to_pixels(image), _to_points(keypoints)
         height, width = pixels.shape[:2]
+        check_inside(points, (width, height), "the image")
         return self._network.describe(pixels, Features(points, (width, height), np.ones(len(points), np.float32)))
 
     def extract(self, image: ImageLike) -> Extracted:
@@ -153,8 +151,10 @@ def find_model(model: str | os.PathLike) -> Path:
         HndescError: there is no such model or file.
     """
     bundled = bundled_models()
+    if not isinstance(model, str | os.PathLike):
+        raise HndescError(f"a model of type {type(model).__name__}; expected a name or a file")
     path = bundled.get(str(model), Path(model))
-    if not path.is_file():
+    if not os.path.isfile(path):
         names = ", ".join(bundled) or "there are none"
         hint = suggest(str(model), bundled)
         raise HndescError(f"'{model}' is neither a bundled model ({names}) nor an existing checkpoint file{hint}")
@@ -166,17 +166,59 @@ def _to_pixels(image: ImageLike) -> np.ndarray:
     if isinstance(image, str | os.PathLike):
         return read_image(image)
     if isinstance(image, np.ndarray):
-        return array_to_rgb(image)
+        return array_to_rgb(_unmasked(image))
     if isinstance(image, torch.Tensor):
         return array_to_rgb(_channels_last(_to_numpy(image)))
     if not isinstance(image, Image.Image):
         raise HndescError(
             f"an image of type {type(image).__name__}; expected a file, an array, a tensor or a Pillow image"
         )
+    return _decode(image)
+
+
+def _decode(image: Image.Image) -> np.ndarray:
+    """Convert a Pillow image to RGB; one that is not loaded yet is read from its file."""
+    kind = f"a Pillow image of mode {image.mode}"
+    if image.format in _PROGRAMS and getattr(image, "tile", None):  # not loaded yet
+        raise HndescError(f"{kind} is {image.format}, which runs a program; save it as PNG")
+    if 0 in image.size:
+        raise HndescError(f"{kind} has no pixels ({image.width} x {image.height})")
+    check_size(image, kind)
     try:
         return to_rgb(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise HndescError(f"a Pillow image of mode {image.mode} cannot be converted to RGB ({error})") from None
+    except HndescError:
+        raise
+    except MemoryError:
+        raise HndescError(f"{kind} needs more memory than there is; make it smaller") from None
+    except Exception as error:  # Pillow's decoders raise anything when a file is broken
+        raise HndescError(f"{kind} cannot be converted to RGB ({error or type(error).__name__})") from None
+
+
+def _to_points(keypoints: object) -> np.ndarray:
+    """Convert keypoints to N x 2 float32; an empty list has none."""
+    expected = "expected N x 2 finite numbers (x, y)"
+    try:
+        values = _unmasked(np.asanyarray(_to_numpy(keypoints)))
+        if values.dtype.kind not in "fiuO":
+            raise TypeError(f"their type is {values.dtype}")
+        with np.errstate(over="ignore"):
+            points = values.astype(np.float32)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise HndescError(f"keypoints are not numbers ({error}); {expected}") from None
+    if points.shape == (0,):
+        return points.reshape(0, 2)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise HndescError(f"keypoints have shape {points.shape}; {expected}")
+    if not np.isfinite(points).all():
+        raise HndescError(f"keypoints are not finite; {expected}")
+    return points
+
+
+def _unmasked(array: np.ndarray) -> np.ndarray:
+    """Refuse an array with masked values; return any other without its subclass."""
+    if np.ma.is_masked(array):
+        raise HndescError("an array has masked values; fill them or leave them out")
+    return np.asarray(array)
 
 
 def _to_numpy(values: object) -> object:

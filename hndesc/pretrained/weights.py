@@ -1,5 +1,6 @@
 """Loading of pretrained weights of baselines, with their license."""
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def load_pretrained(
         HndescError: they do not fit the network.
     """
     entry = read_registry()[WEIGHTS[name]]
-    if weights is None or not Path(weights).exists():
+    if weights is None or not os.path.exists(weights):
         cause = f"{name} needs its pretrained weights" if weights is None else f"{weights}: no such weights file"
         raise MissingWeightsError(
             f"{cause}: 'hndesc datasets get {entry.name}' downloads them to data/{entry.place} ({entry.page}; license: "

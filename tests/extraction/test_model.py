@@ -215,6 +215,7 @@ def test_transparent_pixels_are_white(image: np.ndarray) -> None:
         np.full((20, 20, 3), -0.5),
         np.full((20, 20, 3), np.nan),
         np.full((20, 20, 3), np.inf, np.float16),
+        np.ma.masked_greater(np.ones((20, 20, 3), np.uint8), 0),
         torch.zeros(1, 3, 20, 20),
         torch.zeros(3, 20, 3),
         torch.zeros(3, 20, 20, dtype=torch.int64),
@@ -225,12 +226,92 @@ def test_transparent_pixels_are_white(image: np.ndarray) -> None:
         None,
         7,
         io.BytesIO(b"x"),
+        Image.new("RGB", (0, 20)),
+        Image.new("F", (20, 0)),
     ],
     ids=lambda photo: f"{type(photo).__name__} {getattr(photo, 'dtype', '')} {getattr(photo, 'shape', '')}",
 )
 def test_wrong_photos(photo: object) -> None:
-    with pytest.raises(HndescError, match=r"an image of|a photo of|a tensor cannot"):
+    with pytest.raises(HndescError, match=r"an image of|a photo of|a tensor cannot|a Pillow image of|an array has"):
         hndesc.load("hndesc-tiny").extract(photo)
+
+
+@pytest.mark.parametrize("dtype", [">u2", ">f4", "f2", "g"])
+def test_every_order_and_size_of_numbers(image: np.ndarray, dtype: str) -> None:
+    scaled = (image * np.uint16(257)).astype(dtype) if "u" in dtype else (image / 255).astype(dtype)
+    model = hndesc.load("hndesc-tiny")
+    assert np.array_equal(model.describe(scaled, KEYPOINTS), model.describe(image, KEYPOINTS))
+
+
+def test_a_matrix_is_a_gray_photo(image: np.ndarray) -> None:
+    model = hndesc.load("hndesc-tiny")
+    gray = image[..., 0]
+    assert np.array_equal(model.describe(np.asmatrix(gray), KEYPOINTS), model.describe(gray, KEYPOINTS))
+
+
+def test_an_image_of_pillow_is_bounded_before_it_is_decoded() -> None:
+    with pytest.raises(HndescError, match="make it smaller"):
+        hndesc.load("hndesc-tiny").extract(Image.new("1", (20_000, 20_000)))
+
+
+def test_no_program_draws_an_image_of_pillow(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n%%EndComments\nshowpage\n")
+    with Image.open(tmp_path / "x.png") as photo, pytest.raises(HndescError, match="is EPS, which runs a program"):
+        hndesc.load("hndesc-tiny").extract(photo)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("x"), MemoryError(), IndexError(), EOFError(), OverflowError("y")])
+def test_whatever_pillow_raises_is_named(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    with pytest.raises(HndescError, match="a Pillow image of mode L"):
+        hndesc.load("hndesc-tiny").extract(Image.new("L", (20, 20)))
+
+
+@pytest.mark.parametrize(
+    "keypoints",
+    [
+        np.zeros((2, 2), complex),
+        np.zeros((2, 2), bool),
+        np.zeros((2, 2), "M8[s]"),
+        np.zeros((2, 2), [("x", "f4")]),
+        np.ma.masked_array([[1.0, 2.0]], [[True, False]]),
+        [[1e300, 0.0]],
+        [torch.tensor([1.0, 2.0], requires_grad=True)],
+        None,
+        {},
+    ],
+    ids=str,
+)
+def test_what_are_no_keypoints(image: np.ndarray, keypoints: object) -> None:
+    with pytest.raises(HndescError, match=r"keypoints|masked"):
+        hndesc.load("hndesc-tiny").describe(image, keypoints)
+
+
+@pytest.mark.parametrize("keypoint", [[-1.5, 3], [3, -1.5], [161.5, 3], [3, 1e30]])
+def test_keypoints_outside_the_photo(image: np.ndarray, keypoint: list) -> None:
+    with pytest.raises(HndescError, match="1 of 2 keypoints outside its 160 x 120 pixels"):
+        hndesc.load("hndesc-tiny").describe(image, [[5.0, 5.0], keypoint])
+
+
+@pytest.mark.parametrize("keypoints", [[], (), np.zeros((0, 2)), torch.zeros(0, 2)], ids=repr)
+def test_no_keypoints(image: np.ndarray, keypoints: object) -> None:
+    model = hndesc.load("hndesc-tiny")
+    assert model.describe(image, keypoints).shape == (0, model.dim)
+
+
+@pytest.mark.parametrize("model", [None, 5, b"hndesc-tiny", ["hndesc-tiny"], "x" * 5000, "hndesc-tiny\0", ""], ids=repr)
+def test_what_is_no_model(model: object) -> None:
+    with pytest.raises(HndescError, match=r"a model of type|neither a bundled model"):
+        hndesc.load(model)
+
+
+@pytest.mark.parametrize("settings", [{"max_keypoints": -3}, {"max_keypoints": 2.5}, {"device": None}], ids=str)
+def test_wrong_settings(settings: dict) -> None:
+    with pytest.raises(HndescError, match=r"max_keypoints is|device 'None'"):
+        hndesc.load("hndesc-tiny", **settings)
 
 
 @pytest.mark.parametrize("keypoints", [torch.tensor(KEYPOINTS), torch.tensor(KEYPOINTS).requires_grad_()])

@@ -75,9 +75,9 @@ def class_file(name: str) -> Path:
     module = name.partition(":")[0]
     try:
         found = importlib.util.find_spec(module)
-    except ModuleNotFoundError:
+    except (ImportError, ValueError):  # ValueError: of __main__, and the like
         found = None
-    if found is None or found.origin is None:
+    if found is None or found.origin is None or not os.path.isfile(found.origin):
         raise HndescError(
             f"descriptor '{name}': there is no Python module '{module}'; put {module.replace('.', '/')}.py into the "
             f"working directory ({os.getcwd()}) or install it"
@@ -102,7 +102,7 @@ def load_descriptor(name_or_file: str | Path, weights: str | Path | None = None,
     if is_class(name):
         return NETWORKS.load("class")(name, settings)
     path = bundled_models().get(name, Path(name))
-    if not path.is_file():
+    if not os.path.isfile(path):
         known = [*sorted(DESCRIPTORS.places), *bundled_models()]
         raise HndescError(
             f"'{name}' is neither a descriptor ({', '.join(known)}) nor an existing checkpoint file nor a class "

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from hndesc.errors import HndescError, ImageError
+from hndesc.errors import HndescError, ImageError, check_count
 from hndesc.io.files import read_json, write_json
 from hndesc.io.images import find_images, read_image, resize_longest, write_image
 from hndesc.io.locks import writing
@@ -72,8 +72,9 @@ def stylize_photos(
     """
     photos, output = Path(photos), Path(output)
     check_output_folder(output, STEP, [photos, styles])
-    if copies < 1:
-        raise HndescError(f"{copies} stylized copies per photo; at least 1 is needed")
+    copies, resize_max = check_count("copies", copies) or 1, check_count("resize_max", resize_max)
+    if quality not in range(1, 101):
+        raise HndescError(f"quality is {quality!r:.60}; JPEG has 1 to 100")
     use_styles = styles is not None and needs_styles(method, methods)
     drawn = Styles(Path(styles), seed, classes) if use_styles else None
     mixture = prepare(method, settings, methods, drawn, classes, seed)
@@ -194,9 +195,10 @@ def _report(output: Path, done: Sequence[Copy], failed: Sequence[Failure]) -> No
 
 
 def _digest(*folders: Path) -> str:
-    """Hash names and states of all photos, so that an interrupted run starts over if one changes."""
+    """Hash folders, and names and states of all images, so that an interrupted run starts over if one changes."""
     digest = sha256()
     for folder in folders:
+        digest.update(f"{folder.resolve()}\n".encode("utf-8", "surrogateescape"))
         for name in find_images(folder):
             digest.update(f"{name}\t{file_state(folder / name)}\n".encode())
     return digest.hexdigest()

@@ -12,7 +12,7 @@ from hndesc.io.locks import writing
 from hndesc.models.architectures import MODELS
 from hndesc.models.checkpoint import check_checkpoint, save_checkpoint
 from hndesc.models.initial_weights import build_model
-from hndesc.runtime.provenance import versions
+from hndesc.runtime.provenance import file_hash, versions
 from hndesc.training.data import VALIDATION, Batch, PairBatches
 from hndesc.training.settings import TrainingSettings, fingerprint, training_settings
 from hndesc.training.sources import TrainingPhotos, held_out
@@ -71,7 +71,10 @@ def train(
         training, validation = _split(data, chosen)
         model = build_model(chosen.architecture, chosen.weights, chosen.seed)
         card = {"settings": chosen.model_dump(), "data": summary, "seed": chosen.seed, "versions": versions()}
-        folder = StateFolder(state, fingerprint(chosen, summary | {"files": data.identity()}))
+        sources = summary | {"files": data.identity()}
+        if chosen.weights is not None and os.path.isfile(chosen.weights):
+            sources["weights"] = file_hash(chosen.weights)
+        folder = StateFolder(state, fingerprint(chosen, sources))
         trainer = Trainer(model, training, validation, chosen, folder)
         if trainer.group.first:
             save_checkpoint(initial, model, card | {"trained": False, "metrics": {}})

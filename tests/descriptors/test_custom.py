@@ -42,6 +42,10 @@ class Broken(Patches):
     def describe(self, image, features):
         return super().describe(image, features) * np.nan
 
+class Failing(Patches):
+    def describe(self, image, features):
+        return 1 / 0
+
 class Nothing:
     pass
 
@@ -108,6 +112,8 @@ def test_what_it_returns_is_checked(module, features, kind, message):
             r"there is no Python module 'nowhere_at_all'; put nowhere_at_all\.py into the working dir",
         ),
         ("nowhere.at.all:Patches", r"there is no Python module 'nowhere\.at\.all'; put nowhere/at/all\.py into"),
+        ("__main__:Patches", "there is no Python module '__main__'"),
+        ("builtins:dict", "there is no Python module 'builtins'"),
         ("{module}:Absent", "has no class 'Absent'"),
         ("{module}:number", "has no class 'number'"),
         ("{module}:Nothing", r"no method describe\(image, features\)"),
@@ -116,3 +122,32 @@ def test_what_it_returns_is_checked(module, features, kind, message):
 def test_what_is_no_descriptor(module, name, message):
     with pytest.raises(HndescError, match=message):
         load_descriptor(name.format(module=module))
+
+
+def test_what_it_was_made_with_is_recorded(module, tmp_path):
+    weights = tmp_path / "w.bin"
+    weights.write_bytes(b"one")
+    first = load_descriptor(f"{module}:Patches", weights, radius=3).settings
+    assert first["given"] == {"weights": file_hash(weights), "radius": 3}
+    weights.write_bytes(b"two")
+    assert load_descriptor(f"{module}:Patches", weights, radius=3).settings != first
+
+
+@pytest.mark.parametrize("settings", ["[]", "{'a': object()}", "{'a': float('nan')}"])
+def test_settings_that_cannot_be_stored(module, tmp_path, settings):
+    (tmp_path / f"{module}_bad.py").write_text(OWN.replace("""{"made_by": "hand"}""", settings))
+    with pytest.raises(HndescError, match="settings"):
+        load_descriptor(f"{module}_bad:Patches")
+
+
+@pytest.mark.parametrize("text", ["def", "import absent_module_of_its_own", "1 / 0"])
+def test_a_module_that_cannot_be_imported(module, tmp_path, text):
+    (tmp_path / f"{module}_bad.py").write_text(text)
+    with pytest.raises(HndescError, match=rf"{module}_bad\.py fails \((SyntaxError|ModuleNotFound|ZeroDivision)"):
+        load_descriptor(f"{module}_bad:Patches")
+
+
+def test_its_own_error_is_told_with_its_traceback(module, features, caplog):
+    with pytest.raises(HndescError, match="describe raised ZeroDivisionError"):
+        load_descriptor(f"{module}:Failing").describe(*features)
+    assert "return 1 / 0" in caplog.text

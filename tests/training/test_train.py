@@ -13,7 +13,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from hndesc.errors import HndescError
 from hndesc.io.locks import writing
-from hndesc.models.checkpoint import load_checkpoint
+from hndesc.models.checkpoint import load_checkpoint, save_checkpoint
+from hndesc.models.initial_weights import build_model
 from hndesc.retrieval.neighbor_table import write_neighbors
 from hndesc.training.train import train
 
@@ -113,6 +114,19 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(data, tmp_path, wher
     assert torch.load(killed / "state" / "state.pt", weights_only=True)["step"] == 2
     train(**arguments, **SETTINGS)
     assert (killed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_a_state_from_other_initial_weights_is_not_continued(data, tmp_path, caplog):
+    start = tmp_path / "start.safetensors"
+    save_checkpoint(start, build_model("lite", "random", seed=7), {})
+    settings = SETTINGS | {"weights": str(start)}
+    arguments = arguments_of(data, tmp_path / "run")
+    command = [sys.executable, "-c", KILLED, "update", "3", json.dumps(arguments), json.dumps(settings)]
+    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+    save_checkpoint(start, build_model("lite", "random", seed=8), {})
+    with caplog.at_level("INFO"):
+        train(**arguments, **settings)
+    assert "training starts anew" in caplog.text
 
 
 def test_a_state_of_other_data_is_not_continued(data, tmp_path, caplog, write_keypoints):

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import os
 import pickle
 import socket
 import struct
@@ -386,7 +387,7 @@ def test_an_endless_file_of_no_length_leaves_room(serve, tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "[]", "{", "5", '{"address": 5}', '{"validator": "a"}', "\x00"),
+        '{"address": 5}',
         *(f'{{"address": "ADDRESS", "validator": {value}}}' for value in ('"a"', "[1]", "{}", "5", '"a\\nb"')),
         '{"address": "ADDRESS", "validator": "a", "total": "x"}',
     ],
@@ -396,3 +397,47 @@ def test_a_broken_record_of_what_was_begun(serve, tmp_path: Path, text: str) -> 
     (tmp_path / "x.bin.part").write_bytes(NEW[:1000])
     (tmp_path / "x.bin.part.json").write_text(text.replace("ADDRESS", f"{address}/x.bin"))
     assert fetch(tmp_path, (address,), "x.bin") == OLD
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "{", "5", '{"validator": "a"}', "\0", "[" * 100_000])
+@pytest.mark.parametrize("known", [True, False])
+def test_files_beside_the_target_that_are_not_ours_are_spared(
+    serve, tmp_path: Path, text: str | None, known: bool
+) -> None:
+    mine = {"x.bin.part": "mine"} | ({} if text is None else {"x.bin.part.json": text})
+    for name, content in mine.items():
+        (tmp_path / name).write_text(content)
+    with pytest.raises(HndescError, match=r"x\.bin\.part.*: exists and is no download of hndesc"):
+        fetch(tmp_path, (serve(whole(OLD)),), "x.bin", hashlib.sha256(OLD).hexdigest() if known else None)
+    assert {name: (tmp_path / name).read_text() for name in mine} == mine and not (tmp_path / "x.bin").exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "FIFO", "folder"])
+def test_what_is_no_file_in_the_place_of_a_part_is_left(serve, tmp_path: Path, kind: str) -> None:
+    address, place = serve(whole(OLD)), tmp_path / "x.bin.part"
+    (tmp_path / "x.bin.part.json").write_text(f'{{"address": "{address}/x.bin"}}')
+    if kind == "FIFO":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        (tmp_path / "mine").write_text("mine")
+        place.symlink_to("mine")
+    assert "x.bin.part: exists and is no download" in refusal(fetch, tmp_path, (address,), "x.bin")
+    assert kind != "link" or (tmp_path / "mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["folder", "FIFO"])
+def test_what_is_no_file_in_the_place_of_a_file_is_refused_before_the_work(serve, tmp_path: Path, kind: str) -> None:
+    asked = []
+    (tmp_path / "x.bin").mkdir() if kind == "folder" else os.mkfifo(tmp_path / "x.bin")
+    with pytest.raises(HndescError, match=r"x\.bin: a (folder|FIFO)"):
+        fetch(tmp_path, (serve(asked.append),), "x.bin")
+    assert not asked
+
+
+def test_a_link_to_a_file_that_is_to_be_fetched_is_followed(serve, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "x.bin").symlink_to("store/x.bin")
+    assert fetch(tmp_path, (serve(whole(OLD)),), "x.bin") == OLD
+    assert (tmp_path / "x.bin").is_symlink() and (tmp_path / "store/x.bin").read_bytes() == OLD

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from hndesc.datasets.fetch.contents import check_content
 from hndesc.datasets.fetch.registry import RemoteFile
 from hndesc.datasets.fetch.responses import check_kind, content_range, file_properties, number, read_chunk
 from hndesc.errors import HndescError
-from hndesc.io.files import write_json
+from hndesc.io.files import check_output_file, write_json
 from hndesc.runtime.provenance import file_hash
 
 logger = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ def download(
     with locked(target):
         if target.is_file():
             return _check_present(target, file, expected, source)
+        target = check_output_file(target)
         addresses = [f"{mirror.rstrip('/')}/{file.name}" for mirror in mirrors] + list(file.addresses)
         reasons = []
         for address in addresses:
@@ -133,6 +135,7 @@ class _Download:
 
     def run(self) -> DownloadedFile:
         """Return the file when it is complete, or raise a PermanentFailure."""
+        self._check_own()
         failures, most = 0, self._bytes_present()
         while True:
             try:
@@ -147,6 +150,13 @@ class _Download:
                 delay = min(60.0, self.retry_policy.backoff * 2 ** (failures - 1))
                 logger.info("%s: %s; next attempt in %g s", self.address, error, delay)
                 time.sleep(delay)
+
+    def _check_own(self) -> None:
+        """Refuse to write or delete files of the derived names that no download left: a part has its record first."""
+        ours = _read_record(self.record) is not None
+        for path in (self.record, self.part):
+            if os.path.lexists(path) and not (ours and stat.S_ISREG(path.lstat().st_mode)):
+                raise HndescError(f"{path}: exists and is no download of hndesc; move it away and run again")
 
     def _bytes_present(self) -> int:
         return self.part.stat().st_size if self.part.is_file() else 0
@@ -175,11 +185,8 @@ class _Download:
         Without a checksum, parts of two different files could be joined unnoticed, unless the server provides a
         validator.
         """
-        try:
-            record = json.loads(self.record.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            record = {}
-        if not isinstance(record, dict) or record.get("address") != self.address:
+        record = _read_record(self.record) or {}
+        if record.get("address") != self.address:
             record = {}
         validator = record.get("validator")
         validated = isinstance(validator, str) and validator.isprintable() and bool(validator)
@@ -302,3 +309,12 @@ class _Download:
         self.record.unlink(missing_ok=True)
         logger.info("%s downloaded from %s", self.target, self.address)
         return DownloadedFile(self.target, digest, self.address)
+
+
+def _read_record(path: Path) -> dict[str, Any] | None:
+    """Return the properties of a file whose download began; None where no download wrote such a record."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) and "address" in record else None

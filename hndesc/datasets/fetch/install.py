@@ -99,7 +99,6 @@ def _is_present(entry: Entry, place: Path) -> bool:
     if not place.is_dir():
         raise HndescError(f"{place}: is a file, but should be the folder of {entry.name}; move it")
     if not any(place.iterdir()):
-        place.rmdir()
         return False
     try:
         summary = verify_layout(place, entry.layout)

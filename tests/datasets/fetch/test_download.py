@@ -55,6 +55,13 @@ def part(target: Path) -> Path:
     return target.with_name("file.bin.part")
 
 
+def begin(target: Path, content: bytes) -> None:
+    """Leave a part and its record, as an interrupted download does."""
+    target.parent.mkdir()
+    part(target).write_bytes(content)
+    target.with_name("file.bin.part.json").write_text('{"address": "http://127.0.0.1/elsewhere"}')
+
+
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize(
     "behavior",
@@ -131,22 +138,19 @@ def test_resumes_where_the_connection_was_cut(fetch, server: Server) -> None:
 
 
 def test_a_later_run_resumes_too(fetch, server: Server, target: Path) -> None:
-    target.parent.mkdir()
-    part(target).write_bytes(BODY[:150_000])
+    begin(target, BODY[:150_000])
     fetch("good")
     assert server.requests == [("/good/file.bin", "bytes=150000-")]
 
 
 def test_a_complete_part_needs_no_byte(fetch, server: Server, target: Path) -> None:
-    target.parent.mkdir()
-    part(target).write_bytes(BODY)
+    begin(target, BODY)
     fetch("not_satisfiable")
     assert target.read_bytes() == BODY and len(server.requests) == 1
 
 
 def test_a_part_of_another_file_is_noticed_by_the_checksum(fetch, target: Path) -> None:
-    target.parent.mkdir()
-    part(target).write_bytes(b"x" * 150_000)
+    begin(target, b"x" * 150_000)
     fetch("good")
     assert target.read_bytes() == BODY
 

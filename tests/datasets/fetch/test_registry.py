@@ -228,6 +228,18 @@ def test_a_folder_put_there_by_hand_is_verified(get, server: Server, tmp_path: P
     assert (tmp_path / "data" / "seq" / "i_b").is_dir(), "what is a user's is not deleted"
 
 
+@pytest.mark.parametrize("link", [True, False])
+def test_an_empty_folder_or_a_link_to_one_is_filled(get, tmp_path: Path, link: bool) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data").mkdir()
+    if link:
+        (tmp_path / "data" / "seq").symlink_to(tmp_path / "disk")
+    else:
+        (tmp_path / "data" / "seq").mkdir()
+    assert visible(get("seq")) == ["i_b", "v_a"]
+    assert (tmp_path / "data" / "seq").is_symlink() == link
+
+
 def test_what_an_interrupted_unpacking_left_is_replaced(get, tmp_path: Path) -> None:
     (open_part_folder(tmp_path / "data" / "seq", "get_dataset") / "half").touch()
     assert visible(get("seq")) == ["i_b", "v_a"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from hndesc.errors import HndescError, printable
 from hndesc.io.files import check_output_file, read_json, write_text
+from hndesc.io.lists import text_lines
 from hndesc.models.checkpoint import check_checkpoint, load_checkpoint, read_card, save_checkpoint
 from hndesc.runtime.provenance import file_hash
 
@@ -67,10 +68,7 @@ def release_model(
 def _read_about(path: Path) -> dict[str, Any]:
     from hndesc.io.yaml_files import parse_yaml  # needs PyYAML
 
-    try:
-        about = parse_yaml(path.read_text(encoding="utf-8"), path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise HndescError(f"{path}: cannot be read as YAML ({error})") from None
+    about = parse_yaml("\n".join(line for _, line in text_lines(path)), path)
     if not isinstance(about, dict) or set(about) != set(ABOUT):
         raise HndescError(f"{path}: it must have exactly the keys {', '.join(ABOUT)}")
     if not isinstance(about["data"], list):

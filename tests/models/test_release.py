@@ -1,6 +1,7 @@
 """Cards and pages of bundled models: every figure comes from a result of that very file."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -192,3 +193,26 @@ def test_pages_and_cards_of_bundled_models_are_up_to_date() -> None:
         assert beside.pop("sha256", file_hash(path)) == file_hash(path)
         assert beside == read_card(path)
         assert path.stat().st_size <= 4e6
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "folder", "deep", "no UTF-8", "no list", "aliases"])
+def test_what_says_nothing_about_a_model(checkpoint: Path, scores: list[Path], tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "about.yaml"
+    if kind == "FIFO":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        nothing = {"deep": b"[" * 20_000, "no UTF-8": b"\xff", "aliases": b"a: &a [*a]"}
+        path.write_bytes(nothing.get(kind) or yaml.safe_dump(ABOUT | {"data": 3}).encode())
+    with pytest.raises(HndescError, match=r"about\.yaml: "):
+        release_model(checkpoint, "x", path, scores, tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../x", "", ".x", "a/b", "a b", "x\n"])
+def test_what_is_no_name_of_a_model(
+    checkpoint: Path, about: Path, scores: list[Path], tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(HndescError, match="a name of a model has letters"):
+        release_model(checkpoint, name, about, scores, tmp_path / "box", tmp_path)
+    assert not (tmp_path / "x.safetensors").exists()

@@ -25,7 +25,7 @@ class MissingWeightsError(HndescError):
 def check_count(name: str, value: object) -> int | None:
     """Return the value of a setting that is None or a whole number from 1 on; anything else is a HndescError."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < 1):
-        raise HndescError(f"{name} is {value!r:.60}; a whole number from 1 on is wanted, or None")
+        raise HndescError(f"{name} is {value!r:.60}; expected a whole number from 1 on, or None")
     return None if value is None else int(value)
 
 

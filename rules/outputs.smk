@@ -43,7 +43,7 @@ def planned_jobs():
             files=tuple(map(str, files)),
             inputs=tuple(map(str, job.input)),
             foreign=foreign_files(files),
-            beside=tuple(map(str, [*job.log, *filter(None, [job.benchmark])])),
+            further=tuple(map(str, [*job.log, *filter(None, [job.benchmark])])),
         )
         for source in dag.dependencies[job]:
             spent = [path for path in source.output if is_flagged(path, "temp")]

@@ -22,7 +22,7 @@ def test_a_message_in_any_language_is_left() -> None:
 
 @pytest.mark.parametrize("value", [0, -1, 2.5, 2.0, "10", True, False, float("nan"), [3], np.float32(3)])
 def test_what_is_no_count(value: object) -> None:
-    with pytest.raises(HndescError, match=r"resize_max is .*; a whole number from 1 on is wanted"):
+    with pytest.raises(HndescError, match=r"resize_max is .*; expected a whole number from 1 on"):
         check_count("resize_max", value)
 
 

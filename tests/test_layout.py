@@ -62,7 +62,7 @@ UNMIRRORED = {
     "hndesc.evaluation.hpatches.ranking": "tests/evaluation/hpatches/test_evaluate.py",
     "hndesc.geometry.pose": "tests/geometry/test_homography.py",
     "hndesc.geometry.robust": "tests/matching/test_matcher.py",
-    "hndesc.io.hdf5_parts": "tests/io/test_hdf5.py",
+    "hndesc.io.resumable_hdf5": "tests/io/test_hdf5.py",
     "hndesc.io.image_reading": "tests/io/test_images.py and tests/hostile/test_images.py",
     "hndesc.io.lists": "tests/hostile/test_lists.py",
     "hndesc.io.markers": "tests/hostile/test_deleting.py",

@@ -36,7 +36,7 @@ class ImageEntry:
 
     @property
     def orientation(self) -> int:
-        """The value of the EXIF tag by which the photo is turned; errors as those of `read`."""
+        """The value of the EXIF tag by which the image is rotated; errors as those of `read`."""
         return image_orientation(self.path) if self.upright else 1
 
     def read(self) -> np.ndarray:

@@ -27,11 +27,11 @@ _TINY = np.finfo(np.float64).tiny
 
 
 class _TooManyTries(Exception):
-    """Nearly all samples are degenerate: drawing goes on for longer than numbers are kept for."""
+    """Nearly all samples are degenerate: more draws are needed than random numbers are kept."""
 
 
 class _Draws:
-    """The 32-bit numbers that OpenCV's generator gives from its usual start, made as they are asked for."""
+    """The 32-bit numbers that OpenCV's generator gives from its usual start, generated on demand."""
 
     def __init__(self) -> None:
         self._state = 0xFFFFFFFFFFFFFFFF
@@ -202,7 +202,7 @@ def _area(x: np.ndarray, y: np.ndarray, a: int, b: int, c: int) -> np.ndarray:
 
 
 def _collinear(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Tell where two of three points lie on a line with the fourth, by OpenCV's tolerance."""
+    """Return where two of three points are collinear with the fourth, with OpenCV's tolerance."""
     dx, dy = x[:3] - x[3], y[:3] - y[3]
     size = np.abs(dx) + np.abs(dy)
     found = np.zeros(x.shape[1], bool)

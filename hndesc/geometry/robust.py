@@ -23,7 +23,7 @@ def check_settings(threshold: float, iterations: int, confidence: float) -> None
     }
     for name, (value, sound, bounds) in wanted.items():
         if not sound:
-            raise HndescError(f"setting '{name}' of the homography estimator is {value}; a number {bounds} is wanted")
+            raise HndescError(f"setting '{name}' of the homography estimator is {value}; expected a number {bounds}")
 
 
 def estimate_homography(

@@ -3,9 +3,9 @@
 One group an image, named by its relative path, with `keypoints` (N x 2, (x, y), center of the top-left pixel at
 (0, 0)), `scores` (N), `descriptors` (D x N) and `image_size` (width, height). Detectors that know more of a keypoint
 (`sizes`, `angles`) add it as further datasets of length N. Keypoints that are described in further views of the
-image have `views` (4 x N x D), too. The file's attribute `settings` (JSON) tells what made it.
+image have `views` (4 x N x D), too. The file's attribute `settings` (JSON) records how it was made.
 An image that could not be processed has an empty group with the reason as its attribute `failed`. Of a photo that was
-turned by its EXIF tag, the attribute `exif_orientation` is the value of that tag.
+rotated by its EXIF tag, the attribute `exif_orientation` is the value of that tag.
 
 Files of other programs are read as they are; links in them are not followed (`hndesc.io.hdf5`). The one exception are
 the external links of `import_features`: they lead to the file that its settings name, which is then read itself.
@@ -41,12 +41,12 @@ from hndesc.io.hdf5 import (
     write_array,
     write_text,
 )
-from hndesc.io.hdf5_parts import filling, gather
+from hndesc.io.resumable_hdf5 import filling, gather
 from hndesc.runtime.provenance import file_hash, file_identity
 
 _FAILED, _ORIENTATION = "failed", "exif_orientation"
 _OWN = ("keypoints", "scores", "descriptors", "views", "image_size")
-# By so much the length of a descriptor may differ from 1; half precision takes some of it.
+# Tolerance of the norm of a descriptor; half precision uses some of it.
 UNIT = 0.01
 _LARGEST = 2**31  # pixels of a side
 _VIEWS = 4
@@ -63,7 +63,7 @@ class Features:
         scores: N float32.
         descriptors: N x D float32 (or float16), None where only keypoints are stored.
         extra: further arrays of length N, e.g. `sizes` (diameter, pixels), `angles` (degrees).
-        orientation: value of the EXIF tag by which the photo was turned, 1 for a photo as it is stored.
+        orientation: value of the EXIF tag by which the image was rotated, 1 for an image as it is stored.
         views: 4 x N x D, descriptors in further views of the image (`hndesc.descriptors.views`), or None.
     """
 
@@ -152,7 +152,7 @@ class FeatureReader(Reader):
         return group is not None and has(group, "keypoints")
 
     def reason(self, name: str) -> str | None:
-        """Return why an image has no features, as the file tells it; None where it does not."""
+        """Return the recorded reason why an image has no features, or None."""
         group = self._group(name)
         with named(f"{self.path}: entry '{name}' is broken"):
             return None if group is None else read_text(group, _FAILED)
@@ -197,7 +197,7 @@ def _checked(settings: dict) -> dict:
         raise ValueError("'imported' in its attribute 'settings' is no JSON object")
     size = settings.get("resize_max")
     if size is not None and (type(size) is not int or size < 1):
-        raise ValueError("'resize_max' in its attribute 'settings' is no number of pixels")
+        raise ValueError("'resize_max' in its attribute 'settings' is not a number of pixels")
     return settings
 
 
@@ -286,7 +286,7 @@ def _is_image(group: h5py.Group) -> bool:
 class FeatureWriter:
     """Write a feature file; use as a context manager.
 
-    Entries go into `<name>.part` beside the output, which becomes the output when the block succeeds. An interrupted
+    Entries go into `<name>.part` next to the output, which becomes the output when the block succeeds. An interrupted
     run with the same `settings` and sources resumes there: ask `name in writer` before computing an entry.
 
     Args:
@@ -379,7 +379,7 @@ def import_features(source: str | os.PathLike, output: str | os.PathLike) -> Non
     with FeatureReader(source) as reader:
         names = reader.names()
         if not names:
-            raise HndescError(f"{source}: no group with keypoints in it; hloc's layout is wanted (a group an image)")
+            raise HndescError(f"{source}: no group with keypoints; expected the layout of hloc (one group per image)")
         for name in {names[0], names[len(names) // 2], names[-1]}:
             if reader.read(name).descriptors is None:
                 raise HndescError(f"{source}: entry '{name}' has no dataset 'descriptors' (D x N)")

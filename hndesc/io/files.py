@@ -18,7 +18,7 @@ _SPARE = 2**20
 
 
 def check_space(path: str | os.PathLike, size: int = 0) -> None:
-    """Make sure that `size` bytes can be written at `path`; what libraries make of a full disk tells nobody anything.
+    """Check that `size` bytes can be written at `path`; errors of libraries on a full disk are not informative.
 
     Raises:
         HndescError: the disk is full.
@@ -27,7 +27,7 @@ def check_space(path: str | os.PathLike, size: int = 0) -> None:
     if free < size + _SPARE:
         raise HndescError(
             f"{path}: the disk is full ({free / 1e6:.0f} MB are free); make room or write elsewhere, then run it "
-            "again: it goes on where it was"
+            "again: it resumes"
         )
 
 
@@ -114,7 +114,7 @@ def check_text_file(path: str | os.PathLike, beginning: str) -> None:
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary name beside `path` (same suffix) that becomes `path` when the block succeeds.
+    """Yield a temporary name next to `path` (same suffix) that becomes `path` when the block succeeds.
 
     What killed runs left under such names in the folder is removed.
 

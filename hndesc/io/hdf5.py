@@ -28,7 +28,7 @@ FAULTS = (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError,
 # Bytes on disk of what HDF5 keeps of a file's groups and headers; twenty times that in memory.
 _KEPT = 2**18
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-# Bytes of a dataset that is read however little of it is stored; a larger one has at most so many times what is stored.
+# Bytes of a dataset that is always read; a larger one may have at most this multiple of its stored bytes.
 _SMALL, _RATIO = 2**27, 64
 # Bytes and pieces of the largest dataset.
 _MOST, _PIECES = 2**31, 2**17
@@ -148,7 +148,7 @@ def find(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
 def entries(
     group: h5py.Group, is_entry: Callable[[h5py.Group], bool], prefix: str = "", seen: set | None = None
 ) -> Iterator[tuple[str, h5py.Group]]:
-    """Yield path and group of all entries below a group; groups within groups for ever are a ValueError."""
+    """Yield path and group of all entries below a group; cyclic groups are a ValueError."""
     seen = set() if seen is None else seen
     if prefix.count("/") > _DEPTH:
         raise ValueError(f"groups within groups, more than {_DEPTH} deep")
@@ -266,7 +266,7 @@ def check_own_hdf5(path: Path, attributes: Iterable[str] = ("settings",)) -> Non
 
 @contextmanager
 def opening(path: str | os.PathLike) -> Iterator[None]:
-    """Tell a file that cannot be opened now, or by this user, from one that is damaged."""
+    """Distinguish a file that cannot be opened now, or by this user, from a damaged one."""
     try:
         yield
     except OSError as error:
@@ -289,7 +289,7 @@ def obstacle(error: OSError) -> str | None:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "no permission to open it; ask its owner or change its mode"
-    # HDF5 tells of files cut short without a number.
+    # HDF5 reports truncated files without an error number.
     return f"cannot be opened ({os.strerror(error.errno)})" if error.errno else None
 
 
@@ -315,7 +315,7 @@ class Reader:
         return {name: value for name, value in vars(self).items() if name != "_file"}
 
     def __setstate__(self, state: Mapping) -> None:
-        """Open the file anew in another process."""
+        """Reopen the file in another process."""
         vars(self).update(state)
         self._open()
 
@@ -342,4 +342,4 @@ def _number(text: str) -> float:
 
 
 def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")

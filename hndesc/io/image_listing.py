@@ -157,5 +157,5 @@ def _unlisted(folder: Path, error: OSError) -> str:
     if isinstance(error, PermissionError):
         return f"{printable(folder)}: no permission to list this folder of images; change its mode"
     if isinstance(error, NotADirectoryError):
-        return f"{printable(folder)}: a file, where a folder of images is wanted"
+        return f"{printable(folder)}: a file; expected a folder of images"
     return f"{printable(folder)}: no such folder of images"

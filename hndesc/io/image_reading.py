@@ -1,4 +1,4 @@
-"""Reading image files that may be anything: formats are told by content, and only those of a list are ever decoded.
+"""Reading of untrusted image files: formats are detected by content, and only listed formats are decoded.
 
 Every failure is an ImageError that names the file.
 """
@@ -83,7 +83,7 @@ def image_size(path: str | os.PathLike, upright: bool = True) -> tuple[int, int]
     """Return (width, height) of a photo, from its header alone; arguments and errors as for `read_image`."""
     with _opened(path) as (image, _):
         size = image.size
-        if image.format == "TIFF":  # the size as stored: Pillow has turned `image.size`
+        if image.format == "TIFF":  # the size as stored: Pillow has rotated `image.size`
             size = image.tag_v2[TiffImagePlugin.IMAGEWIDTH], image.tag_v2[TiffImagePlugin.IMAGELENGTH]
         return size[::-1] if upright and _orientation(image) in (5, 6, 7, 8) else size
 
@@ -124,7 +124,7 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[Image.Image, BinaryIO]]:
 
 
 def _open_regular(path: str | os.PathLike) -> BinaryIO:
-    """Open a regular file; a FIFO or a device is refused, for reading it may wait for ever."""
+    """Open a regular file; a FIFO or a device is refused, as reading it may block."""
     _check_regular(os.stat(path), path)
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
     try:
@@ -166,7 +166,7 @@ def _bytes_per_pixel(image: Image.Image) -> int:
 def _check_scans(file: BinaryIO, name: str) -> None:
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if next(islice(re.finditer(b"\xff\xda", content), _MOST_SCANS, None), None) is not None:
-            raise ImageError(f"{name}: more than {_MOST_SCANS} scans, which no camera writes; save it anew")
+            raise ImageError(f"{name}: more than {_MOST_SCANS} scans, which no camera writes; save it again")
 
 
 def _orientation(image: Image.Image) -> int:

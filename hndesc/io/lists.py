@@ -133,7 +133,7 @@ def check_below(name: str, place: str) -> str:
     """
     path = PurePosixPath(name)
     if not name.isprintable() or path.is_absolute() or ".." in path.parts or not path.name:
-        raise HndescError(f"{place} {name!r:.100} is no name of a file below the folder")
+        raise HndescError(f"{place} {name!r:.100} is not the name of a file in the folder")
     return name
 
 

@@ -20,10 +20,10 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 @contextmanager
 def writing(path: str | os.PathLike) -> Iterator[None]:
-    """Hold an output, file or folder, that is filled under another name.
+    """Lock an output file or folder while it is written under another name.
 
-    The lock is `.<name>.writing` beside the output. The system releases it when its process ends, however that happens,
-    so a file that a killed run left does no harm. On file systems without locks, the file itself is the lock: it names
+    The lock is `.<name>.writing` next to it. The system releases it when its process ends for any reason,
+    so the file of a killed run does no harm. On file systems without locks, the file itself is the lock: it names
     process and host, and is taken over when that process is gone from the same host.
 
     Raises:

@@ -48,7 +48,9 @@ def check_maker(folder: str | os.PathLike[str], step: str) -> dict:
     """
     marker = read_marker(folder)
     if marker is None:
-        raise HndescError(f"{folder}: exists and was not made by {step}; move it away, or delete it if nobody needs it")
+        raise HndescError(
+            f"{folder}: exists and was not made by {step}; move it away, or delete it if it is not needed"
+        )
     if marker["step"] != step:
         raise HndescError(f"{folder}: exists and was made by {marker['step']}, not by {step}; choose another place")
     return marker
@@ -71,14 +73,14 @@ def check_unchanged(output: str | os.PathLike, target: Path, step: str) -> None:
     if "files" not in marker:
         if _is_part(target):
             return
-        raise HndescError(f"{output}: {step} did not complete it; move it away, or delete it if nobody needs it")
+        raise HndescError(f"{output}: {step} did not complete it; move it away, or delete it if it is not needed")
     files, found, made = marker["files"], sorted(_files(target)), os.stat(target / MARKER).st_mtime_ns
     if added := [name for name in found if name not in files and not _is_journal(name, files)]:
         raise HndescError(f"{output}: files were added since {step} made it ('{added[0]}' first); move them elsewhere")
     if changed := [name for name in found if name in files and _is_changed(target / name, files[name], made)]:
         raise HndescError(
             f"{output}: files were changed since {step} made it ('{changed[0]}' first); move them elsewhere, or delete "
-            "the folder if nobody needs it"
+            "the folder if it is not needed"
         )
 
 
@@ -88,7 +90,7 @@ def _is_part(folder: Path) -> bool:
 
 
 def _is_journal(name: str, files: Container[str]) -> bool:
-    """Return whether a file is what a killed program leaves beside one of the databases (SQLite) among some files."""
+    """Return whether a file is what a killed program leaves next to one of the databases (SQLite) among some files."""
     database, _, kind = name.rpartition("-")
     return database in files and kind in ("wal", "shm", "journal")
 

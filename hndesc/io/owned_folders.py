@@ -48,7 +48,7 @@ def check_output_folder(output: str | os.PathLike, step: str, inputs: Iterable[s
 def replace_folder(
     output: str | os.PathLike, step: str, inputs: Iterable[str | os.PathLike | None] = ()
 ) -> Iterator[Path]:
-    """Yield an empty folder beside `output` that becomes `output` when the block succeeds; arguments as above.
+    """Yield an empty folder next to `output` that becomes `output` when the block succeeds; arguments as above.
 
     Another run that writes the same output is refused (`hndesc.io.locks.writing`).
     """
@@ -68,7 +68,7 @@ def replace_folder(
 
 
 def open_part_folder(output: str | os.PathLike, step: str, inputs: Iterable[str | os.PathLike | None] = ()) -> Path:
-    """Return the folder beside `output` in which it is filled, with what an interrupted run left in it."""
+    """Return the folder next to `output` in which it is filled, with the files of an interrupted run."""
     inputs = list(inputs)
     target = check_output_folder(output, step, inputs)
     part, old = _beside(target)

@@ -26,7 +26,7 @@ from hndesc.errors import HndescError, ImageError, printable
 logger = logging.getLogger(__name__)
 
 _BITS = (8, 10, 12, 14, 16)
-_OUTLIERS = 16  # the whole range is so many times that of nearly all values
+_OUTLIERS = 16  # ratio of the range of all values to that of nearly all values
 _HOT = 1e-3  # share of the values that hot pixels may have
 _SLACK = 1e-3  # resampling overshoots 0 and 1 by little
 _BLOCK = 2**18  # values that are worked on at the same time
@@ -181,14 +181,14 @@ def array_to_rgb(array: np.ndarray) -> np.ndarray:
         HndescError: an array of another kind; there is no telling what it means.
     """
     form = f"a photo of {array.dtype}, shape {array.shape}"
-    wanted = "H x W x 3 (RGB), H x W x 4 or H x W, uint8, uint16 or float from 0 to 1, is wanted"
+    expected = "expected H x W x 3 (RGB), H x W x 4 or H x W, uint8, uint16 or float from 0 to 1"
     kind = array.dtype.kind == "f" or (array.dtype.kind == "u" and array.dtype.itemsize <= 2)
     if not kind or array.ndim not in (2, 3) or array.shape[2:] not in ((), (1,), (3,), (4,)) or not array.size:
-        raise HndescError(f"{form}; {wanted}")
+        raise HndescError(f"{form}; {expected}")
     if array.dtype.kind == "f":
         low, high = array.min(), array.max()
         if not (low >= -_SLACK and high <= 1 + _SLACK):  # NaN is neither
-            raise HndescError(f"{form}, with values from {low:g} to {high:g}; {wanted}")
+            raise HndescError(f"{form}, with values from {low:g} to {high:g}; {expected}")
         array = np.round(np.clip(array, 0, 1).astype(np.float64) * 255).astype(np.uint8)
     elif array.dtype != np.uint8:
         array = to_8_bit(array)

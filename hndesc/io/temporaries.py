@@ -21,7 +21,7 @@ _cleared: set[str] = set()
 
 
 def make_temporary(path: Path) -> Path:
-    """Make an empty file beside `path`, of the same suffix; leftovers in its folder are removed once a process."""
+    """Make an empty file next to `path`, of the same suffix; leftovers in its folder are removed once a process."""
     folder = str(path.parent)
     if folder not in _cleared:
         _cleared.add(folder)

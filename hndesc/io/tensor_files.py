@@ -54,7 +54,7 @@ def regular_file(path: Path, what: str, cure: str) -> None:
     except (OSError, ValueError) as error:
         raise HndescError(f"{path}: this {what} cannot be opened ({reason(error)})") from None
     kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
-    raise HndescError(f"{path}: {kind}, where a {what} is wanted; {cure}")
+    raise HndescError(f"{path}: {kind} instead of a {what}; {cure}")
 
 
 def read_tensors(path: str | Path, cure: str = "download it again") -> Mapping[str, Any]:
@@ -136,7 +136,7 @@ def check_tensors(
 
 
 def probe(source: str, name: str, work: Callable[[np.ndarray], Sequence[Tensor]], cure: str) -> None:
-    """Run a network on two small pictures of noise.
+    """Run a network on two small noise images.
 
     Args:
         source: of its weights, for messages.
@@ -145,7 +145,7 @@ def probe(source: str, name: str, work: Callable[[np.ndarray], Sequence[Tensor]]
         cure: of the messages.
 
     Raises:
-        HndescError: results that are not finite, or the same for both pictures.
+        HndescError: outputs are not finite, or the same for both images.
     """
     noise = np.random.default_rng(0).integers(0, 256, (2, *_PROBE, 3), np.uint8)
     with torch.inference_mode():

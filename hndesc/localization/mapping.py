@@ -68,7 +68,7 @@ def make_settings(kind: type[Settings], changes: Mapping[str, float]) -> Setting
             raise HndescError(f"unknown setting '{name}' of localization; choose from: {', '.join(known)}")
         value = changes[name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-            raise HndescError(f"setting '{name}' of localization is {value!r}; a number above 0 is wanted")
+            raise HndescError(f"setting '{name}' of localization is {value!r}; expected a number above 0")
     return kind(**changes)
 
 
@@ -176,8 +176,8 @@ def triangulate(
     share = agreement(folder / DATABASE, model, [(ids[first][0], ids[second][0]) for first, second in mapped])
     if points and share < _AGREEMENT:
         logger.warning(
-            "%s: only %.0f %% of the verified matches agree with the poses: were photos turned or cut, or are photos, "
-            "cameras and poses of different datasets?",
+            "%s: only %.0f %% of the verified matches agree with the poses: were photos rotated or cropped, "
+            "or are photos, cameras and poses of different datasets?",
             scene.root,
             100 * share,
         )

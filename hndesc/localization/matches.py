@@ -23,7 +23,7 @@ from hndesc.io.described_images import DescribedImages, named_pair
 from hndesc.io.features import FeatureReader, Features
 from hndesc.io.files import check_output_file, check_space
 from hndesc.io.hdf5 import Reader, entries, find, has, make_group, named, read_array, read_json, write_array, write_text
-from hndesc.io.hdf5_parts import filling, gather
+from hndesc.io.resumable_hdf5 import filling, gather
 from hndesc.matching.matcher import match_features
 from hndesc.matching.views import in_matching_views
 from hndesc.runtime.processes import workers
@@ -49,7 +49,7 @@ def match_pairs(
 ) -> None:
     """Match the listed pairs of a localization dataset by mutual nearest neighbors, each unordered pair once.
 
-    An interrupted run goes on with the pairs that are missing. Pairs with an image that has no features are left out;
+    An interrupted run resumes with the missing pairs. Pairs with an image that has no features are left out;
     those images are named in a warning and in the file.
 
     Args:
@@ -79,14 +79,14 @@ def match_pairs(
 
 
 def gather_matches(shards: Sequence[Path], output: Path) -> None:
-    """Gather what `match_pairs` made of all parts into one match file, as if made in one piece."""
+    """Merge the files of all shards of `match_pairs` into one match file, equal to that of a single run."""
     gather(shards, output, MatchReader.what, lambda file: [name for name, _ in entries(file, _is_pair)])
 
 
 def _match(pairs: Sequence[tuple[str, str]], reader: DescribedImages, writer: "MatchWriter", threads: int) -> None:
     waiting = [pair for pair in pairs if pair not in writer]
     if len(waiting) < len(pairs):
-        logger.info("%d of %d pairs were matched before; going on with the rest", len(pairs) - len(waiting), len(pairs))
+        logger.info("%d of %d pairs were matched before; resuming with the rest", len(pairs) - len(waiting), len(pairs))
     progress = tqdm(total=len(pairs), initial=len(pairs) - len(waiting), desc="matching", unit="pair", disable=None)
     cached = _CACHED_IN_VIEWS if reader.settings.get("views") else _CACHED_IMAGES
     with workers(_Matcher(reader, max(2, cached // threads)), threads) as match, progress:

@@ -31,8 +31,8 @@ from hndesc.io.hdf5 import (
     write_array,
     write_text,
 )
-from hndesc.io.hdf5_parts import filling
 from hndesc.io.images import resize_longest
+from hndesc.io.resumable_hdf5 import filling
 from hndesc.retrieval.global_descriptors import GlobalDescriptor, load_global_descriptor
 
 RESIZE_MAX = 480

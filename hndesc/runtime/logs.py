@@ -27,7 +27,7 @@ def step(log: str | os.PathLike | None = None, threads: int | None = None, appen
     """Run a step: log to stderr and to `log`, hold libraries to `threads`, exit with 1 on a HndescError.
 
     Args:
-        log: file, made anew.
+        log: file to create; an existing one is replaced.
         threads: of OpenCV and torch; None leaves them as they are.
         append: leave what is in `log`: other processes of the step write to it, too.
     """

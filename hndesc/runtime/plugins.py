@@ -1,4 +1,4 @@
-"""Names for interchangeable parts (detectors, backbones, …), each imported only when it is asked for.
+"""Names for interchangeable parts (detectors, backbones, …), each imported when needed.
 
 Only the part in use is imported, so that its fingerprint (`hndesc.runtime.provenance`) does not cover the others.
 """

@@ -93,7 +93,7 @@ def file_hash(path: str | os.PathLike) -> str:
 
 
 def file_identity(path: str | Path) -> str:
-    """Return what tells a file from one that takes its place: real path, and the state of `file_state`."""
+    """Return the identity of a file, which changes when it is replaced: real path and the state of `file_state`."""
     place = os.path.realpath(path)
     return f"{place}\t{file_state(place)}"
 
@@ -114,7 +114,7 @@ def file_state(path: str | Path) -> str:
 def file_sample(path: str | Path, size: int) -> str:
     """Hash the first, the middle and the last 4 KiB of a regular file; 16 hexadecimal digits.
 
-    Files of equal size and time are told apart by it, without reading them whole.
+    Files of equal size and time are distinguished by it, without reading them whole.
     """
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:

@@ -1,4 +1,4 @@
-"""Random numbers of one item: they hang on a seed and a name, and not on what else is made, or in which process."""
+"""Random numbers of an item: they depend on a seed and a name, not on other items or the process."""
 
 import hashlib
 

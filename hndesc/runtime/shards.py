@@ -16,7 +16,7 @@ def read_part(part: str) -> tuple[int, int]:
     """
     number, _, count = part.partition("-of-")
     if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-        raise HndescError(f"'{part}' is no part of a whole; write it as 2-of-5")
+        raise HndescError(f"'{part}' is not a shard; expected a form like 2-of-5")
     return int(number), int(count)
 
 

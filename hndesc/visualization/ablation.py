@@ -83,7 +83,7 @@ def write_ablation(
         differences: variant -> description of its changes.
         text: text file to write, with the main scores in one block per benchmark.
         table: CSV file to write, with all scores.
-        picture: PNG or SVG file to write.
+        figure: PNG or SVG file to write.
         note: sentence above the table.
 
     Raises:

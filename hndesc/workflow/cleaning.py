@@ -1,4 +1,4 @@
-"""`make clean`: names what the workflow made and removes it; what users put beside it stays.
+"""`make clean`: lists and removes what the workflow made; files added by users are kept.
 
 Snakemake's records say which files and folders the workflow made. A folder is removed only if its marker agrees
 (`hndesc.io.owned_folders`). Trained models and fetched data stay unless everything is to go. Needs no other package.
@@ -22,7 +22,7 @@ from hndesc.io.temporaries import is_leftover
 
 # Rules whose outputs take days to make again, or a network.
 _PRECIOUS = ("train", "get_dataset", "get_weights")
-# What a rule writes beside its outputs, and how that begins.
+# Files that a rule writes next to its outputs, and how they begin.
 _BESIDE = {"demo_data": ("README.txt", "Demo data of hndesc"), "split_photos": ("split.tsv", "path\tside\tshown")}
 _RECORDS = Path(".snakemake", "metadata")
 
@@ -120,11 +120,11 @@ def _records(root: Path) -> Iterator[tuple[Path, Path, str, list[Path]]]:
 
 def _beside(path: Path, rule: str) -> list[Path]:
     name, beginning = _BESIDE.get(rule, ("", ""))
-    beside = path.parent / name
-    if not name or not beside.is_file():
+    companion = path.parent / name
+    if not name or not companion.is_file():
         return []
-    check_text_file(beside, beginning)
-    return [beside]
+    check_text_file(companion, beginning)
+    return [companion]
 
 
 def _is_ours(path: Path) -> bool:

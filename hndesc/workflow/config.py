@@ -29,7 +29,7 @@ from hndesc.workflow.sections.descriptors import DescriptorName, DescriptorSetti
 from hndesc.workflow.sections.keypoints import Keypoints
 from hndesc.workflow.sections.stylization import Stylization
 
-# The images to train on, beside the benchmarks' image sets.
+# The training images, in addition to the benchmarks' image sets.
 TRAINING = "training"
 # Folders below results of the run without a name, and the one that all runs share.
 _FOLDERS = (
@@ -84,7 +84,7 @@ class AblationSettings(Settings):
         None, description="names of benchmarks of the kind hpatches; null: all of them"
     )
     references: list[choice("trained", "initial", "sift", "rootsift")] = Field(
-        [], description="descriptors that are evaluated beside the runs"
+        [], description="further descriptors to evaluate"
     )
     runs: Annotated[dict[Name, AblationRun | None], Field(min_length=1)] = Field(
         description="by name; null takes one out"

@@ -5,7 +5,7 @@ was made of it, not whether it is another one.
 
 A file counts by its name, size, time of the last change and a sample of its content, so one that takes the place of
 another is noticed even if its size and time are the same. Copying a folder with its times changes nothing. A sample is
-taken anew only where the system has recorded a change of any kind (ctime); the others are kept beside Snakemake's
+computed again only if the system has recorded a change of any kind (ctime); the others are kept next to Snakemake's
 records. Known samples of 100,000 files take a second of processor time, new ones two more.
 """
 
@@ -97,7 +97,7 @@ def _record() -> dict[str, object]:
 
 
 def _save(record: dict[str, object]) -> None:
-    """Keep samples, if Snakemake keeps records here; without them, all are taken anew the next time."""
+    """Keep samples, if Snakemake keeps records here; without them, all are computed again the next time."""
     if RECORD.parent.is_dir():
         with suppress(HndescError, OSError):
             write_json(RECORD, record)

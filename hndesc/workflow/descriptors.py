@@ -18,7 +18,7 @@ from hndesc.workflow.training_runs import TrainingRuns
 
 
 class Descriptors:
-    """The entries of the configuration, and what is evaluated beside them at the shared keypoints.
+    """The entries of the configuration, and further descriptors evaluated at the shared keypoints.
 
     Attributes:
         entries: by name.
@@ -66,7 +66,7 @@ class Descriptors:
         """Return the settings of an entry's keypoints, in the form of the section keypoints.
 
         Raises:
-            HndescError: its own keypoints are asked for, and it has no detector.
+            HndescError: its own keypoints are requested, and it has no detector.
         """
         shared = self.config.keypoints.model_dump(exclude_unset=True)
         entry = self.entries.get(name)

@@ -26,7 +26,7 @@ def select_images(
         root: folder of the dataset.
         kind: see `list_images`, as for `distractors`.
         shortlist: of a retrieval set: only queries and the photos that it puts forward; None for all.
-        top: candidates a query that count as put forward.
+        top: number of candidates per query that count as retrieved.
         part: "i-of-n", i from 1: every n-th photo from the i-th on; None for all.
         **settings: see `list_images`.
 

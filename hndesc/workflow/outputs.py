@@ -22,7 +22,7 @@ class PlannedJob:
         folders, files: its outputs.
         inputs: files and folders.
         foreign: those of `files` that are there and that no run has made or begun, as far as Snakemake knows.
-        beside: files that are written as well: log and timing.
+        further: other files that are written: log and timing.
     """
 
     rule: str
@@ -30,7 +30,7 @@ class PlannedJob:
     files: tuple[str, ...]
     inputs: tuple[str, ...]
     foreign: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
 
 
 def check_planned_outputs(jobs: Iterable[PlannedJob]) -> None:
@@ -48,7 +48,7 @@ def check_planned_outputs(jobs: Iterable[PlannedJob]) -> None:
                 )
         for path in job.folders:
             check_output_folder(path, _step(job.rule), job.inputs)
-        for path in (*job.files, *job.beside):
+        for path in (*job.files, *job.further):
             check_output_file(path)
         check_known_files(job.foreign)
 
@@ -75,8 +75,8 @@ def check_known_files(foreign: Iterable[str]) -> None:
     """
     for path in foreign:
         raise HndescError(
-            f"{path}: exists, and no run here has made it; move it away, or delete it if nobody needs it (results that "
-            "were copied here without the folder .snakemake: 'snakemake --touch --forceall' takes them for made)"
+            f"{path}: exists, and no run here has made it; move it away, or delete it if it is not needed (results "
+            "that were copied here without the folder .snakemake: 'snakemake --touch --forceall' takes them for made)"
         )
 
 

@@ -46,7 +46,7 @@ def named_paths(config: Config, checkpoints: Iterable[str] = ()) -> list[NamedPa
 
     Args:
         config: the whole configuration.
-        checkpoints: names that stand for a checkpoint of this run where weights are asked for.
+        checkpoints: names that stand for a checkpoint of this run where weights are expected.
     """
     known, benchmarks = set(checkpoints), [entry.name for entry in config.benchmarks]
     found = []
@@ -129,7 +129,7 @@ def _check_existing(one: NamedPath, path: str, registered: Mapping[str, str]) ->
     if one.kind == "folder" and overlap(Path(os.path.realpath(path)), Path(os.path.realpath(RESULTS))):
         raise HndescError(
             f"config key {one.key}: '{one.path}' overlaps with '{RESULTS}', which the workflow writes; choose another "
-            "folder, or copy what is wanted there"
+            "folder, or copy the files that are needed there"
         )
     if one.kind == "folder" and path in registered and not os.path.exists(os.path.join(path, RECEIPT)):
         raise HndescError(

@@ -24,7 +24,7 @@ from hndesc.workflow.training_runs import TrainingRuns
 
 DEMO = "data/demo"
 _DEMO_NOTE = (
-    "Demo: a small network trained for minutes and judged on data made from the photographs that Python packages "
+    "Demo: a small network trained for minutes and evaluated on data made from the photographs that Python packages "
     "bundle. Its numbers compare with no published ones."
 )
 

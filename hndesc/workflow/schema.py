@@ -55,7 +55,7 @@ def _sections() -> Iterator[tuple[str, type[Settings]]]:
 
 
 def _alternative(section: type[Settings]) -> str:
-    """Return what tells a section from the others that may stand in its place."""
+    """Return the key that distinguishes a section from its alternatives."""
     for name, field in section.model_fields.items():
         if typing.get_origin(field.annotation) is typing.Literal:
             return f" ({name}: {typing.get_args(field.annotation)[0]})"

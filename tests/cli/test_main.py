@@ -115,9 +115,18 @@ def test_match_takes_photos_of_any_name(tmp_path: Path, names: tuple[str, str]) 
         (["match", "{none}.jpg", "{none}.jpg", "--output", "m.xyz"], "m.xyz: not the name of a figure"),
         (["match", "{none}.jpg", "{none}.jpg", "--output", "m"], "m: not the name of a figure"),
         (["match", "{none}.jpg", "{none}.jpg", "--output", "{photos}"], "not the name of a figure"),
-        (["extract", "{photos}", "--keypoints", "{none}", "--max-keypoints", "5", "f.h5"], "--max-keypoints beside"),
-        (["extract", "{photos}", "--keypoints", "{none}", "--detector", "sift", "f.h5"], "--detector beside"),
-        (["extract", "{photos}", "--keypoints", "{none}", "--detector-weights", "w", "f.h5"], "-weights beside"),
+        (
+            ["extract", "{photos}", "--keypoints", "{none}", "--max-keypoints", "5", "f.h5"],
+            "--max-keypoints cannot be combined with",
+        ),
+        (
+            ["extract", "{photos}", "--keypoints", "{none}", "--detector", "sift", "f.h5"],
+            "--detector cannot be combined with",
+        ),
+        (
+            ["extract", "{photos}", "--keypoints", "{none}", "--detector-weights", "w", "f.h5"],
+            "-weights cannot be combined with",
+        ),
         (["score", "hpatches", "{photos}", "{none}.h5", "--output", "s.txt"], "none.h5: no such feature file"),
     ],
 )

@@ -16,8 +16,8 @@ from hndesc.evaluation.hpatches import evaluate as hpatches
 from hndesc.extraction import steps
 from hndesc.io.features import Features, FeatureWriter, import_features, merge
 from hndesc.io.files import atomic_path, check_output_file, check_output_files, write_json, write_text
-from hndesc.io.hdf5_parts import part_of
 from hndesc.io.images import write_image
+from hndesc.io.resumable_hdf5 import partial_path
 from hndesc.localization.matches import MatchWriter, gather_matches
 from hndesc.models import onnx_export, reduction, release
 from hndesc.models.checkpoint import save_checkpoint
@@ -136,7 +136,7 @@ def test_two_outputs_of_one_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["text", "hdf5", "link"])
 def test_a_part_file_that_is_not_ours_is_spared(content: str, tmp_path: Path) -> None:
-    part = part_of(tmp_path / "out.h5")
+    part = partial_path(tmp_path / "out.h5")
     if content == "text":
         part.write_text("my notes")
     elif content == "hdf5":
@@ -154,7 +154,7 @@ def test_a_part_file_that_is_not_ours_is_spared(content: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n cut short"])
 def test_what_a_kill_left_of_a_part_file_is_replaced(content: bytes, tmp_path: Path) -> None:
-    part_of(tmp_path / "out.h5").write_bytes(content)
+    partial_path(tmp_path / "out.h5").write_bytes(content)
     write_features(tmp_path / "out.h5")
     assert os.listdir(tmp_path) == ["out.h5"]
 

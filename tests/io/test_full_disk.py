@@ -44,7 +44,7 @@ def fill(path: Path, count: int) -> None:
                 writer.write(str(number), Features(points, (9, 9), points[:, 0], codes))
 
 
-FULL = r"disk is full \(\d+ MB are free\); make room or write elsewhere, then run it again: it goes on where it was"
+FULL = r"disk is full \(\d+ MB are free\); make room or write elsewhere, then run it again: it resumes"
 
 
 def test_features_resume_when_there_is_room_again(small_disk: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from hndesc.errors import HndescError
 from hndesc.io.hdf5 import create_hdf5, open_hdf5, read_text, write_array
-from hndesc.io.hdf5_parts import filling, part_of
+from hndesc.io.resumable_hdf5 import filling, partial_path
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_part_lies_beside_the_file(path: Path) -> None:
-    assert part_of(path).exists() and not path.exists()
+    assert partial_path(path).exists() and not path.exists()
 
 
 @pytest.mark.parametrize(("settings", "source", "kept"), [("a", "s", True), ("b", "s", False), ("a", "t", False)])
@@ -32,7 +32,7 @@ def test_a_part_is_resumed_when_settings_and_source_agree(path: Path, settings: 
 
 @pytest.mark.parametrize("size", [0, 10, 900])
 def test_a_part_that_was_cut_short_is_started_over(path: Path, size: int) -> None:
-    part_of(path).write_bytes(part_of(path).read_bytes()[:size])
+    partial_path(path).write_bytes(partial_path(path).read_bytes()[:size])
     with filling(path, "a", "s") as file:
         assert "entry" not in file and read_text(file, "settings") == "a"
 
@@ -40,7 +40,7 @@ def test_a_part_that_was_cut_short_is_started_over(path: Path, size: int) -> Non
 def test_reading_names_what_is_missing_or_cut_short(path: Path) -> None:
     with pytest.raises(HndescError, match=r"f\.h5: no such match file"):
         open_hdf5(path, "match file")
-    path.write_bytes(part_of(path).read_bytes()[:900])
+    path.write_bytes(partial_path(path).read_bytes()[:900])
     with pytest.raises(HndescError, match=r"f\.h5: not a complete HDF5 file.*make it again"):
         open_hdf5(path, "match file")
 

@@ -119,7 +119,7 @@ def test_features_of_turned_photos_are_refused(tmp_path: Path, orientation: int)
     change_photos(root, lambda photo: photo.crop((0, 0, 300, 300)), orientation)
     (root / CAMERAS).write_text((root / CAMERAS).read_text().replace("\t400\t300\t", "\t300\t300\t"))
     main(["extract", str(root / "images"), str(tmp_path / "turned.h5"), "--model", "sift", "--max-keypoints", "50"])
-    with pytest.raises(HndescError, match=rf"'\d.jpg' was turned by its EXIF tag \({orientation}\).*--as-stored"):
+    with pytest.raises(HndescError, match=rf"'\d.jpg' was rotated by its EXIF tag \({orientation}\).*--as-stored"):
         localize(root, tmp_path, tmp_path / "turned.h5")
     options = ["--model", "sift", "--max-keypoints", "50", "--as-stored"]
     main(["extract", str(root / "images"), str(tmp_path / "stored.h5"), *options])

@@ -19,5 +19,5 @@ def test_no_part_is_all():
 
 @pytest.mark.parametrize("part", ["0-of-3", "4-of-3", "2", "a-of-b", "", "-1-of-2", "1-of-0"])
 def test_what_is_no_part_is_named(part):
-    with pytest.raises(HndescError, match=f"'{part}' is no part"):
+    with pytest.raises(HndescError, match=f"'{part}' is not a shard"):
         read_part(part)

@@ -284,7 +284,7 @@ def test_shards_make_what_one_run_makes(photos: Path, styles: Path, tmp_path: Pa
         ({"strength": 1.5}, "strength of the stylization is 1.5"),
         ({"method": "magic"}, "unknown stylization method 'magic'; choose one of: .*monge_kantorovich"),
         ({"color": 3}, "unknown setting 'color' of stylization monge_kantorovich"),
-        ({"copies": 0}, "copies is 0; a whole number"),
+        ({"copies": 0}, "copies is 0; expected a whole number"),
         ({"classes": ["noon"]}, "no style photo of the classes noon"),
         ({"method": "relighting", "classes": ["noon"]}, "none of the classes noon; known: cloudy, dusk"),
         ({"method": "mixed"}, "needs methods"),

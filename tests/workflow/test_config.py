@@ -40,7 +40,7 @@ WRONG = [
     ({"descriptors": [{"name": "x", "descriptor": "y"}]}, "'descriptors[0].descriptor' is 'y'; choose one of: "),
     (
         {"descriptors": [{"name": "x", "features": "y", "weights": "z"}]},
-        "'descriptors[0].weights' has no meaning beside features; leave it out",
+        "'descriptors[0].weights' has no effect together with features; remove it",
     ),
     (
         {"descriptors": [{"name": "x", "descriptor": "sift", "keypoints": {"detector": "sift", "bordr": 3}}]},

@@ -106,7 +106,7 @@ def test_parts_share_out_all_photos_evenly(folder, count):
 
 @pytest.mark.parametrize("part", ["0-of-3", "4-of-3", "2", "a-of-b", "", "-1-of-2"])
 def test_what_is_no_part_is_named(folder, part):
-    with pytest.raises(HndescError, match=f"'{part}' is no part"):
+    with pytest.raises(HndescError, match=f"'{part}' is not a shard"):
         select_images(folder, part=part)
 
 

@@ -1,4 +1,4 @@
-"""A training that is killed goes on where it was, and ends with the weights of one that never was."""
+"""A training that is killed resumes, and ends with the weights of one that never was."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Own photos split by a rule, sequences made of those held out, and a bundled model judged on them by its name."""
+"""Own photos split by a rule, sequences made of those held out, and a bundled model evaluated on them by its name."""
 
 import json
 from pathlib import Path

@@ -65,8 +65,8 @@ def camera_keypoints(features: Features, camera: Intrinsics, name: str) -> np.nd
     """
     if features.orientation != 1:
         raise HndescError(
-            f"'{name}' was turned by its EXIF tag ({features.orientation}) before its features were extracted, but its "
-            "camera and pose are of the photo as it is stored; extract with --as-stored"
+            f"'{name}' was rotated by its EXIF tag ({features.orientation}) before its features were extracted, but "
+            "its camera and pose are of the image as it is stored; extract with --as-stored"
         )
     width, height = features.image_size
     if min(width, height) < 1:  # unknown, in imported files

@@ -104,7 +104,7 @@ def _check_thresholds(thresholds: Sequence[tuple[float, float]]) -> None:
     except (TypeError, ValueError):
         sound = False
     if not sound or not np.isfinite(values).all():
-        raise HndescError(f"thresholds of recall are {thresholds!r:.100}; pairs of numbers above 0 are wanted")
+        raise HndescError(f"thresholds of recall are {thresholds!r:.100}; expected pairs of numbers above 0")
 
 
 def _settings(method: str, changes: Mapping[str, float]) -> PnpSettings | MapperSettings:

@@ -88,7 +88,7 @@ class DescriptorSettings(Settings):
     def _something(self) -> Self:
         if self.features is not None:
             if others := sorted(self.model_fields_set - {"name", "features"}):
-                raise wrong_key(others[0], "has no meaning beside features; leave it out")
+                raise wrong_key(others[0], "has no effect together with features; remove it")
         elif self.descriptor is None and self.name not in names_of_descriptors():
             names = ", ".join(names_of_descriptors())
             raise wrong_key(

@@ -36,7 +36,7 @@ class _Transfer(_StrengthAndNoise):
 
 class _Local(_Transfer):
     gain: Bounds = Field([0.5, 1.5], description="least and most that contrast is amplified")
-    place: NotNegative = Field(0.5, description="weight of the place, beside that of the color, in the transport")
+    place: NotNegative = Field(0.5, description="weight of the position relative to the color in the transport")
     rounds: Count = Field(20, description="rounds of the transport")
 
 

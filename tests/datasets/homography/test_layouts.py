@@ -118,7 +118,7 @@ def test_table_without_them_goes_by_the_folder_of_the_first_image(pairs: Path) -
         ("image1,image2,homography", "a/1.png,a/2.png,", r"pairs\.csv: pair 1 needs image1, image2 and homography"),
         ("image1,image2,homography,class", "a/1.png,a/2.png,1.txt,x", "pair 1 needs .* a class v, i or none"),
         ("image1,image2,homography", "a/1.png,a/3.png,1.txt", r"pairs\.csv: no image 'a/3\.png' below its folder"),
-        ("image1,image2,homography", "a/1.png,../b.png,1.txt", r"image2 '\.\./b\.png' is no name of a file below"),
+        ("image1,image2,homography", "a/1.png,../b.png,1.txt", r"image2 '\.\./b\.png' is not the name of a file in"),
         ("image1,image2,homography", "a/1.png,a/2.png,3.txt", r"3\.txt: no such file; each image pair needs"),
         ("image1,image2,homography", "a/1.png,a/2.png,a/1.png", r"a/1\.png: not an? .*3 x 3 matrix"),
     ],
@@ -186,14 +186,14 @@ SEQUENCE_HEAD = "image1,image2,homography,sequence"
 @pytest.mark.parametrize("name", ["../../../victim", "/tmp/victim", "..", "a/../../victim", "line\x0bbreak"])
 def test_a_sequence_whose_name_leads_out_of_the_folder_is_refused(pairs: Path, name: str) -> None:
     table(pairs, f"a/1.png,a/2.png,1.txt,{name}", head=SEQUENCE_HEAD)
-    with pytest.raises(HndescError, match=r"pair 1: sequence .* is no name of a file below the folder"):
+    with pytest.raises(HndescError, match=r"pair 1: sequence .* is not the name of a file in the folder"):
         read_sequences(pairs)
 
 
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["a/1.png,a/2.png,../1.txt,s"], "pair 1: homography '../1.txt' is no name of a file below the folder"),
+        (["a/1.png,a/2.png,../1.txt,s"], "pair 1: homography '../1.txt' is not the name of a file in the folder"),
         (["a/1.png,a/2.png,1.txt,s", "a/./1.png,a//2.png,2.txt,s"], "pair 2 is the same as pair 1; remove one"),
         (["b.png,./b.png,1.txt,s"], "pair 1 is of 'b.png' with itself; remove it"),
         (["a/1.png,a/2.png,1.txt,s,more"], "a row has more cells than columns"),

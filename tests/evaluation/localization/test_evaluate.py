@@ -246,7 +246,7 @@ def test_a_file_among_the_queries_that_nothing_reads_is_named_once(
     "thresholds", [[], [(0, 1)], [(1,)], [(float("nan"), 1)], [(float("inf"), 1)], [("a", 1)], None, 5]
 )
 def test_thresholds_within_which_nothing_lies_are_refused(mapped: Mapped, tmp_path: Path, thresholds: object) -> None:
-    with pytest.raises(HndescError, match=r"thresholds of recall are .*; pairs of numbers above 0 are wanted"):
+    with pytest.raises(HndescError, match=r"thresholds of recall are .*; expected pairs of numbers above 0"):
         mapped.localize(tmp_path, thresholds=thresholds)
 
 

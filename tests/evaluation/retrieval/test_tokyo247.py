@@ -45,7 +45,7 @@ def test_broken_ground_truth_is_named(tokyo):
         read_views(tokyo.root)
     tokyo.names[1] = "../../etc/passwd"
     (tokyo.root / "tokyo247_imageNames_index.txt").write_text("./../../secret.png\n")
-    with pytest.raises(HndescError, match="is no name of a file"):
+    with pytest.raises(HndescError, match="is not the name of a file"):
         read_views(tokyo.root)
 
 

@@ -1,7 +1,7 @@
-"""Filling HDF5 files so that an interrupted run resumes, from the same sources only, and gathering the files of jobs.
+"""HDF5 files whose writing resumes after an interruption, from the same sources only, and merging of shards.
 
-A file is filled as `<name>.part`. What it is made from lies beside it, in `<name>.part.json`, until the file is whole:
-the settings, the sources of all its entries and those of each.
+A file is written as `<name>.part`. Until it is complete, `<name>.part.json` next to it records its sources: the
+settings, the sources of all its entries and those of each.
 """
 
 import json
@@ -34,12 +34,12 @@ from hndesc.io.locks import writing
 _RECORD = {"settings", "source", "entries"}
 
 
-def part_of(path: Path) -> Path:
-    """Return the name under which `path` is filled."""
+def partial_path(path: Path) -> Path:
+    """Return the path of the incomplete file."""
     return path.with_name(path.name + ".part")
 
 
-def record_of(path: Path) -> Path:
+def record_path(path: Path) -> Path:
     """Return the file that says what the part of `path` is made from."""
     return path.with_name(path.name + ".part.json")
 
@@ -51,7 +51,7 @@ def filling(
     """Fill a file as `<name>.part`, which becomes `path` when the block succeeds.
 
     What an interrupted run left is kept if it was made with the same settings and from the same source; of its entries,
-    those that are asked for and whose own sources are the same.
+    those that are requested and whose own sources are unchanged.
 
     Args:
         path: the output.
@@ -63,41 +63,41 @@ def filling(
         HndescError: another run is writing the file, or it cannot be written.
     """
     path = check_output_file(path)
-    wanted: dict[str, Any] = {"settings": settings, "source": _hash(source)}
-    wanted["entries"] = {name: _hash(identity) for name, identity in (entries or {}).items()}
+    sources: dict[str, Any] = {"settings": settings, "source": _hash(source)}
+    sources["entries"] = {name: _hash(identity) for name, identity in (entries or {}).items()}
     with writing(path):
-        file = _resume(path, wanted, entries is not None) or _begin(path, wanted)
+        file = _resume(path, sources, entries is not None) or _begin(path, sources)
         try:
             yield file
         finally:
             file.close()
-        os.replace(part_of(path), path)
-        record_of(path).unlink(missing_ok=True)
+        os.replace(partial_path(path), path)
+        record_path(path).unlink(missing_ok=True)
 
 
-def _begin(path: Path, wanted: Mapping) -> h5py.File:
-    part = part_of(path)
+def _begin(path: Path, sources: Mapping) -> h5py.File:
+    part = partial_path(path)
     part.unlink(missing_ok=True)
-    write_json(record_of(path), wanted)  # first: a part without its record is not known to be ours
+    write_json(record_path(path), sources)  # first: a part without its record is not known to be ours
     file = create_hdf5(part)
-    write_text(file, "settings", wanted["settings"])
+    write_text(file, "settings", sources["settings"])
     return file
 
 
-def _resume(path: Path, wanted: Mapping, by_entry: bool) -> h5py.File | None:
+def _resume(path: Path, sources: Mapping, by_entry: bool) -> h5py.File | None:
     """Open the part of an interrupted run without the entries of other sources; None where there is no such part."""
-    part, found = part_of(path), _record(path)
-    if not part.exists() or any(found.get(key) != wanted[key] for key in ("settings", "source")):
+    part, found = partial_path(path), _record(path)
+    if not part.exists() or any(found.get(key) != sources[key] for key in ("settings", "source")):
         return None
     file = None
     try:
         file = reopen_hdf5(part)
-        if read_text(file, "settings") != wanted["settings"]:
+        if read_text(file, "settings") != sources["settings"]:
             raise ValueError("not the file that its record describes")
         file.visititems(lambda *_: None)
         if by_entry:
-            _drop(file, [name for name, one in found["entries"].items() if wanted["entries"].get(name) != one])
-            write_json(record_of(path), wanted)
+            _drop(file, [name for name, one in found["entries"].items() if sources["entries"].get(name) != one])
+            write_json(record_path(path), sources)
         return file
     except FAULTS as error:
         if file is not None:
@@ -116,8 +116,8 @@ def _drop(file: h5py.File, names: Iterable[str]) -> None:
 
 
 def _record(path: Path) -> dict:
-    """Return what the part of an interrupted run is made from, empty where there is no part."""
-    part, record = part_of(path), record_of(path)
+    """Return the sources of the partial file of an interrupted run, empty if there is none."""
+    part, record = partial_path(path), record_path(path)
     try:
         found = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else None
     except (OSError, ValueError, RecursionError):
@@ -136,7 +136,7 @@ def gather(
     what: str,
     names: Callable[[h5py.File], Iterable[str]],
 ) -> None:
-    """Gather the entries of several files, shards made with equal settings, into one.
+    """Merge shards made with equal settings into one file.
 
     Args:
         paths: the shards.
@@ -145,7 +145,7 @@ def gather(
         names: returns the names of a file's entries.
 
     Raises:
-        HndescError: shards that differ in their attributes, have an entry in common, or are broken.
+        HndescError: shards differ in their attributes, have an entry in common, or are damaged.
     """
     paths = list(paths)
     check_output_file(output, paths)

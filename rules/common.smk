@@ -6,17 +6,33 @@ from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
-if os.pathsep in workflow.basedir:
+# The plan refers to rules and outputs by name.
+PATHS = workflow.modifier.path_modifier
+if (
+    workflow.modifier.modify_rulename("all") != "all"
+    or PATHS.prefix is not None
+    or PATHS.modifies_prefixes
+):
     raise WorkflowError(
-        f"the checkout lies in '{workflow.basedir}', and Python's search path cannot hold a '{os.pathsep}'; move it"
+        "as a module, hndesc keeps its rules' names and its paths: 'use rule * from hndesc', without 'as', and no 'prefix' "
+        "(the key 'run' of the configuration gives a run a folder of its own)"
     )
-# Jobs use the package of this checkout, whether it is installed or not.
-sys.path.insert(0, workflow.basedir)
-os.environ.update(
-    PYTHONPATH=os.pathsep.join(
-        filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")])
+
+ABLATIONS = workflow.source_path("../config/ablations.yaml")
+CHECKOUT = os.path.dirname(workflow.current_basedir.get_path_or_uri(secret_free=True))
+
+# Jobs use the package of this checkout, whether it is installed or not; a module from a repository, the installed one.
+if os.path.isdir(os.path.join(CHECKOUT, "hndesc")):
+    if os.pathsep in CHECKOUT:
+        raise WorkflowError(
+            f"the checkout lies in '{CHECKOUT}', and Python's search path cannot hold a '{os.pathsep}'; move it"
+        )
+    sys.path.insert(0, CHECKOUT)
+    os.environ.update(
+        PYTHONPATH=os.pathsep.join(
+            filter(None, [CHECKOUT, os.environ.get("PYTHONPATH")])
+        )
     )
-)
 
 from hndesc.errors import HndescError
 from hndesc.detectors import DETECTORS
@@ -31,7 +47,7 @@ def read_plan():
             workflow.is_main_process
         ):  # Snakemake has read them, but silently keeps the last of repeated keys
             read_files(workflow.configfiles)
-        return Plan.read(config, workflow.basedir)
+        return Plan.read(config, ABLATIONS)
     except HndescError as error:
         raise WorkflowError(str(error)) from None
 

@@ -56,7 +56,13 @@ def test_make_finds_what_it_needs_in_what_is_copied(tmp_path: Path) -> None:
     done = subprocess.run(["make", "-C", copied, "-n", "setup"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert '.venv/bin/python -m pip install --quiet --constraint envs/lock.txt --editable ".[dev]"' in done.stdout
-    for path in ("Snakefile", "config.yaml", "profiles/default/config.yaml", "hndesc/__init__.py", "README.md"):
+    for path in (
+        "workflow/Snakefile",
+        "config/config.yaml",
+        "profiles/default/config.yaml",
+        "hndesc/__init__.py",
+        "README.md",
+    ):
         assert (copied / path).is_file()
 
 

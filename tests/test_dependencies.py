@@ -153,13 +153,15 @@ def test_each_use_imports_what_its_extra_declares() -> None:
     assert at_import(*workflow, "hndesc.datasets.fetch.install") <= declared("workflow").keys()
     localization = {name for name in modules() if re.match(r"hndesc\.(\w+\.)?localization\.", name)}
     assert localization and at_import(*localization) <= declared("localization").keys()
-    scripts = everything("workflow_scripts/*.py", "rules/*.smk", "Snakefile", "hndesc/**/*.py")
+    scripts = everything("workflow_scripts/*.py", "rules/*.smk", "workflow/Snakefile", "hndesc/**/*.py")
     assert scripts <= declared("workflow", "localization", "onnx").keys()
     assert everything("tests/**/*.py", "benchmarks/*.py", "envs/*.py", "hubconf.py") <= declared("dev").keys()
 
 
 def test_every_dependency_is_used() -> None:
-    code = everything("workflow_scripts/*.py", "rules/*.smk", "Snakefile", "hndesc/**/*.py") | set(EXTRAS["onnx"])
+    code = everything("workflow_scripts/*.py", "rules/*.smk", "workflow/Snakefile", "hndesc/**/*.py") | set(
+        EXTRAS["onnx"]
+    )
     assert declared("workflow", "localization", "onnx").keys() - code - USED.keys() == set()
     tests = everything("tests/**/*.py", "envs/*.py") | USED.keys()
     own = {package(line) for line in EXTRAS_DECLARED["dev"]} - {"hndesc"}

@@ -8,7 +8,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-SMK = ["Snakefile", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "rules").glob("*.smk")))]
+SMK = [
+    "Snakefile",
+    "workflow/Snakefile",
+    *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "rules").glob("*.smk"))),
+]
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,13 @@ def list_models(pages: Path | None) -> None:
 
     for name, path in bundled_models().items():
         try:
-            summary, page = release.summary(path), release.page(path)
+            summary = release.summary(path)
+            if pages is not None:
+                write_text(pages / f"{name}.md", release.page(path))
         except HndescError as error:
             logger.warning("left out: %s", error)
-            continue
-        print(summary)
-        if pages is not None:
-            write_text(pages / f"{name}.md", page)
+        else:
+            print(summary)
     if not bundled_models():
         print("there are no bundled models; train a model and give its file")
 

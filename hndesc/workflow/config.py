@@ -92,7 +92,7 @@ class AblationSettings(Settings):
 
 
 class Config(Settings):
-    """A configuration: config.yaml, and what is laid over it."""
+    """A configuration: config/config.yaml, and what is laid over it."""
 
     run: Name | None = Field(
         None, description="name of the run: its results are below results/<run>; null: directly below results"
@@ -169,7 +169,7 @@ def read_config(values: Mapping[str, Any], ablation: Mapping[str, Any]) -> Confi
     """Return the configuration.
 
     Args:
-        values: config.yaml and what is laid over it.
+        values: config/config.yaml and what is laid over it.
         ablation: the section `ablation` of config/ablations.yaml, for what the configuration leaves out of its own.
 
     Raises:

@@ -60,17 +60,17 @@ class Plan:
             raise HndescError(f"config key split.name: '{name}' is the name of a registered dataset; choose another")
 
     @classmethod
-    def read(cls, values: Mapping[str, Any], root: str | os.PathLike) -> "Plan":
+    def read(cls, values: Mapping[str, Any], ablations: str | os.PathLike) -> "Plan":
         """Return the plan of a configuration.
 
         Args:
-            values: config.yaml and what is laid over it.
-            root: folder of the workflow; config/ablations.yaml in it has what `values` leaves out of `ablation`.
+            values: config/config.yaml and what is laid over it.
+            ablations: the file config/ablations.yaml of the workflow, which has what `values` leaves out of `ablation`.
 
         Raises:
             HndescError: a wrong key or value, or a broken registry; one line that names it.
         """
-        (ablation,) = read_files([Path(root, "config", "ablations.yaml")])
+        (ablation,) = read_files([Path(ablations)])
         config = read_config(values, ablation.get("ablation", {}))
         try:
             registry = read_registry(config.datasets.registry)

@@ -19,7 +19,7 @@ SCHEMA = Path(__file__).with_suffix(".json")
 PAGE = ROOT / "docs" / "configuration.md"
 _HEAD = """# Configuration
 
-All keys of `config.yaml` and of the files that are laid over it (`--configfile mine.yaml`). This page and
+All keys of `config/config.yaml` and of the files that are laid over it (`--configfile mine.yaml`). This page and
 `hndesc/workflow/schema.json` are made from the package's models by `python -m hndesc.workflow.schema`. An unknown key,
 or a value out of its bounds, ends a run before anything else happens, in one line that names the key.
 """

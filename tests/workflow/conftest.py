@@ -14,7 +14,7 @@ from tests.fixtures.sharing import make_once
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PARTS = ("Snakefile", "config.yaml", "config", "rules", "workflow_scripts", "envs", "profiles", "hndesc")
+PARTS = ("Snakefile", "workflow", "config", "rules", "workflow_scripts", "envs", "profiles", "hndesc")
 TINY = ROOT / "tests" / "workflow" / "tiny.yaml"
 
 

@@ -1,4 +1,4 @@
-"""Plans for tests: config.yaml with changes laid over it, without Snakemake."""
+"""Plans for tests: config/config.yaml with changes laid over it, without Snakemake."""
 
 from typing import Any
 
@@ -19,9 +19,9 @@ def laid_over(base: dict, changes: dict) -> dict:
 
 
 def default_config() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "config.yaml").read_text())
+    return yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 
 
 def plan_of(**changes: Any) -> Plan:
     """The plan of the default configuration with some keys changed."""
-    return Plan.read(laid_over(default_config(), changes), ROOT)
+    return Plan.read(laid_over(default_config(), changes), ROOT / "config" / "ablations.yaml")

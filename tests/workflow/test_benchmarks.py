@@ -94,7 +94,9 @@ def add_toy(checkout: Checkout) -> None:
     checkout.edit("hndesc/datasets/kinds.py", '    "tokyo247": BenchmarkKind(', ENTRY)
     checkout.path("rules/toy.smk").write_text(RULE)
     checkout.edit(
-        "Snakefile", 'include: "rules/report.smk"\n', 'include: "rules/report.smk"\ninclude: "rules/toy.smk"\n'
+        "workflow/Snakefile",
+        'include: "../rules/report.smk"\n',
+        'include: "../rules/report.smk"\ninclude: "../rules/toy.smk"\n',
     )
 
 

@@ -99,7 +99,7 @@ def test_every_setting_has_help() -> None:
 
 def test_the_schema_takes_the_configurations_that_are_there() -> None:
     validator = jsonschema.Draft202012Validator(yaml.safe_load(schema.schema()))
-    default = yaml.safe_load((schema.ROOT / "config.yaml").read_text()) | yaml.safe_load(
+    default = yaml.safe_load((schema.ROOT / "config" / "config.yaml").read_text()) | yaml.safe_load(
         (schema.ROOT / "config" / "ablations.yaml").read_text()
     )
     assert validator.is_valid(default)

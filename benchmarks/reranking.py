@@ -165,7 +165,8 @@ def measure_speed(folder: Path, keypoints: int, pairs: int, rounds: int, threads
 
         def ours(estimator: str) -> np.ndarray:
             files = output / "features.h5", output / "shortlist.h5"
-            return rerank_shortlist(*files, names, queries, estimator=estimator, threads=threads).after
+            published = {"ratio": None, "min_inliers": 0}
+            return rerank_shortlist(*files, names, queries, estimator=estimator, threads=threads, **published).after
 
         ways = {
             "published implementation, RANSAC (original)": lambda: rank_published(loaded, queries, names, cv2.RANSAC),

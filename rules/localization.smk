@@ -54,6 +54,7 @@ rule match_pairs:
         runtime=more(240),
     params:
         part=lambda wildcards: wildcards.get("part"),
+        settings=lambda wildcards: PLAN.images.matching(wildcards.benchmark),
         content=content(images_folder),
         code=fingerprint("hndesc.localization.matches"),
     script:

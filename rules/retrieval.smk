@@ -167,7 +167,7 @@ rule count_inliers:
         mem_mb=more(4000),
         runtime=more(240),
     params:
-        settings=lambda wildcards: PLAN.images.scoring(wildcards.benchmark),
+        settings=lambda wildcards: PLAN.images.counting(wildcards.benchmark),
         code=fingerprint("hndesc.retrieval.reranking"),
     script:
         "../workflow_scripts/count_inliers.py"

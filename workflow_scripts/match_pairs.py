@@ -11,4 +11,5 @@ with step(snakemake.log[0], snakemake.threads):
         pairs=snakemake.input.pairs,
         part=snakemake.params.part,
         threads=snakemake.threads,
+        **snakemake.params.settings,
     )

@@ -109,6 +109,7 @@ def match(
     max_keypoints: int | None,
     resize_max: int | None,
     views: bool,
+    ratio: float | None,
 ) -> None:
     """Draw the matches of two photos: inliers of a homography green, outliers red."""
     from hndesc.extraction import steps
@@ -124,7 +125,8 @@ def match(
     with tempfile.TemporaryDirectory() as folder:
         features = Path(folder) / "features.h5"
         steps.extract(photos, features, model, detector, detector_weights, max_keypoints, resize_max, weights, views)
-        plot_matches((first, second), (photos[0].name, photos[1].name), [features], output, [Path(model).stem])
+        names = photos[0].name, photos[1].name
+        plot_matches((first, second), names, [features], output, [Path(model).stem], ratio=ratio)
     print(output)
 
 
@@ -212,6 +214,7 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="one or more of ransac, magsac and poselib (default: ransac)",
     )
+    _add_ratio(hpatches)
     hpatches.add_argument("--large-scenes", action="store_true", help="include the 8 very large scenes of HPatches")
     hpatches.add_argument("--threads", metavar="N", type=_positive, default=1, help="number of processes (default: 1)")
     _add_layout(hpatches)
@@ -239,6 +242,7 @@ def _add_match(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--one-view", dest="views", action="store_false", help="describe images in one view: five times as fast"
     )
+    _add_ratio(parser)
     _add_features(parser)
     parser.set_defaults(command=match)
 
@@ -279,6 +283,25 @@ def _add_features(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resize-max", metavar="N", type=_positive, help="longest side in pixels (default: full resolution)"
     )
+
+
+def _add_ratio(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ratio",
+        metavar="R",
+        type=_ratio,
+        help="drop matches farther than this share of the distance to the second nearest keypoint (default: none)",
+    )
+
+
+def _ratio(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0 and at most 1")
+    return value
 
 
 def _positive(text: str) -> int:

@@ -45,6 +45,7 @@ def match_pairs(
     *,
     pairs: Path | None = None,
     part: str | None = None,
+    ratio: float | None = None,
     threads: int = 1,
 ) -> None:
     """Match the listed pairs of a localization dataset by mutual nearest neighbors, each unordered pair once.
@@ -58,6 +59,7 @@ def match_pairs(
         output: match file.
         pairs: another list of pairs than the dataset's own.
         part: "i-of-n" for one stretch of n of the list, None for all of it; `gather_matches` puts them together.
+        ratio: see `hndesc.matching.matcher.match_features`.
         threads: pairs matched at a time, each by a process (`hndesc.runtime.processes`).
     """
     check_output_file(output, [features] if pairs is None else [features, pairs])
@@ -74,8 +76,10 @@ def match_pairs(
         if len(keys) < len(listed):
             raise HndescError(f"{root}: two images whose names differ in '/' and '-' only; rename one")
         settings = {"matcher": "mutual_nearest", "features": reader.settings}
+        if ratio is not None:
+            settings["ratio"] = ratio
         with MatchWriter(output, settings, missing, f"{reader.identity}\n{part}", listed) as writer:
-            _match(block_of(listed, part), reader, writer, threads)
+            _match(block_of(listed, part), reader, writer, ratio, threads)
 
 
 def gather_matches(shards: Sequence[Path], output: Path) -> None:
@@ -83,13 +87,19 @@ def gather_matches(shards: Sequence[Path], output: Path) -> None:
     gather(shards, output, MatchReader.what, lambda file: [name for name, _ in entries(file, _is_pair)])
 
 
-def _match(pairs: Sequence[tuple[str, str]], reader: DescribedImages, writer: "MatchWriter", threads: int) -> None:
+def _match(
+    pairs: Sequence[tuple[str, str]],
+    reader: DescribedImages,
+    writer: "MatchWriter",
+    ratio: float | None,
+    threads: int,
+) -> None:
     waiting = [pair for pair in pairs if pair not in writer]
     if len(waiting) < len(pairs):
         logger.info("%d of %d pairs were matched before; resuming with the rest", len(pairs) - len(waiting), len(pairs))
     progress = tqdm(total=len(pairs), initial=len(pairs) - len(waiting), desc="matching", unit="pair", disable=None)
     cached = _CACHED_IN_VIEWS if reader.settings.get("views") else _CACHED_IMAGES
-    with workers(_Matcher(reader, max(2, cached // threads)), threads) as match, progress:
+    with workers(_Matcher(reader, max(2, cached // threads), ratio), threads) as match, progress:
         for start in range(0, len(waiting), _BATCH):
             batch = waiting[start : start + _BATCH]
             for pair, (matches, scores) in zip(batch, match(batch), strict=True):
@@ -101,23 +111,24 @@ def _match(pairs: Sequence[tuple[str, str]], reader: DescribedImages, writer: "M
 class _Matcher:
     """Matches pairs of images, some of which it keeps in memory; can be sent to another process."""
 
-    def __init__(self, reader: DescribedImages, images: int) -> None:
+    def __init__(self, reader: DescribedImages, images: int, ratio: float | None) -> None:
         self._reader = reader
         self._images = images
+        self._ratio = ratio
         self._read = lru_cache(images)(reader.read)
 
     def __reduce__(self) -> tuple:
-        return _Matcher, (self._reader, self._images)
+        return _Matcher, (self._reader, self._images, self._ratio)
 
     def __call__(self, pair: tuple[str, str]) -> tuple[np.ndarray, np.ndarray]:
         with named_pair(*pair):
-            return _match_loaded(*map(self._read, pair))
+            return _match_loaded(*map(self._read, pair), self._ratio)
 
 
-def _match_loaded(first: Features, second: Features) -> tuple[np.ndarray, np.ndarray]:
+def _match_loaded(first: Features, second: Features, ratio: float | None) -> tuple[np.ndarray, np.ndarray]:
     """Return `matches0` and `matching_scores0` of a pair."""
     first, second = in_matching_views(first, second)
-    rows = match_features(first, second)
+    rows = match_features(first, second, ratio)
     matches = np.full(len(first), -1, np.int16 if len(second) < 2**15 else np.int32)
     scores = np.zeros(len(first), np.float16)
     matches[rows[:, 0]] = rows[:, 1]

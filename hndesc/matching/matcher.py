@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hndesc.errors import HndescError
 from hndesc.io.features import Features
 from hndesc.matching.nearest_neighbors import mutual_nearest
 from hndesc.matching.ratios import query_ratios
@@ -19,7 +20,12 @@ def match_features(a: Features, b: Features, ratio: float | None = None) -> np.n
 
     Returns:
         K x 2 int64, rows of `a` and `b`.
+
+    Raises:
+        HndescError: features without descriptors, or a ratio out of bounds.
     """
+    if ratio is not None and not 0 < ratio <= 1:
+        raise HndescError(f"a ratio of distances of {ratio:g}; give a number above 0 and at most 1, or none")
     first, second = (descriptors_in_view(one, 0) for one in in_matching_views(a, b))
     matches = mutual_nearest(first, second)
     return matches if ratio is None else matches[query_ratios(first, second, matches) <= ratio]

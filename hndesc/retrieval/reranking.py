@@ -44,6 +44,8 @@ def rerank_shortlist(
     queries: Sequence[str],
     *,
     top: int = 100,
+    ratio: float | None = 0.95,
+    min_inliers: int = 8,
     estimator: str = "ransac",
     ransac_threshold: float = 5.0,
     iterations: int = 2000,
@@ -59,6 +61,8 @@ def rerank_shortlist(
         database: names of the database images of the ground truth.
         queries: names of the queries.
         top: number of candidates per query to re-rank; the rest keeps its rank.
+        ratio: of the matches of the query, see `hndesc.matching.matcher.match_features`; None as published.
+        min_inliers: fewer inliers count as none, since wrong candidates have some by chance; 0 as published.
         estimator: see `hndesc.geometry.robust.estimate_homography`. "magsac" is many times faster if few matches are
             correct.
         ransac_threshold: largest reprojection error of an inlier, in pixels of the original image.
@@ -74,17 +78,17 @@ def rerank_shortlist(
     """
     start = read_shortlist(shortlist)
     _check_shortlist(start, database, queries, shortlist)
-    ransac = _ransac(estimator, ransac_threshold, iterations, confidence, top)
+    settings = _settings(ratio, estimator, ransac_threshold, iterations, confidence, top)
     with DescribedImages(features, candidates(start, top)) as reader:
         for name, reason in reader.lost.items():
             logger.warning("%s: no features (%s); its pairs have 0 inliers", name, reason)
         if counted:
-            inliers = read_counts(counted, start.ranks[:, :top].shape, _made_by(start, reader, top, ransac))
+            inliers = read_counts(counted, start.ranks[:, :top].shape, _made_by(start, reader, top, settings))
         else:
-            inliers = _count_all(start, reader, top, ransac, threads)
-        after, pairs, empty = _rerank_all(start, inliers)
+            inliers = _count_all(start, reader, top, settings, threads)
+        after, pairs, empty = _rerank_all(start, inliers, min_inliers)
         record = {
-            "settings": {"top": top, **ransac},
+            "settings": {"top": top, "min_inliers": min_inliers, **settings},
             "features": reader.settings,
             "shortlist": dict(start.settings),
             "database": {"photos": len(database), "distractors": len(start.database) - len(database)},
@@ -105,6 +109,7 @@ def count_shortlist(
     *,
     part: str | None = None,
     top: int = 100,
+    ratio: float | None = 0.95,
     estimator: str = "ransac",
     ransac_threshold: float = 5.0,
     iterations: int = 2000,
@@ -121,10 +126,10 @@ def count_shortlist(
     whole = read_shortlist(shortlist)
     rows = block_of(range(len(whole.queries)), part)
     mine = replace(whole, queries=[whole.queries[row] for row in rows], ranks=whole.ranks[list(rows)])
-    ransac = _ransac(estimator, ransac_threshold, iterations, confidence, top)
+    settings = _settings(ratio, estimator, ransac_threshold, iterations, confidence, top)
     with DescribedImages(features, candidates(mine, top)) as reader:
-        inliers = _count_all(mine, reader, top, ransac, threads)
-        write_counts(output, rows, inliers, _made_by(whole, reader, top, ransac))
+        inliers = _count_all(mine, reader, top, settings, threads)
+        write_counts(output, rows, inliers, _made_by(whole, reader, top, settings))
 
 
 def rerank(ranking: np.ndarray, inliers: np.ndarray) -> np.ndarray:
@@ -133,32 +138,36 @@ def rerank(ranking: np.ndarray, inliers: np.ndarray) -> np.ndarray:
     return np.concatenate([ranking[head], ranking[len(head) :]])
 
 
-def count_inliers(first: Features, second: Features, **ransac: Any) -> int:
+def count_inliers(first: Features, second: Features, ratio: float | None = None, **ransac: Any) -> int:
     """Count the matches of two images that are inliers of a homography; 0 if none is found.
 
     Args:
         first: features of the query.
         second: features of the candidate; errors are measured in its pixels.
+        ratio: see `hndesc.matching.matcher.match_features`.
         ransac: settings of `hndesc.geometry.robust.estimate_homography`.
     """
-    matches = match_features(first, second)
+    matches = match_features(first, second, ratio)
     p1, p2 = first.keypoints[matches[:, 0]], second.keypoints[matches[:, 1]]
     return int(estimate_homography(p1, p2, **ransac)[1].sum())
 
 
-def _ransac(estimator: str, threshold: float, iterations: int, confidence: float, top: int) -> dict:
+def _settings(
+    ratio: float | None, estimator: str, threshold: float, iterations: int, confidence: float, top: int
+) -> dict:
     check_settings(threshold, iterations, confidence)
     if top < 1:
         raise HndescError(f"{top} candidates a query cannot be re-ranked; give a number from 1 on")
-    return {"estimator": estimator, "threshold": threshold, "iterations": iterations, "confidence": confidence}
+    ransac = {"estimator": estimator, "threshold": threshold, "iterations": iterations, "confidence": confidence}
+    return {"ratio": ratio, **ransac}
 
 
-def _made_by(shortlist: Shortlist, reader: DescribedImages, top: int, ransac: Mapping) -> dict:
+def _made_by(shortlist: Shortlist, reader: DescribedImages, top: int, settings: Mapping) -> dict:
     """Return the settings on which counts depend."""
-    return {"top": top, **ransac, "features": reader.settings, "shortlist": dict(shortlist.settings)}
+    return {"top": top, **settings, "features": reader.settings, "shortlist": dict(shortlist.settings)}
 
 
-def _count_all(shortlist: Shortlist, reader: DescribedImages, top: int, ransac: Mapping, threads: int) -> np.ndarray:
+def _count_all(shortlist: Shortlist, reader: DescribedImages, top: int, settings: Mapping, threads: int) -> np.ndarray:
     """Return the inliers of all candidates, queries x candidates; -1 beyond the end of a ranking."""
     heads = shortlist.ranks[:, :top]
     counts = np.full(heads.shape, -1, np.int32)
@@ -168,7 +177,7 @@ def _count_all(shortlist: Shortlist, reader: DescribedImages, top: int, ransac: 
         for names in [_names(shortlist, head)]
         for start in range(0, len(names), BATCH)
     ]
-    with workers(_Verifier(reader, ransac), threads) as verify:
+    with workers(_Verifier(reader, settings), threads) as verify:
         verified = tqdm(verify(batches), total=len(batches), desc="batches verified", disable=None)
         counts[heads >= 0] = [count for batch in verified for count in batch]
     return counts
@@ -178,13 +187,13 @@ def _names(shortlist: Shortlist, head: np.ndarray) -> list[str]:
     return [f"db/{shortlist.database[index]}" for index in head[head >= 0]]
 
 
-def _rerank_all(shortlist: Shortlist, counts: np.ndarray) -> tuple[np.ndarray, int, list[list[str]]]:
+def _rerank_all(shortlist: Shortlist, counts: np.ndarray, min_inliers: int) -> tuple[np.ndarray, int, list[list[str]]]:
     """Return the new ranks, the number of pairs verified, and the names of the pairs without inliers."""
     ranks, pairs, empty = shortlist.ranks.copy(), 0, []
     for row, name in enumerate(shortlist.queries):
         query, inliers = f"query/{name}", counts[row][counts[row] >= 0]
         names = _names(shortlist, ranks[row, : counts.shape[1]])
-        ranks[row] = rerank(ranks[row], inliers)
+        ranks[row] = rerank(ranks[row], np.where(inliers < min_inliers, 0, inliers))
         without = [candidate for candidate, count in zip(names, inliers, strict=True) if count == 0]
         if without:
             logger.warning("%s: no homography, thus 0 inliers, with %s", query, ", ".join(without))
@@ -196,13 +205,13 @@ def _rerank_all(shortlist: Shortlist, counts: np.ndarray) -> tuple[np.ndarray, i
 class _Verifier:
     """Counts the inliers of a query with some candidates; can be pickled."""
 
-    def __init__(self, reader: DescribedImages, ransac: Mapping) -> None:
+    def __init__(self, reader: DescribedImages, settings: Mapping) -> None:
         self._reader = reader
-        self._ransac = ransac
+        self._settings = settings
         self._query = lru_cache(1)(self._prepare)  # batches of a query are consecutive
 
     def __reduce__(self) -> tuple:
-        return _Verifier, (self._reader, self._ransac)
+        return _Verifier, (self._reader, self._settings)
 
     def __call__(self, batch: tuple[str, list[str]]) -> list[int]:
         query, names = batch
@@ -212,7 +221,7 @@ class _Verifier:
         if {query, name} & self._reader.lost.keys():
             return 0
         with named_pair(query, name):
-            return count_inliers(self._query(query), self._reader.read(name), **self._ransac)
+            return count_inliers(self._query(query), self._reader.read(name), **self._settings)
 
     def _prepare(self, name: str) -> Features:
         # Converted to single precision once for all candidates.

@@ -46,6 +46,7 @@ def plot_matches(
     homography: np.ndarray | None = None,
     threshold: float = 3.0,
     most_lines: int = 200,
+    ratio: float | None = None,
 ) -> None:
     """Draw the matches of an image pair, one row per feature file.
 
@@ -58,6 +59,7 @@ def plot_matches(
         homography: true homography, 3 x 3, from first to second; None to estimate one for each row by RANSAC.
         threshold: largest distance of a correct match, pixels of the second image.
         most_lines: maximum number of matches drawn per row, chosen at random; the title counts all matches.
+        ratio: see `hndesc.matching.matcher.match_features`.
     """
     check_figure(output)
     rows = []
@@ -65,7 +67,7 @@ def plot_matches(
         with FeatureReader(path) as reader:
             rows.append((label, reader.read(names[0]), reader.read(names[1])))
     pixels = (read_image(images[0]), read_image(images[1]))
-    draw_matches(pixels, names, rows, output, homography, threshold, most_lines)
+    draw_matches(pixels, names, rows, output, homography, threshold, most_lines, ratio)
 
 
 def draw_matches(
@@ -76,6 +78,7 @@ def draw_matches(
     homography: np.ndarray | None = None,
     threshold: float = 3.0,
     most_lines: int = 200,
+    ratio: float | None = None,
 ) -> list[Matches]:
     """Draw the matches of an image pair, one row per pair of features; the other arguments are those of `plot_matches`.
 
@@ -91,7 +94,7 @@ def draw_matches(
     truth, word = "the true homography", "are correct"
     if homography is None:
         truth, word = "RANSAC's homography", "are inliers"
-    found = [classify_matches(a, b, homography, threshold) for _, a, b in rows]
+    found = [classify_matches(a, b, homography, threshold, ratio) for _, a, b in rows]
     heading = f"{names[0]}  \N{RIGHTWARDS ARROW}  {names[1]}: green within {threshold:g} px of {truth}"
     titles = [_title(label, matches, word, most_lines) for (label, *_), matches in zip(rows, found, strict=True)]
     draw_classified_matches(images, found, output, heading, titles, most_lines)
@@ -143,9 +146,11 @@ def _check_sizes(
                 )
 
 
-def classify_matches(a: Features, b: Features, homography: np.ndarray | None, threshold: float) -> Matches:
+def classify_matches(
+    a: Features, b: Features, homography: np.ndarray | None, threshold: float, ratio: float | None = None
+) -> Matches:
     """Match two images and classify the matches by a homography, which is estimated from the matches if it is None."""
-    pairs = match_features(a, b)
+    pairs = match_features(a, b, ratio)
     first, second = a.keypoints[pairs[:, 0]], b.keypoints[pairs[:, 1]]
     if homography is None:
         return Matches(first, second, estimate_homography(first, second, threshold)[1])

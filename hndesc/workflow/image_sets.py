@@ -127,6 +127,14 @@ class ImageSets:
         scoring = self.scoring(name)
         return {key: scoring[key] for key in ("thresholds",) if key in scoring} | scoring.get("registration", {})
 
+    def counting(self, name: str) -> dict[str, Any]:
+        """Return the settings of counting the inliers of a shortlist's candidates."""
+        return {key: value for key, value in self.scoring(name).items() if key != "min_inliers"}
+
+    def matching(self, name: str) -> dict[str, Any]:
+        """Return the settings of matching the pairs of a localization dataset."""
+        return {key: value for key, value in self.scoring(name).items() if key == "ratio"}
+
     def pairs(self, name: str) -> dict[str, Any]:
         """Return the settings of pairs of images, without the files of lists."""
         return {key: value for key, value in self.scoring(name).get("pairs", {}).items() if key != "lists"}

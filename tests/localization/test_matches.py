@@ -34,6 +34,19 @@ def test_matches_are_the_points_that_both_images_show(exact: Synthetic, tmp_path
         assert reader.settings == {"matcher": "mutual_nearest", "features": {"detector": "exact"}}
 
 
+def test_a_ratio_drops_keypoints_with_a_twin(exact: Synthetic, tmp_path: Path) -> None:
+    with FeatureReader(exact.features) as reader:
+        rows = np.concatenate([np.arange(200), np.arange(30)])
+        write_features(tmp_path / "twins.h5", {name: reader.read(name).take(rows) for name in reader.names()})
+    counts = {}
+    for name, ratio in (("all", None), ("clear", 0.9)):
+        match_pairs(exact.root, tmp_path / "twins.h5", tmp_path / f"{name}.h5", ratio=ratio)
+        with MatchReader(tmp_path / f"{name}.h5") as reader:
+            counts[name] = len(reader.read("query/day/cam/d0.jpg", "db/7.jpg"))
+            assert reader.settings.get("ratio") == ratio
+    assert counts["all"] == 200 and 140 <= counts["clear"] <= 170
+
+
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_do_not_change_the_file(exact: Synthetic, tmp_path: Path, request, threads: int) -> None:
     match_pairs(exact.root, exact.features, tmp_path / "one.h5")

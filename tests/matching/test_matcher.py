@@ -25,6 +25,25 @@ def test_match_features_takes_their_descriptors():
         match_features(a, Features(np.zeros((5, 2)), (9, 9), np.ones(5)))
 
 
+def test_a_ratio_leaves_the_matches_that_are_clear_to_the_first_image():
+    def at(*degrees: float) -> Features:
+        angles = np.radians(degrees)
+        codes = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+        return Features(np.zeros((len(codes), 2)), (9, 9), np.ones(len(codes)), codes)
+
+    # Distances on the unit circle are 2 sin(angle / 2): the first keypoint's nearest two are 10 and 20 degrees away,
+    # the second one's 4 and 84; the other way round 10 and 90, 4 and 76.
+    a, b = at(0, 80), at(10, 76, -20)
+    clear = np.sin(np.radians(5)) / np.sin(np.radians(10))
+    assert match_features(a, b).tolist() == [[0, 0], [1, 1]]
+    assert match_features(a, b, clear + 1e-4).tolist() == [[0, 0], [1, 1]]
+    assert match_features(a, b, clear - 1e-4).tolist() == [[1, 1]]
+    assert match_features(b, a, clear - 1e-4).tolist() == [[0, 0], [1, 1]]
+    for wrong in (0, 1.1, float("nan")):
+        with pytest.raises(HndescError, match="a ratio of distances of"):
+            match_features(a, b, wrong)
+
+
 def project(points: np.ndarray) -> np.ndarray:
     mapped = np.column_stack([points, np.ones(len(points))]) @ H_TRUE.T
     return mapped[:, :2] / mapped[:, 2:]

@@ -92,3 +92,5 @@ def test_localization() -> None:
     images = images_of(LOCALIZATION | {"settings": settings})
     assert images.registration("l") == {"thresholds": [[1.0, 2.0]], "method": "pnp", "min_inliers": 5}
     assert images.pairs("l") == {"covisible": 4} and images.pair_lists("l") == ["a"]
+    assert images.matching("l") == {}
+    assert images_of(LOCALIZATION | {"settings": settings | {"ratio": 0.9}}).matching("l") == {"ratio": 0.9}

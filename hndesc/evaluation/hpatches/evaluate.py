@@ -40,6 +40,7 @@ def score_hpatches(
     ransac_threshold: float = 3.0,
     iterations: int = 5000,
     confidence: float | None = None,
+    ratio: float | None = None,
     large_scenes: bool = False,
     layout: str | None = None,
     threads: int = 1,
@@ -60,6 +61,7 @@ def score_hpatches(
         ransac_threshold: largest reprojection error of an inlier in pixels.
         iterations: see `hndesc.geometry.robust.estimate_homography`.
         confidence: see `hndesc.geometry.robust.estimate_homography`; None for that of the protocol.
+        ratio: see `hndesc.matching.matcher.match_features`; None as published.
         large_scenes: whether to evaluate `hndesc.datasets.homography.sequences.LARGE_SCENES`, too.
         layout: see `hndesc.datasets.homography.sequences.read_sequences`.
         threads: number of processes that evaluate sequences (`hndesc.runtime.processes`).
@@ -87,7 +89,7 @@ def score_hpatches(
     check_output_files([output, json_output, table, sequence_output], inputs)
     with (
         DescribedImages(features, names) as reader,
-        workers(_Evaluator(Path(root), reader, rules, estimators, ransac).score, threads) as score,
+        workers(_Evaluator(Path(root), reader, rules, estimators, {"ratio": ratio, **ransac}).score, threads) as score,
     ):
         scores = list(tqdm(score(sequences), total=len(sequences), desc="sequences evaluated", disable=None))
         feature_settings = reader.settings
@@ -98,12 +100,18 @@ def score_hpatches(
     record = {
         "benchmark": name or Path(root).resolve().name,
         "kind": "hpatches",
-        "protocol": rules.description,
+        "protocol": rules.description if ratio is None else f"{rules.description}, ratio at most {ratio:g}",
         "figures": summarize(pairs, rules),
         "per_sequence": describe_sequences(pairs, rules),
         "sequences": {kind: sum(sequence.kind == kind for sequence in sequences) for kind in ("v", "i", "")},
         "left_out": left_out,
-        "settings": {"protocol": protocol, "estimator": estimators[0], "estimators": list(estimators), **ransac},
+        "settings": {
+            "protocol": protocol,
+            "estimator": estimators[0],
+            "estimators": list(estimators),
+            "ratio": ratio,
+            **ransac,
+        },
         "features": feature_settings,
         "failures": failures(pairs),
     }
@@ -144,13 +152,13 @@ class _Evaluator:
         reader: DescribedImages,
         protocol: Protocol,
         estimators: Sequence[str],
-        ransac: Mapping[str, float],
+        settings: Mapping[str, float | None],
     ) -> None:
         self._root = root
         self._reader = reader
         self._protocol = protocol
         self._estimators = estimators
-        self._ransac = ransac
+        self._settings = settings
 
     def score(self, sequence: sets.Sequence) -> list[PairScore]:
         known = {name: self._read(name) for name in sequence.images if name not in self._reader.lost}
@@ -163,7 +171,7 @@ class _Evaluator:
             return failed_pair(sequence.name, sequence.kind, pair, self._estimators, self._protocol, reason)
         one, other = known[pair.first], known[pair.second]
         with named_pair(pair.first, pair.second):
-            values = score_pair(one, other, pair.homography, self._protocol, self._estimators, **self._ransac)
+            values = score_pair(one, other, pair.homography, self._protocol, self._estimators, **self._settings)
         return PairScore(sequence.name, sequence.kind, pair.first, pair.second, **values)
 
     def _read(self, name: str) -> Features:

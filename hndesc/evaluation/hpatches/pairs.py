@@ -70,6 +70,7 @@ def score_pair(
     homography: np.ndarray,
     protocol: Protocol,
     estimators: Sequence[str],
+    ratio: float | None = None,
     **ransac: float,
 ) -> dict:
     """Match two images and compare the matches with the true homography.
@@ -80,6 +81,7 @@ def score_pair(
         homography: 3 x 3, from pixels of the first image to those of the second.
         protocol: evaluation protocol.
         estimators: estimators of `hndesc.geometry.robust.estimate_homography`.
+        ratio: see `hndesc.matching.matcher.match_features`.
         ransac: further settings of `estimate_homography`.
 
     Returns:
@@ -89,7 +91,7 @@ def score_pair(
     if protocol.shared_only:
         one = first.take(visible(first.keypoints, homography, second.image_size))
         other = second.take(visible(second.keypoints, np.linalg.inv(homography), first.image_size))
-    matches = match_features(one, other)
+    matches = match_features(one, other, ratio)
     p1, p2 = one.keypoints[matches[:, 0]], other.keypoints[matches[:, 1]]
     errors = matching_errors(p1, p2, homography)
     order = np.argsort(match_ratios(one.descriptors, other.descriptors, matches), kind="stable")

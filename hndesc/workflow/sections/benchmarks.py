@@ -13,15 +13,19 @@ from hndesc.runtime.settings import (
     InputFolder,
     LongestSide,
     Name,
+    Natural,
     Positive,
     Settings,
     Shards,
     Share,
     choice,
+    number,
     wrong_key,
 )
 
 Estimator = choice("ransac", "magsac", "poselib")
+Ratio = number(gt=0, le=1) | None
+_RATIO = "largest distance of a match, as a share of that to the second nearest keypoint{}; null: any, as published"
 
 
 class BenchmarkSettings(Settings):
@@ -45,6 +49,7 @@ class HpatchesScoring(Settings):
     ransac_threshold: Positive = Field(3.0, description="largest error of an inlier, pixels")
     iterations: Count = Field(5000, description="most iterations of the estimator")
     confidence: Share | None = Field(None, description="at which the estimator stops; null: the estimator's own")
+    ratio: Ratio = Field(None, description=_RATIO.format(" of the second image"))
     large_scenes: bool = Field(False, description="score the 8 very large scenes of HPatches too")
 
 
@@ -91,6 +96,8 @@ class RetrievalScoring(Settings):
     """How a shortlist is re-ranked."""
 
     top: Count = Field(100, description="candidates a query that are re-ranked")
+    ratio: Ratio = Field(0.95, description=_RATIO.format(" of the candidate"))
+    min_inliers: Natural = Field(8, description="fewer inliers than these count as none; 0: all count, as published")
     estimator: Estimator = Field("ransac", description="of the homography whose inliers count")
     ransac_threshold: Positive = Field(5.0, description="largest error of an inlier, pixels")
     iterations: Count = Field(2000, description="most iterations of the estimator")
@@ -171,6 +178,7 @@ class LocalizationScoring(Settings):
     """How a map is made, and queries are registered in it and scored."""
 
     pairs: ImagePairSettings = Field(ImagePairSettings(), description="which images are matched")
+    ratio: Ratio = Field(None, description=_RATIO.format(" of the pair's second image"))
     thresholds: Annotated[list[Annotated[list[Positive], Field(min_length=2, max_length=2)]], Field(min_length=1)] = (
         Field(
             [[0.25, 2.0], [0.5, 5.0], [5.0, 10.0]],

@@ -18,7 +18,7 @@ from hndesc.evaluation.hpatches.evaluate import score_hpatches
 from hndesc.geometry.homography import warp_points
 from hndesc.geometry.robust import ESTIMATORS
 
-from .conftest import CODES, POINTS, SIZE, Sequences, make_features
+from .conftest import CODES, POINTS, SHEAR, SIZE, Sequences, make_features
 
 
 def rows(text):
@@ -38,6 +38,7 @@ def test_exact_features_score_one_everywhere(sequences):
         "protocol": "full",
         "estimator": "ransac",
         "estimators": ["ransac"],
+        "ratio": None,
         "threshold": 3.0,
         "iterations": 5000,
         "confidence": 0.9995,
@@ -48,6 +49,16 @@ def test_exact_features_score_one_everywhere(sequences):
     assert (
         record["figures"]["features"] == record["figures"]["matches"] == {key: len(POINTS) for key in ("v", "i", "all")}
     )
+
+
+def test_a_ratio_is_part_of_the_protocol(sequences):
+    double = np.concatenate([POINTS, POINTS[:20]]), np.concatenate([CODES, CODES[:20]])
+    sequences.features["v_one/2.png"] = make_features(warp_points(SHEAR, double[0]), double[1])
+    record = sequences.score(ratio=0.9)[1]
+    assert record["settings"]["ratio"] == 0.9 and record["protocol"].endswith(
+        "mutual nearest neighbors, ratio at most 0.9"
+    )
+    assert record["per_sequence"]["v_one"]["matches"] == [len(POINTS) - 20] + [len(POINTS)] * 4
 
 
 def test_of_several_views_those_that_agree_are_matched(sequences):

@@ -106,6 +106,21 @@ def test_inliers_are_counted_within_the_threshold():
     assert count_inliers(first, first.take(np.arange(0))) == 0
 
 
+def test_few_inliers_count_as_none(places):
+    inliers = {count: places.score(min_inliers=count)[1]["figures"]["mAP"]["easy"] for count in (0, 10, 10_000)}
+    assert inliers[0] == inliers[10] == 1
+    assert inliers[10_000] == places.score()[1]["figures_before"]["mAP"]["easy"]
+
+
+def test_a_ratio_is_of_the_query_s_matches(places):
+    first = make_view(1)
+    twice = first.take(np.concatenate([np.arange(len(first))] * 2))  # each keypoint of it has an equal beside it
+    assert count_inliers(first, twice) > 20 and count_inliers(twice, first, ratio=0.9) > 20
+    assert count_inliers(first, twice, ratio=0.9) == 0
+    settings = places.score(ratio=None, min_inliers=0)[1]["settings"]
+    assert (settings["ratio"], settings["min_inliers"]) == (None, 0)
+
+
 def test_reranking_brings_the_views_of_the_place_forward(places):
     text, record = places.score()
     assert text == (
@@ -121,6 +136,8 @@ def test_reranking_brings_the_views_of_the_place_forward(places):
     assert (record["benchmark"], record["kind"], record["pairs"]) == ("places", "retrieval", 16)
     assert record["settings"] == {
         "top": 100,
+        "min_inliers": 8,
+        "ratio": 0.95,
         "estimator": "ransac",
         "threshold": 5.0,
         "iterations": 2000,

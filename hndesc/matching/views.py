@@ -55,4 +55,4 @@ def _count_inliers(a: Features, b: Features, views: tuple[int, int]) -> int:
     """Return the number of inliers of a homography between two images in a pair of views."""
     matches = mutual_nearest(descriptors_in_view(a, views[0]), descriptors_in_view(b, views[1]))
     points = a.keypoints[matches[:, 0]], b.keypoints[matches[:, 1]]
-    return int(estimate_homography(*points, estimator="poselib")[1].sum())
+    return int(estimate_homography(*points, iterations=2000, estimator="magsac")[1].sum())

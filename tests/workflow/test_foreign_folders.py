@@ -62,6 +62,14 @@ def test_a_folder_of_the_workflow_is_made_again_but_not_with_what_was_added(chec
     assert len(list(checkout.path("photos").glob("*.png"))) == 30
 
 
+def test_a_summary_runs_nothing_and_is_not_refused(checkout: Checkout) -> None:
+    use(checkout, "photos")
+    folder = checkout.path("data/m3/sequences/test")
+    folder.mkdir(parents=True)
+    assert "data/m3/sequences/test" in checkout.run("data/m3/sequences/test", "--summary", configfile=CONFIG).stdout
+    folder.rmdir()
+
+
 @pytest.mark.parametrize(("content", "options"), [("photo.png", []), (None, ["--dry-run"])])
 def test_a_foreign_target_is_not_taken_for_up_to_date(
     checkout: Checkout, content: str | None, options: list[str]

@@ -18,12 +18,13 @@ def list_models(pages: Path | None) -> None:
     for name, path in bundled_models().items():
         try:
             summary = release.summary(path)
-            if pages is not None:
-                write_text(pages / f"{name}.md", release.page(path))
+            page = None if pages is None else release.page(path)
         except HndescError as error:
             logger.warning("left out: %s", error)
-        else:
-            print(summary)
+            continue
+        if pages and page:
+            write_text(pages / f"{name}.md", page)
+        print(summary)
     if not bundled_models():
         print("there are no bundled models; train a model and give its file")
 

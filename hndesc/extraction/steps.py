@@ -22,7 +22,7 @@ from hndesc.descriptors.views import describe_views
 from hndesc.detectors import Detector, load_detector
 from hndesc.errors import HndescError, ImageError, check_count
 from hndesc.io.features import FeatureReader, Features, FeatureWriter, check_inside
-from hndesc.io.files import check_output_file
+from hndesc.io.hdf5 import check_hdf5_output
 from hndesc.io.images import resize_longest, scale_points
 
 logger = logging.getLogger(__name__)
@@ -155,7 +155,7 @@ def extract(
 
 
 def _check_output(output: str | Path, images: Sequence[ImageEntry], *inputs: object) -> None:
-    check_output_file(output, [*filter(None, inputs), *(entry.path for entry in images)])
+    check_hdf5_output(output, [*filter(None, inputs), *(entry.path for entry in images)])
 
 
 def _wanted(views: bool, descriptor: Descriptor) -> bool:

@@ -23,10 +23,10 @@ import h5py
 import numpy as np
 
 from hndesc.errors import HndescError, ImageError
-from hndesc.io.files import atomic_path, check_output_file, check_space
+from hndesc.io.files import check_space
 from hndesc.io.hdf5 import (
     Reader,
-    create_hdf5,
+    check_hdf5_output,
     encoded,
     entries,
     find,
@@ -40,6 +40,7 @@ from hndesc.io.hdf5 import (
     read_text,
     write_array,
     write_text,
+    written_hdf5,
 )
 from hndesc.io.resumable_hdf5 import filling, gather
 from hndesc.runtime.provenance import file_hash, file_identity
@@ -305,7 +306,7 @@ class FeatureWriter:
         source: str = "",
         entries: Mapping[str, str] | None = None,
     ) -> None:
-        self.path = check_output_file(path)
+        self.path = check_hdf5_output(path)
         self._filling = filling(self.path, json.dumps(settings, sort_keys=True), source, entries)
 
     def __enter__(self) -> Self:
@@ -375,7 +376,7 @@ def import_features(source: str | os.PathLike, output: str | os.PathLike) -> Non
     Raises:
         HndescError: a file that cannot be read, has no entries, or entries that are no described keypoints.
     """
-    check_output_file(output, [source])
+    check_hdf5_output(output, [source])
     with FeatureReader(source) as reader:
         names = reader.names()
         if not names:
@@ -385,7 +386,7 @@ def import_features(source: str | os.PathLike, output: str | os.PathLike) -> Non
                 raise HndescError(f"{source}: entry '{name}' has no dataset 'descriptors' (D x N)")
         source = reader._file.filename  # what an imported file refers to, rather than that file
         settings = reader.settings | {"imported": {"file": os.path.basename(source), "sha256": file_hash(source)}}
-        with atomic_path(output) as temporary, create_hdf5(temporary) as target:
+        with written_hdf5(output) as target:
             write_text(target, "settings", json.dumps(settings, sort_keys=True))
             place = os.path.relpath(source, Path(output).parent)
             for key in map(encoded, keys(reader._file)):

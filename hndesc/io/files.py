@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -90,26 +90,41 @@ def check_output_file(path: str | os.PathLike, inputs: Iterable[str | os.PathLik
 
 
 def check_output_files(paths: Iterable[str | os.PathLike | None], inputs: Iterable[str | os.PathLike] = ()) -> None:
-    """Check several output files as `check_output_file` does; two that are the same are refused, None is skipped."""
+    """Check several files by `check_output_file` and `check_own_file`; refuse two that are the same, skip None."""
     inputs = list(inputs)
     seen: dict[str, str | os.PathLike] = {}
     for path in paths:
         if path is None:
             continue
         check_output_file(path, inputs)
+        check_own_file(path)
         other = seen.setdefault(os.path.realpath(path), path)
         if other is not path:
             raise HndescError(f"{path}: named for two outputs; give each a name of its own")
 
 
+def can_be_ours(content: bytes) -> bool:
+    """Return whether hndesc can have made a file: text, or a figure, checkpoint or ONNX file that names it as maker."""
+    return b"\0" not in content or b"hndesc" in content
+
+
+def check_own_file(path: str | os.PathLike, made: Callable[[bytes], bool] = can_be_ours) -> None:
+    """Refuse to replace a file that hndesc cannot have made: a mistyped name must not cost a photo.
+
+    Args:
+        path: the output.
+        made: returns whether hndesc can have made a file of this content; an empty file is always replaced.
+    """
+    target = check_output_file(path)
+    with named_errors(path):
+        content = target.read_bytes() if target.exists() else b""
+    if content and not made(content):
+        raise HndescError(f"{path}: exists and was not made by hndesc; move it away or choose another place")
+
+
 def check_text_file(path: str | os.PathLike, beginning: str) -> None:
     """Refuse to replace a text file that a step writes without being asked by name, unless it begins as ours does."""
-    target = check_output_file(path)
-    if not target.exists():
-        return
-    with named_errors(path), open(target, "rb") as stream:
-        if stream.read(len(beginning.encode())) != beginning.encode():
-            raise HndescError(f"{path}: exists and was not made by hndesc; move it away or choose another place")
+    check_own_file(path, lambda content: content.startswith(beginning.encode()))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import numpy as np
 from h5py import h5d, h5f, h5g, h5l, h5o, h5p
 
 from hndesc.errors import HndescError
-from hndesc.io.files import check_output_file
+from hndesc.io.files import atomic_path, check_output_file
 from hndesc.runtime.provenance import file_identity
 
 # What h5py raises on files that are damaged or hold something else, and numpy on values of another form.
@@ -241,6 +241,23 @@ def open_hdf5(path: str | os.PathLike, what: str) -> h5py.File:
         if not Path(path).is_file():
             raise HndescError(f"{path}: a folder or device, not a {what}")
         return open_bounded(path, "r")
+
+
+@contextmanager
+def written_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
+    """Yield a new HDF5 file that becomes `path` when the block succeeds; see `check_hdf5_output`."""
+    with atomic_path(check_hdf5_output(path)) as temporary, create_hdf5(temporary) as file:
+        yield file
+
+
+def check_hdf5_output(path: str | os.PathLike, inputs: Iterable[str | os.PathLike] = ()) -> Path:
+    """Check in advance that an HDF5 file can be written; arguments, result and errors as for `check_output_file`.
+
+    A file that is there is replaced only if a run of ours can have made it: a mistyped name spares photos and notes.
+    """
+    target = check_output_file(path, inputs)
+    check_own_hdf5(target)
+    return target
 
 
 def check_own_hdf5(path: Path, attributes: Iterable[str] = ("settings",)) -> None:

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from hndesc.errors import HndescError
-from hndesc.io.files import atomic_path, write_text
+from hndesc.io.files import atomic_path, check_own_file, write_text
 
 # Characters of a line: no list has longer ones, and a file without line ends must not fill the memory.
 _LONGEST = 2**24
@@ -143,6 +143,7 @@ def write_pairs(path: str | os.PathLike, pairs: Iterable[tuple[str, str]]) -> No
     for first, second in pairs:
         between = "\t" if set(_BLANKS) & {*first, *second} else " "
         lines.append(f"{list_name(first)}{between}{list_name(second)}\n")
+    check_own_file(path)
     write_text(path, "".join(lines))
 
 
@@ -152,6 +153,7 @@ def write_table(path: str | os.PathLike, columns: Sequence[str], rows: Iterable[
     Raises:
         HndescError: a cell that `check_cell` refuses; `one_line` makes free text fit.
     """
+    check_own_file(path)
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
         stream.write("\t".join(columns) + "\n")
         for row in rows:

@@ -15,9 +15,10 @@ from typing import Any
 import h5py
 
 from hndesc.errors import HndescError
-from hndesc.io.files import atomic_path, check_output_file, check_space, write_json
+from hndesc.io.files import check_space, write_json
 from hndesc.io.hdf5 import (
     FAULTS,
+    check_hdf5_output,
     check_own_hdf5,
     create_hdf5,
     find,
@@ -28,6 +29,7 @@ from hndesc.io.hdf5 import (
     read_text,
     reopen_hdf5,
     write_text,
+    written_hdf5,
 )
 from hndesc.io.locks import writing
 
@@ -62,7 +64,7 @@ def filling(
     Raises:
         HndescError: another run is writing the file, or it cannot be written.
     """
-    path = check_output_file(path)
+    path = check_hdf5_output(path)
     sources: dict[str, Any] = {"settings": settings, "source": _hash(source)}
     sources["entries"] = {name: _hash(identity) for name, identity in (entries or {}).items()}
     with writing(path):
@@ -148,8 +150,8 @@ def gather(
         HndescError: shards differ in their attributes, have an entry in common, or are damaged.
     """
     paths = list(paths)
-    check_output_file(output, paths)
-    with atomic_path(output) as temporary, create_hdf5(temporary) as target:
+    check_hdf5_output(output, paths)
+    with written_hdf5(output) as target:
         for number, path in enumerate(paths):
             with open_hdf5(path, what) as source, named(f"{path}: broken {what}"):
                 made_by = {name: read_text(source, name) for name in source.attrs}

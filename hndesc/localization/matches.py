@@ -21,8 +21,20 @@ from hndesc.datasets.localization.readers import read_scene
 from hndesc.errors import HndescError
 from hndesc.io.described_images import DescribedImages, named_pair
 from hndesc.io.features import FeatureReader, Features
-from hndesc.io.files import check_output_file, check_space
-from hndesc.io.hdf5 import Reader, entries, find, has, make_group, named, read_array, read_json, write_array, write_text
+from hndesc.io.files import check_space
+from hndesc.io.hdf5 import (
+    Reader,
+    check_hdf5_output,
+    entries,
+    find,
+    has,
+    make_group,
+    named,
+    read_array,
+    read_json,
+    write_array,
+    write_text,
+)
 from hndesc.io.resumable_hdf5 import filling, gather
 from hndesc.matching.matcher import match_features
 from hndesc.matching.views import in_matching_views
@@ -62,7 +74,7 @@ def match_pairs(
         ratio: see `hndesc.matching.matcher.match_features`.
         threads: pairs matched at a time, each by a process (`hndesc.runtime.processes`).
     """
-    check_output_file(output, [features] if pairs is None else [features, pairs])
+    check_hdf5_output(output, [features] if pairs is None else [features, pairs])
     scene = read_scene(root, pairs)
     with DescribedImages(features, ()) as reader:
         names = dict.fromkeys(name for pair in scene.pairs for name in pair)
@@ -157,7 +169,7 @@ class MatchWriter:
         source: str = "",
         listed: Sequence[tuple[str, str]] | None = None,
     ) -> None:
-        self.path = check_output_file(path)
+        self.path = check_hdf5_output(path)
         self._missing = json.dumps(dict(missing))
         pairs = None if listed is None else {_key(*pair): "" for pair in listed}
         self._filling = filling(self.path, json.dumps(settings, sort_keys=True), source, pairs)

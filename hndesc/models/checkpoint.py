@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from hndesc import __version__
 from hndesc.errors import HndescError
-from hndesc.io.files import atomic_path, check_output_file, read_json, write_json
+from hndesc.io.files import atomic_path, check_output_file, check_own_file, read_json, write_json
 from hndesc.io.tensor_files import check_tensors, probe, regular_file
 from hndesc.models import bundled
 from hndesc.models.architectures import MODELS, new_model
@@ -70,6 +70,7 @@ def check_checkpoint(path: str | Path, inputs: Iterable[str | Path] = ()) -> Non
     if path.suffix != ".safetensors":
         raise HndescError(f"{path}: a checkpoint must be named *.safetensors")
     check_output_file(path, inputs)
+    check_own_file(path)
     beside = path.with_suffix(".json")
     check_output_file(beside, inputs)
     if beside.exists():

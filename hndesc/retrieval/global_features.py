@@ -16,8 +16,9 @@ from tqdm import tqdm
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError, ImageError, check_count
 from hndesc.io.features import UNIT
-from hndesc.io.files import check_output_file, check_space
+from hndesc.io.files import check_space
 from hndesc.io.hdf5 import (
+    check_hdf5_output,
     check_own_hdf5,
     entries,
     find,
@@ -60,7 +61,7 @@ def describe_globally(
         HndescError: the descriptor is unknown, or no image is readable.
     """
     resize_max = check_count("resize_max", resize_max)
-    output = check_output_file(output, [entry.path for entry in images])
+    output = check_hdf5_output(output, [entry.path for entry in images])
     model = load_global_descriptor(descriptor, weights)
     settings = json.dumps({**model.settings, "resize_max": resize_max}, sort_keys=True)
     sources = {entry.name: entry.identity for entry in images}
@@ -79,7 +80,7 @@ def scratch_of(output: str | os.PathLike) -> Path:
     Raises:
         HndescError: `output` cannot be written, or a foreign file has the name of the temporary file.
     """
-    output = check_output_file(output)
+    output = check_hdf5_output(output)
     store = output.with_name(output.name + ".descriptors")
     check_own_hdf5(store)
     return store

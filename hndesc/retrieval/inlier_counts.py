@@ -11,15 +11,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hndesc.errors import HndescError
-from hndesc.io.files import atomic_path
-from hndesc.io.hdf5 import create_hdf5, named, open_hdf5, read_array, read_text, write_array, write_text
+from hndesc.io.hdf5 import named, open_hdf5, read_array, read_text, write_array, write_text, written_hdf5
 
 _OPEN = -2  # a query without counts
 
 
 def write_counts(path: str | os.PathLike, rows: Sequence[int], inliers: np.ndarray, settings: Mapping) -> None:
     """Write the counts of some queries atomically."""
-    with atomic_path(path) as temporary, create_hdf5(temporary) as file:
+    with written_hdf5(path) as file:
         write_array(file, "rows", np.asarray(rows, np.int64))
         write_array(file, "inliers", inliers)
         write_text(file, "settings", json.dumps(settings, sort_keys=True))

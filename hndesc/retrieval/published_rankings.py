@@ -11,7 +11,7 @@ from hndesc.datasets.listing import list_images
 from hndesc.datasets.revisited import as_array
 from hndesc.datasets.tokyo247 import view_name
 from hndesc.errors import HndescError
-from hndesc.io.files import check_output_file
+from hndesc.io.hdf5 import check_hdf5_output
 from hndesc.io.matlab_files import read_struct_array
 from hndesc.io.pickles import load_pickle
 from hndesc.retrieval.shortlist import Shortlist, write_shortlist
@@ -37,7 +37,7 @@ def import_shortlist(
         HndescError: the file is missing, has another structure, or contains images of another dataset.
     """
     ranking = Path(ranking)
-    check_output_file(output, [ranking])
+    check_hdf5_output(output, [ranking])
     names = [photo.name.partition("/") for photo in list_images(root, kind)]
     database, queries = ([name for prefix, _, name in names if prefix == side] for side in ("db", "query"))
     if not ranking.is_file():

@@ -15,7 +15,7 @@ from hndesc.errors import HndescError
 from hndesc.geometry.robust import check_settings, estimate_homography
 from hndesc.io.described_images import DescribedImages, named_pair
 from hndesc.io.features import Features
-from hndesc.io.files import check_output_file
+from hndesc.io.hdf5 import check_hdf5_output
 from hndesc.matching.matcher import match_features
 from hndesc.retrieval.inlier_counts import read_counts, write_counts
 from hndesc.retrieval.shortlist import Shortlist, candidates, read_shortlist
@@ -122,7 +122,7 @@ def count_shortlist(
         output: file of inlier counts.
         part: shard "i-of-n" of the queries, possibly empty; None for all.
     """
-    check_output_file(output, [features, shortlist])
+    check_hdf5_output(output, [features, shortlist])
     whole = read_shortlist(shortlist)
     rows = block_of(range(len(whole.queries)), part)
     mine = replace(whole, queries=[whole.queries[row] for row in rows], ranks=whole.ranks[list(rows)])

@@ -14,10 +14,8 @@ import h5py
 import numpy as np
 
 from hndesc.errors import HndescError
-from hndesc.io.files import atomic_path
 from hndesc.io.hdf5 import (
     check_stored,
-    create_hdf5,
     find,
     named,
     open_hdf5,
@@ -25,6 +23,7 @@ from hndesc.io.hdf5 import (
     read_json,
     write_array,
     write_text,
+    written_hdf5,
 )
 
 
@@ -49,7 +48,7 @@ class Shortlist:
 
 def write_shortlist(path: str | os.PathLike, shortlist: Shortlist) -> None:
     """Write a shortlist atomically."""
-    with atomic_path(path) as temporary, create_hdf5(temporary) as file:
+    with written_hdf5(path) as file:
         for key, names in (("queries", shortlist.queries), ("database", shortlist.database)):
             encoded = np.array([name.encode() for name in names], np.bytes_)
             write_array(file, key, encoded.astype(h5py.string_dtype("utf-8", encoded.itemsize)))

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hndesc.errors import HndescError
-from hndesc.io.files import atomic_path
-from hndesc.io.hdf5 import create_hdf5, named, open_hdf5, read_array, read_json, write_array, write_text
+from hndesc.io.hdf5 import named, open_hdf5, read_array, read_json, write_array, write_text, written_hdf5
 
 MOST = 512
 
@@ -64,7 +63,7 @@ def learn(vectors: np.ndarray, dimensions: int | None = None, settings: Mapping 
 
 def write_whitening(path: str | os.PathLike, whitening: Whitening) -> None:
     """Write a whitening as HDF5, atomically."""
-    with atomic_path(path) as temporary, create_hdf5(temporary) as file:
+    with written_hdf5(path) as file:
         write_array(file, "mean", whitening.mean)
         write_array(file, "projection", whitening.projection)
         write_text(file, "settings", json.dumps(whitening.settings, sort_keys=True))

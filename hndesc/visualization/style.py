@@ -11,7 +11,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from hndesc.errors import HndescError, printable
-from hndesc.io.files import atomic_path, check_output_file
+from hndesc.io.files import atomic_path, check_output_file, check_own_file
 
 # The colors of Okabe and Ito, distinguishable with color vision deficiencies; their yellow is replaced by gray.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
@@ -36,14 +36,14 @@ _STYLE = {
 }
 
 # Thin colored lines need chroma at full resolution.
-_JPEG = {"pil_kwargs": {"quality": 90, "subsampling": 0}}
+_JPEG = {"pil_kwargs": {"quality": 90, "subsampling": 0, "comment": b"hndesc"}}
 _FORMATS: dict[str, dict[str, Any]] = {
-    ".png": {},
+    ".png": {"metadata": {"Software": "hndesc"}},
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
     # Without a date, equal inputs give equal bytes.
-    ".svg": {"metadata": {"Date": None}},
-    ".pdf": {"metadata": {"CreationDate": None}},
+    ".svg": {"metadata": {"Date": None, "Creator": "hndesc"}},
+    ".pdf": {"metadata": {"CreationDate": None, "Creator": "hndesc"}},
 }
 
 
@@ -56,6 +56,7 @@ def check_figure(output: str | os.PathLike, inputs: Iterable[str | os.PathLike] 
     if Path(output).suffix.lower() not in _FORMATS:
         raise HndescError(f"{printable(output)}: not the name of a figure; it must end in one of {', '.join(_FORMATS)}")
     check_output_file(output, inputs)
+    check_own_file(output)
 
 
 def line_styles(kinds: Sequence[Hashable]) -> list[dict[str, str]]:

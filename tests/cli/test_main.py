@@ -59,6 +59,7 @@ def test_extract_then_score(sequences: Path, checkpoint: Path, tmp_path: Path) -
     assert hndesc("score", "hpatches", sequences, features, "--output", scores).returncode == 0
 
 
+@pytest.mark.slow
 def test_second_protocol_with_every_estimator(sequences: Path, tmp_path: Path) -> None:
     resized, features, scores = tmp_path / "resized", tmp_path / "f.h5", tmp_path / "s.txt"
     done = hndesc("resize-sequences", sequences, resized, "--layout", "hpatches")

@@ -178,7 +178,9 @@ def pair(shared) -> list:
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("name", sorted(PAIR))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in ("r2d2", "disk"))) for name in sorted(PAIR)]
+)
 def test_accuracy_on_a_real_pair(shared, pair, name):
     images, features, homography = pair
     settings = {"default_size": 8.0} if name == "rootsift" else {"weights": shared / "weights" / FILES[name]}

@@ -83,6 +83,7 @@ def test_the_scenes_own_list_is_taken_unchanged(root: Path, localized) -> None:
     assert list(read_pairs(localized[0] / "pairs.txt")) == list(read_pairs(root / PAIRS))
 
 
+@pytest.mark.slow
 def test_bad_input_is_named_and_counted_and_the_rest_is_localized(
     root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -113,6 +114,7 @@ def test_bad_input_is_named_and_counted_and_the_rest_is_localized(
     assert localize("registration")["figures"]["localized"] == record["figures"]["localized"]
 
 
+@pytest.mark.slow
 def test_without_a_list_pairs_are_made(root: Path, localized, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Database by pose (the demo's NVM has no points), queries by a global descriptor; a broken photo is in no pair."""
     spoilt = tmp_path / "scene"

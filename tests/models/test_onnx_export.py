@@ -15,8 +15,10 @@ from hndesc.models.checkpoint import save_checkpoint
 from hndesc.models.initial_weights import build_model
 from hndesc.models.onnx_export import export_onnx
 
+PYRAMIDS = [pytest.param(name, marks=pytest.mark.slow) for name in ("lite_pyramid", "r2d2_pyramid")]
 
-@pytest.fixture(scope="module", params=["lite", "lite_pyramid", "r2d2_pyramid"])
+
+@pytest.fixture(scope="module", params=["lite", *PYRAMIDS])
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / f"{request.param}.safetensors"
     save_checkpoint(path, build_model(request.param, "random", seed=5), {"seed": 5})

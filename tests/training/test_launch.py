@@ -88,6 +88,7 @@ def test_the_log_is_of_the_first_process(whole) -> None:
     assert log.count("step 6: validation loss") == 1
 
 
+@pytest.mark.slow
 def test_killed_it_leaves_no_process_behind_and_resumes(many, whole, tmp_path) -> None:
     arguments = arguments_of(many, tmp_path)
     command = [sys.executable, "-c", ALONE, json.dumps(arguments | SETTINGS)]
@@ -141,6 +142,7 @@ def test_the_batch_is_divided_evenly(processes, batch_size, expected, caplog) ->
     assert ("cannot be divided" in caplog.text) == (expected < processes)
 
 
+@pytest.mark.slow
 def test_an_unexpected_error_comes_with_its_traceback(many, tmp_path) -> None:
     arguments = arguments_of(many, tmp_path) | {"history": None}
     with pytest.raises(RuntimeError, match=r"a training process failed:\nTraceback"):

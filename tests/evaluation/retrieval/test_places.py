@@ -15,6 +15,7 @@ from hndesc.retrieval.shortlist import read_shortlist, write_shortlist
 SCENES = ("fountain-P11", "entry-P10")
 
 
+@pytest.mark.slow
 @pytest.mark.golden
 def test_neighboring_views_of_two_scenes_come_first(shared, tmp_path):
     """Four neighboring photos of each scene among others, from the worst order on: re-ranking alone finds them."""

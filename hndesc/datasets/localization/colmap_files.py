@@ -174,7 +174,9 @@ def _text_images(path: Path) -> Iterator[tuple[int, str, Image]]:
             raise HndescError(f"{place}: expected 'id qw qx qy qz tx ty tz camera name', found {len(fields)} fields")
         yield whole(fields[0], place), place, Image(fields[9], whole(fields[8], place), _pose(fields[1:8], place))
         place, line = next(lines, (place, ""))  # the line of keypoints, possibly empty
-        if len(line.split()) % 3:
+        keypoints = line.split()
+        # The line of an image ends in a file name, that of keypoints in the number of a point.
+        if len(keypoints) % 3 or (keypoints and not keypoints[-1].removeprefix("-").isdecimal()):
             raise HndescError(
                 f"{place}: expected 'x y point' for each keypoint, in a possibly empty line after each image"
             )

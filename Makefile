@@ -32,8 +32,9 @@ test-all: setup
 	$(BIN)/python -c 'import json; t = json.load(open(".coverage.json"))["totals"]; \
 	p = 100 * t["covered_lines"] / t["num_statements"]; print(f"{p:.1f} % of lines"); exit(p < 92)'
 	# What other processors round differently.
-	OPENBLAS_CORETYPE=Haswell OPENBLAS_NUM_THREADS=2 OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=default $(PYTEST) $(NUMERIC)
-	OPENBLAS_CORETYPE=Nehalem ATEN_CPU_CAPABILITY=avx2 $(PYTEST) $(NUMERIC)
+	OPENBLAS_CORETYPE=Haswell OPENBLAS_NUM_THREADS=2 OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=default \
+	$(PYTEST) -m "not slow" $(NUMERIC)
+	OPENBLAS_CORETYPE=Nehalem ATEN_CPU_CAPABILITY=avx2 $(PYTEST) -m "not slow" $(NUMERIC)
 
 setup: $(VENV)/.installed
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError, ImageError, check_count
 from hndesc.io.features import UNIT
-from hndesc.io.files import check_space
+from hndesc.io.files import check_output_file, check_space
 from hndesc.io.hdf5 import (
     check_hdf5_output,
     check_own_hdf5,
@@ -80,7 +80,7 @@ def scratch_of(output: str | os.PathLike) -> Path:
     Raises:
         HndescError: `output` cannot be written, or a foreign file has the name of the temporary file.
     """
-    output = check_hdf5_output(output)
+    output = check_output_file(output)
     store = output.with_name(output.name + ".descriptors")
     check_own_hdf5(store)
     return store

@@ -73,7 +73,7 @@ def test_values_of_wrong_types_are_named(tmp_path: Path, key: str) -> None:
 def test_what_is_no_address_is_named(tmp_path: Path, address: str) -> None:
     for key in ("page", "files"):
         data = entry() | {key: address if key == "page" else [{"addresses": [address]}]}
-        with pytest.raises(HndescError, match=r"mine.*not a list of http"):
+        with pytest.raises(HndescError, match=r"mine.*http or https address"):
             read_registry(write(tmp_path / "r.yaml", {"datasets": {"mine": data}}))
 
 
@@ -98,9 +98,9 @@ def test_names_that_are_no_names_are_named(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("datasets", "weights", "what"),
     [
-        ({"a": entry(), "A": entry()}, {}, "one folder"),
-        ({"weights": entry()}, {}, "holds weights"),
-        ({"downloads": entry()}, {}, "holds downloads"),
+        ({"a": entry(), "A": entry()}, {}, "same folder"),
+        ({"weights": entry()}, {}, "weights: this name is reserved"),
+        ({"downloads": entry()}, {}, "downloads: this name is reserved"),
         ({"a": entry()}, {"a": {"files": [{"addresses": ["http://h/f"]}]}}, "both datasets and weights"),
         ({"a": entry(), "b": with_files({"addresses": ["http://h/x"], "name": "mine.zip"})}, {}, "different files"),
         ({"a": entry()}, {"mine.zip": {"files": [{"addresses": ["http://h/f"]}]}}, "different files"),
@@ -109,8 +109,8 @@ def test_names_that_are_no_names_are_named(tmp_path: Path, name: str) -> None:
         ({"a": entry() | {"files": [{"addresses": ["http://h/paris_1-v1.tgz"]}]}}, {}, r"rparis6k.*different files"),
         ({}, {"w": {"files": [{"addresses": ["http://h/f"]}], "layout": {"kind": "photos"}}}, "unknown key"),
         ([], {}, None),
-        ("text", {}, "datasets must have"),
-        ([1], {}, "datasets must have"),
+        ("text", {}, "datasets must map names to entries"),
+        ([1], {}, "datasets must map names to entries"),
         ({5: entry()}, {}, "cannot be the name"),
         ({"a": None}, {}, "must have keys"),
         ({"a": [1]}, {}, "must have keys"),

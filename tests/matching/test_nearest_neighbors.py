@@ -184,7 +184,7 @@ def test_any_number_of_equal_descriptors_gives_one_pair(way, count):
 def test_what_is_not_finite_is_refused(way, value, first):
     good, bad = unit(8, 4, 0), unit(5, 4, 1)
     bad[3, 2] = value
-    with pytest.raises(HndescError, match="not finite"):
+    with pytest.raises(HndescError, match="non-finite"):
         mutual_nearest(*((bad, good) if first else (good, bad)))
 
 

@@ -125,7 +125,7 @@ def test_errors(weights: Path, tmp_path: Path) -> None:
     image = np.zeros((8, 8, 3), np.uint8)
     with pytest.raises(HndescError, match="needs its pretrained weights"):
         stylize(image, image)
-    with pytest.raises(HndescError, match=r"wave_encoder_cat5_l4\.pth: no such file"):
+    with pytest.raises(HndescError, match=r"wave_encoder_cat5_l4\.pth: no such weights file"):
         stylize(image, image, weights=str(tmp_path))
     with pytest.raises(HndescError, match="not at sky"):
         stylize(image, image, weights=str(weights), at=["sky"])

@@ -40,7 +40,7 @@ def test_a_photo_without_entry_is_named(data):
 
 def test_no_photo_with_keypoints(data, tmp_path, write_keypoints):
     write_keypoints(tmp_path / "empty.h5", {f"set/{number}.png": (120, 96) for number in range(6)}, count=1)
-    with pytest.raises(HndescError, match=r"empty\.h5: none of the 6 photos"):
+    with pytest.raises(HndescError, match=r"empty\.h5: no photo of the 6 in"):
         open_data(data, keypoints=tmp_path / "empty.h5")
 
 

@@ -126,7 +126,7 @@ def test_a_state_from_other_initial_weights_is_not_continued(data, tmp_path, cap
     save_checkpoint(start, build_model("lite", "random", seed=8), {})
     with caplog.at_level("INFO"):
         train(**arguments, **settings)
-    assert "training starts anew" in caplog.text
+    assert "training starts from the beginning" in caplog.text
 
 
 def test_a_state_of_other_data_is_not_continued(data, tmp_path, caplog, write_keypoints):

@@ -45,13 +45,11 @@ def test_selection() -> None:
         HPATCHES | {"name": "s", "protocol": "480x640", "layout": "pairs", "settings": {"large_scenes": True}},
         RETRIEVAL | {"settings": {"top": 6}},
     )
-    listing = "hndesc.datasets.homography.sequences:sequence_images"
+    listing = "hpatches"
     chosen = {"kind": listing, "top": 100, "part": None, "layout": "pairs", "leave_out": LARGE_SCENES}
     assert images.selection("h") == chosen
     assert (images.selection("s")["layout"], images.selection("s")["leave_out"]) == (None, ())
-    assert images.selection("r", "1-of-2") == {
-        **{"kind": "hndesc.datasets.revisited:dataset_images", "top": 6, "part": "1-of-2"}
-    }
+    assert images.selection("r", "1-of-2") == {"kind": "retrieval", "top": 6, "part": "1-of-2"}
     assert images.selection("training") == {"kind": "folder", "top": 100, "part": None}
     assert images.hpatches("s") == {"protocol": "480x640", "layout": None, "large_scenes": True}
 

@@ -33,7 +33,7 @@ def test_the_same_again_changes_nothing_and_another_is_refused(sums: Checksums) 
     sums.record("a.zip", 10, ONE, "http://a")
     before = sums.path.read_bytes()
     sums.record("a.zip", 10, ONE, "http://mirror")
-    with pytest.raises(HndescError, match=r"sums\.tsv: records another checksum of a.zip than b"):
+    with pytest.raises(HndescError, match=r"sums\.tsv: the recorded checksum of a.zip differs from b"):
         sums.record("a.zip", 10, OTHER, "http://a")
     assert sums.path.read_bytes() == before
 

@@ -75,6 +75,7 @@ def test_a_foreign_target_is_not_taken_for_up_to_date(
     checkout: Checkout, content: str | None, options: list[str]
 ) -> None:
     use(checkout, "photos")
+    shutil.rmtree(checkout.path("data/m3/training"))  # foreign, too: only one may be named
     folder = checkout.path("data/m3/sequences/test")
     folder.mkdir(parents=True)
     if content:
@@ -115,6 +116,7 @@ def test_a_file_that_no_run_has_made_is_neither_kept_nor_removed(checkout: Check
 
 
 def test_results_that_were_copied_without_records_can_be_taken_over(checkout: Checkout) -> None:
+    checkout.path("own.yaml").write_text("photos: photos\n")
     checkout.run(OUTPUT, configfile=OWN)
     shutil.rmtree(checkout.path(".snakemake/metadata"))
     assert "'snakemake --touch --forceall'" in refusal(checkout, OUTPUT, config=OWN)

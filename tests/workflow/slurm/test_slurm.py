@@ -101,6 +101,6 @@ def test_several_gpus_for_training_and_one_job_for_images(
     assert re.search(r"NumNodes=1 NumCPUs=2 NumTasks=1 CPUs/Task=2 ", granted), granted
     assert "TresPerJob=gres:gpu:2" in granted
     assert "training in 2 processes" in checkout.path("results/logs/train/training.log").read_text()
-    figures = [job.comment for job in cluster.jobs() if job.comment.startswith("rule_picture")]
-    assert figures == ["rule_picture_plot_stylization_plot_training"]
+    figures = [job.comment for job in cluster.jobs() if job.comment.startswith("rule_figure")]
+    assert figures == ["rule_figure_plot_stylization_plot_training"]
     assert all(checkout.path(name).stat().st_size > 10_000 for name in PICTURES)

@@ -34,13 +34,13 @@ def _one_way(queries: np.ndarray, others: np.ndarray, nearest: np.ndarray) -> np
         part = slice(start, start + step)
         block = queries[part]
         similarity = np.matmul(block, others.T, out=buffer[: len(block)])
-        own = np.arange(len(similarity)), nearest[part]
-        first = _distance(similarity[own])
-        similarity[own] = -np.inf
-        second = _distance(similarity.max(axis=1))
+        similarity[np.arange(len(similarity)), nearest[part]] = -np.inf
+        first = _distances(block, others[nearest[part]])
+        second = _distances(block, others[similarity.argmax(axis=1)]) if len(others) > 1 else np.inf
         ratios[part] = np.divide(first, second, out=np.ones_like(first), where=second > first)
     return ratios
 
 
-def _distance(similarity: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.maximum(2 - 2 * similarity, 0))
+def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the distances of rows; those to equal rows are equal, which products of float32 do not promise."""
+    return np.sqrt(np.square(a.astype(np.float64) - b).sum(axis=1))

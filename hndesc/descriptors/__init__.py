@@ -75,7 +75,7 @@ def class_file(name: str) -> Path:
     module = name.partition(":")[0]
     try:
         found = importlib.util.find_spec(module)
-    except (ImportError, ValueError):  # ValueError: of __main__, and the like
+    except (ImportError, ValueError):  # ValueError: modules without a spec, such as __main__
         found = None
     if found is None or found.origin is None or not os.path.isfile(found.origin):
         raise HndescError(

@@ -1,7 +1,6 @@
 """The Python interface of a model, from images to numpy arrays."""
 
 import os
-from numbers import Integral
 from pathlib import Path
 from typing import Self
 
@@ -11,7 +10,7 @@ from PIL import Image
 
 from hndesc.descriptors import load_descriptor
 from hndesc.detectors import Detector, load_detector
-from hndesc.errors import HndescError, MissingWeightsError
+from hndesc.errors import HndescError, MissingWeightsError, check_count
 from hndesc.io.features import Features, check_inside
 from hndesc.io.image_reading import check_size
 from hndesc.io.images import read_image
@@ -134,8 +133,7 @@ def load(
     Raises:
         HndescError: the model, detector, weights file or device does not exist.
     """
-    if max_keypoints is not None and not (isinstance(max_keypoints, Integral) and max_keypoints > 0):
-        raise HndescError(f"max_keypoints is {max_keypoints!r}; expected a positive integer, or None for all")
+    max_keypoints = check_count("max_keypoints", max_keypoints)
     path = find_model(model)
     try:
         keypoint_detector = load_detector(detector, detector_weights, max_keypoints=max_keypoints)

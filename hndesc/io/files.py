@@ -7,6 +7,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from hndesc.errors import HndescError
@@ -90,41 +91,49 @@ def check_output_file(path: str | os.PathLike, inputs: Iterable[str | os.PathLik
 
 
 def check_output_files(paths: Iterable[str | os.PathLike | None], inputs: Iterable[str | os.PathLike] = ()) -> None:
-    """Check several files by `check_output_file` and `check_own_file`; refuse two that are the same, skip None."""
+    """Check several files by `check_own_file`; refuse two that are the same, skip None."""
     inputs = list(inputs)
     seen: dict[str, str | os.PathLike] = {}
     for path in paths:
         if path is None:
             continue
-        check_output_file(path, inputs)
-        check_own_file(path)
+        check_own_file(path, inputs)
         other = seen.setdefault(os.path.realpath(path), path)
         if other is not path:
             raise HndescError(f"{path}: named for two outputs; give each a name of its own")
 
 
-def can_be_ours(content: bytes) -> bool:
+def can_be_ours(content: mmap) -> bool:
     """Return whether hndesc can have made a file: text, or a figure, checkpoint or ONNX file that names it as maker."""
-    return b"\0" not in content or b"hndesc" in content
+    return content.find(b"\0") < 0 or content.find(b"hndesc") >= 0
 
 
-def check_own_file(path: str | os.PathLike, made: Callable[[bytes], bool] = can_be_ours) -> None:
-    """Refuse to replace a file that hndesc cannot have made: a mistyped name must not cost a photo.
+def check_own_file(
+    path: str | os.PathLike,
+    inputs: Iterable[str | os.PathLike] = (),
+    made: Callable[[mmap], bool] = can_be_ours,
+) -> None:
+    """Refuse what `check_output_file` does, and to replace a file that hndesc cannot have made.
 
     Args:
         path: the output.
+        inputs: files that the step reads.
         made: returns whether hndesc can have made a file of this content; an empty file is always replaced.
     """
-    target = check_output_file(path)
-    with named_errors(path):
-        content = target.read_bytes() if target.exists() else b""
-    if content and not made(content):
-        raise HndescError(f"{path}: exists and was not made by hndesc; move it away or choose another place")
+    target = check_output_file(path, inputs)
+    if not target.exists() or not target.stat().st_size:
+        return
+    # Mapped, not read: a foreign file can be larger than the memory.
+    with named_errors(path), open(target, "rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
+        if made(content):
+            return
+    raise HndescError(f"{path}: exists and was not made by hndesc; move it away or choose another place")
 
 
 def check_text_file(path: str | os.PathLike, beginning: str) -> None:
     """Refuse to replace a text file that a step writes without being asked by name, unless it begins as ours does."""
-    check_own_file(path, lambda content: content.startswith(beginning.encode()))
+    start = beginning.encode()
+    check_own_file(path, made=lambda content: content[: len(start)] == start)
 
 
 @contextmanager

@@ -69,8 +69,7 @@ def check_checkpoint(path: str | Path, inputs: Iterable[str | Path] = ()) -> Non
     path = Path(path)
     if path.suffix != ".safetensors":
         raise HndescError(f"{path}: a checkpoint must be named *.safetensors")
-    check_output_file(path, inputs)
-    check_own_file(path)
+    check_own_file(path, inputs)
     beside = path.with_suffix(".json")
     check_output_file(beside, inputs)
     if beside.exists():

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from hndesc.errors import HndescError
-from hndesc.io.files import atomic_path, check_output_file, check_own_file
+from hndesc.io.files import atomic_path, check_own_file
 from hndesc.models.backbone import Backbone
 from hndesc.models.checkpoint import load_checkpoint
 from hndesc.models.sampling import IMAGENET_MEAN, IMAGENET_STD, sample_map
@@ -53,8 +53,7 @@ def export_onnx(checkpoint: str | Path, output: str | Path) -> None:
     output = Path(output)
     if output.suffix != ".onnx":
         raise HndescError(f"{output}: an ONNX file must be named *.onnx")
-    check_output_file(output, [checkpoint])
-    check_own_file(output)
+    check_own_file(output, [checkpoint])
     with extras_named():
         for package in EXTRAS["onnx"]:
             importlib.import_module(package)

@@ -20,7 +20,7 @@ from hndesc.errors import HndescError
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.hostile.preload"])
-# A process that waits for ever uses no processor time; on a busy machine a sound one needs many times its own.
+# A blocked process uses no processor time; on a busy machine a sound one needs many times its own.
 _PATIENCE = 120
 
 

@@ -155,20 +155,23 @@ def file_became_a_link(base: Path, step: Step) -> tuple[Path, Path]:
     return source, folder
 
 
-def link_leads_elsewhere(base: Path, step: Step) -> tuple[Path, Path]:
+def without_its_link(base: Path, step: Step) -> tuple[Path, Path]:
+    """Return an input and a folder of a step whose link to the photo in the input was removed later."""
     source, folder = filled(base / "in"), place(base / "work", step)
     with replace_folder(folder, step.marker) as part:
         (part / "photo.png").symlink_to(source / "photo.png")
     (folder / "photo.png").unlink()
+    return source, folder
+
+
+def link_leads_elsewhere(base: Path, step: Step) -> tuple[Path, Path]:
+    source, folder = without_its_link(base, step)
     (folder / "photo.png").symlink_to(source / "letter.txt")
     return source, folder
 
 
 def link_became_a_file(base: Path, step: Step) -> tuple[Path, Path]:
-    source, folder = filled(base / "in"), place(base / "work", step)
-    with replace_folder(folder, step.marker) as part:
-        (part / "photo.png").symlink_to(source / "photo.png")
-    (folder / "photo.png").unlink()
+    source, folder = without_its_link(base, step)
     (folder / "photo.png").write_bytes(b"a copy, or another photo")
     return source, folder
 

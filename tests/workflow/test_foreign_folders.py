@@ -108,7 +108,7 @@ def test_a_file_that_no_run_has_made_is_neither_kept_nor_removed(checkout: Check
     assert file.read_text() == "mine"
     file.unlink()
     log.parent.mkdir(parents=True)
-    os.mkfifo(log)  # it would be waited for, for ever
+    os.mkfifo(log)  # opening it would block
     assert "training.log: a FIFO, socket or device is at the place" in refusal(checkout, OUTPUT, config=OWN)
     log.unlink()
     checkout.run(OUTPUT, configfile=OWN)

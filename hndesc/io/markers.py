@@ -35,7 +35,7 @@ def read_marker(folder: str | os.PathLike[str]) -> dict | None:
 
 def write_marker(folder: Path, step: str, complete: bool) -> None:
     """Mark a folder as made by a step; one that is complete with what is in it."""
-    files = {name: _state(folder / name) for name in sorted(_files(folder))} if complete else None
+    files = {name: _state(folder / name) for name in sorted(list_files(folder))} if complete else None
     marker = {"step": step} if files is None else {"step": step, "files": files}
     write_text(folder / MARKER, json.dumps(marker, indent=0) + "\n")
 
@@ -67,14 +67,14 @@ def check_unchanged(output: str | os.PathLike, target: Path, step: str) -> None:
     Raises:
         HndescError: one line with the cure.
     """
-    if next(_files(target), None) is None and not any(entry.is_dir() for entry in os.scandir(target)):
+    if next(list_files(target), None) is None and not any(entry.is_dir() for entry in os.scandir(target)):
         return
     marker = check_maker(output, step)
     if "files" not in marker:
         if _is_part(target):
             return
         raise HndescError(f"{output}: {step} did not complete it; move it away, or delete it if it is not needed")
-    files, found, made = marker["files"], sorted(_files(target)), os.stat(target / MARKER).st_mtime_ns
+    files, found, made = marker["files"], sorted(list_files(target)), os.stat(target / MARKER).st_mtime_ns
     if added := [name for name in found if name not in files and not _is_journal(name, files)]:
         raise HndescError(f"{output}: files were added since {step} made it ('{added[0]}' first); move them elsewhere")
     if changed := [name for name in found if name in files and _is_changed(target / name, files[name], made)]:
@@ -109,12 +109,13 @@ def _state(path: Path) -> str | list[int | str]:
     return [status.st_size, file_sample(path, status.st_size) if stat.S_ISREG(status.st_mode) else ""]
 
 
-def _files(folder: str | os.PathLike[str], prefix: str = "") -> Iterator[str]:
-    """Yield the relative names of all files and links without what systems add."""
+def list_files(folder: str | os.PathLike[str], prefix: str = "") -> Iterator[str]:
+    """Yield the relative names of all files and links except temporary ones and those that systems add."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                yield from _files(entry.path, f"{prefix}{entry.name}/")
+                if not is_temporary(entry.name):
+                    yield from list_files(entry.path, f"{prefix}{entry.name}/")
             elif not _is_added(entry.name):
                 yield prefix + entry.name
 

@@ -1,21 +1,28 @@
 """Folders that steps make: one is replaced or removed only if a step made it, and never if an input would be lost.
 
-A marker in it tells (`hndesc.io.markers`); what was added or changed later belongs to the user.
+The step marks the folder (`hndesc.io.markers`). Files that were added or changed later belong to the user.
+
+A folder is filled as `.<name>.part`. A killed run leaves that folder without a list of the files that it wrote. The next
+run moves all files in it to `.<name>.interrupted`. When it is complete, it removes those that it has written under the
+same names, and keeps and reports the others.
 """
 
+import glob
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hndesc.errors import HndescError
 from hndesc.io.files import check_parent, check_space, named_errors
 from hndesc.io.locks import writing
-from hndesc.io.markers import MARKER, check_unchanged, write_marker
+from hndesc.io.markers import MARKER, check_unchanged, list_files, read_marker, write_marker
 
 logger = logging.getLogger(__name__)
+
+_ASIDE = ".interrupted"
 
 
 def check_output_folder(output: str | os.PathLike, step: str, inputs: Iterable[str | os.PathLike | None] = ()) -> Path:
@@ -56,7 +63,7 @@ def replace_folder(
     with writing(check_output_folder(output, step, inputs)):
         part = open_part_folder(output, step, inputs)
         try:
-            clear_folder(part)
+            set_aside(part)
             yield part
             finish_folder(part, output, step, inputs)
         except Exception:
@@ -80,14 +87,45 @@ def open_part_folder(output: str | os.PathLike, step: str, inputs: Iterable[str 
     return part
 
 
-def clear_folder(part: Path) -> None:
-    """Remove everything from a folder of ours but its marker."""
+def set_aside(part: Path, kept: Container[str] = ()) -> None:
+    """Move the files that an interrupted run left in a folder of `open_part_folder` to a folder beside it.
+
+    Args:
+        part: the folder.
+        kept: relative names of the files with which the run resumes.
+    """
     with named_errors(part):
-        for entry in list(os.scandir(part)):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
-            elif entry.name != MARKER:
-                os.unlink(entry.path)
+        left = [name for name in list_files(part) if name not in kept]
+        if left:
+            aside = _unused(part.with_suffix(_ASIDE))
+            aside.mkdir()
+            shutil.copyfile(part / MARKER, aside / MARKER)
+            logger.warning("%s: files of an interrupted run are moved to %s", part, aside)
+        for name in left:
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(part / name, aside / name)
+        _prune(part, kept)
+
+
+def _unused(path: Path) -> Path:
+    """Return the first of path, path-2, path-3, ... that does not exist."""
+    number, free = 1, path
+    while os.path.lexists(free):
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free
+
+
+def _prune(folder: Path, kept: Container[str], prefix: str = "") -> None:
+    """Remove temporary files, what systems add, and empty folders."""
+    for entry in list(os.scandir(folder)):
+        name = prefix + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            _prune(Path(entry.path), kept, f"{name}/")
+            if not any(os.scandir(entry.path)):
+                os.rmdir(entry.path)
+        elif name != MARKER and name not in kept:
+            os.unlink(entry.path)
 
 
 def finish_folder(
@@ -109,6 +147,26 @@ def finish_folder(
             raise
     if old.exists():
         _remove(old)
+    _drop_interrupted(target, step)
+
+
+def _drop_interrupted(target: Path, step: str) -> None:
+    """Remove what `set_aside` moved of the files that the step has written now; report the others."""
+    marker = read_marker(target) or {}
+    for found in target.parent.glob(f".{glob.escape(target.name)}{_ASIDE}*"):
+        if (read_marker(found) or {}).get("step") != step:
+            continue
+        for name in list(list_files(found)):
+            if name in marker["files"]:
+                (found / name).unlink()
+        if foreign := sorted(list_files(found)):
+            logger.warning(
+                "%s: keeps %d files of an interrupted run that %s did not write again ('%s' first); move what is yours "
+                "and delete the folder",
+                *(found, len(foreign), step, foreign[0]),
+            )
+        else:
+            _remove(found)
 
 
 def _beside(target: Path) -> tuple[Path, Path]:
@@ -155,7 +213,11 @@ def _links(folder: str | os.PathLike[str]) -> Iterator[str]:
 def _remove(folder: Path) -> None:
     """Remove a folder of ours, its marker last: what a kill leaves of it is still known as ours."""
     try:
-        clear_folder(folder)
+        for entry in list(os.scandir(folder)):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            elif entry.name != MARKER:
+                os.unlink(entry.path)
         (folder / MARKER).unlink(missing_ok=True)
         folder.rmdir()
     except (OSError, HndescError) as error:

@@ -26,10 +26,18 @@ def make_temporary(path: Path) -> Path:
     if folder not in _cleared:
         _cleared.add(folder)
         _clear(folder)
-    prefix = f".{path.stem[:_SHOWN]}-hndesc-{_host()}-{os.getpid()}-"
-    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=folder)
+    handle, name = tempfile.mkstemp(prefix=_prefix(path.stem), suffix=path.suffix, dir=folder)
     os.close(handle)
     return Path(name)
+
+
+def make_temporary_folder(parent: Path, stem: str) -> Path:
+    """Make an empty folder in `parent` whose name `is_temporary`."""
+    return Path(tempfile.mkdtemp(prefix=_prefix(stem), dir=parent))
+
+
+def _prefix(stem: str) -> str:
+    return f".{stem[:_SHOWN]}-hndesc-{_host()}-{os.getpid()}-"
 
 
 def _clear(folder: str) -> None:
@@ -40,7 +48,7 @@ def _clear(folder: str) -> None:
 
 
 def is_temporary(name: str) -> bool:
-    """Return whether a file's name is one of `make_temporary`."""
+    """Return whether a name is one of `make_temporary` or `make_temporary_folder`."""
     return _NAME.fullmatch(name) is not None
 
 

@@ -15,7 +15,7 @@ from hndesc.errors import HndescError, ImageError, check_count
 from hndesc.io.files import read_json, write_json
 from hndesc.io.images import find_images, read_image, resize_longest, write_image
 from hndesc.io.locks import writing
-from hndesc.io.owned_folders import check_output_folder, clear_folder, finish_folder, open_part_folder, replace_folder
+from hndesc.io.owned_folders import check_output_folder, finish_folder, open_part_folder, replace_folder, set_aside
 from hndesc.runtime.provenance import file_state
 from hndesc.stylization import needs_styles
 from hndesc.stylization.methods import Mixture, prepare
@@ -84,8 +84,9 @@ def stylize_photos(
     made_by |= {"resize_max": resize_max, "quality": quality, "settings": settings}
     made_by |= {"inputs": _digest(photos, *([Path(styles)] if use_styles else []))}
     with writing(check_output_folder(output, STEP, [photos, styles])):
-        folder = _open_partial_output(output, [photos, styles], made_by)
+        folder = open_part_folder(output, STEP, [photos, styles])
         work = _Work(photos, folder, mixture, copy_names(names), copies, resize_max, quality)
+        _resume(folder, made_by, [name for photo in chosen for name in work.copies_of(photo)])
         with ThreadPoolExecutor(threads) as pool:
             jobs = pool.map(work.stylize, chosen)
             outcomes = list(tqdm(jobs, total=len(chosen), desc="stylized", unit="photo", disable=None))
@@ -145,14 +146,18 @@ class _Work:
     longest: int | None
     quality: int
 
+    def copies_of(self, photo: str) -> list[str]:
+        """Return the names of the copies of a photo."""
+        name = self.names[photo]
+        return [name] if self.copies == 1 else [f"{number}/{name}" for number in range(1, self.copies + 1)]
+
     def stylize(self, photo: str) -> list[Copy | Failure]:
         """Write the missing copies of a photo."""
         rows, missing = [], []
-        for number in range(1, self.copies + 1):
+        for number, name in enumerate(self.copies_of(photo), 1):
             # The first copy does not depend on the number of copies.
             key = photo if number == 1 else f"{photo}\t{number}"
             draw = self.mixture.draw(key)
-            name = self.names[photo] if self.copies == 1 else f"{number}/{self.names[photo]}"
             rows.append(Copy(photo, name, draw.style, draw.group, draw.method))
             if not (self.folder / name).exists():
                 missing.append((name, draw, key))
@@ -176,18 +181,15 @@ def _select_shard(names: Sequence[str], part: str) -> Sequence[str]:
     return names[int(number) - 1 :: int(parts)]
 
 
-def _open_partial_output(output: Path, inputs: Sequence[Path | None], settings: Mapping[str, object]) -> Path:
-    """Return the partial output folder, emptied unless it was made with the same settings."""
-    part = open_part_folder(output, STEP, inputs)
+def _resume(part: Path, settings: Mapping[str, object], copies: Sequence[str]) -> None:
+    """Keep the copies in a partial output folder that was made with the same settings; set all other files aside."""
     record = part / _SETTINGS
     text = json.dumps(settings, indent=1, sort_keys=True)
     if record.exists() and record.read_text(encoding="utf-8") == text + "\n":
-        for left in part.rglob(".*.jpg"):  # temporary files of an interrupted run
-            left.unlink()
-        return part
-    clear_folder(part)
-    write_json(record, json.loads(text))
-    return part
+        set_aside(part, {_SETTINGS, *copies})
+    else:
+        set_aside(part)
+        write_json(record, json.loads(text))
 
 
 def _report(output: Path, done: Sequence[Copy], failed: Sequence[Failure]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from hndesc.errors import HndescError, printable
 from hndesc.io.files import check_text_file
 from hndesc.io.locks import writing
-from hndesc.io.markers import MARKER, read_marker
+from hndesc.io.markers import MARKER, list_files, read_marker
 from hndesc.io.owned_folders import check_output_folder, remove_folder
 from hndesc.io.temporaries import is_leftover
 
@@ -55,19 +55,30 @@ def find_made(root: Path, everything: bool = False) -> tuple[dict[Path, Path | N
             except HndescError as error:
                 spared.append(str(error))
     for folder in ("results", "data"):
-        # Folders that an interrupted step filled or was about to remove.
-        for kind in ("part", "old"):
-            for marker in sorted((root / folder).rglob(f".*.{kind}/{MARKER}")):
-                part = marker.parent
-                try:
-                    with writing(part.with_name(part.name.removeprefix(".").removesuffix(f".{kind}"))):
-                        made[part] = None
-                except HndescError as error:  # of a run without Snakemake
-                    spared.append(str(error))
+        for path, reason in _unfinished(root / folder):
+            if reason:
+                spared.append(f"{path.relative_to(root)}: {reason}")
+            else:
+                made[path] = None
         made |= {path: None for path in sorted((root / folder).rglob(".*-hndesc-*")) if is_leftover(path)}
     if everything:
         made |= {root / name: None for name in (".snakemake", ".venv") if _is_environment(root / name)}
     return made, sorted(set(spared))
+
+
+def _unfinished(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the folders that an interrupted step filled or was about to remove, and why one is spared."""
+    for marker in sorted(folder.rglob(f".*/{MARKER}")):
+        path = marker.parent
+        name, _, kind = path.name.removeprefix(".").rpartition(".")
+        if not name or kind.partition("-")[0] not in ("part", "old", "interrupted"):
+            continue
+        try:
+            with writing(path.with_name(name)):
+                left = None if kind == "old" else next(list_files(path), None)
+                yield path, f"files of an interrupted run ('{left}' first); delete it if none is yours" if left else ""
+        except HndescError as error:  # of a run without Snakemake
+            yield path, str(error)
 
 
 def remove_made(root: Path, made: dict[Path, Path | None]) -> None:

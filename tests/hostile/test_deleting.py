@@ -363,7 +363,7 @@ def test_what_is_ours_is_replaced(state: str, photos: Path, tmp_path: Path) -> N
         for name in (".DS_Store", "Thumbs.db", ".snakemake_timestamp"):
             (real / name).touch()
     if state == "interrupted":
-        (open_part_folder(output, image_list.STEP) / "cut").touch()
+        (open_part_folder(output, image_list.STEP) / "1.png").touch()
     (photos / "2.png").unlink()
     list_own_photos(photos, output)
     assert output.is_symlink() == ("link" in state)
@@ -371,6 +371,25 @@ def test_what_is_ours_is_replaced(state: str, photos: Path, tmp_path: Path) -> N
     assert all(path.resolve().parent == photos for path in output.glob("*.png"))
     assert read_marker(output)["step"] == image_list.STEP
     assert {path.name for path in tmp_path.iterdir()} == {"in", "out", real.name}
+
+
+@pytest.mark.parametrize("step", ["list_photos", "stylize"])
+def test_a_foreign_file_in_an_interrupted_folder_is_kept_and_named(
+    step: str, photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    output = tmp_path / "out"
+    for number in range(2):
+        part = open_part_folder(output, STEPS[step].marker)
+        ours = part / ("0.jpg" if step == "stylize" else "0.png")
+        ours.write_text("cut")
+        filled(part / "album")
+        STEPS[step].run(photos, output)
+        kept = tmp_path / (".out.interrupted" if number == 0 else ".out.interrupted-2")
+        assert (kept / "album" / "letter.txt").read_text() == "dear" and (kept / "album" / "photo.png").exists()
+        assert f"{kept}: keeps" in caplog.text and "'album/letter.txt' first" in caplog.text
+        assert not (kept / ours.name).exists()
+    check_output_folder(output, STEPS[step].marker)
+    assert not (output / "album").exists()
 
 
 @pytest.mark.parametrize("way", ["killed", "interrupted"])

@@ -84,10 +84,10 @@ def test_only_what_is_complete_is_seen_and_an_old_map_is_replaced(make, tmp_path
     scene = make()
     with replace_folder(tmp_path / "map", STEP) as part:
         (part / "old").touch()
-    (open_part_folder(tmp_path / "map", STEP) / "old").touch()
+    (open_part_folder(tmp_path / "map", STEP) / DATABASE).touch()
     map_scene(scene, tmp_path)
     assert sorted(path.name for path in (tmp_path / "map").iterdir()) == [MARKER, DATABASE, SUMMARY, MODEL]
-    assert not (tmp_path / ".map.part").exists()
+    assert not list(tmp_path.glob(".map.*"))
 
 
 def test_a_scene_that_cannot_be_triangulated_is_reported(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hndesc.errors import HndescError
-from hndesc.io.owned_folders import replace_folder
+from hndesc.io.owned_folders import open_part_folder, replace_folder
 from hndesc.workflow.cleaning import find_made, remove_made
 
 from .conftest import ROOT
@@ -140,6 +140,18 @@ def test_nothing_is_removed_while_a_run_may_be_in_progress(project: Project) -> 
     with pytest.raises(HndescError, match=r"a run is in progress, or one was killed; .*snakemake --unlock"):
         project.clean(everything=True)
     assert sorted(project.root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("kind", ["part", "interrupted", "interrupted-2"])
+def test_what_an_interrupted_step_left_is_spared_if_it_holds_files(kind: str, project: Project) -> None:
+    part = open_part_folder(project.root / "results" / "mine", "list_photos")
+    folder = part.rename(part.with_suffix(f".{kind}"))
+    (folder / "file").touch()
+    _, spared = project.clean()
+    assert (folder / "file").exists() and any("'file' first" in line for line in spared)
+    (folder / "file").unlink()
+    project.clean()
+    assert not folder.exists()
 
 
 def test_a_folder_that_is_being_filled_without_snakemake_is_spared(project: Project) -> None:

@@ -3,7 +3,6 @@
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from hndesc.datasets.fetch.verify import verify_layout
 from hndesc.errors import HndescError
 from hndesc.io.files import write_json
 from hndesc.io.owned_folders import replace_folder
+from hndesc.io.temporaries import make_temporary_folder
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def _install_file(file: RemoteFile, source: Path, staging: Path, bound: int) -> 
         shutil.copyfile(source, target / file.name)
         return source.stat().st_size
     # Each archive is unpacked separately, so that only repeated names within one archive are errors.
-    temporary = Path(tempfile.mkdtemp(prefix=".", dir=staging))
+    temporary = make_temporary_folder(staging, "unpacked")
     unpack(source, temporary, bound, flatten=file.flatten, strip=file.strip)
     taken = sum(path.stat().st_size for path in temporary.rglob("*") if path.is_file())
     merge(temporary, target)

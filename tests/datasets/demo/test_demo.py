@@ -65,7 +65,7 @@ def quick(monkeypatch):
 def test_older_parts_are_replaced_and_other_files_kept(quick, tmp_path):
     with replace_folder(tmp_path / "photos", package.STEP) as part:
         (part / "old.jpg").touch()
-    (open_part_folder(tmp_path / "scene", package.STEP) / "old.jpg").touch()
+    (open_part_folder(tmp_path / "scene", package.STEP) / "new").touch()
     (tmp_path / "mine.txt").touch()
     make_demo(tmp_path, seed=5)
     assert [path.name for path in (tmp_path / "photos").glob("[!.]*")] == ["new"]

@@ -1,6 +1,5 @@
 # The plan of the run, which is independent of Snakemake, and functions that connect the rules to it.
 import atexit
-import os
 import sys
 from functools import cache
 
@@ -19,39 +18,21 @@ if (
     )
 
 ABLATIONS = workflow.source_path("../config/ablations.yaml")
-CHECKOUT = os.path.dirname(workflow.current_basedir.get_path_or_uri(secret_free=True))
 
-# Jobs use the package of this checkout, whether it is installed or not; a module from a repository, the installed one.
-if os.path.isdir(os.path.join(CHECKOUT, "hndesc")):
-    if os.pathsep in CHECKOUT:
-        raise WorkflowError(
-            f"the checkout lies in '{CHECKOUT}', and Python's search path cannot hold a '{os.pathsep}'; move it"
-        )
-    sys.path.insert(0, CHECKOUT)
-    os.environ.update(
-        PYTHONPATH=os.pathsep.join(
-            filter(None, [CHECKOUT, os.environ.get("PYTHONPATH")])
-        )
-    )
-
-from hndesc.errors import HndescError
 from hndesc.detectors import DETECTORS
 from hndesc.runtime.provenance import fingerprint
-from hndesc.workflow.config import TRAINING, read_files
+from hndesc.workflow.config import TRAINING
 from hndesc.workflow.plan import DEMO, Plan, pattern
 
 
 def read_plan():
     try:
-        if (
-            workflow.is_main_process
-        ):  # Snakemake has read them, but silently keeps the last of repeated keys
-            read_files(workflow.configfiles)
         return Plan.read(config, ABLATIONS)
     except HndescError as error:
         raise WorkflowError(str(error)) from None
 
 
+check_config_files(workflow.configfiles)
 PLAN = read_plan()
 BENCHMARKS = list(PLAN.images.entries)
 DESCRIPTORS = PLAN.descriptors.names

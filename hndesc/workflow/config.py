@@ -157,8 +157,10 @@ def read_files(paths: Iterable[str | os.PathLike]) -> list[dict[str, Any]]:
     for path in paths:
         try:
             values = parse_yaml(Path(path).read_text(encoding="utf-8-sig"), path)
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise HndescError(f"{path}: cannot be read as a configuration ({reason(error)})") from None
+        except UnicodeDecodeError:
+            raise HndescError(f"{path}: not UTF-8; save this configuration as UTF-8 text") from None
         if not isinstance(values, dict):
             raise HndescError(f"{path}: not a section of settings")
         found.append(values)

@@ -117,7 +117,8 @@ def test_wrong_key_or_value_is_named(changes: dict, message: str) -> None:
         ("- seed\n", "not a section of settings"),
         ("", "not a section of settings"),
         ("a: [", "not YAML"),
-        (b"a: \xff", "cannot be read as a configuration"),
+        (b"a: \xff", "not UTF-8; save this configuration as UTF-8 text"),
+        ("seed: 1\n".encode("utf-16"), "not UTF-8"),
     ],
 )
 def test_files_of_which_something_would_be_lost_are_refused(tmp_path: Path, text: str | bytes, message: str) -> None:
@@ -166,6 +167,16 @@ def test_a_run_is_refused_before_anything_happens(
     assert done.returncode != 0
     assert message in done.stdout, done.stdout[-2000:]
     assert not checkout.path("data").exists()
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_configuration_that_is_not_utf_8_is_named(checkout: Checkout, tmp_path: Path, encoding: str) -> None:
+    spare = checkout.copy(tmp_path / "spare")
+    path = spare.path("config/config.yaml")
+    path.write_bytes(f"# cafés\n{path.read_text()}".encode(encoding, "replace"))
+    done = spare.run("--dry-run", configfile=None, check=False)
+    assert done.returncode == 1 and "config.yaml: not UTF-8; save this configuration as UTF-8 text" in done.stdout
 
 
 @pytest.mark.workflow

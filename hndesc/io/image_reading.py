@@ -31,7 +31,7 @@ from PIL import (  # noqa: F401  isort: skip
 )
 
 from hndesc.errors import ImageError, printable
-from hndesc.io.pixel_values import to_8_bit, to_rgb, usual_level
+from hndesc.io.pixel_values import gray_to_rgb, to_8_bit, to_rgb, usual_level
 
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF", "JPEG2000", "AVIF")
 # Bytes of memory that decoding an image may take, and those of its file.
@@ -64,18 +64,19 @@ def read_image(path: str | os.PathLike, upright: bool = True) -> np.ndarray:
         ImageError: missing, unreadable, truncated or undecodable file, or one with too many pixels.
     """
     with _opened(path) as (image, file):
-        deep = _may_be_deep_color(image)
+        bits = _declared_bits(file) if image.format == "JPEG2000" else None
+        deep = bits > 8 if bits else _may_be_deep_color(image)
         orientation = _orientation(image)
         if isinstance(image, JpegImagePlugin.JpegImageFile):
             _check_scans(file, printable(path))
         image.load()
-        deep = deep and _is_dim(image)
+        deep = deep and (bits is not None or _is_dim(image))
         pixels = to_rgb(image, path)
         image.close()  # lets go of Pillow's pixels, and of the file
         if image.format == "TIFF":  # Pillow turns TIFF by itself
             pixels = _turn(pixels, _BACK.get(orientation, orientation))
         if deep:
-            pixels = _read_deep(path, pixels)
+            pixels = _read_deep(path, pixels, bits)
         return np.ascontiguousarray(_turn(pixels, orientation) if upright else pixels)
 
 
@@ -186,14 +187,24 @@ def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
 def _may_be_deep_color(image: Image.Image) -> bool:
     """Tell whether an image that is not decoded yet may have color of 16 bits, of which Pillow gives the upper 8.
 
-    Gray without alpha is read by all its bits. JPEG 2000 does not say before it is decoded.
+    Gray without alpha is read by all its bits.
     """
     if image.mode not in ("RGB", "RGBA", "LA"):
         return False
     if image.format == "PPM":
         settings = image.tile[0].args
         return isinstance(settings, tuple) and settings[-1] > 255
-    return image.format == "JPEG2000" or any(";16" in str(tile.args) for tile in image.tile)
+    return any(";16" in str(tile.args) for tile in image.tile)
+
+
+def _declared_bits(file: BinaryIO) -> int | None:
+    """Return the bits of a JPEG 2000 file's values, None if they are signed or differ by component."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        # Start of codestream and SIZ, whose fields of one component each begin 42 bytes later (ISO/IEC 15444-1, A.5.1).
+        start = content.find(b"\xff\x4f\xff\x51")
+        count = int.from_bytes(content[start + 40 : start + 42], "big")
+        depths = set(content[start + 42 : start + 42 + 3 * min(count, 4) : 3])
+    return 1 + depths.pop() if start >= 0 and len(depths) == 1 and max(depths) < 38 else None
 
 
 def _is_dim(image: Image.Image) -> bool:
@@ -206,14 +217,25 @@ def _is_dim(image: Image.Image) -> bool:
     return np.flatnonzero(histogram)[-1] <= 64 or usual_level(histogram) <= 16
 
 
-def _read_deep(path: str | os.PathLike, pixels: np.ndarray) -> np.ndarray:
-    """Return the pixels of 16-bit color in a file by all their bits, where OpenCV gives them."""
+def _read_deep(path: str | os.PathLike, pixels: np.ndarray, bits: int | None) -> np.ndarray:
+    """Return the pixels of an image of more than 8 bits in a file by all their bits, where OpenCV gives them.
+
+    Args:
+        path: of the file.
+        pixels: H x W x 3, as Pillow gives them.
+        bits: number of bits by the file's header, None if it is unknown. Pillow turns the largest values of such a
+            file to 0, so one that OpenCV does not read is refused.
+    """
     with _open_regular(path) as file:
         deep = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
     height, width, _ = pixels.shape
+    if deep is not None and deep.dtype == np.uint16 and deep.shape == (height, width):
+        return gray_to_rgb(to_8_bit(deep, path, bits))
     if deep is None or deep.dtype != np.uint16 or deep.shape not in ((height, width, 3), (height, width, 4)):
+        if bits is not None:
+            raise ImageError(f"{printable(path)}: cannot be decoded with {bits} bits; save it with 8 bits, or as PNG")
         return pixels
-    color = to_8_bit(deep[..., 2::-1], path)
+    color = to_8_bit(deep[..., 2::-1], path, bits)
     if deep.shape[2] == 3:
         return color
-    return to_rgb(Image.fromarray(np.dstack([color, (deep[..., 3] >> 8).astype(np.uint8)])))
+    return to_rgb(Image.fromarray(np.dstack([color, (deep[..., 3] >> (bits or 16) - 8).astype(np.uint8)])))

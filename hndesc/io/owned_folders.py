@@ -2,9 +2,9 @@
 
 The step marks the folder (`hndesc.io.markers`). Files that were added or changed later belong to the user.
 
-A folder is filled as `.<name>.part`. A killed run leaves that folder without a list of the files that it wrote. The next
-run moves all files in it to `.<name>.interrupted`. When it is complete, it removes those that it has written under the
-same names, and keeps and reports the others.
+A folder is filled as `.<name>.part`. A killed run leaves that folder without a list of the files that it wrote. The
+next run moves all files in it to `.<name>.interrupted`. When it is complete, it removes those that it has written under
+the same names, and keeps and reports the others.
 """
 
 import glob

@@ -1,7 +1,8 @@
 """Pixels of any kind as 8-bit RGB.
 
-What a type says of its range holds: 8 bits keep their values, and floating-point values that lie within 0 and 1 are
-scaled by 255. Others are scaled image by image, by what is in them:
+The range of a type or a file's header holds: 8 bits keep their values, floating-point values that lie within 0 and 1
+are scaled by 255, and those of a file that declares 9 to 15 bits by these. Others are scaled image by image, by what is
+in them:
 
 - integers of 0 or more by the fewest of 8, 10, 12, 14 and 16 bits that hold the largest value (cameras store 10 to 14
   bits in 16), where a few hot pixels are far above all others by that of the others, with a warning; larger ones by the
@@ -90,8 +91,13 @@ def gray_to_rgb(gray: np.ndarray) -> np.ndarray:
     return np.repeat(gray[..., None], 3, axis=2)
 
 
-def to_8_bit(values: np.ndarray, name: str | os.PathLike = "image") -> np.ndarray:
+def to_8_bit(values: np.ndarray, name: str | os.PathLike = "image", bits: int | None = None) -> np.ndarray:
     """Scale an array of numbers to 8 bits as the module says; same shape, uint8.
+
+    Args:
+        values: of any type.
+        name: of the image, for messages.
+        bits: number of bits that a file declares for its integers of 0 or more; None if it declares none.
 
     Raises:
         ImageError: no finite value.
@@ -103,8 +109,11 @@ def to_8_bit(values: np.ndarray, name: str | os.PathLike = "image") -> np.ndarra
     low, high = int(values.min()), int(values.max())
     if low < 0 or high >= 2 ** _BITS[-1]:
         return _by_block(values, _range_to_8_bit(values, min(0.0, low), float(high), name))
-    top = _top(high)
-    if high > 2 ** _BITS[0] and (usual := _top(_usual_level(values, high))) * _OUTLIERS <= top:
+    declared = bits if bits is not None and 8 < bits < 16 else None
+    top = _top(high) if declared is None else 2**declared - 1
+    if declared is None and high > 2 ** _BITS[0]
+        and (usual := _top(_usual_level(values, high))) * _OUTLIERS <= top
+    ):
         logger.warning(
             "%s: values up to %d, but nearly all up to %d, to which they are clipped", printable(name), high, usual
         )

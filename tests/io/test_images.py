@@ -115,6 +115,34 @@ def test_deep_color_of_jpeg_2000_keeps_its_bits(tmp_path, bits):
     assert np.abs(read_image(tmp_path / "a.jp2").astype(float) - image).mean() < 3
 
 
+def jpeg_2000(path, values, bits):
+    """Write values as a lossless JPEG 2000 file that declares a number of bits: OpenCV writes 8 and 16 only."""
+    # Decoders add half of the declared range, so moved values of 16 bits are those of fewer bits.
+    cv2.imwrite(path, values + np.uint16(2**15 - 2 ** (bits - 1)), [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000])
+    data = bytearray(path.read_bytes())
+    data[data.index(b"ihdr") + 14] = bits - 1
+    start = data.index(b"\xff\x4f\xff\x51")
+    for component in range(data[start + 41]):
+        data[start + 42 + 3 * component] = bits - 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+@pytest.mark.parametrize("bits", [10, 12, 14])
+@pytest.mark.parametrize("highest", [0.01, 0.2, 1])
+def test_jpeg_2000_is_scaled_by_its_declared_bits(tmp_path, bits, bands, highest):
+    values = RNG.uniform(0, highest * (2**bits - 1), (32, 32, bands)).round().astype(np.uint16)
+    values[0, 0] = round(highest * (2**bits - 1))  # near white, Pillow's color wraps to black
+    jpeg_2000(tmp_path / "a.jp2", values.squeeze(), bits)
+    expected = np.broadcast_to(np.round(values[..., ::-1] * (255 / (2**bits - 1))), (32, 32, 3))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.jp2"), expected)
+
+
+def test_16_bit_white_of_jpeg_2000_stays_white(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.jp2"), np.full((32, 32, 3), 65535, np.uint16))
+    assert read_image(tmp_path / "a.jp2").min() == 255
+
+
 def raw_tiff(values: np.ndarray, photometric: int) -> bytes:
     """Return unsigned gray values as a little-endian TIFF; 0 is white for photometric 0, black for 1."""
     height, width = values.shape

@@ -21,7 +21,7 @@ from hndesc.geometry.robust import ESTIMATORS, check_settings
 from hndesc.io.described_images import DescribedImages, named_pair
 from hndesc.io.features import Features
 from hndesc.io.files import check_output_files, write_text
-from hndesc.io.images import image_size
+from hndesc.io.images import image_orientation, image_size
 from hndesc.runtime.processes import workers
 
 logger = logging.getLogger(__name__)
@@ -187,6 +187,11 @@ class _Evaluator:
             raise HndescError(
                 f"{place} belong to an image of {features.image_size} pixels, but it has {size}; "
                 "extract the features of this dataset at its original size"
+            )
+        if features.orientation != (orientation := image_orientation(self._root / name)):
+            raise HndescError(
+                f"{place} belong to the image rotated by EXIF orientation {features.orientation}, but it is read with "
+                f"{orientation} (1: as it is stored); extract the features of this dataset again"
             )
         points = features.keypoints
         if len(points) and not ((points >= -1) & (points <= np.array(size))).all():

@@ -10,6 +10,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from hndesc.datasets.homography.sequences import LARGE_SCENES
 from hndesc.errors import HndescError
@@ -246,6 +247,19 @@ def test_sequence_with_fewer_images_is_refused(sequences):
 def test_features_of_images_of_another_size_are_refused(sequences):
     sequences.features["v_one/3.png"] = make_features(size=(SIZE[0] + 1, SIZE[1]))
     refused(sequences, r"features of 'v_one/3\.png' belong to an image of \(201, 150\) pixels, but it has \(200, 150\)")
+
+
+@pytest.mark.parametrize(("tag", "recorded"), [(3, 1), (1, 3)])
+def test_features_of_an_image_of_another_orientation_are_refused(sequences, tag, recorded):
+    exif = Image.Exif()
+    exif[274] = tag
+    Image.new("L", SIZE).save(sequences.root / "v_one" / "3.png", exif=exif)
+    features = sequences.features["v_one/3.png"]
+    sequences.features["v_one/3.png"] = replace(features, orientation=tag)
+    sequences.score()
+    (sequences.root.parent / "out.json").unlink()
+    sequences.features["v_one/3.png"] = replace(features, orientation=recorded)
+    refused(sequences, f"rotated by EXIF orientation {recorded}, but it is read with {tag}")
 
 
 def test_keypoints_outside_the_image_are_refused(sequences):

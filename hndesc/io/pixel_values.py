@@ -111,9 +111,8 @@ def to_8_bit(values: np.ndarray, name: str | os.PathLike = "image", bits: int | 
         return _by_block(values, _range_to_8_bit(values, min(0.0, low), float(high), name))
     declared = bits if bits is not None and 8 < bits < 16 else None
     top = _top(high) if declared is None else 2**declared - 1
-    if declared is None and high > 2 ** _BITS[0]
-        and (usual := _top(_usual_level(values, high))) * _OUTLIERS <= top
-    ):
+    usual = top if declared is not None or high <= 2 ** _BITS[0] else _top(_usual_level(values, high))
+    if usual * _OUTLIERS <= top:
         logger.warning(
             "%s: values up to %d, but nearly all up to %d, to which they are clipped", printable(name), high, usual
         )

@@ -13,12 +13,10 @@ import numpy as np
 
 from hndesc.descriptors import class_file
 from hndesc.errors import HndescError
-from hndesc.io.features import Features
+from hndesc.io.features import Features, check_lengths
 from hndesc.runtime.provenance import file_hash
 
 logger = logging.getLogger(__name__)
-
-_TOLERANCE = 1e-3
 
 
 class ClassDescriptor:
@@ -59,11 +57,7 @@ class ClassDescriptor:
                 f"descriptor '{self.name}': describe returned {values.dtype} of shape {values.shape} for "
                 f"{len(features)} keypoints; expected floating-point N x D"
             )
-        lengths = np.linalg.norm(values, axis=1)
-        wrong = np.flatnonzero((np.abs(lengths - 1) > _TOLERANCE) & (lengths > _TOLERANCE))
-        if len(wrong) or not np.isfinite(lengths).all():
-            shown = lengths[wrong[0]] if len(wrong) else np.nan
-            raise HndescError(f"descriptor '{self.name}': a descriptor has the length {shown:.3g}; scale each to 1")
+        check_lengths(values, f"descriptor '{self.name}': the result of describe")
         return values.astype(np.float32)
 
 

@@ -250,19 +250,28 @@ def _check(features: Features, place: str) -> None:
         if not np.isfinite(values).all():
             raise HndescError(f"{place} has non-finite {name}; the model or program that made them is at fault")
     if features.descriptors is not None and count:
-        _check_lengths(features.descriptors, place)
+        _check_descriptors(features.descriptors, place)
     for view in features.views if features.views is not None and count else ():
-        _check_lengths(view, f"{place}, further views,")
+        _check_descriptors(view, f"{place}, further views,")
 
 
-def _check_lengths(descriptors: np.ndarray, place: str) -> None:
+def _check_descriptors(descriptors: np.ndarray, place: str) -> None:
+    check_lengths(descriptors, place)
+    if not descriptors.any():
+        raise HndescError(f"{place} has descriptors that are all zero; the program that made them is at fault")
+
+
+def check_lengths(descriptors: np.ndarray, place: str) -> None:
+    """Refuse descriptors (N x D) with a row whose length is neither 1 nor 0.
+
+    Raises:
+        HndescError: there is one; the message begins with `place`.
+    """
     values = descriptors.astype(np.float32, copy=False)
     lengths = np.sqrt(np.einsum("nd,nd->n", values, values))
-    wrong = (np.abs(lengths - 1) > UNIT) & (lengths > UNIT)
-    if wrong.any():
-        raise HndescError(f"{place} has a descriptor of length {lengths[wrong][0]:.3g}; scale each to length 1")
-    if not lengths.any():
-        raise HndescError(f"{place} has descriptors that are all zero; the program that made them is at fault")
+    right = (np.abs(lengths - 1) <= UNIT) | (lengths <= UNIT)  # neither for values that are not finite
+    if not right.all():
+        raise HndescError(f"{place} has a descriptor of length {lengths[~right][0]:.3g}; scale each to length 1")
 
 
 def _arrays(features: Features) -> dict[str, np.ndarray]:
@@ -306,7 +315,7 @@ class FeatureWriter:
         source: str = "",
         entries: Mapping[str, str] | None = None,
     ) -> None:
-        self.path = check_hdf5_output(path)
+        self.path = Path(path)
         self._filling = filling(self.path, json.dumps(settings, sort_keys=True), source, entries)
 
     def __enter__(self) -> Self:

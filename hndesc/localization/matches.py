@@ -169,7 +169,7 @@ class MatchWriter:
         source: str = "",
         listed: Sequence[tuple[str, str]] | None = None,
     ) -> None:
-        self.path = check_hdf5_output(path)
+        self.path = path
         self._missing = json.dumps(dict(missing))
         pairs = None if listed is None else {_key(*pair): "" for pair in listed}
         self._filling = filling(self.path, json.dumps(settings, sort_keys=True), source, pairs)

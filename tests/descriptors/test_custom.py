@@ -94,7 +94,7 @@ def test_weights_and_settings_reach_the_class(module):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("Long", "has the length 2; scale each to 1"),
+        ("Long", "has a descriptor of length 2; scale each to length 1"),
         ("Short", r"shape \(2, 81\) for 3 keypoints"),
         ("Broken", "length nan"),
     ],

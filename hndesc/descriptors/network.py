@@ -9,6 +9,7 @@ import torch
 from hndesc.io.features import Features
 from hndesc.models.backbone import Backbone
 from hndesc.models.checkpoint import load_checkpoint
+from hndesc.models.inference import fold_batch_norm
 from hndesc.models.sampling import normalize_images, sample_descriptors
 from hndesc.runtime.devices import choose_device
 from hndesc.runtime.provenance import file_hash
@@ -40,7 +41,7 @@ class NetworkDescriptor:
         checkpoint = Path(checkpoint)
         model, card = load_checkpoint(checkpoint)
         self.device = choose_device(device)
-        self.model: Backbone = model.to(self.device, memory_format=torch.channels_last)
+        self.model: Backbone = fold_batch_norm(model).to(self.device, memory_format=torch.channels_last)
         self.tile = -(-tile // model.period) * model.period
         # Interpolation between two cells includes the farther one.
         self.border = -(-(model.reach + model.stride) // model.period) * model.period

@@ -87,6 +87,8 @@ def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
     """Repeat the last row and column until both sides are multiples of `multiple`; sizes may be symbolic."""
     for dim in (-2, -1):
         size = images.shape[dim]
+        if isinstance(size, int) and size % multiple == 0:
+            continue
         places = torch.arange(_ceil(size, multiple) * multiple, device=images.device).clamp(max=size - 1)
         images = images.index_select(dim, places)
     return images

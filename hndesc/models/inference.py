@@ -9,7 +9,7 @@ from hndesc.models.backbone import Backbone
 def fold_batch_norm(model: Backbone) -> Backbone:
     """Fold each batch normalization that directly follows a convolution into its weights, in place.
 
-    Only pairs of an `nn.Sequential` are folded, whose order is that of the computation. Outputs change by rounding only.
+    Only pairs of an `nn.Sequential` are folded, since its order is that of the computation. Outputs change by rounding.
 
     Args:
         model: in evaluation mode; it can no longer be trained or saved.

@@ -1,6 +1,7 @@
 # make all        set up .venv and run the demo from photographs to scores and a report
 # make test       set up .venv and run the fast tests: minutes
 # make test-all   run all tests and print the coverage of the package
+# make docs       build the documentation as a site: site/index.html
 # make lock       write the versions that .venv has to envs/lock.txt, which `make setup` and all other set-ups install
 # make clean      remove results and demo data, but neither trained models nor fetched data
 # make distclean  remove those and .venv, too
@@ -10,7 +11,7 @@ WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: all test test-all setup lock clean distclean
+.PHONY: all test test-all docs setup lock clean distclean
 
 all: setup
 	$(BIN)/python -m snakemake --cores $(CORES) all
@@ -44,6 +45,9 @@ $(VENV)/.installed: pyproject.toml envs/lock.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint envs/lock.txt --editable ".[dev]"
 	touch $@
+
+docs: setup
+	$(BIN)/python -m mkdocs build --strict
 
 lock:
 	$(BIN)/python envs/lock.py

@@ -39,7 +39,10 @@ IMPORTED_AS = {
 BROUGHT = {"pydantic_core": "pydantic"}
 # Declared, and used otherwise than by an import in the files that the extra serves.
 USED = {
+    "ipykernel": "notebooks run in it",
     "jinja2": "pandas' Styler imports it",
+    "mkdocs-material": "make docs builds with it",
+    "mkdocstrings-python": "make docs builds with it",
     "mypy": "tests/test_style.py runs it",
     "pytest-cov": "make test-all measures with it",
     "pytest-random-order": "pytest --random-order",
@@ -155,7 +158,10 @@ def test_each_use_imports_what_its_extra_declares() -> None:
     assert localization and at_import(*localization) <= declared("localization").keys()
     scripts = everything("workflow_scripts/*.py", "rules/*.smk", "workflow/Snakefile", "hndesc/**/*.py")
     assert scripts <= declared("workflow", "localization", "onnx").keys()
-    assert everything("tests/**/*.py", "benchmarks/*.py", "envs/*.py", "hubconf.py") <= declared("dev").keys()
+    assert (
+        everything("tests/**/*.py", "benchmarks/*.py", "docs/**/*.py", "envs/*.py", "hubconf.py")
+        <= declared("dev").keys()
+    )
 
 
 def test_every_dependency_is_used() -> None:
@@ -163,7 +169,7 @@ def test_every_dependency_is_used() -> None:
         EXTRAS["onnx"]
     )
     assert declared("workflow", "localization", "onnx").keys() - code - USED.keys() == set()
-    tests = everything("tests/**/*.py", "envs/*.py") | USED.keys()
+    tests = everything("tests/**/*.py", "docs/**/*.py", "envs/*.py") | USED.keys()
     own = {package(line) for line in EXTRAS_DECLARED["dev"]} - {"hndesc"}
     assert own - tests == set()
 

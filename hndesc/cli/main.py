@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run `hndesc`; invalid input ends it with one line on stderr and exit status 1."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # prints the name of any file
-    options = vars(_parser().parse_args(arguments))
+    options = vars(build_parser().parse_args(arguments))
     command = options.pop("command")
     with step():
         try:
@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(1)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; the reference page is made from it, too."""
     parser = argparse.ArgumentParser(
         prog="hndesc", description="Local image descriptors: extraction, matching, 3-D jobs, evaluation and figures."
     )

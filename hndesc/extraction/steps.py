@@ -135,9 +135,13 @@ def extract(
         images: images to process.
         output: feature file to write.
         descriptor: name of a descriptor (`hndesc.descriptors`) or a checkpoint file.
-        detector, weights, max_keypoints, resize_max, detector_settings: see `detect_keypoints`.
+        detector: name of a detector (`hndesc.detectors`).
+        weights: weights file of the detector, if it needs one.
+        max_keypoints: see `detect_keypoints`.
+        resize_max: see `detect_keypoints`.
         descriptor_weights: weights file of the descriptor, if it needs one; also used for its own detector.
         views: see `describe_keypoints`.
+        **detector_settings: further settings of the detector.
     """
     resize_max = check_count("resize_max", resize_max)
     _check_output(output, images, descriptor, weights, descriptor_weights)

@@ -4,7 +4,7 @@
 rule train:
     input:
         photos=PLAN.images.photos,
-        keypoints=PLAN.descriptors.keypoints_of_images(TRAINING),
+        keypoints=lambda wildcards: PLAN.descriptors.training_keypoints(wildcards.run),
         stylized=lambda wildcards: PLAN.runs.copies(wildcards.run),
         neighbors=lambda wildcards: PLAN.runs.neighbors(wildcards.run),
         weights=lambda wildcards: PLAN.runs.weights(wildcards.run),

@@ -115,6 +115,13 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
         help="one or more of ransac, magsac and poselib (default: ransac)",
     )
     add_ratio(hpatches)
+    hpatches.add_argument(
+        "--orders",
+        metavar="N",
+        type=int,
+        default=0,
+        help="random orders of the matches for mean and deviation of the first estimator's AUC (default: none)",
+    )
     hpatches.add_argument("--large-scenes", action="store_true", help="include the 8 very large scenes of HPatches")
     hpatches.add_argument("--threads", metavar="N", type=positive, default=1, help="number of processes (default: 1)")
     _add_layout(hpatches)

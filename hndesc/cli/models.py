@@ -51,8 +51,9 @@ def release(checkpoint: Path, name: str, about: Path, scores: list[Path], pages:
     """Add a trained model to the bundled models."""
     from hndesc.models import release
     from hndesc.models.bundled import FOLDER
+    from hndesc.visualization.equal_yield import equal_yields
 
-    release.release_model(checkpoint, name, about, scores, FOLDER, pages)
+    release.release_model(checkpoint, name, about, scores, FOLDER, pages, equal_yields(scores))
     print(release.summary(FOLDER / f"{name}.safetensors"))
 
 

@@ -4,6 +4,8 @@ Points are (x, y) in pixels; a homography is 3 x 3 and maps column vectors (x, y
 point X of the world is at R X + t in the camera's frame.
 """
 
+import math
+
 import numpy as np
 
 _EPSILON = 1e-12
@@ -50,6 +52,24 @@ def corners(size: tuple[int, int]) -> np.ndarray:
     """Return the centers of the four corner pixels of an image of `size` (width, height), 4 x 2, counter-clockwise."""
     right, bottom = size[0] - 1, size[1] - 1
     return np.array([[0, 0], [0, bottom], [right, bottom], [right, 0]], np.float64)
+
+
+def turn_and_zoom(homography: np.ndarray, point: tuple[float, float]) -> tuple[float, float]:
+    """Return rotation and change of scale of a homography (3 x 3) near a point (x, y in pixels).
+
+    Returns:
+        The angle of the rotation nearest to the derivative of the map, degrees from -180 to 180, and the root of the
+        absolute value of its determinant, NaN and NaN where the map is singular.
+    """
+    x, y, depth = np.asarray(homography, np.float64) @ np.array([*point, 1.0])
+    if abs(depth) < _EPSILON:
+        return math.nan, math.nan
+    derivative = (homography[:2, :2] - np.outer([x / depth, y / depth], homography[2, :2])) / depth
+    zoom = math.sqrt(abs(np.linalg.det(derivative)))
+    if zoom < _EPSILON:
+        return math.nan, math.nan
+    (a, b), (c, d) = derivative
+    return math.degrees(math.atan2(c - b, a + d)), zoom
 
 
 def corner_error(estimate: np.ndarray | None, truth: np.ndarray, size: tuple[int, int]) -> float:

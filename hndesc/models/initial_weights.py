@@ -62,6 +62,22 @@ def read_state(path: Path) -> Mapping[str, Tensor]:
     return state
 
 
+def interpolated(trained: Mapping[str, Tensor], initial: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Interpolate between the weights of a model before and after training (Wortsman et al., WiSE-FT, CVPR 2022).
+
+    Args:
+        trained, initial: of one architecture; the statistics of batch normalizations are interpolated, too.
+        share: weight of the initial ones, 0 to 1.
+
+    Returns:
+        The weights; integers, such as the number of batches seen, are those after training.
+    """
+    return {
+        name: torch.lerp(values, initial[name].to(values), share) if values.is_floating_point() else values
+        for name, values in trained.items()
+    }
+
+
 def fetch(url: str) -> Mapping[str, Tensor]:
     """Return the weights at `url`, from the cache of torch.hub or the network; the hash in the name is verified."""
     place = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name

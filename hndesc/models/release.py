@@ -20,6 +20,18 @@ ABOUT = ("summary", "data", "license", "hardware", "hours")
 # Entries that a release adds to a card; they are valid for the released file only.
 ADDED = ("name", "about", "trained_file", "parameters", "scores")
 _THRESHOLD = "3"  # pixels
+_AREA = "5"  # pixels, of the area under homography accuracy
+# Further figures in the rows of a card: heading, key, class, digits.
+_FURTHER = (
+    ("MMA@3 at equal yield", "equal_yield", "avg", 3),
+    ("correct matches", "correct_matches", "all", 0),
+    ("near misses", "near_misses", "all", 3),
+    ("average precision", "average_precision", "all", 3),
+    ("AUC@5 PoseLib v", "auc_poselib", "v", 3),
+    ("AUC@5 PoseLib i", "auc_poselib", "i", 3),
+    ("AUC@5 PoseLib all", "auc_poselib", "all", 3),
+    ("AUC@5 RANSAC, orders", "auc_mean", "all", 3),
+)
 
 
 def release_model(
@@ -29,6 +41,7 @@ def release_model(
     scores: Sequence[str | Path],
     folder: str | Path,
     pages: str | Path,
+    equal_yield: Mapping[Path, Mapping[str, float]] | None = None,
 ) -> None:
     """Write a checkpoint with a full card, `<name>.safetensors` and `<name>.json`, and its page, `<name>.md`.
 
@@ -40,6 +53,7 @@ def release_model(
         scores: JSON results of HPatches-like benchmarks, of this checkpoint and of baselines.
         folder: folder of the released model, `hndesc.models.bundled.FOLDER` by default.
         pages: folder of the page.
+        equal_yield: MMA@3 at equal yield of results, by file (`hndesc.visualization.equal_yield.equal_yields`).
 
     Raises:
         HndescError: the name is not a file name, `about` is incomplete, a result is of another kind, or none is of
@@ -53,7 +67,7 @@ def release_model(
     model, card = load_checkpoint(checkpoint)
     card |= {"name": name, "about": _read_about(Path(about)), "trained_file": file_hash(checkpoint)}
     card["parameters"] = sum(values.numel() for values in model.parameters())
-    card["scores"] = _compare([_score(Path(path), card) for path in scores])
+    card["scores"] = _compare([_score(Path(path), card, equal_yield or {}) for path in scores])
     missing = {row["benchmark"] for row in card["scores"]} - {r["benchmark"] for r in card["scores"] if r["this"]}
     if missing or not card["scores"]:
         raise HndescError(
@@ -79,7 +93,7 @@ def _read_about(path: Path) -> dict[str, Any]:
     return about
 
 
-def _score(path: Path, card: Mapping[str, Any]) -> dict[str, Any]:
+def _score(path: Path, card: Mapping[str, Any], equal_yield: Mapping[Path, Mapping[str, float]]) -> dict[str, Any]:
     """Return the main scores of a result."""
     result = read_json(path)
     try:
@@ -94,9 +108,23 @@ def _score(path: Path, card: Mapping[str, Any]) -> dict[str, Any]:
             "keypoints": detected,
             "mma": _entries(figures["mma"][_THRESHOLD], ("v", "i", "avg")),
             "homography_accuracy": _entries(figures["homography_accuracy"][_THRESHOLD], ("all",)),
+            **_further(figures),
+            **({"equal_yield": equal_yield[path]} if path in equal_yield else {}),
         }
     except (KeyError, TypeError, AttributeError) as error:
         raise HndescError(f"{path}: not a result of an HPatches-like benchmark (missing: {error})") from None
+
+
+def _further(figures: Mapping[str, Any]) -> dict[str, Mapping[str, float | None]]:
+    """Return the further figures that a result has: those of matches, and areas under homography accuracy."""
+    keys = ("correct_matches", "near_misses", "average_precision", "recall")
+    found = {key: _entries(figures[key], ("all",)) for key in keys if key in figures}
+    for estimator, own in figures.get("estimators", {}).items():
+        found[f"auc_{estimator}"] = _entries(own["homography_auc"][_AREA], ("all",))
+    for name in ("mean", "deviation"):
+        if f"homography_auc_{name}" in figures:
+            found[f"auc_{name}"] = _entries(figures[f"homography_auc_{name}"][_AREA], ("all",))
+    return found
 
 
 def _entries(figures: Mapping[str, float | None], kinds: Sequence[str]) -> Mapping[str, float | None]:
@@ -204,14 +232,18 @@ def _scores(rows: Sequence[Mapping[str, Any]], name: str) -> list[str]:
             f"**{benchmark}**: {counts['v']} sequences with viewpoint changes (v), {counts['i']} with illumination "
             f"changes (i). {of[0]['protocol']}"
         )
+        further = [one for one in _FURTHER if any(one[1] in row for row in of)]
         header = ("descriptor", "keypoints", "MMA@3 v", "MMA@3 i", "MMA@3 avg", "homography @3")
-        parts.append(_table(header, [_row(row, name) for row in of]))
+        parts.append(_table((*header, *(one[0] for one in further)), [_row(row, name, further) for row in of]))
     return parts
 
 
-def _row(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    figures = (*(row["mma"][kind] for kind in ("v", "i", "avg")), row["homography_accuracy"]["all"])
-    shown = [f"{value:.3f}" if value is not None else "-" for value in figures]
+def _row(row: Mapping[str, Any], name: str, further: Sequence[tuple[str, str, str, int]]) -> tuple[str, ...]:
+    figures = [(row["mma"][kind], 3) for kind in ("v", "i", "avg")] + [(row["homography_accuracy"]["all"], 3)]
+    figures += [(row.get(key, {}).get(kind), digits) for _, key, kind, digits in further]
+    shown = [f"{value:.{digits}f}" if value is not None else "-" for value, digits in figures]
+    if (deviation := row.get("auc_deviation", {}).get("all")) is not None:
+        shown[-1] += f" ± {deviation:.3f}"
     if row["this"]:
         return (f"**{name}**", _keypoints(row["keypoints"]), *(f"**{value}**" for value in shown))
     return (row["descriptor"], _keypoints(row["keypoints"]), *shown)

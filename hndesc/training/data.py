@@ -143,7 +143,8 @@ class PairBatches(Dataset):
         if self.photos.copies and generator.random() < settings.stylized_probability:
             copies = len(self.photos.copies[name])
             other = self.photos.stylized_copy(name, int(generator.integers(copies)) if copies > 1 else 0)
-        keypoints = self.photos.keypoints(name)
+        files = len(self.photos.keypoint_files)
+        keypoints = self.photos.keypoints(name, int(generator.integers(files)) if files > 1 else 0)
         return draw_pair(generator, (photo, other), keypoints, settings.crop_size, settings.max_keypoints, difficulty)
 
     def _finish(

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from hndesc.detectors import DETECTORS
 from hndesc.models.architectures import MODELS
 from hndesc.runtime.settings import (
     Count,
+    Distinct,
     Natural,
     NotNegative,
     PathOf,
@@ -179,6 +181,11 @@ class TrainingSection(Settings):
     max_keypoints: Annotated[int, Field(ge=2)] = Field(
         200, description="maximum number of keypoints per pair, drawn from those visible in both crops"
     )
+    detectors: Annotated[list[choice(*DETECTORS.places)], *Distinct] | None = Field(
+        None,
+        description="detectors at whose keypoints pairs are drawn, one detector for each pair, with default settings "
+        "except for that of the section keypoints; null: that one",
+    )
     stylized_probability: Share = Field(0.7, description="share of pairs whose second crop is cut from a stylized copy")
     learning_rate: NotNegative = Field(1e-4, description="learning rate of Adam")
     gradient_clip: Positive | None = Field(None, description="largest norm of the gradient; null: no clipping")
@@ -189,6 +196,11 @@ class TrainingSection(Settings):
     validation: ValidationSettings = Field(ValidationSettings(), description="validation during training")
     precision: choice("float32", "bfloat16") = Field(
         "float32", description="float32, or bfloat16 (autocast; the loss stays in float32)"
+    )
+    initial_share: Share = Field(
+        0.0,
+        description="share of the initial weights in the written ones, which are interpolated: keeps more of what a "
+        "model could do before it was trained on",
     )
     half_weights: bool = Field(
         False, description="write the trained convolutions in float16, which halves the size of the file"

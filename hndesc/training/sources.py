@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -26,59 +27,71 @@ class TrainingPhotos:
 
     Args:
         photos: folder of photos.
-        keypoints: feature file of these photos.
+        keypoints: feature file of these photos, or several: each pair is drawn at the keypoints of one.
         stylized: folder of stylized copies, or None.
         neighbors: table of the most similar photos of each photo, or None.
         cache_megabytes: memory for decoded photos, megabytes.
 
     Attributes:
-        names: sorted relative paths of the usable photos, which have at least two keypoints.
+        names: sorted relative paths of the usable photos, which have at least two keypoints in each file.
+        keypoint_files: the feature files.
 
     Raises:
         HndescError: there is no usable photo, the keypoints belong to other photos, or a stylized copy is missing.
     """
 
     def __init__(
-        self, photos: Path, keypoints: Path, stylized: Path | None, neighbors: Path | None, cache_megabytes: int = 0
+        self,
+        photos: Path,
+        keypoints: Path | Sequence[Path],
+        stylized: Path | None,
+        neighbors: Path | None,
+        cache_megabytes: int = 0,
     ) -> None:
-        self.folder, self.keypoints_file = Path(photos), Path(keypoints)
+        self.folder, self.keypoint_files = Path(photos), files_of(keypoints)
         self.stylized = None if stylized is None else Path(stylized)
         self.neighbors_file = None if neighbors is None else Path(neighbors)
         self.names, self.total = self._usable(find_images(photos))
         self.copies = {} if self.stylized is None else self._copies(self.stylized)
         self.neighbors = {} if self.neighbors_file is None else self._neighbors(self.neighbors_file)
         self._cache = ImageCache(cache_megabytes * 2**20)
-        self._reader: FeatureReader | None = None
-        self._latest: tuple[str, Features] | None = None
+        self._readers: list[FeatureReader] = []
+        self._latest: dict[int, tuple[str, Features]] = {}
 
     def _usable(self, names: Sequence[str]) -> tuple[list[str], int]:
-        """Return the names of the photos with enough keypoints, and the number of all keypoints."""
-        with FeatureReader(self.keypoints_file) as reader:
+        """Return the names of the photos with enough keypoints in every file, and the number of all keypoints."""
+        counts = [self._count(file, names) for file in self.keypoint_files]
+        found = [name for name in names if all(name in count for count in counts)]
+        usable = [name for name in found if all(count[name] >= _FEWEST for count in counts)]
+        if not usable:
+            raise HndescError(
+                f"{self.keypoint_files[0]}: no photo of the {len(names)} in {self.folder} has {_FEWEST} keypoints; "
+                "use other photos or a lower detection threshold"
+            )
+        if len(usable) < len(found):
+            logger.warning("%d photos with fewer than %d keypoints are skipped", len(found) - len(usable), _FEWEST)
+        return usable, sum(sum(count.values()) for count in counts)
+
+    def _count(self, file: Path, names: Sequence[str]) -> dict[str, int]:
+        """Return the number of keypoints of each photo in a feature file, without those that failed at detection."""
+        with FeatureReader(file) as reader:
             stored, failed = set(reader.names()), reader.failed
             if not stored.intersection(names) and not (failed and failed.keys() >= set(names)):
                 raise HndescError(
-                    f"{self.keypoints_file}: contains no keypoints of the photos in {self.folder}; detect keypoints in "
-                    "these photos first"
+                    f"{file}: contains no keypoints of the photos in {self.folder}; detect keypoints in these photos "
+                    "first"
                 )
             missing = [name for name in names if name not in stored and name not in failed]
             if missing:
                 raise HndescError(
-                    f"{self.keypoints_file}: no keypoints of '{missing[0]}' ({len(missing)} of {len(names)} photos "
-                    "missing); detect keypoints again"
+                    f"{file}: no keypoints of '{missing[0]}' ({len(missing)} of {len(names)} photos missing); detect "
+                    "keypoints again"
                 )
             counts = {name: len(reader.read(name)) for name in names if name in stored}
         for name in names:
             if name in failed:
                 logger.warning("%s is skipped: %s", name, failed[name])
-        usable = [name for name, count in counts.items() if count >= _FEWEST]
-        if not usable:
-            raise HndescError(
-                f"{self.keypoints_file}: no photo of the {len(names)} in {self.folder} has {_FEWEST} keypoints; "
-                "use other photos or a lower detection threshold"
-            )
-        if len(usable) < len(counts):
-            logger.warning("%d photos with fewer than %d keypoints are skipped", len(counts) - len(usable), _FEWEST)
-        return usable, sum(counts.values())
+        return counts
 
     def _copies(self, folder: Path) -> dict[str, tuple[Path, ...]]:
         """Return the stylized copies of each photo, at least one."""
@@ -105,9 +118,9 @@ class TrainingPhotos:
             )
         return found
 
-    def keypoints(self, name: str) -> np.ndarray:
-        """Return the keypoints of a photo, N x 2 float64, in its pixels."""
-        return self._features(name).keypoints.astype(np.float64)
+    def keypoints(self, name: str, number: int = 0) -> np.ndarray:
+        """Return the keypoints of a photo in file `number` (from 0), N x 2 float64, in its pixels."""
+        return self._features(name, number).keypoints.astype(np.float64)
 
     def size(self, name: str) -> tuple[int, int]:
         """Return the (width, height) in pixels of a photo when its keypoints were detected."""
@@ -117,18 +130,18 @@ class TrainingPhotos:
         height, width = self._cache.read(self.folder / name).shape[:2]  # imported files may lack it
         return width, height
 
-    def _features(self, name: str) -> Features:
-        if self._reader is None:
-            self._reader = FeatureReader(self.keypoints_file)
-        if self._latest is None or self._latest[0] != name:
-            self._latest = name, self._reader.read(name)
-        return self._latest[1]
+    def _features(self, name: str, number: int = 0) -> Features:
+        if not self._readers:
+            self._readers = [FeatureReader(file) for file in self.keypoint_files]
+        if number not in self._latest or self._latest[number][0] != name:
+            self._latest[number] = name, self._readers[number].read(name)
+        return self._latest[number][1]
 
     def close(self) -> None:
         """Close open files, before worker processes are started."""
-        if self._reader is not None:
-            self._reader.__exit__()
-            self._reader = None
+        for reader in self._readers:
+            reader.__exit__()
+        self._readers = []
 
     def photo(self, name: str) -> np.ndarray:
         """Return a photo, H x W x 3 uint8.
@@ -169,7 +182,7 @@ class TrainingPhotos:
             "photos": len(self.names),
             "keypoints": self.total,
             "photos_hash": _listing(self.folder / name for name in self.names),
-            "keypoints_hash": file_hash(self.keypoints_file),
+            "keypoints_hash": "-".join(map(file_hash, self.keypoint_files)),
         }
         if self.copies:
             description["stylized_hash"] = _listing(path for copies in self.copies.values() for path in copies)
@@ -184,6 +197,11 @@ class TrainingPhotos:
         for path in (*(self.folder / name for name in self.names), *copies):
             digest.update(f"{path.name}\t{file_state(path)}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
+
+
+def files_of(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
+    """Return one path or several as a list."""
+    return [Path(paths)] if isinstance(paths, str | os.PathLike) else [Path(path) for path in paths]
 
 
 def _listing(paths: Iterable[Path]) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ from hndesc.io.files import check_output_files
 from hndesc.io.locks import writing
 from hndesc.models.architectures import MODELS
 from hndesc.models.checkpoint import check_checkpoint, save_checkpoint
-from hndesc.models.initial_weights import build_model
+from hndesc.models.initial_weights import build_model, interpolated
 from hndesc.runtime.provenance import file_hash, versions
 from hndesc.training.data import VALIDATION, Batch, PairBatches
 from hndesc.training.settings import TrainingSettings, fingerprint, training_settings
-from hndesc.training.sources import TrainingPhotos, held_out
+from hndesc.training.sources import TrainingPhotos, files_of, held_out
 from hndesc.training.state import StateFolder
 from hndesc.training.trainer import Trainer
 from hndesc.training.validation_record import write_record
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 def train(
     photos: Path,
-    keypoints: Path,
+    keypoints: Path | Sequence[Path],
     stylized: Path | None,
     neighbors: Path | None,
     output: Path,
@@ -43,7 +44,7 @@ def train(
 
     Args:
         photos: folder of photos.
-        keypoints: feature file of these photos.
+        keypoints: feature file of these photos; or several, one of which is drawn for each pair.
         stylized: folder of their stylized copies. None: second crops are cut from the photos themselves.
         neighbors: table of the most similar photos of each photo, used by the negatives `in_batch_global` only.
         output: checkpoint (.safetensors, next to its card) with the weights of the lowest validation loss.
@@ -60,13 +61,15 @@ def train(
     first = os.environ.get("RANK", "0") == "0"  # of the processes that share each batch
     with writing(state) if first else nullcontext():
         chosen = training_settings(settings)
+        inputs = [*files_of(keypoints), *files_of(neighbors or ())]
         for path in (output, initial):
-            check_checkpoint(path, [keypoints])
-        check_output_files([output, initial, history, record], filter(None, [keypoints, neighbors]))
+            check_checkpoint(path, inputs)
+        check_output_files([output, initial, history, record], inputs)
+        _check_detectors(chosen, files_of(keypoints))
         MODELS.module(chosen.architecture)  # report an unknown name before the data is read
         if chosen.stylized_probability == 0:
             stylized = None
-        data = _open_photos(Path(photos), Path(keypoints), stylized, neighbors, chosen)
+        data = _open_photos(Path(photos), files_of(keypoints), stylized, neighbors, chosen)
         summary = data.summary()
         training, validation = _split(data, chosen)
         model = build_model(chosen.architecture, chosen.weights, chosen.seed)
@@ -74,6 +77,7 @@ def train(
         sources = summary | {"files": data.identity()}
         if chosen.weights is not None and os.path.isfile(chosen.weights):
             sources["weights"] = file_hash(chosen.weights)
+        start = {name: values.clone() for name, values in model.state_dict().items()}
         folder = StateFolder(state, fingerprint(chosen, sources))
         trainer = Trainer(model, training, validation, chosen, folder)
         if trainer.group.first:
@@ -83,7 +87,7 @@ def train(
         if not trainer.group.first:
             return
         best = trainer.best
-        model.load_state_dict(best.weights)
+        model.load_state_dict(interpolated(best.weights or start, start, chosen.initial_share))
         metrics = {"step": best.step, "validation_loss": best.loss, "accuracy": best.accuracy}
         trainer.history.write(history)
         if record is not None:
@@ -93,8 +97,14 @@ def train(
         logger.info("%s: the weights of step %d, validation loss %.4f", output, best.step, best.loss)
 
 
+def _check_detectors(settings: TrainingSettings, keypoints: Sequence[Path]) -> None:
+    count = len(settings.detectors or ("one",))
+    if len(keypoints) != count:
+        raise HndescError(f"training.detectors asks for {count} files of keypoints; {len(keypoints)} are given")
+
+
 def _open_photos(
-    photos: Path, keypoints: Path, stylized: Path | None, neighbors: Path | None, settings: TrainingSettings
+    photos: Path, keypoints: Sequence[Path], stylized: Path | None, neighbors: Path | None, settings: TrainingSettings
 ) -> TrainingPhotos:
     needed = settings.loss.negatives == "in_batch_global"
     if needed and neighbors is None:

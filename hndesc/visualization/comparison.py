@@ -18,6 +18,7 @@ _RANKING = (
     ("average_precision", "Average precision", 3),
     ("recall", "Recall", 3),
 )
+_DIFFICULTY = {"turn": "in-plane rotation, degrees", "zoom": "factor of scale", "light": "illumination change"}
 ESTIMATORS = {"ransac": "RANSAC", "magsac": "MAGSAC++", "poselib": "PoseLib"}
 
 
@@ -161,7 +162,12 @@ def hpatches_figures(result: Result) -> list[Figure]:
         for threshold in (1, 3, 5)
         for kind in [*classes, *(["avg"] if classes else []), "all"]
     ]
-    titles = {"homography_accuracy": "Homography accuracy@{} px ({})", "homography_auc": "AUC@{} px ({})"}
+    titles = {
+        "homography_accuracy": "Homography accuracy@{} px ({})",
+        "homography_auc": "AUC@{} px ({})",
+        "homography_auc_mean": "AUC@{} px ({}), mean over orders of the matches",
+        "homography_auc_deviation": "AUC@{} px ({}), deviation over these orders",
+    }
     for estimator, own in result.get("figures", "estimators").items():
         for key, title in titles.items():
             figures += [
@@ -169,9 +175,10 @@ def hpatches_figures(result: Result) -> list[Figure]:
                     title.format(threshold, ESTIMATORS.get(estimator, estimator)),
                     kind,
                     ("figures", "estimators", estimator, key, threshold, kind),
+                    lower=key == "homography_auc_deviation",
                     block=f"{estimator} {key}",
                 )
-                for threshold in own[key]
+                for threshold in own.get(key, ())
                 for kind in [*classes, "all"]
             ]
     if "matching_score" in known:
@@ -181,7 +188,20 @@ def hpatches_figures(result: Result) -> list[Figure]:
         if key in known:
             options = {"digits": digits, "lower": key == "near_misses", "block": "ranking"}
             figures += [Figure(title, kind, ("figures", key, kind), **options) for kind in [*classes, "all"]]
-    return figures
+    return figures + _difficulty_figures(known)
+
+
+def _difficulty_figures(known: Mapping) -> list[Figure]:
+    """Return matching accuracy, and the AUC of the last estimator, by classes of difficulty that have pairs."""
+    estimator = list(known["estimators"])[-1]
+    area = f"AUC@5 px ({ESTIMATORS.get(estimator, estimator)})"
+    return [
+        Figure(f"{title} by {_DIFFICULTY[key]}", name, ("figures", "difficulty", key, name, *keys), block=key + title)
+        for key, classes in known.get("difficulty", {}).items()
+        for title, keys in (("MMA@3 px", ("mma",)), (area, ("homography_auc", estimator)))
+        for name, scores in classes.items()
+        if scores["pairs"]
+    ]
 
 
 def retrieval_figures(result: Result) -> list[Figure]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -36,6 +37,16 @@ def equal_yield(results: Mapping[str, Result]) -> dict[str, dict[str, float]]:
     return {
         name: _means(pairs, {key: count for key, count in fewest.items() if count}) for name, pairs in ordered.items()
     }
+
+
+def equal_yields(paths: Sequence[Path]) -> dict[Path, dict[str, float]]:
+    """Return the MMA@3 px at equal yield by file, from results of several benchmarks; see `equal_yield`."""
+    by_benchmark: dict[str, dict[str, Result]] = {}
+    for path in paths:
+        result = Result(path)
+        by_benchmark.setdefault(str(result.get("benchmark")), {})[str(path)] = result
+    known = [equal_yield(results) for results in by_benchmark.values()]
+    return {Path(path): means for one in known for path, means in one.items()}
 
 
 def _pairs(result: Result) -> _Pairs | None:

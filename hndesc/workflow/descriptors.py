@@ -10,7 +10,7 @@ from hndesc.models.architectures import MODELS
 from hndesc.models.bundled import bundled_models
 from hndesc.pretrained.baselines import OWN_DETECTORS, WEIGHTS
 from hndesc.runtime.provenance import file_hash, fingerprint
-from hndesc.workflow.config import Config
+from hndesc.workflow.config import TRAINING, Config
 from hndesc.workflow.image_sets import ImageSets
 from hndesc.workflow.places import Places
 from hndesc.workflow.sections.descriptors import DescriptorSettings
@@ -35,6 +35,9 @@ class Descriptors:
         for name, entry in self.entries.items():
             if entry.features is None and self.keypoints(name) not in self.keypoint_sets.values():
                 self.keypoint_sets[f"@{name}"] = self.keypoints(name)
+        for detector in runs.detectors:
+            if self.trained_at(detector) not in self.keypoint_sets.values():
+                self.keypoint_sets[f"@training-{detector}"] = self.trained_at(detector)
         pairs = [(name, points) for name in images.names for points in self.keypoint_sets]
         self.keypoint_files = {self._keypoint_name(*pair): pair for pair in pairs}
 
@@ -89,11 +92,23 @@ class Descriptors:
         weights = {} if entry.weights is None else {"weights": entry.weights}
         return {"detector": OWN_DETECTORS[entry.kind]} | weights
 
+    def trained_at(self, detector: str) -> dict[str, Any]:
+        """Return the settings of a detector whose keypoints are trained at: those of the section, or the defaults."""
+        shared = self.config.keypoints
+        return shared.model_dump(exclude_unset=True) if shared.detector == detector else {"detector": detector}
+
+    def training_keypoints(self, run: str) -> list[str]:
+        """Return the files of the keypoints that a training draws its pairs at."""
+        detectors = self.runs.runs[run].settings.detectors or [self.config.keypoints.detector]
+        return [self._file_of(TRAINING, self.trained_at(detector)) for detector in detectors]
+
     def keypoint_file(self, benchmark: str, name: str, part: str | None = None) -> str:
         """Return the keypoints that a descriptor describes: those of all images, or of a part of them."""
-        settings = self.keypoints(name)
+        return self._file_of(benchmark, self.keypoints(name), part)
+
+    def _file_of(self, images: str, settings: dict[str, Any], part: str | None = None) -> str:
         points = next(points for points, known in self.keypoint_sets.items() if known == settings)
-        return self.keypoints_of_images(benchmark, points, part)
+        return self.keypoints_of_images(images, points, part)
 
     def keypoints_of_images(self, images: str, points: str = "", part: str | None = None) -> str:
         """Return the file of a set of keypoints of a set of images."""

@@ -150,6 +150,11 @@ class TrainingRuns:
         """Return the backbone of a training."""
         return self.runs[run].settings.architecture
 
+    @property
+    def detectors(self) -> list[str]:
+        """Detectors whose keypoints the trainings name."""
+        return list(dict.fromkeys(name for run in self.runs.values() for name in run.settings.detectors or ()))
+
     def weights(self, run: str) -> str | list[str]:
         """Return the file that a training starts from, if one is named."""
         weights = self.runs[run].settings.weights

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hndesc.geometry.homography import corner_error, corners, homography_of_corners, translation, warp_points
+from hndesc.geometry.homography import (
+    corner_error,
+    corners,
+    homography_of_corners,
+    translation,
+    turn_and_zoom,
+    warp_points,
+)
 from hndesc.geometry.pose import camera_center, pose_error, rotation_angle
 
 
@@ -99,3 +106,30 @@ def test_pose_error_measures_centers_not_translations():
     position, angle = pose_error((turn, -turn @ other), (np.eye(3), -center))
     assert position == pytest.approx(2.0)
     assert angle == pytest.approx(90.0)
+
+
+@pytest.mark.parametrize("degrees", [-170, -90, -20, 0, 45, 180])
+@pytest.mark.parametrize("zoom", [0.3, 1.0, 2.5])
+def test_turn_and_zoom_of_a_similarity(degrees: float, zoom: float) -> None:
+    cosine, sine = zoom * np.cos(np.radians(degrees)), zoom * np.sin(np.radians(degrees))
+    homography = np.array([[cosine, -sine, 7], [sine, cosine, -3], [0, 0, 1]])
+    turn, factor = turn_and_zoom(-2 * homography, (30, 40))
+    assert factor == pytest.approx(zoom)
+    assert abs((turn - degrees + 180) % 360 - 180) == pytest.approx(0, abs=1e-9)
+
+
+def test_turn_and_zoom_are_those_of_small_steps_under_perspective() -> None:
+    homography = np.array([[0.9, -0.3, 10], [0.2, 1.1, -5], [1e-3, -5e-4, 1]])
+    step = 1e-5
+    start, right, down = warp_points(homography, [[50, 60], [50 + step, 60], [50, 60 + step]])
+    (a, c), (b, d) = (right - start) / step, (down - start) / step
+    turn, zoom = turn_and_zoom(homography, (50, 60))
+    assert zoom == pytest.approx(np.sqrt(a * d - b * c), rel=1e-5)
+    left, _, other = np.linalg.svd([[a, b], [c, d]])
+    rotation = left @ other  # the nearest to the derivative
+    assert turn == pytest.approx(np.degrees(np.arctan2(rotation[1, 0], rotation[0, 0])), abs=1e-3)
+
+
+@pytest.mark.parametrize("homography", [np.diag([1.0, 0, 1]), np.array([[1.0, 0, 0], [0, 1, 0], [1, 0, -30]])])
+def test_turn_and_zoom_of_a_singular_map(homography: np.ndarray) -> None:
+    assert np.isnan(turn_and_zoom(homography, (30, 40))).all()

@@ -100,6 +100,27 @@ def test_the_page_shows_what_the_card_holds(checkpoint: Path, about: Path, score
     )
 
 
+def test_the_page_shows_the_fair_comparison_where_results_have_it(
+    checkpoint: Path, about: Path, scores: list[Path], tmp_path: Path
+) -> None:
+    result = json.loads(scores[0].read_text())
+    kinds = {"v": 0.4, "i": 0.5, "all": 0.45}
+    area = {"5": kinds}
+    result["figures"] |= {"near_misses": kinds, "correct_matches": {"v": 1, "i": 3, "all": 812.6}}
+    result["figures"] |= {"homography_auc_mean": area, "homography_auc_deviation": {"5": {"all": 0.0123}}}
+    result["figures"]["estimators"] = {"poselib": {"homography_auc": area}}
+    scores[0].write_text(json.dumps(result))
+    known = {scores[0]: {"v": 0.7, "i": 0.9, "avg": 0.8, "all": 0.81}}
+    release_model(checkpoint, "hndesc-tiny", about, scores, tmp_path, tmp_path, known)
+    text = (tmp_path / "hndesc-tiny.md").read_text()
+    heads = "MMA@3 at equal yield | correct matches | near misses | AUC@5 PoseLib v | AUC@5 PoseLib i"
+    assert heads in text and "average precision" not in text
+    own = (0.8, 3), (812.6, 0), (0.45, 3), (0.4, 3), (0.5, 3), (0.45, 3)
+    shown = " | ".join(f"**{value:.{digits}f}**" for value, digits in own)
+    assert f"| **0.123** | {shown} | **0.450 ± 0.012** |" in text
+    assert "| disk | superpoint | 0.300 | - | 0.400 | 0.123 | - | - | - | - | - | - | - |" in text
+
+
 def test_scores_of_another_file_are_refused(checkpoint: Path, about: Path, scores: list[Path], tmp_path: Path) -> None:
     with pytest.raises(HndescError, match="no result of this file on test"):
         release_model(checkpoint, "x", about, scores[1:], tmp_path, tmp_path)

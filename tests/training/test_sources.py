@@ -161,3 +161,27 @@ def test_held_out_photos_stay_the_same_when_others_come():
     more = held_out([*names, *(f"new{number}.jpg" for number in range(100))], 0.1, 1, seed=3)
     assert len(set(held) & set(more)) >= 5
     assert len(held_out(names[:5], 0.1, 2, seed=3)) == 2
+
+
+def test_several_keypoint_files(data, tmp_path, write_keypoints) -> None:
+    sizes = {f"set/{number}.png": (120, 96) for number in range(6)}
+    write_keypoints(tmp_path / "second.h5", sizes, count=30)
+    photos = open_data(data, keypoints=[data.keypoints, tmp_path / "second.h5"])
+    assert photos.total == 6 * 230
+    assert [len(photos.keypoints("set/3.png", number)) for number in (0, 1, 0)] == [200, 30, 200]
+
+
+def test_a_photo_without_keypoints_in_one_file_is_skipped(data, tmp_path, write_keypoints) -> None:
+    write_keypoints(tmp_path / "second.h5", {f"set/{number}.png": (120, 96) for number in range(6)}, count=2)
+    with FeatureWriter(tmp_path / "third.h5", {}) as writer:
+        for number in range(6):
+            points = np.zeros((2 if number else 1, 2), np.float32)
+            writer.write(f"set/{number}.png", Features(points, (120, 96), np.ones(len(points), np.float32)))
+    names = open_data(data, keypoints=[tmp_path / "second.h5", tmp_path / "third.h5"]).names
+    assert names == [f"set/{number}.png" for number in range(1, 6)]
+
+
+def test_a_second_file_of_other_photos_is_named(data, tmp_path, write_keypoints) -> None:
+    write_keypoints(tmp_path / "other.h5", {"elsewhere.png": (120, 96)})
+    with pytest.raises(HndescError, match=r"other\.h5: contains no keypoints of the photos"):
+        open_data(data, keypoints=[data.keypoints, tmp_path / "other.h5"])

@@ -16,6 +16,9 @@ from hndesc.io.locks import writing
 from hndesc.models.checkpoint import load_checkpoint, save_checkpoint
 from hndesc.models.initial_weights import build_model
 from hndesc.retrieval.neighbor_table import write_neighbors
+from hndesc.training.data import PairBatches
+from hndesc.training.settings import training_settings
+from hndesc.training.sources import TrainingPhotos
 from hndesc.training.train import train
 
 SETTINGS = {
@@ -95,6 +98,31 @@ def test_from_files_to_files(data, tmp_path):
     assert [event.step for event in events.Scalars("validation/accuracy")] == [0, 3, 6]
     assert [event.step for event in events.Images("validation/matches")] == [0, 3, 6]
     assert {"similarity/positive", "similarity/hardest_negative"} <= set(events.Tags()["histograms"])
+
+
+def test_the_written_weights_are_interpolated_with_the_initial_ones(data, tmp_path) -> None:
+    weights = {}
+    for share in (0.0, 0.25):
+        train(**arguments_of(data, tmp_path / str(share)), **SETTINGS, initial_share=share)
+        weights[share] = load_checkpoint(tmp_path / str(share) / "model.safetensors")[0].state_dict()
+    initial = load_checkpoint(tmp_path / "0.25" / "initial.safetensors")[0].state_dict()
+    for name, values in weights[0.25].items():
+        if values.is_floating_point():
+            torch.testing.assert_close(values, 0.75 * weights[0.0][name] + 0.25 * initial[name])
+    assert any(not torch.equal(weights[0.0][name], weights[0.25][name]) for name in initial)
+
+
+def test_each_pair_is_drawn_at_the_keypoints_of_one_detector(data, tmp_path, write_keypoints) -> None:
+    write_keypoints(tmp_path / "few.h5", {f"set/{number}.png": (120, 96) for number in range(6)}, count=20)
+    arguments = arguments_of(data, tmp_path / "run") | {"keypoints": [str(data.keypoints), str(tmp_path / "few.h5")]}
+    with pytest.raises(HndescError, match=r"training\.detectors asks for 1 files of keypoints; 2 are given"):
+        train(**arguments, **SETTINGS)
+    settings = training_settings(SETTINGS | {"detectors": ["superpoint", "sift"], "max_keypoints": 200})
+    photos = TrainingPhotos(data.photos, [data.keypoints, tmp_path / "few.h5"], None, None)
+    batches = PairBatches(photos, photos.names, settings)
+    counts = torch.cat([batches.batch(number).counts[:2] for number in range(20)])
+    assert 8 < int((counts <= 20).sum()) < 32  # of 40 pairs
+    assert int(counts.max()) > 20
 
 
 def test_without_logs_nothing_remains_but_the_outputs(data, tmp_path):

@@ -50,6 +50,26 @@ def test_columns_of_each_kind(write_result) -> None:
     assert ("day queries", "0.25 m, 2\N{DEGREE SIGN} (%)") in localization
 
 
+def test_columns_of_orders_and_difficulty(write_result) -> None:
+    def change(record: dict) -> None:
+        own = record["figures"]["estimators"]["ransac"]
+        own["homography_auc_mean"] = own["homography_auc_deviation"] = {"5": {"v": 0.1, "i": 0.2, "all": 0.3}}
+        scores = {"pairs": 3, "mma": 0.25, "near_misses": 0.1, "homography_auc": {"ransac": 0.75}}
+        nothing = {"pairs": 0, "mma": None, "near_misses": None, "homography_auc": {"ransac": None}}
+        record["figures"]["difficulty"] = {"turn": {"below 15": scores, "90 to 180": nothing}, "light": {}}
+
+    result = Result(write_result("hpatches", change=change))
+    columns = {(one.group, one.name): one for one in main_figures(result)}
+    assert columns["AUC@5 px (RANSAC), mean over orders of the matches", "i"].read(result) == 0.2
+    deviation = columns["AUC@5 px (RANSAC), deviation over these orders", "all"]
+    assert (deviation.read(result), deviation.lower) == (0.3, True)
+    turns = {key: one.read(result) for key, one in columns.items() if "rotation" in key[0]}
+    assert turns == {
+        ("MMA@3 px by in-plane rotation, degrees", "below 15"): 0.25,
+        ("AUC@5 px (RANSAC) by in-plane rotation, degrees", "below 15"): 0.75,
+    }
+
+
 def test_a_set_without_classes_has_means_over_all_alone(write_result) -> None:
     def drop(record: dict) -> None:
         for means in record["figures"]["mma"].values():

@@ -8,7 +8,7 @@ import pytest
 from hndesc.errors import HndescError
 from hndesc.evaluation.hpatches.ranking import pack
 from hndesc.visualization.comparison import gather
-from hndesc.visualization.equal_yield import equal_yield
+from hndesc.visualization.equal_yield import equal_yield, equal_yields
 from hndesc.visualization.results import Result
 
 
@@ -94,3 +94,15 @@ def test_tables_have_a_column_for_each_class(two):
     assert names == ["v", "i", "avg", "all"]
     assert table.rows["many"][-4:] == [0.75, 0.5, 0.625, 0.667]
     assert table.rows["few"][-4:] == pytest.approx([0.625, 0.5, 0.5625, 0.583], abs=1e-3)
+
+
+def test_results_of_a_benchmark_are_compared_with_each_other_alone(two, written, write_result):
+    def other(record: dict) -> None:
+        record["benchmark"] = "another"
+        record["per_sequence"] = {"v_a": sequence("v", "0", "0")}
+        record["figures"]["average_precision"] = {"v": 0.5, "i": 0.5, "all": 0.5}
+
+    alone = write_result("hpatches", "alone", change=other)
+    found = equal_yields([two["many"], alone, two["few"]])
+    assert found.keys() == {two["many"], two["few"]}
+    assert found[two["many"]]["avg"] == pytest.approx(0.625)

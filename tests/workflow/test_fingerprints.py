@@ -50,7 +50,7 @@ COVERED = {
         stylization.monge_kantorovich stylization.styles stylization.stylize stylization.tables
     """,
     "training": f"""
-        {NETWORK} geometry geometry.homography models.initial_weights models.sampling retrieval
+        {NETWORK} detectors geometry geometry.homography models.initial_weights models.sampling retrieval
         retrieval.neighbor_table stylization stylization.tables training training.data training.distributed
         training.evaluation training.history training.losses training.negatives training.pairs training.photometric
         training.ring training.settings training.sources training.state training.train training.trainer
@@ -58,9 +58,9 @@ COVERED = {
     """,
     "scoring of hpatches": f"""
         {MATCHING} {SEQUENCES} datasets datasets.homography.resizing datasets.image_set evaluation evaluation.hpatches
-        evaluation.hpatches.aggregation evaluation.hpatches.evaluate evaluation.hpatches.metrics
-        evaluation.hpatches.pairs evaluation.hpatches.protocols evaluation.hpatches.ranking evaluation.hpatches.text
-        evaluation.result geometry.homography
+        evaluation.hpatches.aggregation evaluation.hpatches.difficulty evaluation.hpatches.evaluate
+        evaluation.hpatches.metrics evaluation.hpatches.pairs evaluation.hpatches.protocols
+        evaluation.hpatches.ranking evaluation.hpatches.text evaluation.result geometry.homography
     """,
     "scoring of retrieval": f"""
         {RERANKING} datasets datasets.image_set datasets.revisited evaluation evaluation.result evaluation.retrieval

@@ -120,3 +120,14 @@ def test_a_variant_can_start_from_a_stage() -> None:
 def test_stages_that_cannot_be(stages: dict, message: str) -> None:
     with pytest.raises(HndescError, match=message):
         plan_of(training_runs=stages)
+
+
+def test_a_training_at_the_keypoints_of_several_detectors() -> None:
+    stages = {"start": {"training": {"weights": "random", "detectors": ["superpoint", "sift"]}}}
+    plan = plan_of(training_runs=stages, keypoints={"detector": "sift", "contrast_threshold": 0.01})
+    (own,) = plan.descriptors.training_keypoints("training")
+    superpoint, sift = plan.descriptors.training_keypoints("training_runs/start")
+    assert (own, sift) == (plan.descriptors.keypoints_of_images("training"),) * 2
+    assert superpoint == plan.descriptors.keypoints_of_images("training", "@training-superpoint")
+    assert plan.descriptors.detector_settings("@training-superpoint", {}) == {}
+    assert plan.descriptors.detector_weights("@training-superpoint") == "data/weights/superpoint_v1.pth"

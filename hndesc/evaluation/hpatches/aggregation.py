@@ -1,10 +1,12 @@
 """Aggregation of the scores of pairs by class and sequence."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import groupby
 
 import numpy as np
 
+from hndesc.evaluation.hpatches.difficulty import by_difficulty
 from hndesc.evaluation.hpatches.metrics import area_under_accuracy
 from hndesc.evaluation.hpatches.pairs import PairScore
 from hndesc.evaluation.hpatches.protocols import AREA_THRESHOLDS, MATCHING_THRESHOLDS, Protocol
@@ -20,11 +22,12 @@ def summarize(pairs: Iterable[PairScore], protocol: Protocol) -> dict[str, dict]
     Returns:
         Means are dictionaries {"v", "i", "all": over all pairs}, for "mma" also "avg": average of v and i.
         {"mma": {threshold: means}, "homography_accuracy": {threshold: means}, "homography_auc" (see
-        `area_under_accuracy`): {threshold: means}, "estimators": {name: the previous two} (those of the first estimator
-        are also at the top level), "matching_score": means, if part of the protocol, "features": mean keypoints per
-        image, "matches", "correct_matches": mean matches per pair, and those within 3 pixels, "near_misses",
-        "average_precision", "recall" (see `hndesc.evaluation.hpatches.ranking`): means, "precision_at_recall":
-        {level: means}}.
+        `area_under_accuracy`): {threshold: means}, "estimators": {name: the previous two}, "matching_score": means, if
+        part of the protocol, "features": mean keypoints per image, "matches", "correct_matches": mean matches per pair,
+        and those within 3 pixels, "near_misses", "average_precision", "recall" (see
+        `hndesc.evaluation.hpatches.ranking`): means, "precision_at_recall": {level: means}, "difficulty": see
+        `hndesc.evaluation.hpatches.difficulty.by_difficulty`}. The figures of the first estimator are also at the top
+        level; if it was repeated, it has "homography_auc_mean" and "homography_auc_deviation" over the orders, too.
     """
     pairs = list(pairs)
     groups = {kind: [pair for pair in pairs if pair.kind == kind] for kind in CLASSES} | {"all": pairs}
@@ -47,7 +50,13 @@ def summarize(pairs: Iterable[PairScore], protocol: Protocol) -> dict[str, dict]
         }
         for name in pairs[0].estimates
     }
-    figures |= {**next(iter(estimators.values())), "estimators": estimators}
+    first = next(iter(estimators))
+    if pairs[0].estimates[first].in_orders:
+        for name, measure in {"mean": np.mean, "deviation": partial(np.std, ddof=1)}.items():
+            estimators[first][f"homography_auc_{name}"] = means(
+                lambda group, measure=measure: measure(_auc_in_orders(group, first), axis=0), AREA_THRESHOLDS
+            )
+    figures |= {**estimators[first], "estimators": estimators}
     if protocol.matching_score:
         figures["matching_score"] = mean(lambda pair: pair.matching_score)
     figures["features"] = mean(lambda pair: sum(pair.features) / 2)
@@ -62,6 +71,7 @@ def summarize(pairs: Iterable[PairScore], protocol: Protocol) -> dict[str, dict]
         ),
         RECALL_LEVELS,
     )
+    figures["difficulty"] = by_difficulty(pairs)
     figures["recall"] = mean(lambda pair: pair.correct.sum() / max(pair.correspondences, 1))
     return figures
 
@@ -77,6 +87,14 @@ def homography_accuracy(pairs: Sequence[PairScore], estimator: str, protocol: Pr
 def homography_auc(pairs: Sequence[PairScore], estimator: str) -> np.ndarray:
     """Return the area under homography accuracy up to each of AREA_THRESHOLDS."""
     return area_under_accuracy([pair.estimates[estimator].corner_error for pair in pairs], AREA_THRESHOLDS)
+
+
+def _auc_in_orders(pairs: Sequence[PairScore], estimator: str) -> np.ndarray:
+    """Return the area under homography accuracy for each order of the matches, orders x thresholds."""
+    errors = [pair.estimates[estimator].in_orders for pair in pairs]
+    if not errors:
+        return np.full((2, len(AREA_THRESHOLDS)), np.nan)
+    return np.stack([area_under_accuracy(own, AREA_THRESHOLDS) for own in zip(*errors, strict=True)])
 
 
 def describe_sequences(pairs: Iterable[PairScore], protocol: Protocol) -> dict[str, dict]:
@@ -100,6 +118,9 @@ def _describe(pairs: list[PairScore], protocol: Protocol) -> dict:
         "homography_auc": {name: homography_auc(pairs, name).tolist() for name in estimators},
         "inliers": {name: [pair.estimates[name].inliers for pair in pairs] for name in estimators},
         "corner_error": {name: [pair.estimates[name].corner_error for pair in pairs] for name in estimators},
+        "corner_error_in_orders": [list(pair.estimates[estimators[0]].in_orders) for pair in pairs],
+        "turn": [pair.turn for pair in pairs],
+        "zoom": [pair.zoom for pair in pairs],
     }
     if protocol.matching_score:
         record["matching_score"] = [pair.matching_score for pair in pairs]

@@ -41,6 +41,7 @@ def score_hpatches(
     iterations: int = 5000,
     confidence: float | None = None,
     ratio: float | None = None,
+    orders: int = 0,
     large_scenes: bool = False,
     layout: str | None = None,
     threads: int = 1,
@@ -62,6 +63,8 @@ def score_hpatches(
         iterations: see `hndesc.geometry.robust.estimate_homography`.
         confidence: see `hndesc.geometry.robust.estimate_homography`; None for that of the protocol.
         ratio: see `hndesc.matching.matcher.match_features`; None as published.
+        orders: number of random orders of the matches, at least 2, over which the area under homography accuracy of the
+            first estimator has a mean and a standard deviation, too; 0: none.
         large_scenes: whether to evaluate `hndesc.datasets.homography.sequences.LARGE_SCENES`, too.
         layout: see `hndesc.datasets.homography.sequences.read_sequences`.
         threads: number of processes that evaluate sequences (`hndesc.runtime.processes`).
@@ -83,13 +86,17 @@ def score_hpatches(
         "confidence": rules.confidence if confidence is None else confidence,
     }
     check_settings(**ransac)
+    if orders == 1 or orders < 0:
+        raise HndescError(f"orders is {orders}; a deviation needs at least 2, and 0 means none")
     sequences, left_out = _sequences(root, layout, large_scenes)
     names = [image for sequence in sequences for image in sequence.images]
     inputs = [features, Path(root, TABLE), *Path(root).glob("*/H*"), *(Path(root, image) for image in names)]
     check_output_files([output, json_output, table, sequence_output], inputs)
     with (
         DescribedImages(features, names) as reader,
-        workers(_Evaluator(Path(root), reader, rules, estimators, {"ratio": ratio, **ransac}).score, threads) as score,
+        workers(
+            _Evaluator(Path(root), reader, rules, estimators, orders, {"ratio": ratio, **ransac}).score, threads
+        ) as score,
     ):
         scores = list(tqdm(score(sequences), total=len(sequences), desc="sequences evaluated", disable=None))
         feature_settings = reader.settings
@@ -110,6 +117,7 @@ def score_hpatches(
             "estimator": estimators[0],
             "estimators": list(estimators),
             "ratio": ratio,
+            "orders": orders,
             **ransac,
         },
         "features": feature_settings,
@@ -152,12 +160,14 @@ class _Evaluator:
         reader: DescribedImages,
         protocol: Protocol,
         estimators: Sequence[str],
+        orders: int,
         settings: Mapping[str, float | None],
     ) -> None:
         self._root = root
         self._reader = reader
         self._protocol = protocol
         self._estimators = estimators
+        self._orders = orders
         self._settings = settings
 
     def score(self, sequence: sets.Sequence) -> list[PairScore]:
@@ -168,10 +178,14 @@ class _Evaluator:
         lost = self._reader.lost
         if cause := next((name for name in (pair.first, pair.second) if name in lost), None):
             reason = f"{cause}: {lost[cause]}"
-            return failed_pair(sequence.name, sequence.kind, pair, self._estimators, self._protocol, reason)
+            return failed_pair(
+                sequence.name, sequence.kind, pair, self._estimators, self._protocol, reason, self._orders
+            )
         one, other = known[pair.first], known[pair.second]
         with named_pair(pair.first, pair.second):
-            values = score_pair(one, other, pair.homography, self._protocol, self._estimators, **self._settings)
+            values = score_pair(
+                one, other, pair.homography, self._protocol, self._estimators, orders=self._orders, **self._settings
+            )
         return PairScore(sequence.name, sequence.kind, pair.first, pair.second, **values)
 
     def _read(self, name: str) -> Features:

@@ -1,7 +1,8 @@
 """Evaluation of one image pair."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from hndesc.datasets.homography.types import Pair
 from hndesc.evaluation.hpatches.metrics import matching_accuracy, matching_errors, matching_score, visible
 from hndesc.evaluation.hpatches.protocols import MATCHING_THRESHOLDS, Protocol
 from hndesc.evaluation.hpatches.ranking import CORRECT, correspondences, near_misses
-from hndesc.geometry.homography import corner_error
+from hndesc.geometry.homography import corner_error, turn_and_zoom
 from hndesc.geometry.robust import estimate_homography
 from hndesc.io.features import Features
 from hndesc.matching.matcher import match_features
@@ -24,10 +25,12 @@ class Estimate:
     Attributes:
         inliers: number of inliers.
         corner_error: corner error in pixels, infinity if no homography was found.
+        in_orders: corner errors of the homographies from the matches in other orders.
     """
 
     inliers: int = 0
     corner_error: float = float("inf")
+    in_orders: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class PairScore:
         correct: whether each match is correct, the most distinctive match first.
         near_misses: see `hndesc.evaluation.hpatches.ranking`.
         correspondences: number of matches that can be correct, see `hndesc.evaluation.hpatches.ranking`.
+        turn, zoom: of the true homography, see `hndesc.geometry.homography.turn_and_zoom`.
     """
 
     sequence: str
@@ -62,6 +66,8 @@ class PairScore:
     correct: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     near_misses: float = 0.0
     correspondences: int = 0
+    turn: float = 0.0
+    zoom: float = 1.0
 
 
 def score_pair(
@@ -71,6 +77,7 @@ def score_pair(
     protocol: Protocol,
     estimators: Sequence[str],
     ratio: float | None = None,
+    orders: int = 0,
     **ransac: float,
 ) -> dict:
     """Match two images and compare the matches with the true homography.
@@ -82,6 +89,7 @@ def score_pair(
         protocol: evaluation protocol.
         estimators: estimators of `hndesc.geometry.robust.estimate_homography`.
         ratio: see `hndesc.matching.matcher.match_features`.
+        orders: number of random orders of the matches in which the first estimator is repeated.
         ransac: further settings of `estimate_homography`.
 
     Returns:
@@ -95,19 +103,15 @@ def score_pair(
     p1, p2 = one.keypoints[matches[:, 0]], other.keypoints[matches[:, 1]]
     errors = matching_errors(p1, p2, homography)
     order = np.argsort(match_ratios(one.descriptors, other.descriptors, matches), kind="stable")
-    estimates = {}
-    for estimator in estimators:
-        estimate, inliers = estimate_homography(p1, p2, estimator=estimator, **ransac)
-        error = corner_error(estimate, homography, second.image_size)
-        estimates[estimator] = Estimate(int(inliers.sum()), error)
     score = {
-        "estimates": estimates,
+        "estimates": _estimates(p1, p2, homography, second.image_size, estimators, orders, ransac),
         "features": (len(first), len(second)),
         "matches": len(matches),
         "accuracy": matching_accuracy(p1, p2, homography, MATCHING_THRESHOLDS),
         "correct": errors[order] <= CORRECT,
         "near_misses": near_misses(errors),
         "correspondences": correspondences(one.keypoints, other.keypoints, homography),
+        **_difficulty(homography, first.image_size),
     }
     if protocol.matching_score:
         keypoints, codes = (first.keypoints, second.keypoints), (first.descriptors, second.descriptors)
@@ -116,18 +120,47 @@ def score_pair(
     return score
 
 
+def _difficulty(homography: np.ndarray, size: tuple[int, int]) -> dict[str, float]:
+    turn, zoom = turn_and_zoom(homography, ((size[0] - 1) / 2, (size[1] - 1) / 2))
+    return {"turn": turn, "zoom": zoom}
+
+
+def _estimates(
+    p1: np.ndarray,
+    p2: np.ndarray,
+    homography: np.ndarray,
+    size: tuple[int, int],
+    estimators: Sequence[str],
+    orders: int,
+    ransac: Mapping[str, float],
+) -> dict[str, Estimate]:
+    """Return the homography of each estimator from K matches (K x 2 pixels each), the first in other orders, too."""
+
+    def estimate(name: str, order: np.ndarray | slice = slice(None)) -> tuple[int, float]:
+        found, inliers = estimate_homography(p1[order], p2[order], estimator=name, **ransac)
+        return int(inliers.sum()), corner_error(found, homography, size)
+
+    first = estimators[0]
+    shuffled = [np.random.default_rng(number).permutation(len(p1)) for number in range(orders)]
+    estimates = {name: Estimate(*estimate(name)) for name in estimators}
+    in_orders = tuple(estimate(first, order)[1] for order in shuffled)
+    return {**estimates, first: replace(estimates[first], in_orders=in_orders)}
+
+
 def failed_pair(
-    sequence: str, kind: str, pair: Pair, estimators: Sequence[str], protocol: Protocol, reason: str
+    sequence: str, kind: str, pair: Pair, estimators: Sequence[str], protocol: Protocol, reason: str, orders: int = 0
 ) -> PairScore:
     """Return the scores of a pair that could not be matched, which count as errors."""
+    failed = Estimate(in_orders=(math.inf,) * orders)
     return PairScore(
         sequence,
         kind,
         pair.first,
         pair.second,
-        {estimator: Estimate() for estimator in estimators},
+        {estimator: failed if number == 0 else Estimate() for number, estimator in enumerate(estimators)},
         matching_score=0.0 if protocol.matching_score else None,
         failure=reason,
+        **_difficulty(pair.homography, (1, 1)),  # at the first pixel: the size of a lost image is unknown
     )
 
 

@@ -50,6 +50,11 @@ class HpatchesScoring(Settings):
     iterations: Count = Field(5000, description="most iterations of the estimator")
     confidence: Share | None = Field(None, description="at which the estimator stops; null: the estimator's own")
     ratio: Ratio = Field(None, description=_RATIO.format(" of the second image"))
+    orders: Annotated[int, Field(ge=0, le=1000)] = Field(
+        0,
+        description="random orders of the matches in which the first estimator is repeated, for mean and deviation of "
+        "its AUC: at least 2; 0: none",
+    )
     large_scenes: bool = Field(False, description="score the 8 very large scenes of HPatches too")
 
 

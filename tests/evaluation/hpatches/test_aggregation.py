@@ -95,3 +95,19 @@ def test_matches_in_order_by_hand():
     sequence = describe_sequences(pairs, FULL)["v_a"]
     assert (sequence["correct_matches"], sequence["near_misses"], sequence["correspondences"]) == ([3], [0.25], [4])
     assert unpack(sequence["correct_in_order"][0], 4).tolist() == flags[0].tolist()
+
+
+def test_mean_and_deviation_over_orders_by_hand():
+    def repeated(sequence, errors):
+        estimates = {"ransac": Estimate(5, 0.0, in_orders=errors), "magsac": Estimate(6, 0.0)}
+        return PairScore(sequence, sequence[0], "1", "2", estimates)
+
+    pairs = [repeated("v_a", (1.0, 2.0)), repeated("v_b", (3.0, 5.0))]
+    figures = summarize(pairs, FULL)
+    areas = np.array([(0.8 + 0.4) / 2, (0.6 + 0.0) / 2])  # of each order
+    assert figures["homography_auc_mean"]["5"]["v"] == pytest.approx(areas.mean())
+    assert figures["homography_auc_deviation"]["5"]["all"] == pytest.approx(areas.std(ddof=1))
+    assert np.isnan(figures["homography_auc_mean"]["5"]["i"])
+    assert "homography_auc_mean" not in figures["estimators"]["magsac"]
+    assert describe_sequences(pairs, FULL)["v_b"]["corner_error_in_orders"] == [[3.0, 5.0]]
+    assert "homography_auc_mean" not in summarize(PAIRS, FULL)

@@ -40,6 +40,7 @@ def test_exact_features_score_one_everywhere(sequences):
         "estimator": "ransac",
         "estimators": ["ransac"],
         "ratio": None,
+        "orders": 0,
         "threshold": 3.0,
         "iterations": 5000,
         "confidence": 0.9995,
@@ -369,3 +370,16 @@ def test_an_estimator_with_which_nothing_or_everything_agrees_is_refused(sequenc
         HndescError, match=f"setting '{setting.removeprefix('ransac_')}' of the homography estimator is"
     ):
         sequences.score(**{setting: value})
+
+
+@pytest.mark.parametrize("orders", [1, -2])
+def test_orders_without_a_deviation_are_refused(sequences, orders):
+    with pytest.raises(HndescError, match=f"orders is {orders}; a deviation needs at least 2"):
+        sequences.score(orders=orders)
+
+
+def test_figures_over_orders_are_in_the_result_and_the_table(sequences):
+    text, record = sequences.score(orders=3)
+    assert text == sequences.score()[0]  # the published form is that of the given order
+    assert record["figures"]["homography_auc_mean"]["5"] == pytest.approx({"v": 1, "i": 1, "all": 1}, abs=1e-3)
+    assert record["figures"]["homography_auc_deviation"]["5"]["all"] == pytest.approx(0, abs=1e-3)

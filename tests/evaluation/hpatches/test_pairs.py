@@ -1,15 +1,18 @@
 """One image pair: what is counted under each protocol."""
 
+import math
+
 import numpy as np
 import pytest
 
+from hndesc.datasets.homography.types import Pair
 from hndesc.errors import HndescError
-from hndesc.evaluation.hpatches.pairs import keep_strongest, score_pair
+from hndesc.evaluation.hpatches.pairs import failed_pair, keep_strongest, score_pair
 from hndesc.evaluation.hpatches.protocols import PROTOCOLS, find_protocol
 from hndesc.geometry.homography import translation, warp_points
 from hndesc.geometry.robust import ESTIMATORS
 
-from .conftest import CODES, POINTS, SIZE, make_features
+from .conftest import CODES, POINTS, SHEAR, SIZE, make_features
 
 RANSAC = {"threshold": 3.0, "iterations": 1000, "confidence": 0.99}
 
@@ -115,3 +118,22 @@ def test_a_pair_without_keypoints_has_nothing_in_order():
     nothing = make_features(POINTS[:0], CODES[:0])
     found = score(nothing, make_features(), np.eye(3))
     assert (found["correct"].tolist(), found["near_misses"], found["correspondences"]) == ([], 0, 0)
+
+
+def test_in_orders_the_first_estimator_sees_the_same_matches_rearranged():
+    rng = np.random.default_rng(0)
+    first = make_features(POINTS, CODES)
+    noisy = warp_points(SHEAR, POINTS) + rng.normal(0, 1.5, POINTS.shape)
+    noisy[::3] = rng.uniform(0, np.array(SIZE) - 1, noisy[::3].shape)
+    estimates = score_pair(
+        first, make_features(noisy, CODES), SHEAR, find_protocol("full"), ["ransac", "poselib"], orders=4, **RANSAC
+    )["estimates"]
+    assert len(set(estimates["ransac"].in_orders)) > 1  # RANSAC depends on the order
+    assert all(0 < error < 10 for error in estimates["ransac"].in_orders)
+    assert estimates["poselib"].in_orders == ()
+
+
+def test_a_failed_pair_fails_in_every_order():
+    pair = Pair("a", "b", SHEAR)
+    estimates = failed_pair("v_x", "v", pair, ["ransac", "poselib"], find_protocol("full"), "lost", 3).estimates
+    assert estimates["ransac"].in_orders == (math.inf,) * 3 and estimates["poselib"].in_orders == ()

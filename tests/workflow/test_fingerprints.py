@@ -43,7 +43,7 @@ COVERED = {
     "detection in localization": f"""
         {EXTRACTION} detectors.selection detectors.sift datasets.localization datasets.localization.images
     """,
-    "description by a network": f"{EXTRACTION} {NETWORK} descriptors.network models.sampling",
+    "description by a network": f"{EXTRACTION} {NETWORK} descriptors.network models.inference models.sampling",
     "description by SIFT": f"{EXTRACTION} descriptors.sift",
     "stylization": """
         geometry geometry.color stylization stylization.guided_filter stylization.methods

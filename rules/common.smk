@@ -35,7 +35,6 @@ def read_plan():
 check_config_files(workflow.configfiles)
 PLAN = read_plan()
 BENCHMARKS = list(PLAN.images.entries)
-DESCRIPTORS = PLAN.descriptors.names
 
 
 pathvars:
@@ -142,6 +141,25 @@ def print_expected_training():
 
 
 atexit.register(print_expected_training)
+
+
+def scores(wildcards):
+    """Return the scores of all descriptors on a benchmark."""
+    return [
+        f"<results>/scores/{wildcards.benchmark}/{descriptor}.json"
+        for descriptor in evaluated(wildcards)
+    ]
+
+
+def evaluated(wildcards):
+    return PLAN.descriptors.evaluated(wildcards.benchmark)
+
+
+def of_first(path):
+    """Return an input function for a file of the first descriptor on a benchmark."""
+    return lambda wildcards: path.format(
+        benchmark=wildcards.benchmark, descriptor=evaluated(wildcards)[0]
+    )
 
 
 def described_keypoints(wildcards):

@@ -165,13 +165,11 @@ rule score_localization:
 rule plot_localization:
     input:
         images=images_folder,
-        features=f"<results>/features/{{benchmark}}/{DESCRIPTORS[0]}.h5",
+        features=of_first("<results>/features/{benchmark}/{descriptor}.h5"),
         pairs="<results>/localization/{benchmark}/pairs.txt",
-        matches=f"<results>/localization/{{benchmark}}/{DESCRIPTORS[0]}/matches.h5",
-        map=f"<results>/localization/{{benchmark}}/{DESCRIPTORS[0]}/map",
-        results=expand(
-            "<results>/scores/{{benchmark}}/{descriptor}.json", descriptor=DESCRIPTORS
-        ),
+        matches=of_first("<results>/localization/{benchmark}/{descriptor}/matches.h5"),
+        map=of_first("<results>/localization/{benchmark}/{descriptor}/map"),
+        results=scores,
     output:
         figures=report(
             directory("<results>/figures/{benchmark}_localization"),
@@ -193,7 +191,7 @@ rule plot_localization:
         mem_mb=more(4000),
         runtime=more(30),
     params:
-        labels=DESCRIPTORS,
+        labels=evaluated,
         content=content(images_folder),
         code=fingerprint("hndesc.visualization.maps"),
     script:

@@ -3,8 +3,8 @@
 
 rule publish:
     input:
-        text=f"<results>/scores/{{benchmark}}/{DESCRIPTORS[0]}.txt",
-        json=f"<results>/scores/{{benchmark}}/{DESCRIPTORS[0]}.json",
+        text=of_first("<results>/scores/{benchmark}/{descriptor}.txt"),
+        json=of_first("<results>/scores/{benchmark}/{descriptor}.json"),
     output:
         text="<results>/{benchmark}.txt",
         json="<results>/{benchmark}.json",
@@ -25,11 +25,10 @@ rule publish:
 
 rule compare:
     input:
-        results=expand(
-            "<results>/scores/{benchmark}/{descriptor}.json",
-            benchmark=BENCHMARKS,
-            descriptor=DESCRIPTORS,
-        ),
+        results=[
+            f"<results>/scores/{benchmark}/{descriptor}.json"
+            for benchmark, descriptor in PLAN.evaluations
+        ],
     output:
         html=report(
             "<results>/tables/scores.html",
@@ -50,10 +49,8 @@ rule compare:
         mem_mb=more(1000),
         runtime=more(10),
     params:
-        benchmarks=[benchmark for benchmark in BENCHMARKS for descriptor in DESCRIPTORS],
-        descriptors=[
-            descriptor for benchmark in BENCHMARKS for descriptor in DESCRIPTORS
-        ],
+        benchmarks=[benchmark for benchmark, _ in PLAN.evaluations],
+        descriptors=[descriptor for _, descriptor in PLAN.evaluations],
         note=PLAN.note,
         code=fingerprint("hndesc.visualization.tables"),
     script:
@@ -62,9 +59,7 @@ rule compare:
 
 rule plot_mma:
     input:
-        results=expand(
-            "<results>/scores/{{benchmark}}/{descriptor}.json", descriptor=DESCRIPTORS
-        ),
+        results=scores,
     output:
         figure=report(
             "<results>/figures/{benchmark}_mma.png",
@@ -85,7 +80,7 @@ rule plot_mma:
         mem_mb=more(1000),
         runtime=more(10),
     params:
-        labels=DESCRIPTORS,
+        labels=evaluated,
         code=fingerprint("hndesc.visualization.curves"),
     script:
         "../workflow_scripts/plot_mma.py"
@@ -94,9 +89,10 @@ rule plot_mma:
 rule plot_matches:
     input:
         images=images_folder,
-        features=expand(
-            "<results>/features/{{benchmark}}/{descriptor}.h5", descriptor=DESCRIPTORS
-        ),
+        features=lambda wildcards: [
+            f"<results>/features/{wildcards.benchmark}/{descriptor}.h5"
+            for descriptor in evaluated(wildcards)
+        ],
     output:
         figures=report(
             directory("<results>/figures/{benchmark}_matches"),
@@ -118,7 +114,7 @@ rule plot_matches:
         mem_mb=more(2000),
         runtime=more(30),
     params:
-        labels=DESCRIPTORS,
+        labels=evaluated,
         layout=lambda wildcards: PLAN.images.layout(wildcards.benchmark),
         content=content(images_folder),
         code=fingerprint("hndesc.visualization.sequence_figures"),

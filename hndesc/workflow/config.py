@@ -25,7 +25,7 @@ from hndesc.runtime.spelling import suggest
 from hndesc.training.settings import TrainingSection
 from hndesc.workflow.benchmarks import Benchmark
 from hndesc.workflow.sections.data import DatasetSettings, SplitSettings
-from hndesc.workflow.sections.descriptors import DescriptorName, DescriptorSettings
+from hndesc.workflow.sections.descriptors import DescriptorName, DescriptorSettings, names_of_descriptors
 from hndesc.workflow.sections.keypoints import Keypoints
 from hndesc.workflow.sections.stylization import Stylization
 
@@ -122,6 +122,7 @@ class Config(Settings):
         names = [entry.name for entry in self.benchmarks]
         _check_distinct("benchmarks", names)
         _check_distinct("descriptors", [entry if isinstance(entry, str) else entry.name for entry in self.descriptors])
+        self._check_left_out()
         for name, why in ((TRAINING, "the name of the training photos"), ("summary", "whose file holds all scores")):
             if name in map(str.lower, names):
                 raise wrong_key("benchmarks", f"must not have an entry named '{name}', {why}")
@@ -138,6 +139,17 @@ class Config(Settings):
                     f"has '{name}', and no benchmark of the kind hpatches has that name{suggest(name, known)}",
                 )
         return self
+
+    def _check_left_out(self) -> None:
+        names = [entry if isinstance(entry, str) else entry.name for entry in self.descriptors]
+        known = list(dict.fromkeys([*names, *names_of_descriptors()]))
+        for benchmark in self.benchmarks:
+            key, left_out = f"benchmarks ({benchmark.name}).without", benchmark.without or []
+            for name in left_out:
+                if name not in known:
+                    raise wrong_key(key, f"has '{name}', which is no descriptor{suggest(name, known)}")
+            if set(names) <= set(left_out):
+                raise wrong_key(key, "leaves no descriptor to evaluate; leave out fewer, or remove the benchmark")
 
 
 def _check_distinct(key: str, names: list[str]) -> None:

@@ -46,6 +46,11 @@ class Descriptors:
         """Names of the entries, in their order."""
         return list(self.entries)
 
+    def evaluated(self, benchmark: str) -> list[str]:
+        """Return the names of the entries that are evaluated on a benchmark, in their order."""
+        left_out = self.images.entries[benchmark].without or []
+        return [name for name in self.entries if name not in left_out]
+
     @property
     def known(self) -> list[str]:
         """Names of all that can be described: the entries, and the models of this configuration."""

@@ -184,6 +184,11 @@ class Plan:
         return self.runs.expectation(runs, self.registry.get(self.registered.get(self.photos, "")))
 
     @property
+    def evaluations(self) -> list[tuple[str, str]]:
+        """Each benchmark with each descriptor that is evaluated on it."""
+        return [(name, one) for name in self.images.entries for one in self.descriptors.evaluated(name)]
+
+    @property
     def figures(self) -> list[str]:
         """What the report shows."""
         found = ["tables/scores.html", "tables/scores.csv", "summary.txt"] if self.images.entries else []

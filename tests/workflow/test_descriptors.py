@@ -88,3 +88,31 @@ def test_codes_follow_what_is_in_use() -> None:
 def test_own_keypoints_need_a_detector() -> None:
     with pytest.raises(HndescError, match=r"descriptors \(trained\): 'trained' has no detector of its own"):
         plan_of(descriptors=[{"name": "trained", "keypoints": "own"}])
+
+
+def test_a_benchmark_leaves_descriptors_out() -> None:
+    scene = {"name": "scene", "kind": "localization", "dataset": "scene", "without": ["initial", "disk"]}
+    pairs = {"name": "pairs", "kind": "hpatches", "dataset": "pairs"}
+    plan = plan_of(descriptors=["trained", "initial", "sift"], benchmarks=[pairs, scene])
+    assert plan.descriptors.evaluated("pairs") == ["trained", "initial", "sift"]
+    assert plan.descriptors.evaluated("scene") == ["trained", "sift"]
+    assert plan.evaluations == [
+        ("pairs", "trained"),
+        ("pairs", "initial"),
+        ("pairs", "sift"),
+        ("scene", "trained"),
+        ("scene", "sift"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("without", "message"),
+    [
+        (["initail"], r"benchmarks \(pairs\)\.without.*'initail'.*did you mean 'initial'"),
+        (["trained", "initial"], r"benchmarks \(pairs\)\.without.*leaves no descriptor"),
+    ],
+)
+def test_what_is_left_out_is_known_and_not_everything(without: list[str], message: str) -> None:
+    pairs = {"name": "pairs", "kind": "hpatches", "dataset": "pairs", "without": without}
+    with pytest.raises(HndescError, match=message):
+        plan_of(descriptors=["trained", "initial"], benchmarks=[pairs])

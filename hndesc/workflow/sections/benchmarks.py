@@ -38,6 +38,9 @@ class BenchmarkSettings(Settings):
     resize_max: LongestSide = Field(None, description="longest side of the images, pixels; null leaves it")
     shards: Shards = Field(1, description="jobs among which the images are divided")
     precision: choice("float32", "float16") = Field("float32", description="in which descriptors are stored")
+    without: Annotated[list[str], *Distinct] | None = Field(
+        None, description="names of descriptors that are not evaluated on this benchmark; null: all are evaluated"
+    )
 
 
 class HpatchesScoring(Settings):

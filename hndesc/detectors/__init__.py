@@ -4,8 +4,8 @@
 strongest first. `settings` is a JSON-serializable description of the detector.
 """
 
-from pathlib import Path
-from typing import Protocol
+import os
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Detector(Protocol):
         ...
 
 
-def load_detector(name: str, weights: str | Path | None = None, **settings: object) -> Detector:
+def load_detector(name: str, weights: str | os.PathLike | None = None, **settings: Any) -> Detector:
     """Return the detector registered as `name`.
 
     Args:

@@ -1,8 +1,9 @@
 """R2D2 (Revaud et al., NeurIPS 2019): the network, based on the backbone of this package, and its detector."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,7 +49,7 @@ def load_r2d2(weights: str | Path | None) -> tuple[R2d2Network, dict]:
     """Return the pretrained network in evaluation mode and the origin of its weights."""
     network = R2d2Network()
 
-    def find(state: dict) -> dict:
+    def find(state: Mapping[str, Any]) -> Mapping[str, Any]:
         return {name.removeprefix("module."): values for name, values in below("state_dict")(state).items()}
 
     def work(image: np.ndarray) -> tuple[Tensor, Tensor]:

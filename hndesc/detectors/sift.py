@@ -6,6 +6,7 @@ description, the bias is below 0.02 pixels.
 """
 
 from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
@@ -42,7 +43,7 @@ class SiftDetector:
         self.border = border
         self.nms_radius = nms_radius
         self._sift = cv2.SIFT_create(contrastThreshold=contrast_threshold, enable_precise_upscale=True)
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "name": "sift",
             "max_keypoints": max_keypoints,
             "border": border,

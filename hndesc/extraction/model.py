@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from hndesc.runtime.spelling import suggest
 
 # Formats that Pillow decodes by running a program.
 _PROGRAMS = ("EPS", "WMF")
-ImageLike = str | os.PathLike | np.ndarray | torch.Tensor | Image.Image
+ImageLike: TypeAlias = str | os.PathLike | np.ndarray | torch.Tensor | Image.Image
 
 
 class Extracted(tuple):
@@ -68,7 +68,7 @@ class Model:
     """
 
     def __init__(self, checkpoint: str | Path, detector: Detector, device: str = "auto") -> None:
-        self._network = load_descriptor(Path(checkpoint), device=device)
+        self._network: Any = load_descriptor(Path(checkpoint), device=device)
         self._detector = detector
         self.name: str = self._network.settings["name"]
         self.dim: int = self._network.settings["dim"]
@@ -219,7 +219,7 @@ def _unmasked(array: np.ndarray) -> np.ndarray:
     return np.asarray(array)
 
 
-def _to_numpy(values: object) -> object:
+def _to_numpy(values: Any) -> Any:
     """Convert a tensor to an array; return anything else unchanged."""
     if not isinstance(values, torch.Tensor):
         return values

@@ -158,7 +158,7 @@ def extract(
     _process(images, output, settings, both)
 
 
-def _check_output(output: str | Path, images: Sequence[ImageEntry], *inputs: object) -> None:
+def _check_output(output: str | Path, images: Sequence[ImageEntry], *inputs: Any) -> None:
     check_hdf5_output(output, [*filter(None, inputs), *(entry.path for entry in images)])
 
 

@@ -160,7 +160,8 @@ def _groups(numbers: np.ndarray, size: int) -> tuple[np.ndarray, int]:
             doubled |= same[shift : shift + last]
     hits = np.flatnonzero(doubled)
     by_phase = [[*hits[hits % 4 == phase].tolist(), last] for phase in range(4)]
-    drawn, passed, position = memoryview(numbers), [], 0
+    passed: list[int] = []
+    drawn, position = numbers.data, 0
     while True:
         # Up to the next group that begins at such a place, every four numbers are one.
         phase = by_phase[position % 4]
@@ -176,8 +177,8 @@ def _groups(numbers: np.ndarray, size: int) -> tuple[np.ndarray, int]:
             position += 1
     kept = np.ones(position, bool)
     kept[passed] = False
-    places = np.flatnonzero(kept)
-    places = places[: 4 * min(size, len(places) // 4)].reshape(-1, 4)
+    kept_places = np.flatnonzero(kept)
+    places = kept_places[: 4 * min(size, len(kept_places) // 4)].reshape(-1, 4)
     return places, int(places[-1, -1]) + 1
 
 
@@ -187,9 +188,10 @@ def _consistent(one: np.ndarray, other: np.ndarray, tries: np.ndarray) -> np.nda
     corners = [
         tuple(np.ascontiguousarray(points[:, axis], np.float64)[columns] for axis in (0, 1)) for points in (one, other)
     ]
+    (x1, y1), (x2, y2) = corners
     turned = np.zeros(len(tries), np.int64)
     for a, b, c in _TRIPLES:
-        turned += _area(*corners[0], a, b, c) * _area(*corners[1], a, b, c) < 0
+        turned += _area(x1, y1, a, b, c) * _area(x2, y2, a, b, c) < 0
     kept = np.flatnonzero((turned == 0) | (turned == 4))
     for x, y in corners:
         kept = kept[~_collinear(x[:, kept], y[:, kept])]

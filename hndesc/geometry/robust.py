@@ -10,7 +10,7 @@ ESTIMATORS = ("ransac", "magsac", "poselib")
 _MOST = 2**31 - 1  # iterations, in OpenCV
 
 
-def check_settings(threshold: float, iterations: int, confidence: float) -> None:
+def check_settings(threshold: float, iterations: float, confidence: float) -> None:
     """Refuse settings of `estimate_homography` with which nothing or everything agrees, before any work.
 
     Raises:
@@ -73,13 +73,13 @@ def estimate_homography(
 
 def _opencv(
     p1: np.ndarray, p2: np.ndarray, threshold: float, iterations: int, confidence: float, method: int
-) -> tuple[np.ndarray | None, np.ndarray | None]:
+) -> tuple[np.ndarray | None, np.ndarray]:
     cv2.setRNGSeed(0)
     try:
         homography, mask = cv2.findHomography(p1, p2, method, threshold, maxIters=iterations, confidence=confidence)
     except cv2.error:  # some builds raise on degenerate points instead of returning nothing
-        return None, None
-    return homography, None if homography is None else mask.reshape(-1).astype(bool)
+        homography = None
+    return homography, np.zeros(len(p1), bool) if homography is None else mask.reshape(-1).astype(bool)
 
 
 def _poselib(

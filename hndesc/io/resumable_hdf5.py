@@ -154,7 +154,7 @@ def gather(
     with written_hdf5(output) as target:
         for number, path in enumerate(paths):
             with open_hdf5(path, what) as source, named(f"{path}: broken {what}"):
-                made_by = {name: read_text(source, name) for name in source.attrs}
+                made_by = {name: read_text(source, name) or "" for name in source.attrs}
                 if number == 0:
                     first = made_by
                     for name, text in made_by.items():

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -20,9 +20,12 @@ from hndesc.localization.database import assign_ids, write_database
 from hndesc.localization.matches import MatchReader, check_made_from
 from hndesc.runtime.provenance import file_hash
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 logger = logging.getLogger(__name__)
 
-Settings = TypeVar("Settings")
+Settings = TypeVar("Settings", bound="DataclassInstance")
 STEP = "build_map"
 DATABASE, MODEL, SUMMARY = "database.db", "model", "map.json"
 # Of the verified matches three quarters and more agree with right poses, a twelfth and less with those of other photos.

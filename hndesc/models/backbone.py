@@ -28,11 +28,11 @@ class Backbone(nn.Module, ABC):
         default_weights: initial weights of training if none are configured.
     """
 
-    name: ClassVar[str]
-    dim: ClassVar[int]
-    stride: ClassVar[int]
-    period: ClassVar[int]
-    reach: ClassVar[int]
+    name: str
+    dim: int
+    stride: int
+    period: int
+    reach: int
     default_weights: ClassVar[str] = "random"
 
     @abstractmethod

@@ -62,9 +62,13 @@ def read_shortlist(path: str | os.PathLike) -> Shortlist:
     path = Path(path)
     what = "shortlist; the step that ranks the database has not run"
     with open_hdf5(path, what) as file, named(f"{path}: not a complete shortlist"):
-        names = {key: _read_names(file, key) for key in ("queries", "database")}
-        attributes = {key: read_json(file, key) for key in ("settings", "failed")}
-        shortlist = Shortlist(**names, ranks=read_array(file, "ranks"), **attributes)
+        shortlist = Shortlist(
+            queries=_read_names(file, "queries"),
+            database=_read_names(file, "database"),
+            ranks=read_array(file, "ranks"),
+            settings=read_json(file, "settings"),
+            failed=read_json(file, "failed"),
+        )
     _check(shortlist, path)
     return shortlist
 

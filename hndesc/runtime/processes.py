@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from threading import Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
@@ -97,11 +97,11 @@ def _named() -> Iterator[None]:
         ) from error
 
 
-def _ask(executor: ProcessPoolExecutor, pickled: bytes, item: Item) -> Value:
+def _ask(executor: ProcessPoolExecutor, pickled: bytes, item: Any) -> Any:
     return executor.submit(_call, pickled, item).result()
 
 
-def _call(pickled: bytes, item: Item) -> Value:
+def _call(pickled: bytes, item: Any) -> Any:
     work = _loaded(pickled)
     return None if item is _NOTHING else work(item)
 

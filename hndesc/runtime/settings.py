@@ -1,7 +1,7 @@
 """Sections of settings: pydantic models, with one-line errors that name the key, what is known and what was meant."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -54,8 +54,8 @@ def wrong_key(key: str, message: str) -> PydanticCustomError:
     return PydanticCustomError("wrong_key", "{message}", {"key": key, "message": message})
 
 
-def choice(*names: str) -> Any:
-    """Return the type of a setting that is one of `names`."""
+def one_of(*names: str) -> tuple[Any, ...]:
+    """Return what `Annotated[str, *one_of(...)]` needs to be one of `names`."""
 
     def check(value: str) -> str:
         if value not in names:
@@ -63,7 +63,7 @@ def choice(*names: str) -> Any:
             raise PydanticCustomError("choice", "is '{value}'{meant}; choose one of: {known}", context)
         return value
 
-    return Annotated[str, AfterValidator(check), WithJsonSchema({"type": "string", "enum": list(names)})]
+    return AfterValidator(check), WithJsonSchema({"type": "string", "enum": list(names)})
 
 
 def _distinct(values: list[Any]) -> list[Any]:
@@ -122,18 +122,20 @@ InputFile = Annotated[Text, PathOf("file")]
 InputFolder = Annotated[Text, PathOf("folder")]
 
 
-def number(**bounds: float) -> Any:
-    """Return the type of a number within bounds: ge, gt, le, lt."""
-    return Annotated[float, Field(**bounds), BeforeValidator(_number)]
+def within(
+    *, ge: float | None = None, gt: float | None = None, le: float | None = None, lt: float | None = None
+) -> tuple[Any, ...]:
+    """Return what `Annotated[float, *within(...)]` needs to be a number within bounds."""
+    return Field(ge=ge, gt=gt, le=le, lt=lt), BeforeValidator(_number)
 
 
 # Beyond it, libraries in C fail, long after the settings were read.
 LARGEST = 2**31 - 1
-Number = number()
-Share = number(ge=0, le=1)
+Number = Annotated[float, *within()]
+Share = Annotated[float, *within(ge=0, le=1)]
 LongestSide = Annotated[int, Field(ge=16, le=LARGEST)] | None
-NotNegative = number(ge=0)
-Positive = number(gt=0)
+NotNegative = Annotated[float, *within(ge=0)]
+Positive = Annotated[float, *within(gt=0)]
 Count = Annotated[int, Field(ge=1, le=LARGEST)]
 Natural = Annotated[int, Field(ge=0, le=LARGEST)]
 # Each is a job, which the plan of a run lists.
@@ -159,7 +161,7 @@ def read_settings(kind: type[Section], values: Any, what: str = "setting") -> Se
         raise HndescError(f"{what}s: {quoted(error.object)} is no text in Unicode") from None
 
 
-def _describe(errors: list[dict[str, Any]], values: Any, what: str) -> str:
+def _describe(errors: Sequence[Mapping[str, Any]], values: Any, what: str) -> str:
     """Return the deepest error as one line; among those of a union it is that of the section that was meant."""
     error = max(errors, key=lambda one: (len(one["loc"]), not one["type"].endswith("_type")))
     key = _key(error["loc"], values, error["type"] == "missing")

@@ -6,6 +6,9 @@ classes, the name of a class. All random numbers come from `rng`. A strength of 
 the full change.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from hndesc.runtime.plugins import Registry
 
 METHODS = Registry(
@@ -25,11 +28,11 @@ CLASSES = Registry("stylization method with own classes", {"relighting": "hndesc
 MIXED = "mixed"
 
 
-def methods_of(method: str, methods: dict | None = None) -> list[str]:
+def methods_of(method: str, methods: Mapping[str, Any] | None = None) -> list[str]:
     """Return the names of the methods of a `stylization` section: one, or those of a mixture."""
     return sorted(methods or {}) if method == MIXED else [method]
 
 
-def needs_styles(method: str, methods: dict | None = None) -> bool:
+def needs_styles(method: str, methods: Mapping[str, Any] | None = None) -> bool:
     """Return whether any method of a `stylization` section needs style photos."""
     return any(name not in CLASSES.places for name in methods_of(method, methods))

@@ -62,6 +62,7 @@ class Light:
 
 # Factors are drawn log-uniformly, and the strength is applied as an exponent.
 _FACTORS = frozenset({"exposure", "red", "blue", "saturation", "contrast"})
+_NEUTRAL = Light()
 # Parameters that do not depend on the strength.
 _KEPT = frozenset({"lamps", "airlight"})
 
@@ -173,7 +174,7 @@ def draw_light(style: str, rng: np.random.Generator) -> Light:
     ranges = CLASSES[style]
     drawn = {}
     for field in fields(Light):
-        least, most = ranges.get(field.name, (field.default, field.default))
+        least, most = ranges.get(field.name, (getattr(_NEUTRAL, field.name),) * 2)
         share = rng.random()
         if field.name in _FACTORS:
             drawn[field.name] = least * (most / least) ** share
@@ -197,7 +198,8 @@ def scale_light(light: Light, strength: float, noise: float = 1.0) -> Light:
         if field.name in _FACTORS:
             value = value**strength
         elif field.name not in _KEPT:
-            value = field.default + strength * (value - field.default)
+            neutral = getattr(_NEUTRAL, field.name)
+            value = neutral + strength * (value - neutral)
         values[field.name] = value
     return Light(**values | {"noise": values["noise"] * noise})
 
@@ -237,9 +239,10 @@ def _fields(height: int, width: int, light: Light, rng: np.random.Generator) -> 
         sky = np.float32(light.airlight) * (0.5 + 0.5 * balance) * _falloff(x, y, 0.5 * light.falloff, rng)
         factor, glow = factor * (1 - veil), glow + veil * sky
     shade = 1 - light.vignette * (1 - 1 / (1 + x**2 + y**2) ** 2) / 0.75
-    return tuple(
+    factor, glow = (
         _upsample(np.broadcast_to(field * shade, (rows, columns, 3)), width, height) for field in (factor, glow)
     )
+    return factor, glow
 
 
 def _falloff(x: np.ndarray, y: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:

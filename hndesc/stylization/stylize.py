@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from tqdm import tqdm
 
@@ -75,14 +76,21 @@ def stylize_photos(
     copies, resize_max = check_count("copies", copies) or 1, check_count("resize_max", resize_max)
     if quality not in range(1, 101):
         raise HndescError(f"quality is {quality!r:.60}; JPEG has 1 to 100")
-    use_styles = styles is not None and needs_styles(method, methods)
-    drawn = Styles(Path(styles), seed, classes) if use_styles else None
+    style_folder = Path(styles) if styles is not None and needs_styles(method, methods) else None
+    drawn = Styles(style_folder, seed, classes) if style_folder else None
     mixture = prepare(method, settings, methods, drawn, classes, seed)
     names = find_images(photos)
     chosen = names if part is None else _select_shard(names, part)
-    made_by = {"method": method, "methods": methods, "seed": seed, "classes": classes, "copies": copies, "part": part}
+    made_by: dict[str, Any] = {
+        "method": method,
+        "methods": methods,
+        "seed": seed,
+        "classes": classes,
+        "copies": copies,
+        "part": part,
+    }
     made_by |= {"resize_max": resize_max, "quality": quality, "settings": settings}
-    made_by |= {"inputs": _digest(photos, *([Path(styles)] if use_styles else []))}
+    made_by |= {"inputs": _digest(photos, *([style_folder] if style_folder else []))}
     with writing(check_output_folder(output, STEP, [photos, styles])):
         folder = open_part_folder(output, STEP, [photos, styles])
         work = _Work(photos, folder, mixture, copy_names(names), copies, resize_max, quality)
@@ -153,7 +161,8 @@ class _Work:
 
     def stylize(self, photo: str) -> list[Copy | Failure]:
         """Write the missing copies of a photo."""
-        rows, missing = [], []
+        rows: list[Copy | Failure] = []
+        missing = []
         for number, name in enumerate(self.copies_of(photo), 1):
             # The first copy does not depend on the number of copies.
             key = photo if number == 1 else f"{photo}\t{number}"

@@ -196,7 +196,7 @@ class PairBatches(Dataset):
             *_padded(points, settings.max_keypoints),
             torch.tensor([self._index[one.name] for one in drawn]),
             torch.tensor(
-                [self._index.get(one.similar, NONE) for one in drawn if self._with_similar], dtype=torch.int64
+                [self._index.get(one.similar or "", NONE) for one in drawn if self._with_similar], dtype=torch.int64
             ),
             tuple(one.name for one in drawn),
             tuple(skipped.items()),

@@ -74,7 +74,7 @@ class TensorBoardLog:
         names |= {"validation_loss": "validation/loss", "accuracy": "validation/accuracy"}
         for column, tag in names.items():
             if row[column] is not None:
-                self._writer.add_scalar(tag, row[column], int(row["step"]))
+                self._writer.add_scalar(tag, row[column], int(row["step"] or 0))
 
     def show(self, step: int, figure: np.ndarray, positive: Tensor, negative: Tensor) -> None:
         """Write a match figure (H x W x 3 uint8) and histograms of the similarities of correct and false matches."""

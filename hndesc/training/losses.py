@@ -66,7 +66,10 @@ class Anchors:
         """Drop the pairs with fewer than two keypoints."""
         pairs, counts = self.pair.unique(return_inverse=True, return_counts=True)[1:]
         keep = counts[pairs] >= 2
-        rings = self.rings and tuple(Ring(*(values[keep] for values in ring)) for ring in self.rings)
+        rings = None
+        if self.rings:
+            one, other = (Ring(*(values[keep] for values in ring)) for ring in self.rings)
+            rings = one, other
         return Anchors(self.anchor[keep], self.positive[keep], self.pair[keep], self.photo[keep], self.unmatched, rings)
 
     def swapped(self) -> "Anchors":

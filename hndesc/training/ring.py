@@ -68,7 +68,8 @@ def sample_rings(dense: Tensor, points: Tensor, offsets: Tensor, valid: Tensor, 
     inside = ((places >= 0) & (places <= size - 1)).all(dim=-1)
     sampled = sample_descriptors(dense, places.flatten(1, 2), (size, size)).unflatten(1, inside.shape[1:])
     rows = [part[:, :most] for part in valid.chunk(2)]
-    return tuple(
+    one, other = (
         Ring(descriptors[keep], there[keep])
         for descriptors, there, keep in zip(sampled.chunk(2), inside.chunk(2), rows, strict=True)
     )
+    return one, other

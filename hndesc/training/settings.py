@@ -19,32 +19,36 @@ from hndesc.runtime.settings import (
     Settings,
     Share,
     Text,
-    choice,
-    number,
+    one_of,
     read_settings,
+    within,
     wrong_key,
 )
 
 NEGATIVES = ("in_pair", "in_batch", "all", "random", "in_batch_global")
 
-_Temperature = number(ge=0.001)
+_Temperature = Annotated[float, *within(ge=0.001)]
 
 
 class PairSettings(Settings):
     """How two crops of one photo are drawn."""
 
-    zoom: number(ge=0.1, le=1) = Field(
+    zoom: Annotated[float, *within(ge=0.1, le=1)] = Field(
         0.8, description="smallest side of the photo's region that fills a crop, in crop sides"
     )
-    zoom_max: number(ge=1, le=4) = Field(1.0, description="largest side of that region, in crop sides")
-    rotation: number(ge=0, le=180) = Field(15.0, description="largest rotation of a crop, degrees to either side")
-    perspective: number(ge=0.1, le=1) = Field(
+    zoom_max: Annotated[float, *within(ge=1, le=4)] = Field(
+        1.0, description="largest side of that region, in crop sides"
+    )
+    rotation: Annotated[float, *within(ge=0, le=180)] = Field(
+        15.0, description="largest rotation of a crop, degrees to either side"
+    )
+    perspective: Annotated[float, *within(ge=0.1, le=1)] = Field(
         0.6, description="smallest factor for each of two opposite sides of the region; the largest is 1"
     )
     shift: Share = Field(
         0.1, description="distance of the second crop's center from the first's on each axis, in crop sides"
     )
-    unmatched: number(ge=0, le=0.5) = Field(
+    unmatched: Annotated[float, *within(ge=0, le=0.5)] = Field(
         0.0,
         description="share of the keypoints that are hidden from each crop of a pair, as if the detector had missed "
         "them; above 0, keypoints visible in only one crop count as negatives and as false matches",
@@ -57,7 +61,7 @@ class PairSettings(Settings):
     tries: Count = Field(
         10, description="maximum number of draws for a pair with keypoints and contrast; the last one is used"
     )
-    contrast: number(ge=0, le=127.5) = Field(
+    contrast: Annotated[float, *within(ge=0, le=127.5)] = Field(
         20.0, description="smallest standard deviation of the first crop's gray levels (0 to 255)"
     )
 
@@ -79,8 +83,8 @@ class ColorSettings(Settings):
     shuffle: NotNegative = Field(0.1, description="weight of shuffling the channels")
     brightness: Share = Field(0.3, description="largest shift, share of the full range")
     contrast: Share = Field(0.2, description="largest change, share of the level")
-    hue: number(ge=0, le=180) = Field(10.0, description="largest rotation of the hue, degrees")
-    saturation: number(ge=0, le=255) = Field(30.0, description="largest shift, levels of 255")
+    hue: Annotated[float, *within(ge=0, le=180)] = Field(10.0, description="largest rotation of the hue, degrees")
+    saturation: Annotated[float, *within(ge=0, le=255)] = Field(30.0, description="largest shift, levels of 255")
     blur: Share = Field(0.3, description="share of crops that get a Gaussian or a box blur, 3 to 7 pixels wide")
     noise: Share = Field(
         0.1, description="share of crops that get Gaussian noise of a variance between 10 and 50 squared levels"
@@ -89,17 +93,19 @@ class ColorSettings(Settings):
         0.0,
         description="share of crops that are relit: tones change their order, and illumination varies across the crop",
     )
-    falloff: number(ge=0, le=6) = Field(2.0, description="standard deviation of that variation, powers of 2")
+    falloff: Annotated[float, *within(ge=0, le=6)] = Field(
+        2.0, description="standard deviation of that variation, powers of 2"
+    )
     darken: Share = Field(0.0, description="share of crops that are underexposed in a tinted light, with sensor noise")
-    stops: number(ge=0, le=12) = Field(
+    stops: Annotated[float, *within(ge=0, le=12)] = Field(
         5.0, description="largest reduction of the exposure of darkened crops, powers of 2"
     )
     jpeg: Share = Field(0.0, description="share of crops that are compressed, at a quality between 30 and 90")
 
 
-_Distance = number(ge=0.1)
-_FarDistance = number(ge=0.1, le=1000)
-_RingWeight = number(ge=0.001, le=1000)
+_Distance = Annotated[float, *within(ge=0.1)]
+_FarDistance = Annotated[float, *within(ge=0.1, le=1000)]
+_RingWeight = Annotated[float, *within(ge=0.001, le=1000)]
 
 
 class RingSettings(Settings):
@@ -118,11 +124,13 @@ class RingSettings(Settings):
 class LossSettings(Settings):
     """The loss."""
 
-    kind: choice("ap", "triplet", "contrastive") = Field(
+    kind: Annotated[str, *one_of("ap", "triplet", "contrastive")] = Field(
         "ap",
         description="ap (1 - quantized average precision), triplet, or contrastive (cross-entropy of a softmax)",
     )
-    negatives: choice(*NEGATIVES) = Field("in_batch", description="where negatives come from, see docs/training.md")
+    negatives: Annotated[str, *one_of(*NEGATIVES)] = Field(
+        "in_batch", description="where negatives come from, see docs/training.md"
+    )
     k: Count = Field(
         20,
         description="number of hardest negatives per keypoint; ignored by negatives `all` and by `contrastive` (all "
@@ -146,7 +154,7 @@ class LossSettings(Settings):
 class SchedulerSettings(Settings):
     """The learning rate schedule."""
 
-    kind: choice("constant", "step", "cosine") = Field(
+    kind: Annotated[str, *one_of("constant", "step", "cosine")] = Field(
         "step", description="constant, step (times `factor` every `every` steps) or cosine (to 0 at the last step)"
     )
     every: Count = Field(50_000, description="steps between two reductions of the `step` schedule")
@@ -157,7 +165,7 @@ class SchedulerSettings(Settings):
 class ValidationSettings(Settings):
     """Validation during training."""
 
-    share: number(ge=0, le=0.9) = Field(
+    share: Annotated[float, *within(ge=0, le=0.9)] = Field(
         0.1,
         description="share of the photos that are held out; chosen by the hash of their names, at least as many as "
         "the loss needs",
@@ -169,7 +177,7 @@ class ValidationSettings(Settings):
 class TrainingSection(Settings):
     """Architecture, data, loss and optimization of a training."""
 
-    architecture: choice(*MODELS.places) = Field("lite", description="backbone")
+    architecture: Annotated[str, *one_of(*MODELS.places)] = Field("lite", description="backbone")
     weights: Annotated[Text, PathOf("file", other=("imagenet", "random"))] | None = Field(
         None,
         description="initial weights: imagenet, random, a checkpoint file, or null for the default of the backbone",
@@ -181,7 +189,7 @@ class TrainingSection(Settings):
     max_keypoints: Annotated[int, Field(ge=2)] = Field(
         200, description="maximum number of keypoints per pair, drawn from those visible in both crops"
     )
-    detectors: Annotated[list[choice(*DETECTORS.places)], *Distinct] | None = Field(
+    detectors: Annotated[list[Annotated[str, *one_of(*DETECTORS.places)]], *Distinct] | None = Field(
         None,
         description="detectors at whose keypoints pairs are drawn, one detector for each pair, with default settings "
         "except for that of the section keypoints; null: that one",
@@ -194,7 +202,7 @@ class TrainingSection(Settings):
     pair: PairSettings = Field(PairSettings(), description="how two crops of one photo are drawn")
     color: ColorSettings = Field(ColorSettings(), description="photometric augmentation of each crop")
     validation: ValidationSettings = Field(ValidationSettings(), description="validation during training")
-    precision: choice("float32", "bfloat16") = Field(
+    precision: Annotated[str, *one_of("float32", "bfloat16")] = Field(
         "float32", description="float32, or bfloat16 (autocast; the loss stays in float32)"
     )
     initial_share: Share = Field(
@@ -207,7 +215,9 @@ class TrainingSection(Settings):
     )
     channels_last: bool = Field(True, description="memory format of the network")
     compile: bool = Field(False, description="compile the network with torch.compile")
-    device: choice("auto", "cpu", "cuda") = Field("auto", description="auto (the GPU if there is one), cpu or cuda")
+    device: Annotated[str, *one_of("auto", "cpu", "cuda")] = Field(
+        "auto", description="auto (the GPU if there is one), cpu or cuda"
+    )
     workers: Natural = Field(1, description="processes that prepare pairs; 0: the training process does")
     cache_megabytes: Natural = Field(256, description="cache for decoded photos per process, megabytes")
     log_every: Count = Field(10, description="steps between two rows of the history, which contain mean losses")

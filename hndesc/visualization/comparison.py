@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hndesc.datasets.kinds import KINDS
 from hndesc.errors import HndescError
@@ -186,7 +187,7 @@ def hpatches_figures(result: Result) -> list[Figure]:
         figures += [Figure("Matching score@3 px", kind, (*place, kind), block="score") for kind in [*classes, "all"]]
     for key, title, digits in _RANKING:
         if key in known:
-            options = {"digits": digits, "lower": key == "near_misses", "block": "ranking"}
+            options: dict[str, Any] = {"digits": digits, "lower": key == "near_misses", "block": "ranking"}
             figures += [Figure(title, kind, ("figures", key, kind), **options) for kind in [*classes, "all"]]
     return figures + _difficulty_figures(known)
 
@@ -255,9 +256,9 @@ def localization_figures(result: Result) -> list[Figure]:
             ("\N{DEGREE SIGN}", "rotation_error", 1.0, 2),
         )
         for name, key, factor, digits in medians:
-            keys = ("figures", condition, f"median_{key}")
+            place = ("figures", condition, f"median_{key}")
             figures.append(
-                Figure(name=f"median ({name})", keys=keys, factor=factor, digits=digits, lower=True, **options)
+                Figure(name=f"median ({name})", keys=place, factor=factor, digits=digits, lower=True, **options)
             )
     keys = ("figures", "map")
     return [

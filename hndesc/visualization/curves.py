@@ -35,14 +35,14 @@ def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), 
     if not results:
         raise HndescError(f"{output}: no results to plot")
     labels = labels or [Path(path).stem for path in results]
-    results = [_matching_result(path) for path in results]
-    curves = [_mma(result) for result in results]
-    names = [_legend(label, result) for label, result in zip(labels, results, strict=True)]
-    styles = line_styles([descriptor_key(one.get("features")) or row for row, one in enumerate(results)])
+    read = [_matching_result(path) for path in results]
+    curves = [_mma(result) for result in read]
+    names = [_legend(label, result) for label, result in zip(labels, read, strict=True)]
+    styles = line_styles([descriptor_key(one.get("features")) or row for row, one in enumerate(read)])
     # A character of the legend is about 0.08 inches wide.
     columns = max(1, min(len(names), 5, int(_WIDTH / (0.08 * max(map(len, names)) + 0.7))))
     with figure(output, _WIDTH, 3.7 + 0.19 * -(-len(names) // columns)) as drawing:
-        drawing.suptitle(title or f"{results[0].get('benchmark')}: {results[0].get('protocol')}")
+        drawing.suptitle(title or f"{read[0].get('benchmark')}: {read[0].get('protocol')}")
         panels = drawing.subplots(1, 3, sharey=True)
         for axes, (key, name) in zip(panels, _PANELS, strict=True):
             for label, curve, style in zip(names, curves, styles, strict=True):

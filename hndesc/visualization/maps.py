@@ -31,7 +31,7 @@ def plot_localization(
     root: str | os.PathLike,
     features: str | os.PathLike,
     matches: str | os.PathLike,
-    map_folder: str | os.PathLike,
+    map_folder: Path,
     results: Sequence[str | os.PathLike],
     output: str | os.PathLike,
     labels: Sequence[str],

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hndesc.errors import HndescError
 from hndesc.io.files import read_json
@@ -21,9 +22,9 @@ class Result:
         self._data = read_json(path)
         self.kind = str(self.get("kind"))
 
-    def get(self, *keys: str) -> object:
+    def get(self, *keys: str) -> Any:
         """Return the value at a chain of keys."""
-        value: object = self._data
+        value: Any = self._data
         for depth, key in enumerate(keys):
             if not isinstance(value, Mapping) or key not in value:
                 place = ".".join(keys[: depth + 1])

@@ -87,10 +87,9 @@ def _text_rows(table: Table) -> list[str]:
         columns.append((name, [_show(value, figure.digits, sign=True) for value, figure in shown]))
     lines: list[str] = []
     for part in _side_by_side(columns[1:], _WIDEST - _width(columns[0])):
-        shown = [columns[0], *part]
-        for first, *rest in zip(*([name, *cells] for name, cells in shown), strict=True):
-            cells = (cell.rjust(_width(column)) for cell, column in zip(rest, part, strict=True))
-            lines.append("  ".join([first.ljust(_width(columns[0])), *cells]).rstrip())
+        for first, *rest in zip(*([name, *cells] for name, cells in (columns[0], *part)), strict=True):
+            right = (cell.rjust(_width(column)) for cell, column in zip(rest, part, strict=True))
+            lines.append("  ".join([first.ljust(_width(columns[0])), *right]).rstrip())
         lines.append("")
     return lines[:-1]
 

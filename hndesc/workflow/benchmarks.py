@@ -2,11 +2,15 @@
 
 from functools import reduce
 from operator import or_
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from hndesc.datasets.kinds import KINDS
 from hndesc.runtime.plugins import load_place
 
-Benchmark = Annotated[reduce(or_, [load_place(kind.section) for kind in KINDS.values()]), Field(discriminator="kind")]
+if TYPE_CHECKING:
+    from hndesc.workflow.sections.benchmarks import BenchmarkSettings as Benchmark
+else:
+    _SECTIONS = [load_place(kind.section) for kind in KINDS.values()]
+    Benchmark = Annotated[reduce(or_, _SECTIONS), Field(discriminator="kind")]

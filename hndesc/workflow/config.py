@@ -17,7 +17,7 @@ from hndesc.runtime.settings import (
     Name,
     Natural,
     Settings,
-    choice,
+    one_of,
     read_settings,
     wrong_key,
 )
@@ -52,7 +52,7 @@ _FOLDERS = (
 class NeighborSettings(Settings):
     """The global descriptor that finds photos that look alike: retrieval shortlists, hard negatives."""
 
-    descriptor: choice("efficientnet_lite0", "color_gradient") = Field(
+    descriptor: Annotated[str, *one_of("efficientnet_lite0", "color_gradient")] = Field(
         "efficientnet_lite0", description="global descriptor"
     )
     count: Count = Field(20, description="neighbors of each training photo")
@@ -83,7 +83,7 @@ class AblationSettings(Settings):
     benchmarks: Annotated[list[str], *Distinct] | None = Field(
         None, description="names of benchmarks of the kind hpatches; null: all of them"
     )
-    references: list[choice("trained", "initial", "sift", "rootsift")] = Field(
+    references: list[Annotated[str, *one_of("trained", "initial", "sift", "rootsift")]] = Field(
         [], description="further descriptors to evaluate"
     )
     runs: Annotated[dict[Name, AblationRun | None], Field(min_length=1)] = Field(
@@ -133,10 +133,10 @@ class Config(Settings):
                     key, f"is '{run.like}'{suggest(run.like, self.training_runs)}; the training runs are: {known}"
                 )
         for name in self.ablation.benchmarks or ():
-            if name not in (known := [one.name for one in self.benchmarks if one.kind == "hpatches"]):
+            if name not in (sequences := [one.name for one in self.benchmarks if one.kind == "hpatches"]):
                 raise wrong_key(
                     "ablation.benchmarks",
-                    f"has '{name}', and no benchmark of the kind hpatches has that name{suggest(name, known)}",
+                    f"has '{name}', and no benchmark of the kind hpatches has that name{suggest(name, sequences)}",
                 )
         return self
 

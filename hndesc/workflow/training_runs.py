@@ -86,10 +86,10 @@ class TrainingRuns:
         self.variants: dict[tuple[str, int], str] = {}
         self.stages = {name: f"training_runs/{name}" for name in config.training_runs}
         for name, place in self.stages.items():
-            run = config.training_runs[name]
+            own = config.training_runs[name].stylization
             self.runs[place] = TrainingRun(
                 overlaid(base.training, self._laid_over(name)),
-                run.stylization.model_dump(exclude_unset=True) if run.stylization else base.stylization,
+                own.model_dump(exclude_unset=True) if own else base.stylization,
                 config.seed,
             )
         self.overrides = {n: run for n, run in written["ablation"]["runs"].items() if run is not None}
@@ -126,7 +126,7 @@ class TrainingRuns:
 
     def _from_models(self, run: TrainingRun) -> TrainingRun:
         """Return a training with the file of the model in place of the name of the run that it starts from."""
-        place = self.stages.get(run.training.get("weights"))
+        place = self.stages.get(run.training.get("weights", ""))
         if place is None:
             return run
         weights = f"{self.places.results}/{place}/model.safetensors"
@@ -135,11 +135,11 @@ class TrainingRuns:
     def _check_order(self, place: str) -> None:
         files = {f"{self.places.results}/{place}/model.safetensors": place for place in self.stages.values()}
         passed = [place]
-        while (place := files.get(self.runs[place].training.get("weights"))) is not None:
-            if place in passed:
-                name = place.rpartition("/")[2]
+        while (start := files.get(self.runs[passed[-1]].training.get("weights", ""))) is not None:
+            if start in passed:
+                name = start.rpartition("/")[2]
                 raise HndescError(f"config key 'training_runs': {name} starts from its own model; break the circle")
-            passed.append(place)
+            passed.append(start)
 
     @staticmethod
     def descriptor(name: str, seed: int) -> str:

@@ -13,7 +13,7 @@ from hndesc.runtime.settings import (
     Number,
     Settings,
     Share,
-    choice,
+    one_of,
     read_settings,
     suggest,
     wrong_key,
@@ -32,7 +32,7 @@ class Square(Settings):
 
 class Box(Settings):
     name: Name = "box"
-    color: choice("red", "green", "blue") = "red"
+    color: Annotated[str, *one_of("red", "green", "blue")] = "red"
     shapes: list[Annotated[Round | Square, Field(discriminator="shape")]] = Field([])
     sizes: dict[Name, Number] = Field({})
     tags: Annotated[list[str], *Distinct] | None = None

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from hndesc.errors import HndescError
 
@@ -30,7 +30,7 @@ _MAGIC: Mapping[str, tuple[bytes, ...]] = {
     ".bz2": (b"BZh",),
     ".xz": (b"\xfd7zXZ\0",),
 }
-_OPENERS: Mapping[str, Callable[[Path], IO[bytes]]] = {
+_OPENERS: Mapping[str, Callable[[Path], Any]] = {
     ".tar": partial(Path.open, mode="rb"),
     ".tar.gz": gzip.open,
     ".tgz": gzip.open,
@@ -82,12 +82,12 @@ def check_content(path: str | os.PathLike, name: str) -> None:
         raise HndescError(f"{what} instead of a {suffix or 'binary'} file (sign-in, consent or quota?)")
 
 
-def _begins_as_tar(path: Path, open_file: Callable[[Path], IO[bytes]]) -> bool:
+def _begins_as_tar(path: Path, open_file: Callable[[Path], Any]) -> bool:
     try:
         with open_file(path) as stream:
             header = stream.read(tarfile.BLOCKSIZE)
         tarfile.TarInfo.frombuf(header, tarfile.ENCODING, "surrogateescape")
-    except tarfile.EOFHeaderError:
+    except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
         return True  # an empty archive
     except (OSError, EOFError, lzma.LZMAError, tarfile.HeaderError, ValueError):
         return False

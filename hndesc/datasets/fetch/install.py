@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hndesc.datasets.fetch.checksums import Checksums
 from hndesc.datasets.fetch.download import DownloadedFile, RetryPolicy, download, locked
@@ -54,7 +55,12 @@ def get_dataset(
     """
     entry, data = find_entry(name, read_registry(registry)), Path(data)
     place, known = data / entry.place, Checksums(Path(checksums))
-    network = {"page": entry.page, "by_hand": entry.by_hand, "mirrors": tuple(mirrors), "retry_policy": retry_policy}
+    network: dict[str, Any] = {
+        "page": entry.page,
+        "by_hand": entry.by_hand,
+        "mirrors": tuple(mirrors),
+        "retry_policy": retry_policy,
+    }
     if entry.layout is None:
         arrived = download(entry.files[0], place.parent, known, **network)
         _record(known, entry.files, [arrived])
@@ -101,7 +107,7 @@ def _is_present(entry: Entry, place: Path) -> bool:
     if not any(place.iterdir()):
         return False
     try:
-        summary = verify_layout(place, entry.layout)
+        summary = verify_layout(place, entry.layout or {})
     except HndescError as error:
         raise HndescError(f"{error}; complete {place}, or move it so that {entry.name} is downloaded") from None
     _write_receipt(entry, place, summary, {})
@@ -117,7 +123,7 @@ def _unpack_all(entry: Entry, files: Sequence[DownloadedFile], place: Path) -> N
         for source, target in entry.move.items():
             if (staging / source).is_dir():
                 merge(staging / source, staging / target)
-        summary = verify_layout(staging, entry.layout)
+        summary = verify_layout(staging, entry.layout or {})
         _write_receipt(entry, staging, summary, {file.path.name: file.sha256 for file in files})
     logger.info("%s: %s", place, summary)
 

@@ -212,7 +212,8 @@ def _files(item: Any, name: str | None, where: str) -> Iterator[RemoteFile]:
     shards = range(1, item["shards"] + 1) if item.get("shards") else [None]
     for shard in shards:
         addresses = tuple(address.replace("{shard}", str(shard)) for address in item.get("addresses") or ())
-        own = name or item.get("name") or (PurePosixPath(urlparse(addresses[0]).path).name if addresses else None)
+        last = PurePosixPath(urlparse(addresses[0]).path).name if addresses else None
+        own: Any = name or item.get("name") or last
         _check_name(own, f"{where}: files")
         yield RemoteFile(name=own, addresses=addresses, **settings)
 

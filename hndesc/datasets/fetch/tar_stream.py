@@ -39,9 +39,10 @@ class TarStream:
         Raises:
             tarfile.TarError, ValueError, OSError, EOFError: the archive is broken.
         """
-        with tarfile.open(fileobj=self, mode="r:") as opened:
+        source: Any = self  # it has what tarfile uses of a file, and no more
+        with tarfile.open(fileobj=source, mode="r:") as opened:
             for info in opened:
-                opened.members = []  # tarfile would keep every header
+                opened.members = []  # type: ignore[attr-defined]  # tarfile would keep every header
                 opened.pax_headers = {}
                 self._unread = info.size
                 yield info
@@ -123,7 +124,7 @@ def open_tar(path: str | os.PathLike) -> Iterator[TarStream]:
         if magic == _XZ:
             yield TarStream(_Xz(raw))
             return
-        opener = next((opener for start, opener in _MAGIC.items() if magic.startswith(start)), None)
+        opener: Any = next((opener for start, opener in _MAGIC.items() if magic.startswith(start)), None)
         if opener is None:
             yield TarStream(raw)
         else:

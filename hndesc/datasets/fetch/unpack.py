@@ -31,8 +31,10 @@ MAX_FILES = 2_000_000
 MAX_DEPTH = 64
 MAX_DIRECTORY = 100_000_000  # bytes of the central directory of a zip archive, which is read as a whole
 _CHUNK = 1 << 20
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, LZMAError, EOFError, OSError, RuntimeError)
-_BROKEN += (NotImplementedError, ValueError, OverflowError, MemoryError, struct.error, KeyError, IndexError)
+_BROKEN = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, LZMAError, EOFError, OSError, RuntimeError),
+    *(NotImplementedError, ValueError, OverflowError, MemoryError, struct.error, KeyError, IndexError),
+)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -187,11 +189,11 @@ def _tar_members(archive: Path, stream: TarStream) -> Iterator[_Member]:
         kind = "" if info.isreg() or info.isdir() else "a link or device"
         kind = "a sparse file" if info.issparse() else kind
         # Names that are not UTF-8 are decoded as Latin-1, so that they can be displayed and listed.
-        name = info.name.encode("utf-8", "surrogateescape")
+        raw = info.name.encode("utf-8", "surrogateescape")
         try:
-            name = name.decode("utf-8")
+            name = raw.decode("utf-8")
         except UnicodeDecodeError:
-            name = name.decode("latin-1")
+            name = raw.decode("latin-1")
         _check_name(archive, name)
         yield _Member(name, info.size, info.isdir(), kind, partial(_TarData, stream.data))
 

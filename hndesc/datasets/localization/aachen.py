@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
+from typing import Any
 
 from hndesc.datasets.localization.cameras import CAMERA_MODELS, Intrinsics, UnknownModelError, read_camera
 from hndesc.datasets.localization.image_ids import read_ids
@@ -100,7 +101,7 @@ def read_queries(root: Path, problems: Counter[str]) -> tuple[dict[str, Intrinsi
     return queries, conditions
 
 
-def check_models(cameras: Mapping[str | int, Intrinsics | None], place: Path) -> None:
+def check_models(cameras: Mapping[Any, Intrinsics | None], place: Path) -> None:
     """Raise an UnknownModelError if no image has a camera that COLMAP knows."""
     if cameras and not any(cameras.values()):
         known = ", ".join(CAMERA_MODELS)
@@ -168,7 +169,7 @@ def _split_camera(line: str, place: str) -> tuple[str, str, list[str]]:
     """Return name, model and the remaining fields; the name may contain spaces if the model is known."""
     found = _CAMERA.fullmatch(line) or re.fullmatch(r"([^ \t]+)[ \t]+([^ \t]+)[ \t]+(.*)", line)
     fields = split(found[3]) if found else []
-    if len(fields) < 2:
+    if found is None or len(fields) < 2:
         raise HndescError(f"{place}: expected '{_INTRINSICS}', found {len(split(line))} fields")
     return found[1], found[2], fields
 

@@ -137,7 +137,7 @@ def _binary_cameras(path: Path) -> Iterator[tuple[int, str, str, list[str]]]:
     with _opened(path) as file:
         for _ in range(file.count(_CAMERA.size)):
             number, model, width, height = file.read(_CAMERA)
-            form = CAMERA_MODELS.get(names.get(model))
+            form = CAMERA_MODELS.get(names.get(model, ""))
             place = f"{path}: camera {number}"
             if form is None:
                 known = ", ".join(f"{number} {name}" for number, name in names.items() if name in CAMERA_MODELS)

@@ -93,8 +93,8 @@ def read_images(root: Path) -> tuple[dict[str, Intrinsics | None], dict[str, Pos
     sensors = _read_sensors(root / "sensors" / "sensors.txt")
     trajectories = _read_poses(root / "sensors" / "trajectories.txt", keys=2)
     carriers: dict[str, list[tuple[str, Pose]]] = {}
-    for (rig, sensor), place in _read_poses(root / "sensors" / "rigs.txt", keys=2).items():
-        carriers.setdefault(sensor, []).append((rig, place))
+    for (rig, sensor), pose_in_rig in _read_poses(root / "sensors" / "rigs.txt", keys=2).items():
+        carriers.setdefault(sensor, []).append((rig, pose_in_rig))
     cameras: dict[str, Intrinsics | None] = {}
     poses: dict[str, Pose] = {}
     for place, (time, device, name) in sorted(_rows(root / _RECORDS, 3), key=lambda row: row[1][2]):

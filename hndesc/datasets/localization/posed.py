@@ -70,7 +70,7 @@ def read_cameras(path: Path) -> tuple[dict[str, Intrinsics], dict[str, Pose]]:
     place, header = next(lines, (f"{path}:1", ""))
     if split(header) != COLUMNS:
         raise HndescError(f"{place}: expected the columns {' '.join(COLUMNS)}")
-    cameras: dict[str, Intrinsics] = {}
+    cameras: dict[str, Intrinsics | None] = {}
     poses: dict[str, Pose] = {}
     for place, line in lines:
         name, fields = split_name(line, len(COLUMNS) - 1, place, " ".join(COLUMNS))

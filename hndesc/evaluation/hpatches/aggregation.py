@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 
@@ -36,26 +37,29 @@ def summarize(pairs: Iterable[PairScore], protocol: Protocol) -> dict[str, dict]
         columns = {kind: measure(group) for kind, group in groups.items()}
         return {str(t): {kind: float(columns[kind][row]) for kind in groups} for row, t in enumerate(thresholds)}
 
-    def mean(value: Callable[[PairScore], float]) -> Means:
+    def mean(value: Callable[[PairScore], Any]) -> Means:
         return {kind: _mean([value(pair) for pair in group], 1)[0] for kind, group in groups.items()}
 
     mma = means(lambda group: _mean([pair.accuracy for pair in group], len(MATCHING_THRESHOLDS)), MATCHING_THRESHOLDS)
-    figures = {"mma": {t: {**one, "avg": (one["v"] + one["i"]) / 2} for t, one in mma.items()}}
+    figures: dict[str, Any] = {"mma": {t: {**one, "avg": (one["v"] + one["i"]) / 2} for t, one in mma.items()}}
     estimators = {
         name: {
             "homography_accuracy": means(
-                lambda group, name=name: homography_accuracy(group, name, protocol), protocol.corner_thresholds
+                partial(homography_accuracy, estimator=name, protocol=protocol), protocol.corner_thresholds
             ),
-            "homography_auc": means(lambda group, name=name: homography_auc(group, name), AREA_THRESHOLDS),
+            "homography_auc": means(partial(homography_auc, estimator=name), AREA_THRESHOLDS),
         }
         for name in pairs[0].estimates
     }
     first = next(iter(estimators))
+
+    def over_orders(measure: Callable[..., Any], group: list[PairScore]) -> np.ndarray:
+        return measure(_auc_in_orders(group, first), axis=0)
+
     if pairs[0].estimates[first].in_orders:
-        for name, measure in {"mean": np.mean, "deviation": partial(np.std, ddof=1)}.items():
-            estimators[first][f"homography_auc_{name}"] = means(
-                lambda group, measure=measure: measure(_auc_in_orders(group, first), axis=0), AREA_THRESHOLDS
-            )
+        spread: dict[str, Callable[..., Any]] = {"mean": np.mean, "deviation": partial(np.std, ddof=1)}
+        for name, measure in spread.items():
+            estimators[first][f"homography_auc_{name}"] = means(partial(over_orders, measure), AREA_THRESHOLDS)
     figures |= {**estimators[first], "estimators": estimators}
     if protocol.matching_score:
         figures["matching_score"] = mean(lambda pair: pair.matching_score)

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -80,7 +81,7 @@ def score_hpatches(
     """
     rules = find_protocol(protocol)
     estimators = _estimators(estimator)
-    ransac = {
+    ransac: dict[str, Any] = {
         "threshold": ransac_threshold,
         "iterations": iterations,
         "confidence": rules.confidence if confidence is None else confidence,
@@ -104,7 +105,7 @@ def score_hpatches(
     for pair in pairs:
         if pair.failure:
             logger.warning("pair %s, %s counts as a failure: %s", pair.first, pair.second, pair.failure)
-    record = {
+    record: dict[str, Any] = {
         "benchmark": name or Path(root).resolve().name,
         "kind": "hpatches",
         "protocol": rules.description if ratio is None else f"{rules.description}, ratio at most {ratio:g}",
@@ -161,7 +162,7 @@ class _Evaluator:
         protocol: Protocol,
         estimators: Sequence[str],
         orders: int,
-        settings: Mapping[str, float | None],
+        settings: Mapping[str, Any],
     ) -> None:
         self._root = root
         self._reader = reader

@@ -18,13 +18,13 @@ from hndesc.runtime.settings import (
     Settings,
     Shards,
     Share,
-    choice,
-    number,
+    one_of,
+    within,
     wrong_key,
 )
 
-Estimator = choice("ransac", "magsac", "poselib")
-Ratio = number(gt=0, le=1) | None
+Estimator = Annotated[str, *one_of("ransac", "magsac", "poselib")]
+Ratio = Annotated[float, *within(gt=0, le=1)] | None
 _RATIO = "largest distance of a match, as a share of that to the second nearest keypoint{}; null: any, as published"
 
 
@@ -37,7 +37,9 @@ class BenchmarkSettings(Settings):
     max_keypoints: Count | None = Field(None, description="the strongest keypoints an image; null: all")
     resize_max: LongestSide = Field(None, description="longest side of the images, pixels; null leaves it")
     shards: Shards = Field(1, description="jobs among which the images are divided")
-    precision: choice("float32", "float16") = Field("float32", description="in which descriptors are stored")
+    precision: Annotated[str, *one_of("float32", "float16")] = Field(
+        "float32", description="in which descriptors are stored"
+    )
     without: Annotated[list[str], *Distinct] | None = Field(
         None, description="names of descriptors that are not evaluated on this benchmark; null: all are evaluated"
     )
@@ -65,10 +67,10 @@ class HpatchesBenchmark(BenchmarkSettings):
     """Image matching on homography sequences."""
 
     kind: Literal["hpatches"] = Field(description="kind of the benchmark")
-    layout: choice("hpatches", "oxford_affine", "pairs") | None = Field(
+    layout: Annotated[str, *one_of("hpatches", "oxford_affine", "pairs")] | None = Field(
         None, description="of the dataset; null: detected from its files"
     )
-    protocol: choice("full", "480x640") = Field(
+    protocol: Annotated[str, *one_of("full", "480x640")] = Field(
         "full", description="480x640 resizes the images, takes 1000 keypoints each and has the matching score"
     )
     settings: HpatchesScoring = Field(HpatchesScoring(), description="of scoring")
@@ -77,7 +79,7 @@ class HpatchesBenchmark(BenchmarkSettings):
 class ShortlistSettings(Settings):
     """What ranks the database before re-ranking; keys that are left out are those of neighbors."""
 
-    descriptor: choice(*GLOBAL_DESCRIPTORS.places) = Field(
+    descriptor: Annotated[str, *one_of(*GLOBAL_DESCRIPTORS.places)] = Field(
         "efficientnet_lite0", description="global descriptor; that of neighbors where the key is left out"
     )
     weights: InputFile | None = Field(
@@ -127,7 +129,7 @@ class RetrievalBenchmark(ShortlistedBenchmark):
     """Image retrieval in the layout and by the measures of Revisited Oxford and Paris."""
 
     kind: Literal["retrieval"] = Field(description="kind of the benchmark")
-    layout: choice("places") | None = Field(
+    layout: Annotated[str, *one_of("places")] | None = Field(
         None, description="places: a folder of places with several photos each, of which a set is made"
     )
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from hndesc.runtime.settings import Count, InputFile, InputFolder, Name, Natural, Settings, Text, number
+from hndesc.runtime.settings import Count, InputFile, InputFolder, Name, Natural, Settings, Text, within
 
 
 class DatasetSettings(Settings):
@@ -36,7 +36,7 @@ class SplitSettings(Settings):
 
     name: Annotated[Name, AfterValidator(_not_demo)] = Field(description="name of the folder below data; not demo")
     photos: InputFolder | Annotated[list[InputFolder], Field(min_length=1)] = Field(description="folder, or several")
-    share: number(gt=0, lt=1) = Field(
+    share: Annotated[float, *within(gt=0, lt=1)] = Field(
         0.2, description="share of the photos that is held out, half for validation, half for the test"
     )
     seed: Natural = Field(0, description="of everything that is drawn")

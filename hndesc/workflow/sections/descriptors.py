@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from hndesc.descriptors import DESCRIPTORS, is_class
 from hndesc.models.bundled import bundled_models
 from hndesc.pretrained.baselines import WEIGHTS
-from hndesc.runtime.settings import Count, InputFile, Name, PathOf, Settings, Text, choice, quoted, wrong_key
+from hndesc.runtime.settings import Count, InputFile, Name, PathOf, Settings, Text, one_of, quoted, wrong_key
 from hndesc.runtime.spelling import suggest
 from hndesc.workflow.sections.keypoints import Keypoints
 
@@ -58,7 +58,7 @@ class DescriptorSettings(Settings):
         None, description="file of the descriptor's weights; null: published ones are fetched to data/weights"
     )
     settings: dict[str, Any] = Field({}, description="further arguments of the descriptor's class")
-    keypoints: choice("shared", "own") | Keypoints = Field(
+    keypoints: Annotated[str, *one_of("shared", "own")] | Keypoints = Field(
         "shared",
         description="shared (those of the section keypoints), own (the descriptor's own detector), or a section like "
         "keypoints",

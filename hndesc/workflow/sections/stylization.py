@@ -14,7 +14,7 @@ from hndesc.runtime.settings import (
     Shards,
     Share,
     Text,
-    choice,
+    one_of,
     wrong_key,
 )
 
@@ -47,10 +47,12 @@ class _MongeKantorovich(_Transfer):
 class _Wct2(Settings):
     strength: Share = Field(1.0, description="0 leaves a photo as it is, 1 is the full change of light")
     weights: InputFolder = Field(description="folder of the published weights")
-    at: Annotated[list[choice("encoder", "skip", "decoder")], *Distinct] = Field(
+    at: Annotated[list[Annotated[str, *one_of("encoder", "skip", "decoder")]], *Distinct] = Field(
         ["encoder", "skip", "decoder"], description="where features are transferred"
     )
-    device: choice("auto", "cpu", "cuda") = Field("auto", description="auto (the GPU where there is one), cpu or cuda")
+    device: Annotated[str, *one_of("auto", "cpu", "cuda")] = Field(
+        "auto", description="auto (the GPU where there is one), cpu or cuda"
+    )
 
 
 class MixedLocal(_Weighted, _Local):

@@ -93,7 +93,7 @@ def test_a_figure_has_a_text_and_a_caption(page: Path) -> None:
     found = list(FIGURE.finditer(text))
     assert len(found) == text.count("\n![")
     for figure in found:
-        assert len(figure["text"]) > 10 and figure["caption"].startswith("**")
+        assert len(figure["text"]) > 10 and figure["caption"].startswith("*")
 
 
 def test_every_figure_is_on_a_page() -> None:

@@ -8,6 +8,7 @@ float32, each of length 1. H, W and N are dynamic. The card of the model is stor
 import importlib
 import json
 import logging
+import warnings
 from pathlib import Path
 
 import torch
@@ -58,17 +59,20 @@ def export_onnx(checkpoint: str | Path, output: str | Path) -> None:
         for package in EXTRAS["onnx"]:
             importlib.import_module(package)
     model, card = load_checkpoint(checkpoint)
+    logger.info("the network is traced and simplified, which takes half a minute")
     free = torch.export.Dim.DYNAMIC
-    program = torch.onnx.export(
-        ImageToDescriptors(model).eval(),
-        (torch.rand(_EXAMPLE), torch.rand(1, 50, 2)),
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=["image", "keypoints"],
-        output_names=["descriptors"],
-        dynamic_shapes={"image": {2: free, 3: free}, "keypoints": {1: free}},
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch warns of its own code
+        program = torch.onnx.export(
+            ImageToDescriptors(model).eval(),
+            (torch.rand(_EXAMPLE), torch.rand(1, 50, 2)),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["image", "keypoints"],
+            output_names=["descriptors"],
+            dynamic_shapes={"image": {2: free, 3: free}, "keypoints": {1: free}},
+            verbose=False,
+        )
     program.model.metadata_props["hndesc"] = json.dumps(card)
     with atomic_path(output) as temporary:
         program.save(temporary)

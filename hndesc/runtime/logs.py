@@ -39,7 +39,8 @@ def step(log: str | os.PathLike | None = None, threads: int | None = None, appen
         handlers.append(logging.FileHandler(log, encoding="utf-8"))
     for handler in handlers:
         handler.setFormatter(_OneLine(FORMAT))
-    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
+    logging.getLogger("hndesc").setLevel(logging.INFO)  # of libraries, only warnings
     if threads is not None:
         limit_threads(threads)
     try:

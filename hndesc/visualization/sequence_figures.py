@@ -45,8 +45,7 @@ def plot_sequences(
     with replace_folder(output, STEP, inputs) as part:
         for sequence, pair in chosen:
             names = pair.first, pair.second
-            stems = "-".join(PurePosixPath(name).stem for name in names)
-            figures.append(output / f"{sequence.name.replace('/', '_')}_{stems}.jpg")
+            figures.append(output / f"{_figure_name(sequence.name, names)}.jpg")
             plot_matches(
                 (root / names[0], root / names[1]),
                 names,
@@ -56,6 +55,13 @@ def plot_sequences(
                 pair.homography,
             )
     return figures
+
+
+def _figure_name(sequence: str, images: tuple[str, str]) -> str:
+    """Return <sequence>_<first image>-<second image>; images named after their sequence do not repeat it."""
+    place = sequence.replace("/", "_")
+    stems = (PurePosixPath(name).stem for name in images)
+    return f"{place}_{'-'.join(stem.removeprefix(f'{place}_') or stem for stem in stems)}"
 
 
 def _known(features: Sequence[str | os.PathLike]) -> set[str]:

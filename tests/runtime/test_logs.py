@@ -68,3 +68,12 @@ def test_a_place_that_cannot_be_used_is_no_fault_of_the_code(tmp_path: Path) -> 
     assert stopped.value.code == 1
     text = (tmp_path / "a.log").read_text()
     assert text.count("\n") == 1 and "cannot be used (File name too long)" in text
+
+
+def test_libraries_only_warn(tmp_path: Path) -> None:
+    with step(tmp_path / "a.log"):
+        logging.getLogger("onnxscript.optimizer").info("Removed 746 unused nodes")
+        logging.getLogger("onnxscript.optimizer").warning("no such node")
+        logging.getLogger("hndesc.models").info("12 photos")
+    lines = (tmp_path / "a.log").read_text().splitlines()
+    assert [line.partition(" ")[2].partition(" ")[2] for line in lines] == ["WARNING no such node", "INFO 12 photos"]

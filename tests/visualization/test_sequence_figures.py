@@ -7,7 +7,7 @@ import pytest
 
 from hndesc.io.features import Features, FeatureWriter
 from hndesc.io.images import write_image
-from hndesc.visualization.sequence_figures import plot_sequences
+from hndesc.visualization.sequence_figures import _figure_name, plot_sequences
 
 SCENES = ("i_a", "i_b", "i_c", "v_a")
 
@@ -53,3 +53,16 @@ def test_sequences_whose_image_failed_are_skipped(benchmark: Path, tmp_path: Pat
     features = write_features(tmp_path / "f.h5", lost="i_a/4.ppm")
     figures = plot_sequences(benchmark, [features], tmp_path / "out", ["mine"])
     assert [path.stem for path in figures] == ["i_b_1-4", "i_c_1-4", "v_a_1-4"]
+
+
+@pytest.mark.parametrize(
+    ("sequence", "images", "name"),
+    [
+        ("i_pool", ("i_pool/1.ppm", "i_pool/3.ppm"), "i_pool_1-3"),
+        ("i_pool", ("i_pool/i_pool_1.png", "i_pool/i_pool_3.png"), "i_pool_1-3"),
+        ("facade", ("facade/morning.jpg", "night/facade.jpg"), "facade_morning-facade"),
+        ("a/b", ("a/b/1.png", "a/b/a_b_.png"), "a_b_1-a_b_"),
+    ],
+)
+def test_the_name_of_a_figure_says_the_sequence_once(sequence: str, images: tuple[str, str], name: str) -> None:
+    assert _figure_name(sequence, images) == name

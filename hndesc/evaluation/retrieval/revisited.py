@@ -12,7 +12,7 @@ from hndesc.io.files import check_output_files
 from hndesc.retrieval import reranking
 from hndesc.retrieval.reranking import rerank_shortlist
 
-PROTOCOL = f"revisited Oxford/Paris; {reranking.PROTOCOL}"
+PROTOCOL = f"revisited protocol, medium and hard; {reranking.PROTOCOL}"
 
 
 def score_retrieval(

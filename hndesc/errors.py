@@ -1,6 +1,7 @@
 """Errors for the user."""
 
 import os
+import re
 from numbers import Integral
 
 
@@ -32,6 +33,13 @@ def check_count(name: str, value: object) -> int | None:
 def printable(name: str | os.PathLike) -> str:
     """Return a name for a message, with unprintable characters (line breaks, invalid UTF-8) escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in os.fspath(name))
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as "1 query" or "1,200 queries"."""
+    if number != 1:
+        noun = f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"
+    return f"{number:,} {noun}"
 
 
 def reason(error: BaseException) -> str:

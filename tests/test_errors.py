@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from hndesc.errors import HndescError, ImageError, check_count
+from hndesc.errors import HndescError, ImageError, check_count, counted
 
 
 @pytest.mark.parametrize("name", ["a\nb.png", "a\rb.png", "a\udcff.png", "a\0b", "\x1b[31m", "a\u2028b"])
@@ -24,6 +24,19 @@ def test_a_message_in_any_language_is_left() -> None:
 def test_what_is_no_count(value: object) -> None:
     with pytest.raises(HndescError, match=r"resize_max is .*; expected a whole number from 1 on"):
         check_count("resize_max", value)
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "text"),
+    [
+        (1, "sequence", "1 sequence"),
+        (0, "sequence", "0 sequences"),
+        (1200, "query", "1,200 queries"),
+        (2, "day", "2 days"),
+    ],
+)
+def test_a_number_agrees_with_its_noun(number: int, noun: str, text: str) -> None:
+    assert counted(number, noun) == text
 
 
 @pytest.mark.parametrize("value", [None, 1, 10**30, np.int64(7), np.uint8(7)])

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hndesc.errors import HndescError, printable
+from hndesc.errors import HndescError, counted, printable
 from hndesc.io.files import check_output_file, read_json, write_text
 from hndesc.io.lists import text_lines
 from hndesc.models.checkpoint import check_checkpoint, load_checkpoint, read_card, save_checkpoint
@@ -229,8 +229,8 @@ def _scores(rows: Sequence[Mapping[str, Any]], name: str) -> list[str]:
         of = [row for row in rows if row["benchmark"] == benchmark]
         counts = of[0]["sequences"]
         parts.append(
-            f"**{benchmark}**: {counts['v']} sequences with viewpoint changes (v), {counts['i']} with illumination "
-            f"changes (i). {of[0]['protocol']}"
+            f"**{benchmark}**: {counted(counts['v'], 'sequence')} with viewpoint changes (v), "
+            f"{counts['i']} with illumination changes (i). {of[0]['protocol']}"
         )
         further = [one for one in _FURTHER if any(one[1] in row for row in of)]
         header = ("descriptor", "keypoints", "MMA@3 v", "MMA@3 i", "MMA@3 avg", "homography @3")

@@ -8,5 +8,15 @@ WEIGHTS = {
     "superpoint": "superpoint_v1.pth",
     "xfeat": "xfeat.pt",
 }
+# Detector and descriptor -> name in tables and figures.
+TITLES = {
+    "aliked": "ALIKED",
+    "disk": "DISK",
+    "r2d2": "R2D2",
+    "rootsift": "RootSIFT",
+    "sift": "SIFT",
+    "superpoint": "SuperPoint",
+    "xfeat": "XFeat",
+}
 # Descriptor -> detector of the same method.
 OWN_DETECTORS = {name: name for name in WEIGHTS} | {"sift": "sift", "rootsift": "sift"}

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, counted
 from hndesc.io.files import read_json
 from hndesc.io.images import find_images
 from hndesc.training.settings import TrainingSettings, training_settings
@@ -40,8 +40,8 @@ def expect_training(
         where = "on two CPU cores, a fraction of it on a GPU (later estimates use the speed measured on this machine)"
     speeds = _MEASURED | speeds
     hours = sum(megapixels(one) * speeds[one.architecture] for one in chosen) / 3600
-    steps = Counter(f"{one.steps:,} steps of {one.architecture}" for one in chosen)
-    what = ", ".join(f"{count} run{'s' * (count > 1)} of {text}" for text, count in steps.items())
+    steps = Counter(f"{counted(one.steps, 'step')} of {one.architecture}" for one in chosen)
+    what = ", ".join(f"{counted(count, 'run')} of {text}" for text, count in steps.items())
     return f"To train on: {_count(Path(photos), expected)}.\nTo train: {what}; about {_format_hours(hours)} {where}."
 
 
@@ -73,7 +73,7 @@ def measured_speed(folder: Path) -> tuple[int, str, float] | None:
 
 def _count(photos: Path, expected: str) -> str:
     try:
-        return f"{len(find_images(photos)):,} photos in {photos}"
+        return f"{counted(len(find_images(photos)), 'photo')} in {photos}"
     except HndescError:
         return f"{photos}, which does not exist yet" + (f" ({expected})" if expected else "")
 
@@ -81,5 +81,5 @@ def _count(photos: Path, expected: str) -> str:
 def _format_hours(hours: float) -> str:
     if hours < 1:
         minutes = max(1, round(60 * hours))
-        return f"{minutes} minute{'s' * (minutes > 1)}"
+        return counted(minutes, "minute")
     return f"{hours:,.0f} hours" if hours >= 10 else f"{hours:.1f} hours"

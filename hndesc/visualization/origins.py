@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from hndesc.pretrained.baselines import OWN_DETECTORS
+from hndesc.pretrained.baselines import OWN_DETECTORS, TITLES
 
 
 def origin(features: object) -> str:
@@ -14,10 +14,10 @@ def origin(features: object) -> str:
     if "imported" in features:
         pieces.append(f"features of {features['imported']['file']}")
     if descriptor:
-        pieces.append(f"descriptor {descriptor['name']}{_weights(descriptor)}")
+        pieces.append(f"{_title(descriptor)}{_weights(descriptor)}")
     if detector:
         pieces.append(_keypoints(descriptor, detector))
-    return "; ".join(pieces)
+    return " at ".join(pieces)
 
 
 def descriptor_key(features: object) -> tuple[str, ...]:
@@ -36,7 +36,11 @@ def _keypoints(descriptor: Mapping, detector: Mapping) -> str:
     limit = f", at most {most} per image" if most else ""
     if OWN_DETECTORS.get(descriptor.get("name", "")) == detector["name"]:
         return f"its own keypoints{limit}"
-    return f"keypoints of {detector['name']}{limit}{_weights(detector)}"
+    return f"{_title(detector)} keypoints{_weights(detector)}{limit}"
+
+
+def _title(part: Mapping) -> str:
+    return TITLES.get(part["name"], str(part["name"]))
 
 
 def _weights(part: Mapping) -> str:

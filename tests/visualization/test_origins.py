@@ -11,20 +11,20 @@ DISK = {"name": "disk", **WEIGHTS}
 
 def test_own_and_others_keypoints():
     assert origin({"descriptor": DISK, "detector": DISK | {"max_keypoints": 2048}}) == (
-        "descriptor disk (disk.pth: Apache 2.0); its own keypoints, at most 2048 per image"
+        "DISK (disk.pth: Apache 2.0) at its own keypoints, at most 2048 per image"
     )
     assert origin({"descriptor": DISK, "detector": {"name": "sift", "max_keypoints": None}}) == (
-        "descriptor disk (disk.pth: Apache 2.0); keypoints of sift"
+        "DISK (disk.pth: Apache 2.0) at SIFT keypoints"
     )
     assert origin({"descriptor": {"name": "rootsift"}, "detector": {"name": "sift"}}) == (
-        "descriptor rootsift; its own keypoints"
+        "RootSIFT at its own keypoints"
     )
 
 
 def test_another_file_than_published_says_so():
     rebuilt = {"name": "superpoint", **WEIGHTS, "rebuilt": True}
     text = origin({"descriptor": {"name": "model"}, "detector": rebuilt})
-    assert text == ("descriptor model; keypoints of superpoint (disk.pth: rebuilt, not the published file; Apache 2.0)")
+    assert text == "model at SuperPoint keypoints (disk.pth: rebuilt, not the published file; Apache 2.0)"
 
 
 def test_features_of_other_programs():
@@ -38,6 +38,6 @@ def test_tables_have_a_line_a_descriptor(write_result):
 
     paths = [write_result("hpatches", "disk", change=change), write_result("hpatches", "other")]
     (table,) = gather(paths, ["b", "b"], ["peer", "other"], ("trained", "initial"))
-    assert "peer: descriptor disk (disk.pth: Apache 2.0); its own keypoints." in table.remarks
+    assert "peer: DISK (disk.pth: Apache 2.0) at its own keypoints." in table.remarks
     assert not any(remark.startswith("other:") for remark in table.remarks)
     assert json.loads(paths[1].read_text())["features"] == {}

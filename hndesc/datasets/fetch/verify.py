@@ -10,7 +10,7 @@ from hndesc.datasets.kinds import KINDS
 from hndesc.datasets.localization.images import posed_images
 from hndesc.datasets.revisited import dataset_images, read_ground_truth
 from hndesc.datasets.tokyo247 import read_views, view_images
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, counted
 from hndesc.io.images import find_images, image_size
 from hndesc.runtime.plugins import load_place
 
@@ -46,7 +46,7 @@ def verify_sequences(root: Path, sequences: int | None = None) -> str:
     for sequence in found:
         for name in sequence.images:
             image_size(root / name)
-    return f"{len(found)} sequences of 6 images and 5 homographies"
+    return f"{counted(len(found), 'sequence')} of 6 images and 5 homographies"
 
 
 def verify_retrieval(root: Path, database: int | None = None, queries: int | None = None) -> str:
@@ -56,7 +56,7 @@ def verify_retrieval(root: Path, database: int | None = None, queries: int | Non
     _check_count(root, "queries", len(truth.queries), queries)
     for entry in dataset_images(root):
         image_size(entry.path)
-    return f"{len(truth.database)} database images, {len(truth.queries)} queries"
+    return f"{counted(len(truth.database), 'database image')}, {counted(len(truth.queries), 'query')}"
 
 
 def verify_scene(root: Path, database: int | None = None, queries: int | None = None) -> str:
@@ -71,7 +71,8 @@ def verify_scene(root: Path, database: int | None = None, queries: int | None = 
         if name not in paths:
             raise HndescError(f"{root}: image '{name}' has a camera but no file")
         image_size(paths[name])
-    return f"{len(scene.database)} database images, {len(scene.queries)} queries, {len(scene.pairs)} pairs"
+    parts = (scene.database, "database image"), (scene.queries, "query"), (scene.pairs, "pair")
+    return ", ".join(counted(len(part), noun) for part, noun in parts)
 
 
 def verify_tokyo247(root: Path, database: int | None = None, queries: int | None = None) -> str:
@@ -81,7 +82,7 @@ def verify_tokyo247(root: Path, database: int | None = None, queries: int | None
     _check_count(root, "queries", len(views.queries), queries)
     for entry in view_images(root):
         image_size(entry.path)
-    return f"{len(views.database)} database views, {len(views.queries)} queries"
+    return f"{counted(len(views.database), 'database view')}, {counted(len(views.queries), 'query')}"
 
 
 def _photos(root: Path, least: int = 1) -> str:
@@ -89,7 +90,7 @@ def _photos(root: Path, least: int = 1) -> str:
     found = len(find_images(root))
     if found < least:
         raise HndescError(f"{root}: {found} photos instead of at least {least}")
-    return f"{found} photos"
+    return counted(found, "photo")
 
 
 def _files(root: Path, least: int = 1) -> str:
@@ -97,7 +98,7 @@ def _files(root: Path, least: int = 1) -> str:
     found = sum(path.is_file() for path in root.rglob("*"))
     if found < least:
         raise HndescError(f"{root}: {found} files instead of at least {least}")
-    return f"{found} files"
+    return counted(found, "file")
 
 
 def _check_count(root: Path, what: str, found: int, expected: int | None) -> None:

@@ -2,6 +2,7 @@
 # if the workflow did not make them.
 from snakemake.io import is_flagged
 
+from hndesc.workflow.content import check_unedited
 from hndesc.workflow.outputs import (
     PlannedJob,
     check_kept_folders,
@@ -74,6 +75,20 @@ def build_dag():
     """Build and check the plan of the jobs; `onstart` is called neither in a dry run nor if there is nothing to do."""
     type(workflow)._build_dag(workflow)
     check_outputs()
+    if not (workflow.dryrun or workflow.touch):
+        for job in workflow.dag.needrun_jobs(exclude_finished=False):
+            job.params  # with the fingerprints of inputs, which Snakemake would take when the job starts
+
+
+def check_inputs():
+    try:
+        check_unedited()
+    except HndescError as error:
+        raise WorkflowError(str(error)) from None
+
+
+onsuccess:
+    check_inputs()
 
 
 if workflow.is_main_process:

@@ -95,12 +95,14 @@ class PairBatches(Dataset):
         return self._collate(drawn, skipped)._replace(first=places.start)
 
     def difficulty(self, number: int) -> PairSettings:
-        """Return the pair settings of batch `number`; difficulty rises during the curriculum."""
-        settings = self.settings
-        curriculum = settings.pair.curriculum * settings.steps * settings.accumulation
-        if self.stream != TRAINING or number >= curriculum:
-            return settings.pair
-        return scaled_difficulty(settings.pair, number / curriculum)
+        """Return the pair settings of batch `number`; difficulty rises during the curriculum, large turns come late."""
+        pair, batches = self.settings.pair, self.settings.steps * self.settings.accumulation
+        if self.stream != TRAINING:
+            return pair
+        if pair.turns and number < pair.turns_from * batches:
+            pair = pair.model_copy(update={"turns": 0.0})
+        curriculum = pair.curriculum * batches
+        return pair if number >= curriculum else scaled_difficulty(pair, number / curriculum)
 
     def order(self, number: int) -> list[str]:
         """Return the photos of batch `number`, from one shuffled order per epoch."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from hndesc.geometry.homography import homography_of_corners, translation, warp_points
 from hndesc.io.images import to_gray
+from hndesc.training.bending import bend_points, draw_field, pixels
 from hndesc.training.settings import PairSettings
 
 
@@ -73,6 +74,9 @@ def random_quadrilaterals(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw the regions of a pair inside a photo of `photo_size` (width, height), each 4 x 2 in pixels of the photo."""
     first, second = (random_quadrilateral(generator, crop_size, settings) for _ in range(2))
+    if settings.turns and generator.random() < settings.turns:
+        angle = generator.uniform(-np.pi, np.pi)
+        second = second @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     second = second + settings.shift * crop_size * generator.choice([-1.0, 1.0], 2)
     low, high = np.minimum(first.min(0), second.min(0)), np.maximum(first.max(0), second.max(0))
     room = np.asarray(photo_size, np.float64) - 1.0
@@ -87,7 +91,13 @@ def crop_homography(quadrilateral: np.ndarray, crop_size: int) -> np.ndarray:
     return homography_of_corners(quadrilateral, np.array([[0, 0], [0, last], [last, last], [last, 0]]))
 
 
-def cut(image: np.ndarray, homography: np.ndarray, crop_size: int, photo_size: tuple[int, int]) -> np.ndarray:
+def cut(
+    image: np.ndarray,
+    homography: np.ndarray,
+    crop_size: int,
+    photo_size: tuple[int, int],
+    field: np.ndarray | None = None,
+) -> np.ndarray:
     """Cut a crop from an image.
 
     Args:
@@ -95,12 +105,17 @@ def cut(image: np.ndarray, homography: np.ndarray, crop_size: int, photo_size: t
         homography: from pixels of the photo to pixels of the crop.
         crop_size: side of the crop in pixels.
         photo_size: width and height of the photo in pixels.
+        field: displacements of a bent crop (`hndesc.training.bending.draw_field`), or None.
     """
     height, width = image.shape[:2]
     if (width, height) != photo_size:
         sx, sy = photo_size[0] / width, photo_size[1] / height
         to_photo = translation(-0.5, -0.5) @ np.diag([sx, sy, 1.0]) @ translation(0.5, 0.5)
         homography = homography @ to_photo
+    if field is not None:
+        places = warp_points(np.linalg.inv(homography), (pixels(crop_size) + field).reshape(-1, 2))
+        maps = places.astype(np.float32).reshape(*field.shape)
+        return cv2.remap(image, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return cv2.warpPerspective(
         image, homography, (crop_size, crop_size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
@@ -138,12 +153,19 @@ def draw_pair(
         quadrilaterals = random_quadrilaterals(generator, size, crop_size, settings)
         homographies = [crop_homography(quadrilateral, crop_size) for quadrilateral in quadrilaterals]
         points = [warp_points(homography, keypoints) for homography in homographies]
+        field = None
+        if settings.bends and generator.random() < settings.bends:
+            field = draw_field(generator, crop_size, settings.bend)
+            points[1] = bend_points(points[1], field)
         common, *unmatched = _split_keypoints(generator, [inside(one, crop_size) for one in points], settings.unmatched)
         if not common.any():
             continue
         rows = _sample_rows(generator, common, max_keypoints)
         unmatched = [_sample_rows(generator, one, max_keypoints // 2) for one in unmatched]
-        crops = [cut(photo, one, crop_size, size) for photo, one in zip(photos, homographies, strict=True)]
+        crops = [
+            cut(photo, one, crop_size, size, bent)
+            for photo, one, bent in zip(photos, homographies, (None, field), strict=True)
+        ]
         found = Pair(
             *crops,
             *(one[rows].astype(np.float32) for one in points),

@@ -15,11 +15,16 @@ _GAMMA = 2.2
 _JPEG_QUALITY = (30, 90)
 _DARKEST = 0.002  # linear light
 _TONES = 5
+_CORNERS = (3, 6)  # of a part in another light
+_EDGE = (-1.0, 4.5)  # log2 of the standard deviation of its edge, pixels
 _LAMPS = 4  # grid cells of the illumination field per side
 
 
 def augment_photometrically(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
-    """Apply to an H x W x 3 uint8 image, each at random: a color change, blur, noise, relighting, darkening, JPEG."""
+    """Apply color changes to an H x W x 3 uint8 image, each at random.
+
+    In this order: a color term, blur, noise, relighting, local light, darkening, JPEG compression.
+    """
     if generator.random() < settings.probability:
         image = _one_of(generator, image, settings)
     if generator.random() < settings.blur:
@@ -28,6 +33,8 @@ def augment_photometrically(generator: np.random.Generator, image: np.ndarray, s
         image = _noise(generator, image)
     if settings.relight and generator.random() < settings.relight:
         image = _relight(generator, image, settings)
+    if settings.local_light and generator.random() < settings.local_light:
+        image = _light_locally(generator, image, settings)
     if settings.darken and generator.random() < settings.darken:
         image = _darken(generator, image, settings)
     if settings.jpeg and generator.random() < settings.jpeg:
@@ -115,6 +122,20 @@ def _relight(generator: np.random.Generator, image: np.ndarray, settings: ColorS
     lit *= 2.0 ** cv2.resize(stops, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     light *= (lit / base).astype(np.float32)[..., None]
     return np.round(255.0 * np.clip(light, 0.0, 1.0) ** (1.0 / _GAMMA)).astype(np.uint8)
+
+
+def _light_locally(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:
+    """Put a random polygon of the scene into another light: a shadow, a spot of sun, the cone of a lamp."""
+    height, width = image.shape[:2]
+    corners = generator.uniform(-0.3, 1.3, (int(generator.integers(*_CORNERS, endpoint=True)), 2)) * (width, height)
+    mask = np.zeros((height, width), np.float32)
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.round(corners).astype(np.int32)), 1.0)
+    mask = cv2.GaussianBlur(mask, (0, 0), 2.0 ** generator.uniform(*_EDGE))[..., None]
+    gain = 2.0 ** generator.uniform(-settings.local_stops, settings.local_stops) * generator.uniform(0.7, 1.0, 3)
+    tone = 2.0 ** generator.uniform(-0.7, 0.7)
+    light = cv2.LUT(image, ((_LEVELS / 255.0) ** _GAMMA).astype(np.float32))
+    lit = gain.astype(np.float32) * light ** np.float32(tone)
+    return np.round(255.0 * np.clip(light + mask * (lit - light), 0.0, 1.0) ** (1.0 / _GAMMA)).astype(np.uint8)
 
 
 def _darken(generator: np.random.Generator, image: np.ndarray, settings: ColorSettings) -> np.ndarray:

@@ -48,6 +48,19 @@ class PairSettings(Settings):
     shift: Share = Field(
         0.1, description="distance of the second crop's center from the first's on each axis, in crop sides"
     )
+    turns: Share = Field(
+        0.0, description="share of the pairs whose second crop is turned further by any angle, uniform over the circle"
+    )
+    turns_from: Share = Field(
+        0.7, description="share of the steps before the first such pair; validation has them always"
+    )
+    bends: Share = Field(
+        0.0,
+        description="share of the pairs whose second crop is bent by a thin-plate spline, like a curved surface",
+    )
+    bend: Annotated[float, *within(ge=0, le=0.1)] = Field(
+        0.04, description="largest shift of its 4 x 4 control points on each axis, crop sides"
+    )
     unmatched: Annotated[float, *within(ge=0, le=0.5)] = Field(
         0.0,
         description="share of the keypoints that are hidden from each crop of a pair, as if the detector had missed "
@@ -99,6 +112,14 @@ class ColorSettings(Settings):
     darken: Share = Field(0.0, description="share of crops that are underexposed in a tinted light, with sensor noise")
     stops: Annotated[float, *within(ge=0, le=12)] = Field(
         5.0, description="largest reduction of the exposure of darkened crops, powers of 2"
+    )
+    local_light: Share = Field(
+        0.0,
+        description="share of crops a part of which, with sharp or soft edges, is in another light: exposure, tint and "
+        "tone curve",
+    )
+    local_stops: Annotated[float, *within(ge=0, le=12)] = Field(
+        3.0, description="largest change of the exposure of such a part, powers of 2"
     )
     jpeg: Share = Field(0.0, description="share of crops that are compressed, at a quality between 30 and 90")
 

@@ -40,12 +40,13 @@ def equal_yield(results: Mapping[str, Result]) -> dict[str, dict[str, float]]:
 
 
 def equal_yields(paths: Sequence[Path]) -> dict[Path, dict[str, float]]:
-    """Return the MMA@3 px at equal yield by file, from results of several benchmarks; see `equal_yield`."""
-    by_benchmark: dict[str, dict[str, Result]] = {}
+    """Return the MMA@3 px at equal yield by file, compared among results of one benchmark and detector."""
+    groups: dict[tuple[str, str], dict[str, Result]] = {}
     for path in paths:
         result = Result(path)
-        by_benchmark.setdefault(str(result.get("benchmark")), {})[str(path)] = result
-    known = [equal_yield(results) for results in by_benchmark.values()]
+        detector = result.get("features", "detector") if result.has("features", "detector") else None
+        groups.setdefault((str(result.get("benchmark")), str(detector)), {})[str(path)] = result
+    known = [equal_yield(results) for results in groups.values()]
     return {Path(path): means for one in known for path, means in one.items()}
 
 

@@ -16,6 +16,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from hndesc.errors import HndescError
@@ -24,8 +25,6 @@ from hndesc.runtime.provenance import file_sample, file_state
 
 # Samples by folder, file and `_change`.
 RECORD = Path(".snakemake", "hndesc_content.json")
-# States by path.
-_states: dict[str, str] = {}
 # Files whose samples are taken at the same time: on network file systems each takes milliseconds of waiting.
 _THREADS = 16
 
@@ -33,37 +32,18 @@ _THREADS = 16
 def content_fingerprint(paths: Iterable[str]) -> str:
     """Hash the states of files, and what lies below folders: relative names and states of all files.
 
-    Each path is read once per process. Links are followed, and those that lead back into a parent are not. Hidden files
-    are left out, as no step reads them. What does not exist yet counts as nothing.
+    Links are followed, and those that lead back into a parent are not. Hidden files are left out, as no step reads
+    them. What does not exist yet counts as nothing. Each folder is read once per process.
 
     Returns:
         16 hexadecimal digits; nothing if none of the paths exists.
     """
     existing = [path for path in paths if os.path.exists(path)]
-    for path in existing:
-        if path not in _states:
-            _states[path] = _state(path)
-    digest = hashlib.sha256("\n".join(_states[path] for path in existing).encode())
-    return digest.hexdigest()[:16] if existing else ""
+    states = [_folder(path) if os.path.isdir(path) else file_state(path) for path in existing]
+    return hashlib.sha256("\n".join(states).encode()).hexdigest()[:16] if existing else ""
 
 
-def check_unedited() -> None:
-    """Refuse files and folders that have changed since this process took their fingerprint.
-
-    Raises:
-        HndescError: one has; the message names it.
-    """
-    for path, state in _states.items():
-        if not os.path.exists(path) or _state(path) != state:
-            raise HndescError(
-                f"{path}: was changed during this run, so results can be of either state; run the same command again"
-            )
-
-
-def _state(path: str) -> str:
-    return _folder(path) if os.path.isdir(path) else file_state(path)
-
-
+@cache
 def _folder(folder: str) -> str:
     files = list(_files(folder, "", frozenset()))
     samples = _samples(folder, files)
@@ -143,7 +123,7 @@ def _files(
         if _is_folder(entry):
             yield from _files(entry.path, f"{prefix}{entry.name}/", parents | {here})
         else:
-            yield prefix + entry.name, entry.path, _status(entry)
+            yield prefix + entry.name, entry.path, _state(entry)
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
@@ -153,7 +133,7 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
-def _status(entry: os.DirEntry) -> os.stat_result | int:
+def _state(entry: os.DirEntry) -> os.stat_result | int:
     try:
         return entry.stat()
     except OSError as error:  # a link to nothing

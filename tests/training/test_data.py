@@ -171,6 +171,15 @@ def test_similar_photos_smaller_than_a_crop_are_skipped(data, tmp_path):
     assert batches.batch(0).similar.tolist() == [-1, -1, -1]
 
 
+def test_large_turns_come_late(data):
+    training, validation = (
+        batches_of(data, stream=stream, steps=10, accumulation=2, pair={"turns": 0.3, "turns_from": 0.5})
+        for stream in (TRAINING, VALIDATION)
+    )
+    assert [training.difficulty(number).turns for number in (0, 9, 10, 19)] == [0, 0, 0.3, 0.3]
+    assert validation.difficulty(0).turns == 0.3
+
+
 def test_pairs_grow_harder_during_the_curriculum(data):
     pair = {"rotation": 40, "zoom_max": 1.5, "curriculum": 0.5}
     training, validation = (

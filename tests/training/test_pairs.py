@@ -249,6 +249,19 @@ def test_flat_places_are_avoided_but_a_flat_photo_still_gives_a_pair():
         assert cv2.cvtColor(pair.anchor, cv2.COLOR_RGB2GRAY).std() >= 20
 
 
+def test_turns_are_uniform_over_the_circle_in_a_share_of_the_pairs():
+    def angle(points):
+        return np.degrees(np.arctan2(*(points[3] - points[0])[::-1]))
+
+    generator, difficulty = np.random.default_rng(7), PairSettings(turns=0.5, perspective=1, rotation=10)
+    drawn = [random_quadrilaterals(generator, (900, 900), CROP, difficulty) for _ in range(1500)]
+    turned = np.array([(angle(second) - angle(first) + 180) % 360 - 180 for first, second in drawn])
+    assert max(abs(angle(first)) for first, _ in drawn) <= 10
+    far = turned[np.abs(turned) > 20]
+    assert len(far) / len(turned) == pytest.approx(0.5 * 320 / 360, abs=0.04)
+    assert stats.kstest(np.abs(far), stats.uniform(20, 160).cdf).pvalue > 1e-3 and -0.1 < np.sign(far).mean() < 0.1
+
+
 def test_the_second_crop_comes_from_the_second_image():
     photo = coordinates(250, 250)
     pair = draw_pair(np.random.default_rng(0), (photo, np.zeros_like(photo)), grid(250, 250), 64, 100, SETTINGS)

@@ -196,3 +196,22 @@ def test_light_that_falls_off_spreads_the_levels_of_a_flat_photo():
     assert spread[0] < 1
     assert spread == sorted(spread)
     assert spread[1] > 5
+
+
+def test_local_light_changes_a_part_and_keeps_the_rest():
+    gray = np.full((96, 128, 3), 120, np.uint8)
+    results = changed(gray, ColorSettings(**(NOTHING | {"local_light": 1.0})))
+    shares = np.array([(result != gray).any(axis=2).mean() for result in results])
+    assert (shares < 0.9).mean() > 0.4 and (shares > 0.05).mean() > 0.7
+    darker = np.array([result.mean() < 119 for result in results])
+    assert 0.25 < darker.mean() < 0.95
+    assert max(np.ptp(result[..., 0]) for result in results) > 60  # edges
+    assert all(np.array_equal(one, gray) for one in changed(gray, ColorSettings(**(NOTHING | {"local_light": 0.0}))))
+
+
+def test_local_light_is_bounded_by_its_stops():
+    gray = np.full((64, 64, 3), 120, np.uint8)
+    for result in changed(gray, ColorSettings(**(NOTHING | {"local_light": 1.0, "local_stops": 0}))):
+        ratio = (result.astype(float) / 120) ** 2.2
+        tone = (120 / 255) ** (2.2 * (2**0.7 - 1)), (120 / 255) ** (2.2 * (2**-0.7 - 1))
+        assert 0.68 * tone[0] < ratio.min() and ratio.max() < 1.02 * tone[1]

@@ -96,13 +96,13 @@ def test_tables_have_a_column_for_each_class(two):
     assert table.rows["few"][-4:] == pytest.approx([0.625, 0.5, 0.5625, 0.583], abs=1e-3)
 
 
-def test_results_of_a_benchmark_are_compared_with_each_other_alone(two, written, write_result):
+@pytest.mark.parametrize("change", [{"benchmark": "another"}, {"features": {"detector": {"name": "disk"}}}])
+def test_results_of_one_benchmark_and_detector_are_compared(two, write_result, change):
     def other(record: dict) -> None:
-        record["benchmark"] = "another"
         record["per_sequence"] = {"v_a": sequence("v", "0", "0")}
         record["figures"]["average_precision"] = {"v": 0.5, "i": 0.5, "all": 0.5}
+        record.update(change)
 
-    alone = write_result("hpatches", "alone", change=other)
-    found = equal_yields([two["many"], alone, two["few"]])
+    found = equal_yields([two["many"], write_result("hpatches", "alone", change=other), two["few"]])
     assert found.keys() == {two["many"], two["few"]}
     assert found[two["many"]]["avg"] == pytest.approx(0.625)

@@ -4,9 +4,26 @@ import numpy as np
 
 from hndesc.errors import HndescError
 from hndesc.io.features import Features
-from hndesc.matching.nearest_neighbors import mutual_nearest
-from hndesc.matching.ratios import query_ratios
+from hndesc.matching.nearest_neighbors import mutual_nearest, nearest_with_products
+from hndesc.matching.ratios import match_ratios, query_ratios
 from hndesc.matching.views import descriptors_in_view, in_matching_views
+
+
+def match_and_rank(a: np.ndarray, b: np.ndarray, ratio: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Match descriptors as `match_features` does, and return the ratio of each match (`match_ratios`) as well."""
+    matches, products = nearest_with_products(a, b)
+    ratios = match_ratios(a, b, matches, products)
+    if ratio is None:
+        return matches, ratios
+    kept = query_ratios(a, b, matches) <= check_ratio(ratio)
+    return matches[kept], ratios[kept]
+
+
+def check_ratio(ratio: float) -> float:
+    """Return an upper bound of a ratio of distances; raise a HndescError if it is out of bounds."""
+    if not 0 < ratio <= 1:
+        raise HndescError(f"a ratio of distances of {ratio:g}; give a number above 0 and at most 1, or none")
+    return ratio
 
 
 def match_features(a: Features, b: Features, ratio: float | None = None) -> np.ndarray:
@@ -24,8 +41,8 @@ def match_features(a: Features, b: Features, ratio: float | None = None) -> np.n
     Raises:
         HndescError: features without descriptors, or a ratio out of bounds.
     """
-    if ratio is not None and not 0 < ratio <= 1:
-        raise HndescError(f"a ratio of distances of {ratio:g}; give a number above 0 and at most 1, or none")
+    if ratio is not None:
+        check_ratio(ratio)
     first, second = (descriptors_in_view(one, 0) for one in in_matching_views(a, b))
     matches = mutual_nearest(first, second)
     return matches if ratio is None else matches[query_ratios(first, second, matches) <= ratio]

@@ -31,6 +31,8 @@ _ROWS = 256
 _TOPS = 2**24
 # Below this number of multiplications, single precision is faster.
 _FEW = 300_000_000
+# Maximum number of products in single precision that are kept for the caller: 16 MB.
+_KEPT = 2**22
 # Maximum number of candidates of a block; with more (nearly equal descriptors), the approximation is useless.
 _MAX_CANDIDATES = 32 * _ROWS
 # Instructions with exact and fast integer products; older ones can saturate.
@@ -58,23 +60,31 @@ def mutual_nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     Raises:
         HndescError: the dimensions differ, or values are not finite.
     """
+    return nearest_with_products(a, b)[0]
+
+
+def nearest_with_products(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return `mutual_nearest`, and all products (N x M float32) if they are few and known in single precision."""
     if len(a) == 0 or len(b) == 0:
-        return np.empty((0, 2), np.int64)
+        return np.empty((0, 2), np.int64), None
     if a.ndim != 2 or b.ndim != 2 or 0 in (a.shape[1], b.shape[1]):
         raise HndescError(f"descriptors of shapes {a.shape} and {b.shape} cannot be matched; expected N x D")
     if a.shape[1] != b.shape[1]:
         raise HndescError(f"descriptors of {a.shape[1]} and {b.shape[1]} dimensions cannot be matched with each other")
     a, b = (np.ascontiguousarray(side, dtype=np.float32) for side in (a, b))
     arithmetic = _arithmetic(a, b)
-    pairs = None if arithmetic == "float64" else _search(a, b, arithmetic)
+    kept = None
+    if arithmetic == "float32" and len(a) * len(b) <= _KEPT:
+        kept = np.empty((len(a), len(b)), np.float32)
+    pairs = None if arithmetic == "float64" else _search(a, b, arithmetic, kept)
     if pairs is not None:
-        return pairs
+        return pairs, kept
     # Of equal descriptors, only the first can be part of a pair.
     rows, columns = _distinct(a), _distinct(b)
     a, b = a[rows], b[columns]
     pairs = None if arithmetic == "float64" else _search(a, b, "float32")
     pairs = _search(a, b, "float64") if pairs is None else pairs
-    return np.stack([rows[pairs[:, 0]], columns[pairs[:, 1]]], axis=1)
+    return np.stack([rows[pairs[:, 0]], columns[pairs[:, 1]]], axis=1), None
 
 
 def _arithmetic(a: np.ndarray, b: np.ndarray) -> str:
@@ -102,16 +112,19 @@ def _multiplies_bytes() -> bool:
     return bool((torch._int_mm(largest, largest.T) == 64 * 127 * 127).all())
 
 
-def _search(a: np.ndarray, b: np.ndarray, arithmetic: str) -> np.ndarray | None:
-    """Return the pairs; None if the approximation leaves too many candidates (never in double precision)."""
+def _search(a: np.ndarray, b: np.ndarray, arithmetic: str, kept: np.ndarray | None = None) -> np.ndarray | None:
+    """Return the pairs; None if the approximation leaves too many candidates (never in double precision).
+
+    `kept` receives the products.
+    """
     first, second = Side.of(a, arithmetic), Side.of(b, arithmetic)
     crowd = None if arithmetic == "float64" else _MAX_CANDIDATES
-    forward = _search_forward(first, second, crowd)
+    forward = _search_forward(first, second, crowd, kept)
     if forward is None:
         return None
     # Columns with a known greater product than with this row need no backward search.
     rows = np.flatnonzero(forward.product + first.margin(second) >= forward.known[forward.index])
-    backward = _search_backward(first, second, forward, rows, crowd)
+    backward = _search_backward(first, second, forward, rows, crowd, kept)
     if backward is None:
         return None
     rows = rows[backward == rows]
@@ -137,8 +150,8 @@ class _Nearest:
     tops: np.ndarray
 
 
-def _search_forward(a: Side, b: Side, crowd: int | None) -> _Nearest | None:
-    """Find the nearest b of each a; return None if too many candidates remain."""
+def _search_forward(a: Side, b: Side, crowd: int | None, kept: np.ndarray | None) -> _Nearest | None:
+    """Find the nearest b of each a, and store the products in `kept`; return None if too many candidates remain."""
     n, m = len(a.exact), len(b.exact)
     group = _ROWS * -(-n * m // (_ROWS * _TOPS))
     lowest = np.iinfo(np.int32).min if a.whole else -np.inf
@@ -155,6 +168,8 @@ def _search_forward(a: Side, b: Side, crowd: int | None) -> _Nearest | None:
             for start in range(0, len(tile.exact), _ROWS):
                 rows = slice(start, start + _ROWS)
                 entries = multiply(tile.codes[rows])
+                if kept is not None:
+                    kept[top + start : top + start + len(entries), columns] = entries[:, : len(part.exact)]
                 highest = tops[(top + start) // group, columns]
                 np.maximum(highest, entries[:, : len(highest)].max(axis=0), out=highest)
                 new = row_candidates(tile.take(rows), part, entries, best[rows], far[rows], crowd)
@@ -167,7 +182,9 @@ def _search_forward(a: Side, b: Side, crowd: int | None) -> _Nearest | None:
     return _Nearest(index, product, known, group, tops)
 
 
-def _search_backward(a: Side, b: Side, forward: _Nearest, rows: np.ndarray, crowd: int | None) -> np.ndarray | None:
+def _search_backward(
+    a: Side, b: Side, forward: _Nearest, rows: np.ndarray, crowd: int | None, kept: np.ndarray | None
+) -> np.ndarray | None:
     """Find the nearest a of the nearest b of some rows, in the groups that can contain it.
 
     Args:
@@ -176,6 +193,7 @@ def _search_backward(a: Side, b: Side, forward: _Nearest, rows: np.ndarray, crow
         forward: nearest column of each row.
         rows: rows of `a` whose columns are searched.
         crowd: maximum number of candidates of a block.
+        kept: N x M, the approximate products if they are known.
 
     Returns:
         The nearest rows, or None if there are too many candidates.
@@ -189,24 +207,34 @@ def _search_backward(a: Side, b: Side, forward: _Nearest, rows: np.ndarray, crow
         found = Candidates(len(columns), a.margin(b), a.decided)
         for group, tops in enumerate(forward.tops):
             few = np.flatnonzero(tops[columns] >= least)
-            if len(few) and not _search_group(
-                a, part, forward.group * group, forward.group, few, least[few], found, crowd
-            ):
+            block = slice(forward.group * group, forward.group * (group + 1))
+            known = None if kept is None else kept[block, columns[few]]
+            if len(few) and not _search_group(a, part, block, few, least[few], found, crowd, known):
                 return None
         index[start : start + _TILE] = found.nearest(part.exact, a.exact)
     return index
 
 
 def _search_group(
-    a: Side, b: Side, first: int, count: int, few: np.ndarray, least: np.ndarray, found: Candidates, crowd: int | None
+    a: Side,
+    b: Side,
+    group: slice,
+    few: np.ndarray,
+    least: np.ndarray,
+    found: Candidates,
+    crowd: int | None,
+    known: np.ndarray | None,
 ) -> bool:
-    """Add the rows of a group that can be nearest to a few columns; return False if there are too many."""
+    """Add the rows of a group that can be nearest to a few columns; return False if there are too many.
+
+    `known` has the approximate products of the group and the columns, or is None.
+    """
     columns = b.take(few)
     multiply = block_products(columns, _ROWS)
-    last = min(first + count, len(a.exact))
-    for start in range(first, last, _ROWS):
+    last = min(group.stop, len(a.exact))
+    for start in range(group.start, last, _ROWS):
         rows = a.take(slice(start, min(start + _ROWS, last)))
-        entries = multiply(rows.codes)[:, : len(few)]
+        entries = multiply(rows.codes)[:, : len(few)] if known is None else known[start - group.start :][:_ROWS]
         i, j = np.nonzero(entries >= least)
         if crowd is not None and len(i) > crowd:
             return False

@@ -16,7 +16,6 @@ import stat
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 from hndesc.errors import HndescError
@@ -25,6 +24,8 @@ from hndesc.runtime.provenance import file_sample, file_state
 
 # Samples by folder, file and `_change`.
 RECORD = Path(".snakemake", "hndesc_content.json")
+# States by path.
+_states: dict[str, str] = {}
 # Files whose samples are taken at the same time: on network file systems each takes milliseconds of waiting.
 _THREADS = 16
 
@@ -32,18 +33,37 @@ _THREADS = 16
 def content_fingerprint(paths: Iterable[str]) -> str:
     """Hash the states of files, and what lies below folders: relative names and states of all files.
 
-    Links are followed, and those that lead back into a parent are not. Hidden files are left out, as no step reads
-    them. What does not exist yet counts as nothing. Each folder is read once per process.
+    Each path is read once per process. Links are followed, and those that lead back into a parent are not. Hidden files
+    are left out, as no step reads them. What does not exist yet counts as nothing.
 
     Returns:
         16 hexadecimal digits; nothing if none of the paths exists.
     """
     existing = [path for path in paths if os.path.exists(path)]
-    states = [_folder(path) if os.path.isdir(path) else file_state(path) for path in existing]
-    return hashlib.sha256("\n".join(states).encode()).hexdigest()[:16] if existing else ""
+    for path in existing:
+        if path not in _states:
+            _states[path] = _state(path)
+    digest = hashlib.sha256("\n".join(_states[path] for path in existing).encode())
+    return digest.hexdigest()[:16] if existing else ""
 
 
-@cache
+def check_unedited() -> None:
+    """Refuse files and folders that have changed since this process took their fingerprint.
+
+    Raises:
+        HndescError: one has; the message names it.
+    """
+    for path, state in _states.items():
+        if not os.path.exists(path) or _state(path) != state:
+            raise HndescError(
+                f"{path}: was changed during this run, so results can be of either state; run the same command again"
+            )
+
+
+def _state(path: str) -> str:
+    return _folder(path) if os.path.isdir(path) else file_state(path)
+
+
 def _folder(folder: str) -> str:
     files = list(_files(folder, "", frozenset()))
     samples = _samples(folder, files)
@@ -123,7 +143,7 @@ def _files(
         if _is_folder(entry):
             yield from _files(entry.path, f"{prefix}{entry.name}/", parents | {here})
         else:
-            yield prefix + entry.name, entry.path, _state(entry)
+            yield prefix + entry.name, entry.path, _status(entry)
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
@@ -133,7 +153,7 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
-def _state(entry: os.DirEntry) -> os.stat_result | int:
+def _status(entry: os.DirEntry) -> os.stat_result | int:
     try:
         return entry.stat()
     except OSError as error:  # a link to nothing

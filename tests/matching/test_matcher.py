@@ -6,7 +6,8 @@ import pytest
 from hndesc.errors import HndescError
 from hndesc.geometry.robust import ESTIMATORS, estimate_homography
 from hndesc.io.features import Features
-from hndesc.matching.matcher import match_features
+from hndesc.matching.matcher import match_and_rank, match_features
+from hndesc.matching.ratios import match_ratios
 
 H_TRUE = np.array([[0.9, 0.1, 20], [-0.12, 1.1, 5], [1e-4, -2e-4, 1]])
 
@@ -39,6 +40,10 @@ def test_a_ratio_leaves_the_matches_that_are_clear_to_the_first_image():
     assert match_features(a, b, clear + 1e-4).tolist() == [[0, 0], [1, 1]]
     assert match_features(a, b, clear - 1e-4).tolist() == [[1, 1]]
     assert match_features(b, a, clear - 1e-4).tolist() == [[0, 0], [1, 1]]
+    for ratio in (None, clear + 1e-4, clear - 1e-4):
+        matches, ratios = match_and_rank(a.descriptors, b.descriptors, ratio)
+        assert matches.tolist() == match_features(a, b, ratio).tolist()
+        assert ratios.tolist() == match_ratios(a.descriptors, b.descriptors, matches).tolist()
     for wrong in (0, 1.1, float("nan")):
         with pytest.raises(HndescError, match="a ratio of distances of"):
             match_features(a, b, wrong)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hndesc.matching import ratios
-from hndesc.matching.nearest_neighbors import mutual_nearest
+from hndesc.matching import nearest_neighbors, ratios
+from hndesc.matching.nearest_neighbors import mutual_nearest, nearest_with_products
 from hndesc.matching.ratios import match_ratios
 
 
@@ -43,6 +43,24 @@ def test_ratios_are_those_of_all_distances(counts, block, monkeypatch):
         expected.append(max(forth[0] / forth[1], back[0] / back[1]))
     assert len(matches) > 0
     assert match_ratios(a, b, matches) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("counts", [(60, 45), (1, 45), (45, 1), (0, 3), (700, 300)])
+def test_known_products_change_neither_matches_nor_ratios(counts):
+    generator = np.random.default_rng(1)
+    a, b = (unit(generator, count, 64) for count in counts)
+    matches, products = nearest_with_products(a, b)
+    assert np.array_equal(matches, mutual_nearest(a, b))
+    assert products is None or np.allclose(products, a @ b.T, atol=1e-6)
+    assert (products is None) == (0 in counts)
+    np.testing.assert_array_equal(match_ratios(a, b, matches, products), match_ratios(a, b, matches))
+
+
+def test_more_products_than_are_kept(monkeypatch):
+    monkeypatch.setattr(nearest_neighbors, "_KEPT", 59 * 45)
+    a, b = (unit(np.random.default_rng(2), count) for count in (60, 45))
+    matches, products = nearest_with_products(a, b)
+    assert products is None and np.array_equal(matches, mutual_nearest(a, b))
 
 
 def test_without_a_second_neighbor_nothing_competes():

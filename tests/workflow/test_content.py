@@ -14,7 +14,7 @@ from .conftest import Checkout
 
 def fingerprint(*folders: Path | str) -> str:
     """A fingerprint as another run would take it."""
-    content._folder.cache_clear()
+    content._states.clear()
     return content.content_fingerprint(map(str, folders))
 
 

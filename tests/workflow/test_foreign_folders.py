@@ -124,3 +124,15 @@ def test_results_that_were_copied_without_records_can_be_taken_over(checkout: Ch
     checkout.run(OUTPUT, "--touch", "--forceall", configfile=OWN)
     assert checkout.jobs(OUTPUT, configfile=OWN) == {}
     assert checkout.path(OUTPUT).read_bytes() == before
+
+
+def test_an_input_that_is_edited_during_a_run_is_named(checkout: Checkout) -> None:
+    checkout.path("own.yaml").write_text("photos: photos\n")
+    with checkout.path("Snakefile").open("a") as file:
+        file.write("\n\nonstart:\n    shell('cp photos/1.png photos/0.png')\n")
+    text = refusal(checkout, OUTPUT, config=OWN)
+    assert "photos: was changed during this run, so results can be of either state; run the same command again" in text
+    assert "list_photos" in checkout.jobs(OUTPUT, configfile=OWN)
+    checkout.path("Snakefile").write_text(checkout.path("Snakefile").read_text().rpartition("\n\nonstart:")[0])
+    checkout.run(OUTPUT, configfile=OWN)
+    assert checkout.jobs(OUTPUT, configfile=OWN) == {}

@@ -13,8 +13,7 @@ from hndesc.evaluation.hpatches.ranking import CORRECT, correspondences, near_mi
 from hndesc.geometry.homography import corner_error, turn_and_zoom
 from hndesc.geometry.robust import estimate_homography
 from hndesc.io.features import Features
-from hndesc.matching.matcher import match_features
-from hndesc.matching.ratios import match_ratios
+from hndesc.matching.matcher import match_and_rank
 from hndesc.matching.views import in_matching_views
 
 
@@ -99,10 +98,10 @@ def score_pair(
     if protocol.shared_only:
         one = first.take(visible(first.keypoints, homography, second.image_size))
         other = second.take(visible(second.keypoints, np.linalg.inv(homography), first.image_size))
-    matches = match_features(one, other, ratio)
+    matches, ratios = match_and_rank(one.descriptors, other.descriptors, ratio)
     p1, p2 = one.keypoints[matches[:, 0]], other.keypoints[matches[:, 1]]
     errors = matching_errors(p1, p2, homography)
-    order = np.argsort(match_ratios(one.descriptors, other.descriptors, matches), kind="stable")
+    order = np.argsort(ratios, kind="stable")
     score = {
         "estimates": _estimates(p1, p2, homography, second.image_size, estimators, orders, ransac),
         "features": (len(first), len(second)),

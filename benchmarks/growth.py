@@ -90,7 +90,8 @@ def make_data(folder: Path, images: int) -> None:
 
 def work(step: str, folder: Path, keypoints: int) -> Callable[[], object]:
     """Return a step of the workflow as a function without arguments."""
-    from hndesc.extraction.steps import describe_keypoints, detect_keypoints
+    from hndesc.extraction.description import describe_keypoints
+    from hndesc.extraction.detection import detect_keypoints
     from hndesc.localization.matches import match_pairs
     from hndesc.retrieval.reranking import count_shortlist
     from hndesc.workflow.image_selection import select_images

@@ -65,7 +65,7 @@ CORE = (
     "hndesc.descriptors.sift",
     "hndesc.detectors.sift",
     "hndesc.extraction.model",
-    "hndesc.extraction.steps",
+    "hndesc.extraction.description",
     "hndesc.matching.matcher",
     "hndesc.matching.screening",
     "hndesc.models.release",

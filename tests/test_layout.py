@@ -63,6 +63,8 @@ UNMIRRORED = {
     "hndesc.detectors.r2d2": "tests/descriptors/test_pretrained.py",
     "hndesc.detectors.xfeat": "tests/descriptors/test_pretrained.py",
     "hndesc.evaluation.hpatches.ranking": "tests/evaluation/hpatches/test_evaluate.py",
+    "hndesc.extraction.detection": "tests/extraction/test_description.py",
+    "hndesc.extraction.processing": "tests/extraction/test_description.py",
     "hndesc.geometry.pose": "tests/geometry/test_homography.py",
     "hndesc.geometry.robust": "tests/matching/test_matcher.py",
     "hndesc.io.resumable_hdf5": "tests/io/test_hdf5.py",

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from hndesc.datasets.image_set import ImageEntry
-from hndesc.extraction.steps import describe_keypoints, detect_keypoints
+from hndesc.extraction.description import describe_keypoints
+from hndesc.extraction.detection import detect_keypoints
 from hndesc.io.features import FeatureReader, FeatureWriter
 from hndesc.io.images import write_image
 from hndesc.localization.matches import MatchReader, MatchWriter

@@ -1,6 +1,6 @@
 """Snakemake adapter: descriptors at keypoints."""
 
-from hndesc.extraction.steps import describe_keypoints
+from hndesc.extraction.description import describe_keypoints
 from hndesc.runtime.logs import step
 from hndesc.workflow.image_selection import select_images
 

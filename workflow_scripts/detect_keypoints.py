@@ -1,6 +1,6 @@
 """Snakemake adapter: keypoints of a set of images."""
 
-from hndesc.extraction.steps import detect_keypoints
+from hndesc.extraction.detection import detect_keypoints
 from hndesc.runtime.logs import step
 from hndesc.workflow.image_selection import select_images
 

@@ -18,7 +18,7 @@ from matplotlib.collections import LineCollection
 
 from hndesc.datasets.demo.sequences import make_sequences
 from hndesc.datasets.image_set import ImageEntry
-from hndesc.extraction.steps import extract
+from hndesc.extraction.description import extract
 from hndesc.io.features import FeatureReader
 from hndesc.io.images import read_image
 from hndesc.visualization.match_figures import Matches, classify_matches

@@ -24,7 +24,7 @@ def extract(
 ) -> None:
     """Describe all images in a folder, at detected or given keypoints."""
     from hndesc.datasets.listing import list_images
-    from hndesc.extraction import steps
+    from hndesc.extraction import description as steps
 
     if keypoints is not None:
         _refuse_beside_keypoints(

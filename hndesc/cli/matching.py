@@ -23,7 +23,7 @@ def match(
     ratio: float | None,
 ) -> None:
     """Draw the matches of two photos: inliers of a homography green, outliers red."""
-    from hndesc.extraction import steps
+    from hndesc.extraction import description as steps
     from hndesc.io.images import read_image
     from hndesc.visualization.match_figures import plot_matches
     from hndesc.visualization.style import check_figure

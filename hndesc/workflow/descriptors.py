@@ -144,7 +144,7 @@ class Descriptors:
 
     def detector_code(self, points: str, listing: str) -> str:
         """Return the fingerprint of what detects keypoints in the images that the module `listing` lists."""
-        return fingerprint("hndesc.extraction.steps", listing, DETECTORS.module(self.detector(points)))
+        return fingerprint("hndesc.extraction.detection", listing, DETECTORS.module(self.detector(points)))
 
     def model(self, name: str) -> str | list[str]:
         """Return the checkpoint that a descriptor needs; none for others."""
@@ -186,8 +186,8 @@ class Descriptors:
         kind = self.kind(name)
         if kind in self.runs.of_descriptor:
             backbone = MODELS.module(self.runs.architecture(self.runs.of_descriptor[kind]))
-            return fingerprint("hndesc.extraction.steps", listing, "hndesc.descriptors.network", backbone)
-        code = fingerprint("hndesc.extraction.steps", listing, descriptor_module(kind))
+            return fingerprint("hndesc.extraction.description", listing, "hndesc.descriptors.network", backbone)
+        code = fingerprint("hndesc.extraction.description", listing, descriptor_module(kind))
         return f"{code} {file_hash(class_file(kind))}" if is_class(kind) else code
 
     def features(self, benchmark: str, name: str) -> str:

@@ -9,7 +9,8 @@ import pytest
 from hndesc.datasets.listing import list_images
 from hndesc.descriptors import descriptor_module, load_descriptor
 from hndesc.errors import HndescError
-from hndesc.extraction.steps import describe_keypoints, detect_keypoints
+from hndesc.extraction.description import describe_keypoints
+from hndesc.extraction.detection import detect_keypoints
 from hndesc.io.features import FeatureReader, Features
 from hndesc.io.images import write_image
 from hndesc.runtime.provenance import file_hash

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError
-from hndesc.extraction.steps import describe_keypoints
+from hndesc.extraction.description import describe_keypoints
 from hndesc.io.features import FeatureReader, Features, FeatureWriter, import_features, merge
 from hndesc.io.hdf5 import create_hdf5, make_group, write_array
 from hndesc.io.images import write_image

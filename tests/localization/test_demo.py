@@ -11,7 +11,7 @@ from hndesc.datasets.listing import list_images
 from hndesc.datasets.localization.aachen import PAIRS, read_aachen, read_pairs
 from hndesc.datasets.localization.poses import read_poses
 from hndesc.evaluation.localization.evaluate import localize_queries
-from hndesc.extraction.steps import extract
+from hndesc.extraction.description import extract
 from hndesc.io.files import read_json
 from hndesc.localization.mapping import build_map
 from hndesc.localization.matches import match_pairs

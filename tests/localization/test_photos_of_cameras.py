@@ -14,7 +14,8 @@ from hndesc.datasets.localization.posed import CAMERAS, COLUMNS
 from hndesc.datasets.localization.pycolmap_border import camera_keypoints
 from hndesc.datasets.localization.scene import Intrinsics
 from hndesc.errors import HndescError
-from hndesc.extraction.steps import describe_keypoints, detect_keypoints, extract
+from hndesc.extraction.description import describe_keypoints, extract
+from hndesc.extraction.detection import detect_keypoints
 from hndesc.io.features import FeatureReader, Features
 from hndesc.localization.mapping import build_map
 from hndesc.localization.matches import match_pairs

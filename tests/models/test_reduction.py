@@ -11,7 +11,8 @@ import hndesc
 from hndesc.cli.main import main
 from hndesc.datasets.listing import list_images
 from hndesc.errors import HndescError
-from hndesc.extraction.steps import detect_keypoints, extract
+from hndesc.extraction.description import extract
+from hndesc.extraction.detection import detect_keypoints
 from hndesc.io.features import FeatureReader
 from hndesc.io.images import write_image
 from hndesc.models.checkpoint import load_checkpoint, read_card, save_checkpoint

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from hndesc.datasets.listing import list_images
-from hndesc.extraction.steps import extract
+from hndesc.extraction.description import extract
 from hndesc.io.images import write_image
 from hndesc.pretrained.baselines import WEIGHTS
 

@@ -12,10 +12,8 @@ from hndesc.workflow import descriptors, plan
 from .planning import plan_of
 
 # Beside hndesc.errors, hndesc.io and hndesc.runtime; a package stands for its __init__.
-EXTRACTION = """
-    datasets datasets.image_set descriptors descriptors.views detectors extraction extraction.steps models
-    models.bundled
-"""
+DETECTION = "datasets datasets.image_set detectors extraction extraction.detection extraction.processing"
+DESCRIPTION = f"{DETECTION} descriptors descriptors.views extraction.description models models.bundled"
 NETWORK = "models models.architectures models.backbone models.bundled models.checkpoint models.lite models.projected"
 MATCHING = """
     geometry geometry.ransac geometry.robust matching matching.matcher matching.nearest_neighbors matching.ratios
@@ -36,15 +34,15 @@ SCENES = " ".join(
     )
 )
 COVERED = {
-    "detection in training images": f"{EXTRACTION} detectors.selection detectors.sift",
-    "detection in hpatches": f"{EXTRACTION} detectors.selection detectors.sift {SEQUENCES}",
-    "detection in retrieval": f"{EXTRACTION} detectors.selection detectors.sift datasets.revisited",
-    "detection in tokyo247": f"{EXTRACTION} detectors.selection detectors.sift datasets.tokyo247",
+    "detection in training images": f"{DETECTION} detectors.selection detectors.sift",
+    "detection in hpatches": f"{DETECTION} detectors.selection detectors.sift {SEQUENCES}",
+    "detection in retrieval": f"{DETECTION} detectors.selection detectors.sift datasets.revisited",
+    "detection in tokyo247": f"{DETECTION} detectors.selection detectors.sift datasets.tokyo247",
     "detection in localization": f"""
-        {EXTRACTION} detectors.selection detectors.sift datasets.localization datasets.localization.images
+        {DETECTION} detectors.selection detectors.sift datasets.localization datasets.localization.images
     """,
-    "description by a network": f"{EXTRACTION} {NETWORK} descriptors.network models.inference models.sampling",
-    "description by SIFT": f"{EXTRACTION} descriptors.sift",
+    "description by a network": f"{DESCRIPTION} {NETWORK} descriptors.network models.inference models.sampling",
+    "description by SIFT": f"{DESCRIPTION} descriptors.sift",
     "stylization": """
         geometry geometry.color stylization stylization.guided_filter stylization.methods
         stylization.monge_kantorovich stylization.styles stylization.stylize stylization.tables

@@ -9,7 +9,7 @@ from hndesc.datasets.listing import list_images
 from hndesc.datasets.localization.posed import CAMERAS, COLUMNS, read_cameras, read_posed
 from hndesc.datasets.localization.readers import read_scene
 from hndesc.errors import HndescError
-from hndesc.extraction.steps import extract
+from hndesc.extraction.description import extract
 from hndesc.io.images import read_image, write_image
 from tests.fixtures.synthetic import FOCAL, HEIGHT, WIDTH, Synthetic, map_scene
 

@@ -7,7 +7,7 @@ import pytest
 from hndesc.datasets.listing import list_images
 from hndesc.datasets.places import make_places
 from hndesc.evaluation.retrieval.revisited import score_retrieval
-from hndesc.extraction.steps import extract
+from hndesc.extraction.description import extract
 from hndesc.io.images import find_images
 from hndesc.retrieval.ranking import make_shortlist
 from hndesc.retrieval.shortlist import read_shortlist, write_shortlist

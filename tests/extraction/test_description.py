@@ -18,8 +18,9 @@ from hndesc.datasets.listing import list_images
 from hndesc.descriptors import load_descriptor
 from hndesc.descriptors.views import describe_views
 from hndesc.errors import HndescError
-from hndesc.extraction import steps
-from hndesc.extraction.steps import describe_keypoints, detect_keypoints, extract
+from hndesc.extraction import description, detection
+from hndesc.extraction.description import describe_keypoints, extract
+from hndesc.extraction.detection import detect_keypoints
 from hndesc.io.features import FeatureReader, FeatureWriter
 from hndesc.io.images import read_image, write_image
 from hndesc.models.bundled import DEFAULT
@@ -165,7 +166,7 @@ class Recorder:
 
 def test_described_at_the_resolution_of_detection(photos, tmp_path, monkeypatch):
     recorder = Recorder()
-    monkeypatch.setattr(steps, "load_descriptor", lambda *_: recorder)
+    monkeypatch.setattr(description, "load_descriptor", lambda *_: recorder)
     detect_keypoints(photos[:1], tmp_path / "k.h5", resize_max=80)
     describe_keypoints(photos[:1], tmp_path / "k.h5", tmp_path / "f.h5", "any")
     describe_keypoints(photos[:1], tmp_path / "k.h5", tmp_path / "g.h5", "any", resize_max=40)
@@ -295,7 +296,7 @@ def test_keypoints_of_another_program(photos, tmp_path):
 
 def test_interrupted_run_resumes(photos, tmp_path, monkeypatch):
     calls = []
-    original = steps._detect
+    original = detection.detect
 
     def interrupted(detector, image, resize_max):
         if len(calls) == 2:
@@ -303,7 +304,7 @@ def test_interrupted_run_resumes(photos, tmp_path, monkeypatch):
         calls.append(1)
         return original(detector, image, resize_max)
 
-    monkeypatch.setattr(steps, "_detect", interrupted)
+    monkeypatch.setattr(detection, "detect", interrupted)
     with pytest.raises(KeyboardInterrupt):
         detect_keypoints(photos, tmp_path / "k.h5")
     calls.clear()
@@ -379,8 +380,8 @@ def test_a_photo_that_was_replaced_is_worked_on_again(photos, tmp_path, change, 
         photos[0] = ImageEntry(photos[0].name, path, (0, 0, 100, 100))
     assert photos[0].path.stat().st_size == size
     detected = []
-    original = steps._detect
-    monkeypatch.setattr(steps, "_detect", lambda *inputs: detected.append(1) or original(*inputs))
+    original = detection.detect
+    monkeypatch.setattr(detection, "detect", lambda *inputs: detected.append(1) or original(*inputs))
     detect_keypoints(photos, tmp_path / "k.h5")
     assert len(detected) == (3 if change == "another folder" else 2)
     detect_keypoints(photos, tmp_path / "whole.h5")
@@ -390,8 +391,8 @@ def test_a_photo_that_was_replaced_is_worked_on_again(photos, tmp_path, change, 
 KILLED = """
 import os, signal, sys
 from hndesc.datasets.listing import list_images
-from hndesc.extraction import steps
-original = steps._detect
+from hndesc.extraction import detection
+original = detection.detect
 count = 0
 def deadly(*arguments):
     global count
@@ -399,8 +400,8 @@ def deadly(*arguments):
     if count == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return original(*arguments)
-steps._detect = deadly
-steps.detect_keypoints(list_images(sys.argv[1]), sys.argv[2])
+detection.detect = deadly
+detection.detect_keypoints(list_images(sys.argv[1]), sys.argv[2])
 """
 
 

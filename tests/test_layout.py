@@ -63,6 +63,7 @@ UNMIRRORED = {
     "hndesc.detectors.r2d2": "tests/descriptors/test_pretrained.py",
     "hndesc.detectors.xfeat": "tests/descriptors/test_pretrained.py",
     "hndesc.evaluation.hpatches.ranking": "tests/evaluation/hpatches/test_evaluate.py",
+    "hndesc.evaluation.retrieval.reranked": "tests/evaluation/retrieval/test_revisited.py and test_tokyo247.py",
     "hndesc.extraction.detection": "tests/extraction/test_description.py",
     "hndesc.extraction.processing": "tests/extraction/test_description.py",
     "hndesc.geometry.pose": "tests/geometry/test_homography.py",

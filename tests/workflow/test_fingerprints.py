@@ -62,11 +62,11 @@ COVERED = {
     """,
     "scoring of retrieval": f"""
         {RERANKING} datasets datasets.image_set datasets.revisited evaluation evaluation.result evaluation.retrieval
-        evaluation.retrieval.average_precision evaluation.retrieval.revisited
+        evaluation.retrieval.average_precision evaluation.retrieval.reranked evaluation.retrieval.revisited
     """,
     "scoring of tokyo247": f"""
         {RERANKING} datasets datasets.image_set datasets.tokyo247 evaluation evaluation.result evaluation.retrieval
-        evaluation.retrieval.tokyo247
+        evaluation.retrieval.reranked evaluation.retrieval.tokyo247
     """,
     "scoring of localization": f"""
         {MATCHING} {SCENES} datasets datasets.localization.pycolmap_border evaluation evaluation.localization

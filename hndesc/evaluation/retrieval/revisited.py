@@ -2,15 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from hndesc.datasets.revisited import read_ground_truth
-from hndesc.evaluation.result import write_result
 from hndesc.evaluation.retrieval.average_precision import CUTS, SETUPS, score_rankings
-from hndesc.io.files import check_output_files
+from hndesc.evaluation.retrieval.reranked import describe, score_reranked
 from hndesc.retrieval import reranking
-from hndesc.retrieval.reranking import rerank_shortlist
 
 PROTOCOL = f"revisited protocol, medium and hard; {reranking.PROTOCOL}"
 
@@ -42,24 +39,28 @@ def score_retrieval(
     Raises:
         HndescError: a file is broken or belongs to another dataset.
     """
-    check_output_files([output, json_output], [features, shortlist])
     truth = read_ground_truth(root)
-    queries = [query.name for query in truth.queries]
-    reranked = rerank_shortlist(features, shortlist, truth.database, queries, **settings)
-    before, after = score_rankings(reranked.before, truth), score_rankings(reranked.after, truth)
-    record = {
-        "benchmark": name or Path(root).resolve().name,
-        "kind": "retrieval",
-        "protocol": PROTOCOL,
+    return score_reranked(
+        features,
+        shortlist,
+        output,
+        json_output,
+        benchmark=describe(root, name, "retrieval", PROTOCOL),
+        images=(truth.database, [query.name for query in truth.queries]),
+        score=lambda *ranks: _compare(*(score_rankings(each, truth) for each in ranks)),
+        text=lambda record: format_result(record["figures"]),
+        settings=settings,
+    )
+
+
+def _compare(before: Mapping, after: Mapping) -> dict:
+    return {
         "figures": _figures(after),
         "figures_before": _figures(before),
         "per_query": {
             name: {"before": before["per_query"][name], "after": scores} for name, scores in after["per_query"].items()
         },
-        **reranked.record,
     }
-    write_result(output, json_output, format_result(after), record)
-    return record
 
 
 def format_result(scores: Mapping) -> str:

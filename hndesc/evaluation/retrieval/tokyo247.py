@@ -2,16 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hndesc.datasets.tokyo247 import Views, read_views
-from hndesc.evaluation.result import write_result
-from hndesc.io.files import check_output_files
+from hndesc.evaluation.retrieval.reranked import describe, score_reranked
 from hndesc.retrieval import reranking
-from hndesc.retrieval.reranking import rerank_shortlist
 
 CUTS = (1, 5, 10, 20)
 PROTOCOL = f"Tokyo 24/7, recall over all queries, every view of a panorama counts; {reranking.PROTOCOL}"
@@ -44,14 +41,22 @@ def score_tokyo247(
     Raises:
         HndescError: a file is broken or belongs to another dataset.
     """
-    check_output_files([output, json_output], [features, shortlist])
     views = read_views(root)
-    reranked = rerank_shortlist(features, shortlist, views.database, views.queries, **settings)
-    before, after = (first_hits(ranks, views) for ranks in (reranked.before, reranked.after))
-    record = {
-        "benchmark": name or Path(root).resolve().name,
-        "kind": "tokyo247",
-        "protocol": PROTOCOL,
+    return score_reranked(
+        features,
+        shortlist,
+        output,
+        json_output,
+        benchmark=describe(root, name, "tokyo247", PROTOCOL),
+        images=(views.database, views.queries),
+        score=lambda *ranks: _compare(views, *(first_hits(each, views) for each in ranks)),
+        text=format_result,
+        settings=settings,
+    )
+
+
+def _compare(views: Views, before: np.ndarray, after: np.ndarray) -> dict:
+    return {
         "figures": _figures(after),
         "figures_before": _figures(before),
         "distance": views.distance,
@@ -59,10 +64,7 @@ def score_tokyo247(
             query: {"before": _or_none(first), "after": _or_none(second)}
             for query, first, second in zip(views.queries, before, after, strict=True)
         },
-        **reranked.record,
     }
-    write_result(output, json_output, format_result(record), record)
-    return record
 
 
 def first_hits(ranks: np.ndarray, views: Views) -> np.ndarray:

@@ -1,0 +1,55 @@
+"""What the retrieval benchmarks share: re-rank a shortlist, score the rankings before and after, write the result."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hndesc.evaluation.result import write_result
+from hndesc.io.files import check_output_files
+from hndesc.retrieval.reranking import rerank_shortlist
+
+
+def score_reranked(
+    features: str | os.PathLike,
+    shortlist: str | os.PathLike,
+    output: str | os.PathLike,
+    json_output: str | os.PathLike,
+    *,
+    benchmark: Mapping[str, str],
+    images: tuple[Sequence[str], Sequence[str]],
+    score: Callable[[np.ndarray, np.ndarray], dict],
+    text: Callable[[dict], str],
+    settings: Mapping[str, Any],
+) -> dict:
+    """Re-rank the shortlist of a benchmark, and write its scores before and after.
+
+    Args:
+        features: local features of at least the shortlisted images.
+        shortlist: initial rankings (`hndesc.retrieval.shortlist`).
+        output: text file to write.
+        json_output: JSON file to write.
+        benchmark: name, kind and protocol (`describe`).
+        images: names of the database images and of the queries.
+        score: returns the scores of two rankings (queries x database each), before and after re-ranking.
+        text: returns the content of `output` for that of `json_output`.
+        settings: settings of `hndesc.retrieval.reranking.rerank_shortlist`.
+
+    Returns:
+        The content of `json_output`.
+
+    Raises:
+        HndescError: an output cannot be written, or a file is broken or belongs to another dataset.
+    """
+    check_output_files([output, json_output], [features, shortlist])
+    reranked = rerank_shortlist(features, shortlist, *images, **settings)
+    record = {**benchmark, **score(reranked.before, reranked.after), **reranked.record}
+    write_result(output, json_output, text(record), record)
+    return record
+
+
+def describe(root: str | os.PathLike, name: str | None, kind: str, protocol: str) -> dict[str, str]:
+    """Return the head of a result: the benchmark's name, by default that of its folder, its kind and its protocol."""
+    return {"benchmark": name or Path(root).resolve().name, "kind": kind, "protocol": protocol}

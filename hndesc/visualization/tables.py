@@ -25,7 +25,7 @@ def write_tables(
     table: Path,
     summary: Path,
     note: str = "",
-    difference: tuple[str, str] = ("trained", "initial"),
+    difference: tuple[str, str] = ("trained", "untrained"),
 ) -> None:
     """Compare descriptors in one table per benchmark, with the best value of each column in bold.
 

@@ -83,7 +83,7 @@ class AblationSettings(Settings):
     benchmarks: Annotated[list[str], *Distinct] | None = Field(
         None, description="names of benchmarks of the kind hpatches; null: all of them"
     )
-    references: list[Annotated[str, *one_of("trained", "initial", "sift", "rootsift")]] = Field(
+    references: list[Annotated[str, *one_of("trained", "untrained", "sift", "rootsift")]] = Field(
         [], description="further descriptors to evaluate"
     )
     runs: Annotated[dict[Name, AblationRun | None], Field(min_length=1)] = Field(

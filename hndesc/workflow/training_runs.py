@@ -16,7 +16,7 @@ from hndesc.training.estimate import expect_training
 from hndesc.training.settings import TrainingSettings
 from hndesc.workflow.config import TRAINING, Config
 from hndesc.workflow.places import Places
-from hndesc.workflow.sections.descriptors import INITIAL, TRAINED
+from hndesc.workflow.sections.descriptors import UNTRAINED, TRAINED
 
 _STARTS = (None, "imagenet", "random")  # of a training, other than a file
 
@@ -107,11 +107,11 @@ class TrainingRuns:
         for place, run in self.runs.items():
             run.settings  # noqa: B018 - settings that do not go together end it here
             self._check_order(place)
-        self.of_descriptor = {TRAINED: TRAINING, INITIAL: TRAINING} | {
+        self.of_descriptor = {TRAINED: TRAINING, UNTRAINED: TRAINING} | {
             self.descriptor(*variant): place for variant, place in self.variants.items()
         }
         self.checkpoints = {
-            name: f"{places.results}/{place}/{'initial' if name == INITIAL else 'model'}.safetensors"
+            name: f"{places.results}/{place}/{'initial' if name == UNTRAINED else 'model'}.safetensors"
             for name, place in self.of_descriptor.items()
         }
         self.stylizations = {self.stylization(place): run.stylization for place, run in self.runs.items()}

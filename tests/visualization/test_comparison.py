@@ -9,7 +9,7 @@ from hndesc.errors import HndescError
 from hndesc.visualization.comparison import Figure, Table, gather, main_figures
 from hndesc.visualization.results import Result
 
-DIFFERENCE = ("trained", "initial")
+DIFFERENCE = ("trained", "untrained")
 
 
 def test_a_figure_is_scaled_shared_and_rounded(write_result) -> None:
@@ -91,12 +91,12 @@ def test_recall_has_the_cuts_of_the_result(write_result) -> None:
 
 
 def test_tables_keep_the_order_and_take_the_difference(write_result) -> None:
-    names = ("sift", "initial", "trained")
+    names = ("sift", "untrained", "trained")
     paths = [write_result("retrieval", name, scale) for name, scale in zip(names, (1.1, 0.5, 1.0), strict=True)]
     (table,) = gather(paths, ["r"] * 3, names, DIFFERENCE)
     assert list(table.rows) == list(names)
     label, values = table.difference
-    assert label == "trained \N{MINUS SIGN} initial"
+    assert label == "trained \N{MINUS SIGN} untrained"
     assert values[0] == pytest.approx(45) and math.isnan(values[2])
     assert "sift: 1 failed and counted as errors; see retrieval_sift.json." in table.remarks
     (alone,) = gather(paths[:2], ["r"] * 2, names[:2], DIFFERENCE)

@@ -89,7 +89,7 @@ def test_sequences_must_be_a_section(two, write_result, flaw):
 
 
 def test_tables_have_a_column_for_each_class(two):
-    (table,) = gather(list(two.values()), ["b", "b"], list(two), ("trained", "initial"))
+    (table,) = gather(list(two.values()), ["b", "b"], list(two), ("trained", "untrained"))
     names = [figure.name for figure in table.figures if figure.group == "MMA@3 px at equal yield"]
     assert names == ["v", "i", "avg", "all"]
     assert table.rows["many"][-4:] == [0.75, 0.5, 0.625, 0.667]

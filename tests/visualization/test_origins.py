@@ -37,7 +37,7 @@ def test_tables_have_a_line_a_descriptor(write_result):
         record["features"] = {"descriptor": DISK, "detector": DISK}
 
     paths = [write_result("hpatches", "disk", change=change), write_result("hpatches", "other")]
-    (table,) = gather(paths, ["b", "b"], ["peer", "other"], ("trained", "initial"))
+    (table,) = gather(paths, ["b", "b"], ["peer", "other"], ("trained", "untrained"))
     assert "peer: DISK (disk.pth: Apache 2.0) at its own keypoints." in table.remarks
     assert not any(remark.startswith("other:") for remark in table.remarks)
     assert json.loads(paths[1].read_text())["features"] == {}

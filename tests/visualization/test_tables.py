@@ -58,7 +58,7 @@ def all_results(write_result) -> tuple[list[Path], list[str], list[str]]:
     rows = [
         (write_result(kind, name, scale), f"my_{kind}", name)
         for kind in ("hpatches", "retrieval", "localization")
-        for name, scale in (("trained", 1.0), ("initial", 0.8), ("sift", 1.1))
+        for name, scale in (("trained", 1.0), ("untrained", 0.8), ("sift", 1.1))
     ]
     return tuple(list(column) for column in zip(*rows, strict=True))
 
@@ -71,13 +71,13 @@ def test_html_shows_every_figure_the_best_bold_and_the_difference(all_results, o
     assert accuracy[1] == ["descriptor", *["v", "i", "avg", "all"] * 3]
     assert accuracy[2][:9] == ["trained", "0.050", "0.070", "0.060", "0.061", "0.150", "0.210", "0.180", "0.183"]
     assert accuracy[4][:4] == ["sift", "0.055*", "0.077*", "0.066*"]
-    assert accuracy[5][:4] == [f"trained {MINUS} initial", "+0.010", "+0.014", "+0.012"]
+    assert accuracy[5][:4] == [f"trained {MINUS} untrained", "+0.010", "+0.014", "+0.012"]
     assert homographies[0] == ["", *(f"Homography accuracy@{t} px (RANSAC)" for t in (1, 3, 5, 10))]
     assert homographies[1] == ["descriptor", *["v", "i", "all"] * 4]
     assert areas[0] == ["", *(f"AUC@{t} px (RANSAC)" for t in (3, 5, 10))]
     assert areas[2][1:4] == ["0.250", "0.350", "0.305"]
     assert homographies[2][1:4] == ["0.500", "0.700", "0.610"]
-    assert retrieval[3] == ["initial", "72.00", "56.00", DASH, "60.00", "50.00", DASH]
+    assert retrieval[3] == ["untrained", "72.00", "56.00", DASH, "60.00", "50.00", DASH]
     assert retrieval[5][1:4] == ["+18.00", "+14.00", DASH]
     assert day[1][2:] == [
         "0.25 m, 2° (%)",
@@ -94,7 +94,7 @@ def test_html_shows_every_figure_the_best_bold_and_the_difference(all_results, o
     assert day[5][5] == MINUS + "0.005"
     assert night == [
         ["", "night queries"], ["descriptor", "localized (%)"],
-        ["trained", "50.0"], ["initial", "50.0"], ["sift", "50.0"], [f"trained {MINUS} initial", "+0.0"],
+        ["trained", "50.0"], ["untrained", "50.0"], ["sift", "50.0"], [f"trained {MINUS} untrained", "+0.0"],
     ]  # fmt: skip
     assert "Numbers of a <toy>." in page.text
     assert "protocol of retrieval" in page.text

@@ -33,7 +33,7 @@ WRONG = [
     ({"keypoints": {"threshold": 0.1}}, "'keypoints.threshold' is unknown; did you mean 'contrast_threshold'?; known"),
     ({"keypoints": {"weights": "x"}}, "'keypoints.weights' must be None, not 'x'"),
     ({"descriptors": []}, "'descriptors' must have at least 1 item"),
-    ({"descriptors": ["trained", "hog"]}, "'descriptors[1]' is 'hog'; choose one of: trained, initial, aliked, "),
+    ({"descriptors": ["trained", "hog"]}, "'descriptors[1]' is 'hog'; choose one of: trained, untrained, aliked, "),
     ({"descriptors": ["hndesc-lit"]}, "'descriptors[0]' is 'hndesc-lit'; did you mean 'hndesc-lite'?; choose one of"),
     ({"descriptors": ["sift", "sift"]}, "'descriptors' has two entries named 'sift'; rename one"),
     ({"descriptors": [{"name": "x"}]}, "'descriptors[0].name' is 'x', which is no descriptor; give the entry a key de"),

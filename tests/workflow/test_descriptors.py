@@ -55,7 +55,7 @@ def test_files(descriptors) -> None:
 
 def test_what_is_described_and_what_is_imported(descriptors) -> None:
     assert descriptors.imported == ["theirs"]
-    assert {"trained", "initial", "base.seed0", "few"} <= set(descriptors.described)
+    assert {"trained", "untrained", "base.seed0", "few"} <= set(descriptors.described)
 
 
 def test_published_weights_and_those_of_the_keypoints() -> None:
@@ -91,14 +91,14 @@ def test_own_keypoints_need_a_detector() -> None:
 
 
 def test_a_benchmark_leaves_descriptors_out() -> None:
-    scene = {"name": "scene", "kind": "localization", "dataset": "scene", "without": ["initial", "disk"]}
+    scene = {"name": "scene", "kind": "localization", "dataset": "scene", "without": ["untrained", "disk"]}
     pairs = {"name": "pairs", "kind": "hpatches", "dataset": "pairs"}
-    plan = plan_of(descriptors=["trained", "initial", "sift"], benchmarks=[pairs, scene])
-    assert plan.descriptors.evaluated("pairs") == ["trained", "initial", "sift"]
+    plan = plan_of(descriptors=["trained", "untrained", "sift"], benchmarks=[pairs, scene])
+    assert plan.descriptors.evaluated("pairs") == ["trained", "untrained", "sift"]
     assert plan.descriptors.evaluated("scene") == ["trained", "sift"]
     assert plan.evaluations == [
         ("pairs", "trained"),
-        ("pairs", "initial"),
+        ("pairs", "untrained"),
         ("pairs", "sift"),
         ("scene", "trained"),
         ("scene", "sift"),
@@ -108,11 +108,11 @@ def test_a_benchmark_leaves_descriptors_out() -> None:
 @pytest.mark.parametrize(
     ("without", "message"),
     [
-        (["initail"], r"benchmarks \(pairs\)\.without.*'initail'.*did you mean 'initial'"),
-        (["trained", "initial"], r"benchmarks \(pairs\)\.without.*leaves no descriptor"),
+        (["untraned"], r"benchmarks \(pairs\)\.without.*'untraned'.*did you mean 'untrained'"),
+        (["trained", "untrained"], r"benchmarks \(pairs\)\.without.*leaves no descriptor"),
     ],
 )
 def test_what_is_left_out_is_known_and_not_everything(without: list[str], message: str) -> None:
     pairs = {"name": "pairs", "kind": "hpatches", "dataset": "pairs", "without": without}
     with pytest.raises(HndescError, match=message):
-        plan_of(descriptors=["trained", "initial"], benchmarks=[pairs])
+        plan_of(descriptors=["trained", "untrained"], benchmarks=[pairs])

@@ -13,12 +13,12 @@ from hndesc.runtime.spelling import suggest
 from hndesc.workflow.sections.keypoints import Keypoints
 
 # A model of this run's training, after and before it.
-TRAINED, INITIAL = "trained", "initial"
+TRAINED, UNTRAINED = "trained", "untrained"
 
 
 def names_of_descriptors() -> list[str]:
     """Return what a descriptor may be called without saying more: models of this run, methods, bundled models."""
-    return [TRAINED, INITIAL, *sorted(DESCRIPTORS.places), *bundled_models()]
+    return [TRAINED, UNTRAINED, *sorted(DESCRIPTORS.places), *bundled_models()]
 
 
 def _named(name: str) -> str:
@@ -35,7 +35,7 @@ def _described_by(kind: str) -> str:
     return kind
 
 
-_NAMES = {"enum": [TRAINED, INITIAL, *sorted(DESCRIPTORS.places)]}
+_NAMES = {"enum": [TRAINED, UNTRAINED, *sorted(DESCRIPTORS.places)]}
 _BUNDLED = {"pattern": "^hndesc-[a-z0-9-]+$"}
 DescriptorName = Annotated[str, AfterValidator(_named), WithJsonSchema({"type": "string", "anyOf": [_NAMES, _BUNDLED]})]
 DescribedBy = Annotated[

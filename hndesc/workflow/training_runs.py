@@ -16,7 +16,7 @@ from hndesc.training.estimate import expect_training
 from hndesc.training.settings import TrainingSettings
 from hndesc.workflow.config import TRAINING, Config
 from hndesc.workflow.places import Places
-from hndesc.workflow.sections.descriptors import UNTRAINED, TRAINED
+from hndesc.workflow.sections.descriptors import TRAINED, UNTRAINED
 
 _STARTS = (None, "imagenet", "random")  # of a training, other than a file
 

@@ -34,6 +34,8 @@ def test_day_queries_are_localized(demo: Checkout) -> None:
 
 
 def test_scores_are_of_the_model_that_was_trained(demo: Checkout) -> None:
-    best, first = (result(demo, "hpatches", one)["features"]["descriptor"]["sha256"] for one in ("trained", "untrained"))
+    best, first = (
+        result(demo, "hpatches", one)["features"]["descriptor"]["sha256"] for one in ("trained", "untrained")
+    )
     assert best != first
     assert demo.path("results/hpatches.txt").read_text() == demo.path("results/scores/hpatches/trained.txt").read_text()

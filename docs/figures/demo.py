@@ -1,0 +1,29 @@
+"""Copy figures of a finished demo (`make all`) to docs/figures, in the sizes of pages.
+
+python docs/figures/demo.py [results]
+"""
+
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+HERE = Path(__file__).parent
+FIGURES = {
+    "demo_mma.png": "hpatches_mma.png",
+    "training.png": "training_similarities.png",
+    "localization.png": "localization_localization/model.jpg",
+}
+LONGEST = 1200  # pixels
+
+
+def main(results: Path) -> None:
+    """Copy all figures of a demo run."""
+    for name, source in FIGURES.items():
+        image = Image.open(results / "figures" / source).convert("RGB")
+        image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+        image.quantize(128).save(HERE / name, optimize=True)
+
+
+if __name__ == "__main__":
+    main(Path(*sys.argv[1:]) if sys.argv[1:] else Path("results"))

@@ -14,6 +14,7 @@ BIN := $(VENV)/bin
 .PHONY: all test test-all docs setup lock clean distclean
 
 all: setup
+	@echo "The demo: photographs, keypoints, stylized copies, training (minutes), three benchmarks. Then the report."
 	$(BIN)/python -m snakemake --cores $(CORES) all
 
 # The tests of a module stay together, in the order of the modules: the longest come first.
@@ -43,7 +44,8 @@ $(VENV)/.installed: pyproject.toml envs/lock.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hndesc needs Python 3.11 or newer: make PYTHON=python3.11 all")'
 	test -e $(VENV) || { mkdir $(VENV) && touch $(VENV)/.made_by_make; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint envs/lock.txt --editable ".[dev]"
+	@echo "Installing the locked packages into $(VENV): minutes, the first time."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint envs/lock.txt --editable ".[dev]"
 	touch $@
 
 docs: setup

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from hndesc.errors import HndescError
+from hndesc.evaluation.hpatches.ranking import RECALL_LEVELS
 from hndesc.visualization.origins import descriptor_key
 from hndesc.visualization.results import Result
 from hndesc.visualization.style import COLORS, MARKERS, check_figure, figure, line_styles
@@ -22,7 +23,8 @@ _HISTORY = ("step", "loss", "validation_loss", "accuracy", "learning_rate")
 def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), title: str = "") -> None:
     """Plot mean matching accuracy over the threshold for all, viewpoint and illumination pairs.
 
-    Each descriptor has one line. The legend states the average numbers of keypoints per image and matches per pair. A
+    Below are the curves of precision over recall (`hndesc.evaluation.hpatches.ranking`), if all results have them. Each
+    descriptor has one line. The legend states the average numbers of keypoints per image and matches per pair. A
     descriptor at keypoints of several detectors has one color.
 
     Args:
@@ -41,18 +43,36 @@ def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), 
     styles = line_styles([descriptor_key(one.get("features")) or row for row, one in enumerate(read)])
     # A character of the legend is about 0.08 inches wide.
     columns = max(1, min(len(names), 5, int(_WIDTH / (0.08 * max(map(len, names)) + 0.7))))
-    with figure(output, _WIDTH, 3.7 + 0.19 * -(-len(names) // columns)) as drawing:
+    ranked = all(result.has("figures", "precision_at_recall") for result in read)
+    with figure(output, _WIDTH, (6.9 if ranked else 3.7) + 0.19 * -(-len(names) // columns)) as drawing:
         drawing.suptitle(title or f"{read[0].get('benchmark')}: {read[0].get('protocol')}")
-        panels = drawing.subplots(1, 3, sharey=True)
-        for axes, (key, name) in zip(panels, _PANELS, strict=True):
-            for label, curve, style in zip(names, curves, styles, strict=True):
-                axes.plot(_THRESHOLDS, curve[key], label=label, **style)
-            if all(np.isnan(curve[key]).all() for curve in curves):
-                axes.text(0.5, 0.5, "no such pairs", transform=axes.transAxes, ha="center")
-            axes.set(title=name, xlabel="threshold (px)", xticks=_THRESHOLDS, xlim=(0.7, 10.3), ylim=(0, 1))
-        panels[0].set_ylabel("mean matching accuracy")
-        handles = panels[0].get_legend_handles_labels()
+        rows = drawing.subplots(1 + ranked, 3, sharey=True, squeeze=False)
+        for axes in rows[0]:
+            axes.set(xlabel="threshold (px)", xticks=_THRESHOLDS, xlim=(0.7, 10.3), ylim=(0, 1))
+        _draw_panels(rows[0], _THRESHOLDS, curves, names, styles)
+        rows[0][0].set_ylabel("mean matching accuracy")
+        if ranked:
+            _draw_panels(rows[1], np.array(RECALL_LEVELS), [_precision(one) for one in read], names, styles)
+            for axes in rows[1]:
+                axes.set(xlabel="recall", xlim=(0, 1))
+            rows[1][0].set_ylabel("precision")
+        handles = rows[0][0].get_legend_handles_labels()
         drawing.legend(*handles, loc="outside lower center", ncols=columns, fontsize=9)
+
+
+def _draw_panels(
+    panels: Sequence[Axes],
+    x: np.ndarray,
+    curves: Sequence[dict[str, list[float]]],
+    names: Sequence[str],
+    styles: Sequence[dict],
+) -> None:
+    for axes, (key, name) in zip(panels, _PANELS, strict=True):
+        for label, curve, style in zip(names, curves, styles, strict=True):
+            axes.plot(x, curve[key], label=label, **style)
+        if all(np.isnan(curve[key]).all() for curve in curves):
+            axes.text(0.5, 0.5, "no such pairs", transform=axes.transAxes, ha="center")
+        axes.set_title(name)
 
 
 def _matching_result(path: Path) -> Result:
@@ -66,6 +86,11 @@ def _matching_result(path: Path) -> Result:
 
 def _mma(result: Result) -> dict[str, list[float]]:
     return {key: [result.number("figures", "mma", str(t), key) for t in _THRESHOLDS] for key, _ in _PANELS}
+
+
+def _precision(result: Result) -> dict[str, list[float]]:
+    place = ("figures", "precision_at_recall")
+    return {key: [result.number(*place, str(level), key) for level in RECALL_LEVELS] for key, _ in _PANELS}
 
 
 def _legend(label: str, result: Result) -> str:

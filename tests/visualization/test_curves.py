@@ -56,6 +56,22 @@ def test_mma_draws_one_line_a_descriptor_and_panel(write_result, tmp_path: Path,
     assert COLORS[2] not in colors_in(tmp_path / "mma.png")
 
 
+def test_precision_over_recall_is_below_where_all_results_have_it(write_result, tmp_path: Path, drawn: list) -> None:
+    def change(record: dict) -> None:
+        levels = [round(0.1 * tenth, 1) for tenth in range(1, 10)]
+        record["figures"]["precision_at_recall"] = {str(t): {"v": 1 - t, "i": None, "all": 0.5} for t in levels}
+
+    results = [write_result("hpatches", "a", change=change), write_result("hpatches", "b", 0.5, change=change)]
+    plot_mma(results, tmp_path / "both.png", ["trained", "sift"])
+    assert len(drawn) == 12
+    axes, _, x, y = drawn[8]  # viewpoint, the first descriptor
+    assert (axes.get_xlabel(), axes.get_title()) == ("recall", "Viewpoint")
+    assert np.allclose(x, np.arange(1, 10) / 10) and np.allclose(y, 1 - x)
+    drawn.clear()
+    plot_mma([results[0], write_result("hpatches", "c")], tmp_path / "one.png", ["trained", "old"])
+    assert len(drawn) == 6
+
+
 def test_one_descriptor_at_several_keypoints_has_one_color(write_result, tmp_path: Path, monkeypatch) -> None:
     styles = []
     plot = matplotlib.axes.Axes.plot

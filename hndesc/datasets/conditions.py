@@ -58,8 +58,8 @@ class Conditions:
         return Conditions(*(growth * value for value in astuple(self)))
 
 
-def take_photo(scene: np.ndarray, conditions: Conditions, rng: np.random.Generator) -> np.ndarray:
-    """Simulate a photo of a scene under given conditions.
+def simulate_image(scene: np.ndarray, conditions: Conditions, rng: np.random.Generator) -> np.ndarray:
+    """Simulate an image of a scene under given conditions.
 
     Args:
         scene: linear light, float32, H x W x 3, 1 is white.

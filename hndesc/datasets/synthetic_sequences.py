@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from hndesc.datasets.conditions import Conditions, take_photo
+from hndesc.datasets.conditions import Conditions, simulate_image
 from hndesc.datasets.views import GROWTH, mount_on_wall, view_homography, warp, write_homography
 from hndesc.errors import HndescError
 from hndesc.geometry.homography import warp_points
@@ -165,7 +165,7 @@ class _Scene:
     def take(
         self, view: np.ndarray, size: tuple[int, int], conditions: Conditions, rng: np.random.Generator
     ) -> np.ndarray:
-        return take_photo(warp(self.canvas, view, size), conditions, rng)
+        return simulate_image(warp(self.canvas, view, size), conditions, rng)
 
 
 def _make_viewpoint(folder: Path, scene: _Scene, change: str, rng: np.random.Generator) -> None:

@@ -64,22 +64,22 @@ def warp(image: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> np
 
 
 def mount_on_wall(
-    photo: np.ndarray, wall: np.ndarray, margin: int, tint: tuple[float, float, float], frame: int = 6
+    image: np.ndarray, wall: np.ndarray, margin: int, tint: tuple[float, float, float], frame: int = 6
 ) -> np.ndarray:
-    """Return a photo with a dark frame on a wall, in linear light.
+    """Return an image with a dark frame on a wall, in linear light.
 
     Args:
-        photo: sRGB, uint8, H x W x 3.
+        image: sRGB, uint8, H x W x 3.
         wall: texture of the wall, sRGB, uint8, mirrored if it is too small.
-        margin: pixels of wall on each side; pixel (0, 0) of the photo is at (margin, margin).
+        margin: pixels of wall on each side; pixel (0, 0) of the image is at (margin, margin).
         tint: color of the wall, factors on R, G, B.
         frame: width of the frame in pixels.
     """
-    height, width = photo.shape[0] + 2 * margin, photo.shape[1] + 2 * margin
+    height, width = image.shape[0] + 2 * margin, image.shape[1] + 2 * margin
     wall = to_linear(wall[:height, :width]) * np.array(tint, np.float32)
     canvas = np.pad(wall, [(0, height - wall.shape[0]), (0, width - wall.shape[1]), (0, 0)], mode="symmetric")
     canvas[margin - frame : height - margin + frame, margin - frame : width - margin + frame] = 0.03
-    canvas[margin : height - margin, margin : width - margin] = to_linear(photo)
+    canvas[margin : height - margin, margin : width - margin] = to_linear(image)
     return canvas
 
 

@@ -4,7 +4,7 @@ One group an image, named by its relative path, with `keypoints` (N x 2, (x, y),
 (0, 0)), `scores` (N), `descriptors` (D x N) and `image_size` (width, height). Detectors that know more of a keypoint
 (`sizes`, `angles`) add it as further datasets of length N. Keypoints that are described in further views of the
 image have `views` (4 x N x D), too. The file's attribute `settings` (JSON) records how it was made.
-An image that could not be processed has an empty group with the reason as its attribute `failed`. Of a photo that was
+An image that could not be processed has an empty group with the reason as its attribute `failed`. Of an image that was
 rotated by its EXIF tag, the attribute `exif_orientation` is the value of that tag.
 
 Files of other programs are read as they are; links in them are not followed (`hndesc.io.hdf5`). The one exception are
@@ -340,7 +340,7 @@ class FeatureWriter:
         """
         if features.descriptors is not None and len(features) and not features.descriptors.any():
             raise ImageError(
-                f"features of '{name}' has descriptors that are all zero: the photo is flat at its keypoints"
+                f"features of '{name}' has descriptors that are all zero: the image is flat at its keypoints"
             )
         _check(features, f"features of '{name}'")
         check_space(self.path, sum(values.nbytes for values in _arrays(features).values()))

@@ -1,4 +1,4 @@
-"""Listing the photos below a folder, and what is left out there."""
+"""Listing the images below a folder, and what is left out there."""
 
 import heapq
 import logging
@@ -17,7 +17,7 @@ SUFFIXES = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".ppm", ".pgm", ".pbm", ".pnm", ".bmp", ".tif", ".tiff",
     ".webp", ".gif", ".jp2", ".j2k", ".jpx", ".avif",
 })
-# Photos of other formats: they are left out, and named.
+# Images of other formats: they are left out, and named.
 _NOT_READ = frozenset({
     ".heic", ".heif", ".hif", ".jxl", ".jxr", ".psd", ".xcf", ".exr", ".hdr", ".tga", ".qoi", ".pcx", ".eps",
     ".svg", ".dng", ".raw", ".arw", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".orf", ".raf", ".rw2", ".pef", ".srw",
@@ -28,15 +28,15 @@ _NAMED = 3
 
 
 def find_images(folder: str | os.PathLike) -> list[str]:
-    """Return the relative POSIX paths of all photos below `folder`, sorted.
+    """Return the relative POSIX paths of all images below `folder`, sorted.
 
     Links to folders are followed; a folder that several lead to is listed once, by its own path if it lies below
-    `folder`. Hidden files and folders (`.name`) are left out. What looks like a photo and cannot be listed is counted
+    `folder`. Hidden files and folders (`.name`) are left out. What looks like an image and cannot be listed is counted
     and named in one warning: other formats, names that are not UTF-8, anything but a regular file, and folders that
     cannot be read.
 
     Raises:
-        HndescError: the folder is missing, cannot be read or holds no photo.
+        HndescError: the folder is missing, cannot be read or holds no image.
     """
     folder = Path(folder)
     listing = _Listing(folder)
@@ -57,7 +57,7 @@ def _warn_once(message: str) -> None:
 
 
 class _Listing:
-    """The photos below a folder (`names`), and what is skipped there."""
+    """The images below a folder (`names`), and what is skipped there."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -102,7 +102,7 @@ class _Listing:
                 self._skip(prefix, _cause(error))
 
     def _sort(self, entries: Iterator[os.DirEntry], prefix: str) -> Iterator[str]:
-        """Sort the entries of a folder into photos, links and what is skipped; yield real sub-folders."""
+        """Sort the entries of a folder into images, links and what is skipped; yield real sub-folders."""
         for entry in entries:
             if entry.name.startswith("."):
                 continue
@@ -125,7 +125,7 @@ class _Listing:
         try:
             mode = entry.stat().st_mode
         except OSError:
-            mode = stat.S_IFREG  # a link that leads nowhere is a photo that cannot be read, and reported as such
+            mode = stat.S_IFREG  # a link that leads nowhere is an image that cannot be read, and reported as such
         if stat.S_ISDIR(mode):
             heapq.heappush(self._links, f"{name}/")
         elif suffix in SUFFIXES and stat.S_ISREG(mode):

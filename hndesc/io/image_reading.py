@@ -52,12 +52,12 @@ _BACK = {6: 8, 8: 6}  # the orientation that undoes another; all others undo the
 
 
 def read_image(path: str | os.PathLike, upright: bool = True) -> np.ndarray:
-    """Read a photo as RGB, uint8, H x W x 3; any bit depth and color space.
+    """Read an image as RGB, uint8, H x W x 3; any bit depth and color space.
 
     See `hndesc.io.pixel_values` for images of more than 8 bits.
 
     Args:
-        path: of the photo.
+        path: of the image.
         upright: turn it as its EXIF tag says; False leaves it as the camera wrote it.
 
     Raises:
@@ -81,7 +81,7 @@ def read_image(path: str | os.PathLike, upright: bool = True) -> np.ndarray:
 
 
 def image_size(path: str | os.PathLike, upright: bool = True) -> tuple[int, int]:
-    """Return (width, height) of a photo, from its header alone; arguments and errors as for `read_image`."""
+    """Return (width, height) of an image, from its header alone; arguments and errors as for `read_image`."""
     with _opened(path) as (image, _):
         size = image.size
         if image.format == "TIFF":  # the size as stored: Pillow has rotated `image.size`
@@ -90,7 +90,7 @@ def image_size(path: str | os.PathLike, upright: bool = True) -> tuple[int, int]
 
 
 def image_orientation(path: str | os.PathLike) -> int:
-    """Return the value of a photo's EXIF tag, 1 where it has none; errors as for `read_image`."""
+    """Return the value of an image's EXIF tag, 1 where it has none; errors as for `read_image`."""
     with _opened(path) as (image, _):
         return _orientation(image)
 

@@ -1,7 +1,7 @@
-"""Reading, writing and resizing photos, and the one place that states the pixel-center convention.
+"""Reading, writing and resizing images, and the one place that states the pixel-center convention.
 
 Convention of the whole package: keypoints are (x, y) in pixels and the center of the top-left pixel is (0, 0).
-Resizing a photo by a factor s moves a point to x' = (x + 0.5) * s - 0.5.
+Resizing an image by a factor s moves a point to x' = (x + 0.5) * s - 0.5.
 """
 
 import os

@@ -188,7 +188,7 @@ def array_to_rgb(array: np.ndarray) -> np.ndarray:
     Raises:
         HndescError: an array of another kind; there is no telling what it means.
     """
-    form = f"a photo of {array.dtype}, shape {array.shape}"
+    form = f"an image of {array.dtype}, shape {array.shape}"
     expected = "expected H x W x 3 (RGB), H x W x 4 or H x W, uint8, uint16 or float from 0 to 1"
     kind = array.dtype.kind == "f" or (array.dtype.kind == "u" and array.dtype.itemsize <= 2)
     if not kind or array.ndim not in (2, 3) or array.shape[2:] not in ((), (1,), (3,), (4,)) or not array.size:

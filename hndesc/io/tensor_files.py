@@ -153,7 +153,7 @@ def probe(source: str, name: str, work: Callable[[np.ndarray], Sequence[Tensor]]
             if not (first.isfinite().all() and second.isfinite().all()):
                 raise HndescError(f"{source}: with these weights '{name}' gives values that are not finite; {cure}")
             if torch.equal(first, second):
-                raise HndescError(f"{source}: with these weights '{name}' gives the same for all photos; {cure}")
+                raise HndescError(f"{source}: with these weights '{name}' gives the same for all images; {cure}")
 
 
 def _fits(tensor: Any, wanted: Tensor) -> bool:

@@ -87,7 +87,7 @@ def _write_keypoints(
         counts["keypoints"] += len(entry)
     if counts["images_of_other_size"]:
         logger.info(
-            "%d photos are resized; their keypoints are scaled to their cameras", counts["images_of_other_size"]
+            "%d images are resized; their keypoints are scaled to their cameras", counts["images_of_other_size"]
         )
     if counts["images_without_features"] == len(ids):
         raise HndescError(f"{features.path}: has features of no image of {scene.root}; was it made from another one?")

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 Settings = TypeVar("Settings", bound="DataclassInstance")
 STEP = "build_map"
 DATABASE, MODEL, SUMMARY = "database.db", "model", "map.json"
-# Of the verified matches three quarters and more agree with right poses, a twelfth and less with those of other photos.
+# Of the verified matches three quarters and more agree with right poses, a twelfth and less with those of other images.
 _AGREEMENT = 0.3
 
 
@@ -166,7 +166,7 @@ def triangulate(
         `images`, `points`, `mean_track_length` and `mean_reprojection_error` (pixels); None where there is no point.
     """
     model = posed_model(scene, ids)
-    # COLMAP would read every photo for the points' colors. It is shown a folder without photos, and complains.
+    # COLMAP would read every image for the points' colors. It is shown a folder without images, and complains.
     with silenced():
         model = pycolmap.triangulate_points(
             model, folder / DATABASE, folder, folder / MODEL, clear_points=True, options=options
@@ -179,8 +179,8 @@ def triangulate(
     share = agreement(folder / DATABASE, model, [(ids[first][0], ids[second][0]) for first, second in mapped])
     if points and share < _AGREEMENT:
         logger.warning(
-            "%s: only %.0f %% of the verified matches agree with the poses: were photos rotated or cropped, "
-            "or are photos, cameras and poses of different datasets?",
+            "%s: only %.0f %% of the verified matches agree with the poses: were images rotated or cropped, "
+            "or are images, cameras and poses of different datasets?",
             scene.root,
             100 * share,
         )

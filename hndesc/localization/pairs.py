@@ -48,7 +48,7 @@ def list_pairs(
         covisible: made pairs: database images that each is paired with.
         retrieved: made pairs: database images that each query is paired with.
         descriptor: name of a global descriptor.
-        resize_max: longest side that photos are shrunk to for it, pixels.
+        resize_max: longest side that images are downsized to for it, pixels.
     """
     if min(covisible, retrieved) < 1:
         raise HndescError(f"{covisible} and {retrieved} pairs an image cannot be made; give numbers from 1 on")
@@ -127,19 +127,19 @@ def rank_by_pose(poses: Sequence[Pose], names: Sequence[str]) -> dict[str, np.nd
 def pair_queries(
     scene: Scene, queries: Sequence[str], output: Path, count: int, descriptor: str, resize_max: int | None
 ) -> list[tuple[str, str]]:
-    """Pair queries with the `count` database images most alike each; missing and broken photos are in no pair."""
-    photos = {photo.name: photo for photo in posed_images(scene.root)}
-    absent = [name for name in (*scene.database, *queries) if name not in photos]
+    """Pair queries with the `count` database images most alike each; missing and broken images are in no pair."""
+    entries = {entry.name: entry for entry in posed_images(scene.root)}
+    absent = [name for name in (*scene.database, *queries) if name not in entries]
     if absent:
-        logger.warning("%s: %d listed photos are missing, '%s' first", scene.root, len(absent), absent[0])
-    database, queries = ([name for name in part if name in photos] for part in (scene.database, queries))
+        logger.warning("%s: %d listed images are missing, '%s' first", scene.root, len(absent), absent[0])
+    database, queries = ([name for name in part if name in entries] for part in (scene.database, queries))
     if not database:
-        raise HndescError(f"{scene.root}: no photo of any database image")
+        raise HndescError(f"{scene.root}: no file of any database image")
     if not queries:
         return []
     store = scratch_of(output)
     names = [*database, *queries]
-    describe_globally([photos[name] for name in names], store, descriptor, resize_max)
+    describe_globally([entries[name] for name in names], store, descriptor, resize_max)
     try:
         vectors, failed, _ = read_global(store, names)
     finally:

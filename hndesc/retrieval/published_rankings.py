@@ -38,7 +38,7 @@ def import_shortlist(
     """
     ranking = Path(ranking)
     check_hdf5_output(output, [ranking])
-    names = [photo.name.partition("/") for photo in list_images(root, kind)]
+    names = [entry.name.partition("/") for entry in list_images(root, kind)]
     database, queries = ([name for prefix, _, name in names if prefix == side] for side in ("db", "query"))
     if not ranking.is_file():
         raise HndescError(f"{ranking}: no such ranking file; check the key 'ranking'")

@@ -22,7 +22,7 @@ class Whitening:
 
     Attributes:
         mean: D.
-        projection: D x K, columns scaled to variance 1 on the training photos.
+        projection: D x K, columns scaled to variance 1 on the training images.
         settings: settings with which it was learned.
     """
 
@@ -40,13 +40,13 @@ def learn(vectors: np.ndarray, dimensions: int | None = None, settings: Mapping 
     """Learn a whitening.
 
     Args:
-        vectors: N x D, one row per photo.
-        dimensions: number of leading components to keep; None for at most 512 and half the number of photos, since
+        vectors: N x D, one row per image.
+        dimensions: number of leading components to keep; None for at most 512 and half the number of images, since
             whitening would amplify the noise in the others.
         settings: settings to store.
 
     Raises:
-        HndescError: there are too few photos for the number of dimensions.
+        HndescError: there are too few images for the number of dimensions.
     """
     count, size = vectors.shape
     keep = dimensions or max(1, min(MOST, size, count // 2))
@@ -55,7 +55,7 @@ def learn(vectors: np.ndarray, dimensions: int | None = None, settings: Mapping 
     rank = int((deviations > 1e-6 * max(deviations[0], 1e-12)).sum())
     if keep > rank:
         raise HndescError(
-            f"{count} photos allow a whitening of at most {rank} dimensions, not {keep}; use fewer or more photos"
+            f"{count} images allow a whitening of at most {rank} dimensions, not {keep}; use fewer or more images"
         )
     projection = directions[:keep].T * (np.sqrt(count) / deviations[:keep])
     return Whitening(mean.astype(np.float32), projection.astype(np.float32), {**(settings or {}), "dimensions": keep})

@@ -1,4 +1,4 @@
-"""Networks on photos of any size: in tiles, with a border as wide as the network sees, so that memory is bounded."""
+"""Networks on images of any size: in tiles, with a border as wide as the network sees, so that memory is bounded."""
 
 import logging
 from collections.abc import Callable
@@ -55,10 +55,10 @@ def in_tiles(
 
 
 def cut_at_points(size: tuple[int, int], points: np.ndarray, tile: int, border: int) -> list[tuple[Box, np.ndarray]]:
-    """Cut a photo up where it has keypoints.
+    """Cut an image up where it has keypoints.
 
     Args:
-        size: (height, width) of the photo.
+        size: (height, width) of the image.
         points: N x 2 pixels.
         tile: side of a tile without its border, pixels.
         border: pixels around a tile.
@@ -82,15 +82,15 @@ def cut_at_points(size: tuple[int, int], points: np.ndarray, tile: int, border: 
 
 
 def in_one_piece(size: tuple[int, int], tile: int, border: int) -> bool:
-    """Tell whether a photo of (height, width) is no larger than a tile with its border."""
+    """Tell whether an image of (height, width) is no larger than a tile with its border."""
     return size[0] * size[1] <= (tile + 2 * border) ** 2
 
 
 def announce(name: str, size: tuple[int, int], bytes_per_pixel: float) -> None:
-    """Say before the work when a network that cannot be tiled needs more than MUCH for a photo of (height, width)."""
+    """Say before the work when a network that cannot be tiled needs more than MUCH for an image of (height, width)."""
     need = size[0] * size[1] * bytes_per_pixel / _GIB
     if need > MUCH:
         logger.warning(
-            "%s needs about %.0f GiB of memory for a photo of %d x %d pixels at once; set resize_max to bound it",
+            "%s needs about %.0f GiB of memory for an image of %d x %d pixels at once; set resize_max to bound it",
             *(name, need, size[1], size[0]),
         )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hndesc.datasets.conditions import Conditions, take_photo
+from hndesc.datasets.conditions import Conditions, simulate_image
 
 
 def scene(value: float = 0.3, size: tuple[int, int] = (80, 120)) -> np.ndarray:
@@ -15,7 +15,7 @@ def linear(photo: np.ndarray) -> np.ndarray:
 
 
 def taken(conditions: Conditions, pattern: np.ndarray | None = None, seed: int = 0) -> np.ndarray:
-    return linear(take_photo(scene() if pattern is None else pattern, conditions, np.random.default_rng(seed)))
+    return linear(simulate_image(scene() if pattern is None else pattern, conditions, np.random.default_rng(seed)))
 
 
 def test_no_conditions_change_nothing() -> None:

@@ -158,7 +158,7 @@ def test_networks_that_cannot_be_tiled_say_what_a_large_photo_needs(name, monkey
                 SimpleNamespace(extract_dense_map=stop), np.broadcast_to(np.uint8(0), (height, width, 3))
             )
     (record,) = caplog.records
-    assert re.match(rf"{name} needs about (19|2\d) GiB of memory for a photo of 4000 x 3000 pixels", record.message)
+    assert re.match(rf"{name} needs about (19|2\d) GiB of memory for an image of 4000 x 3000 pixels", record.message)
 
 
 # Mean matching accuracy within 3 pixels on the first pair of v_dogman, at SuperPoint's keypoints on full resolution;

@@ -128,7 +128,7 @@ def test_without_a_list_pairs_are_made(root: Path, localized, tmp_path: Path, ca
     assert len(queries) == 11 * 8 and all(other.startswith("db/") for _, other in queries)
     assert not any("db/3.jpg" in pair for pair in queries)
     assert not any("query/night/cam/night_02.jpg" in pair for pair in pairs)
-    assert "1 listed photos are missing, 'query/night/cam/night_02.jpg' first" in caplog.text
+    assert "1 listed images are missing, 'query/night/cam/night_02.jpg' first" in caplog.text
     assert len({frozenset(pair) for pair in pairs}) == len(pairs)
     assert not list(tmp_path.glob("pairs.txt.*"))
     record = localize("pnp")

@@ -138,6 +138,6 @@ def test_photos_that_do_not_fit_their_poses_are_warned_about(
         entry.keypoints[:] = np.array(entry.image_size) - 1 - entry.keypoints
     write_features(tmp_path / "turned.h5", entries)
     record = map_scene(scene, tmp_path / "turned", tmp_path / "turned.h5").localize(tmp_path)
-    assert "of the verified matches agree with the poses: were photos rotated" in caplog.text
+    assert "of the verified matches agree with the poses: were images rotated" in caplog.text
     wrong = sum(count["localized"] for count in record["figures"]["localized"].values())
     assert not wrong or "localized queries have errors above" in caplog.text

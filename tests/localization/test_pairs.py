@@ -105,7 +105,7 @@ def test_missing_and_broken_photos_are_in_no_query_pair(make, tmp_path: Path, ca
     list_pairs(root, tmp_path / "pairs.txt", retrieved=100, descriptor="color_gradient")
     pairs = [pair for pair in read_pairs(tmp_path / "pairs.txt") if pair[0].startswith("query/")]
     assert len(pairs) == 5 * 6 and not {"db/1.jpg", "db/2.jpg"} & {second for _, second in pairs}
-    assert "2 listed photos are missing, 'db/1.jpg' first" in caplog.text and "db/2.jpg: skipped" in caplog.text
+    assert "2 listed images are missing, 'db/1.jpg' first" in caplog.text and "db/2.jpg: skipped" in caplog.text
 
 
 def test_queries_without_any_photo_are_in_no_pair(make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -114,7 +114,7 @@ def test_queries_without_any_photo_are_in_no_pair(make, tmp_path: Path, caplog: 
     add_photos(scene.root, frozenset(scene.queries))
     list_pairs(scene.root, tmp_path / "pairs.txt", covisible=100, descriptor="color_gradient")
     assert len(list(read_pairs(tmp_path / "pairs.txt"))) == 8 * 7 / 2
-    assert "7 listed photos are missing, 'query/day/cam/d0.jpg' first" in caplog.text
+    assert "7 listed images are missing, 'query/day/cam/d0.jpg' first" in caplog.text
 
 
 def test_no_photo_at_all_is_an_error(make, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_no_photo_at_all_is_an_error(make, tmp_path: Path) -> None:
     with pytest.raises(HndescError, match="no folder images/images_upright"):
         list_pairs(root, tmp_path / "pairs.txt")
     write_image(root / "images" / "images_upright" / "other.jpg", np.zeros((32, 32, 3), np.uint8))
-    with pytest.raises(HndescError, match="scene: no photo of any database image"):
+    with pytest.raises(HndescError, match="scene: no file of any database image"):
         list_pairs(root, tmp_path / "pairs.txt")
 
 

@@ -38,7 +38,7 @@ def test_applied_vectors_have_unit_length(vectors):
 def test_dimensions_follow_the_number_of_photos(vectors):
     assert learn(vectors).projection.shape == (12, 12)
     assert learn(vectors[:10]).projection.shape == (12, 5)
-    with pytest.raises(HndescError, match="4 photos allow a whitening of at most 3 dimensions, not 4"):
+    with pytest.raises(HndescError, match="4 images allow a whitening of at most 3 dimensions, not 4"):
         learn(vectors[:4], 4)
 
 

@@ -82,4 +82,4 @@ def test_much_memory_is_announced(caplog: pytest.LogCaptureFixture, pixels: int,
         announce("net", (1024, pixels), 1024.0)
     assert bool(caplog.records) is said
     if said:
-        assert f"net needs about {MUCH} GiB of memory for a photo of {pixels} x 1024 pixels" in caplog.text
+        assert f"net needs about {MUCH} GiB of memory for an image of {pixels} x 1024 pixels" in caplog.text

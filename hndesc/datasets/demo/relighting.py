@@ -23,11 +23,11 @@ class Light:
     Attributes:
         exposure: factor on linear light.
         tint: color of the light, factors on R, G, B.
-        gradient: share of the light lost from one side of the photo to the other, 0 to 1.
+        gradient: share of the light lost from one side of the image to the other, 0 to 1.
         shadow: share of the light removed by a cast shadow, 0 to 1.
-        lamps: number of warm lamps in the photo.
-        lamp_power: brightness of a lamp at its center (1: as bright as the scene in the original photo).
-        mist: opacity of the mist at the top of the photo; half of that at the bottom.
+        lamps: number of warm lamps in the image.
+        lamp_power: brightness of a lamp at its center (1: as bright as the scene in the original image).
+        mist: opacity of the mist at the top of the image; half of that at the bottom.
         saturation: factor on the distance from gray.
         contrast: exponent on linear light; below 1 is flatter.
         blur: standard deviation in pixels.
@@ -55,7 +55,7 @@ def to_srgb(linear: np.ndarray) -> np.ndarray:
 
 
 def photograph(linear: np.ndarray, light: Light, rng: np.random.Generator) -> np.ndarray:
-    """Simulate a photo of a scene (linear light, float32, H x W x 3) under `light`; return sRGB, uint8."""
+    """Simulate an image of a scene (linear light, float32, H x W x 3) under `light`; return sRGB, uint8."""
     height, width = linear.shape[:2]
     field = np.full((height, width, 1), light.exposure, np.float32)
     if light.gradient:
@@ -98,7 +98,7 @@ def _grade(lit: np.ndarray, light: Light) -> np.ndarray:
 
 
 def _ramp(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Return a ramp from 0 to 1 across the photo in a random direction, H x W x 1."""
+    """Return a ramp from 0 to 1 across the image in a random direction, H x W x 1."""
     angle = rng.uniform(0, 2 * np.pi)
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :, None]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None, None]
@@ -107,7 +107,7 @@ def _ramp(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _cast_shadow(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the mask (0 to 1, soft edges, H x W x 1) of two bars of shade across the photo."""
+    """Return the mask (0 to 1, soft edges, H x W x 1) of two bars of shade across the image."""
     mask = np.zeros((height, width), np.float32)
     for _ in range(2):
         center = rng.uniform(0.2, 0.8, 2) * (width, height)

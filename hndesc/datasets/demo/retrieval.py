@@ -1,4 +1,4 @@
-"""A retrieval set in the layout of revisited Oxford: simulated views of held-out photos on walls."""
+"""A retrieval set in the layout of revisited Oxford: simulated views of held-out photographs on walls."""
 
 import pickle
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class Place:
     """A place to retrieve: its photographs (several are real views from different positions) and query boxes.
 
     Attributes:
-        photos: names of the photographs, of which views are taken in turn.
-        boxes: (x1, y1, x2, y2) as fractions of the width and height of the photo; one query each.
+        sources: names of the photographs, of which views are taken in turn.
+        boxes: (x1, y1, x2, y2) as fractions of the width and height of the photograph; one query each.
         easy: whether it has easy views.
     """
 
-    photos: tuple[str, ...]
+    sources: tuple[str, ...]
     boxes: tuple[tuple[float, float, float, float], ...]
     easy: bool = True
 
@@ -83,7 +83,7 @@ def make_retrieval(output: Path, seed: int) -> None:
     for place, what in PLACES.items():
         for index, box in enumerate(what.boxes):
             name = f"{place}_query_{index}"
-            image, shown = _query(load(what.photos[0], HELD_OUT), box, generator(seed, f"retrieval/{name}"))
+            image, shown = _query(load(what.sources[0], HELD_OUT), box, generator(seed, f"retrieval/{name}"))
             write_image(output / "jpg" / f"{name}.jpg", image, quality=90)
             queries.append((name, {"place": place, "bbx": shown}))
         database += [(name, image, place, kind) for name, image, kind in _views(place, what, seed)]
@@ -105,12 +105,12 @@ def _write_ground_truth(path: Path, database: list, queries: list) -> None:
         temporary.write_bytes(pickle.dumps(data, protocol=3))
 
 
-def _query(photo: np.ndarray, box: tuple, rng: np.random.Generator) -> tuple[np.ndarray, list[float]]:
+def _query(source: np.ndarray, box: tuple, rng: np.random.Generator) -> tuple[np.ndarray, list[float]]:
     """Take a frontal view of a place; return the image and the query box in its pixels."""
-    photo, _ = resize_longest(photo, LONGEST)
-    height, width = photo.shape[:2]
+    source, _ = resize_longest(source, LONGEST)
+    height, width = source.shape[:2]
     zoom = min(0.9 * SIZE[0] / width, 0.9 * SIZE[1] / height, 1.0)
-    image, view = _take(photo, rng, zoom, tuple(rng.uniform(-4, 4, 3)), Light(noise=0.02))
+    image, view = _take(source, rng, zoom, tuple(rng.uniform(-4, 4, 3)), Light(noise=0.02))
     corners = np.array([[box[0], box[1]], [box[2], box[1]], [box[2], box[3]], [box[0], box[3]]]) * (width, height)
     x, y = _project(view, corners).T
     box = (max(0.0, x.min()), max(0.0, y.min()), min(SIZE[0] - 1.0, x.max()), min(SIZE[1] - 1.0, y.max()))
@@ -124,29 +124,29 @@ def _views(place: str, what: Place, seed: int) -> list[tuple[str, np.ndarray, st
     for kind, count in VIEWS.items():
         for index in range(count if what.easy or kind != "easy" else 0):
             rng = generator(seed, f"retrieval/{place}/{kind}/{index}")
-            photo, _ = resize_longest(load(what.photos[(index + 1) % len(what.photos)], HELD_OUT), LONGEST)
-            views.append((f"{place}_{next(numbers):06d}", _VIEWERS[kind](photo, rng), kind))
+            source, _ = resize_longest(load(what.sources[(index + 1) % len(what.sources)], HELD_OUT), LONGEST)
+            views.append((f"{place}_{next(numbers):06d}", _VIEWERS[kind](source, rng), kind))
     return views
 
 
-def _easy(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _easy(source: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     tint = (rng.uniform(0.9, 1.1), 1.0, rng.uniform(0.9, 1.1))
     light = Light(exposure=rng.uniform(0.6, 1.4), tint=tint, gradient=0.3, noise=0.03)
     angles = (rng.uniform(-12, 12), rng.uniform(-20, 20), rng.uniform(-25, 25))
-    return _take(photo, rng, _fit(photo) * rng.uniform(0.75, 1.0), angles, light)[0]
+    return _take(source, rng, _fit(source) * rng.uniform(0.75, 1.0), angles, light)[0]
 
 
-def _hard(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _hard(source: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     light = HARD_LIGHTS[rng.integers(len(HARD_LIGHTS))]
     signs = rng.choice([-1, 1], 3)
     angles = signs * (rng.uniform(10, 35), rng.uniform(15, 45), rng.uniform(20, 45))
-    return _take(photo, rng, _fit(photo) * rng.uniform(0.5, 0.85), tuple(angles), light)[0]
+    return _take(source, rng, _fit(source) * rng.uniform(0.5, 0.85), tuple(angles), light)[0]
 
 
-def _junk(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _junk(source: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     angles = (rng.uniform(-20, 20), rng.uniform(-30, 30), rng.uniform(-30, 30))
     light = Light(exposure=0.6, mist=0.6, blur=1.8, noise=0.05, quality=40)
-    return _take(photo, rng, _fit(photo) * rng.uniform(0.2, 0.3), angles, light)[0]
+    return _take(source, rng, _fit(source) * rng.uniform(0.2, 0.3), angles, light)[0]
 
 
 _VIEWERS = {"easy": _easy, "hard": _hard, "junk": _junk}
@@ -156,30 +156,30 @@ def _distractors(seed: int) -> list[tuple[str, np.ndarray]]:
     images = []
     total = sum(map(len, DISTRACTORS.values()))
     numbers = iter(generator(seed, "retrieval/other").choice(10**6, total, replace=False))
-    for source, boxes in DISTRACTORS.items():
-        photo = load(source, HELD_OUT)
-        height, width = photo.shape[:2]
+    for name, boxes in DISTRACTORS.items():
+        source = load(name, HELD_OUT)
+        height, width = source.shape[:2]
         for index, box in enumerate(boxes):
-            rng = generator(seed, f"retrieval/distractor/{source}/{index}")
+            rng = generator(seed, f"retrieval/distractor/{name}/{index}")
             left, top, right, bottom = (
                 round(share * side) for share, side in zip(box, 2 * (width, height), strict=True)
             )
-            part, _ = resize_longest(photo[top:bottom, left:right], LONGEST)
+            part, _ = resize_longest(source[top:bottom, left:right], LONGEST)
             images.append((f"other_{next(numbers):06d}", (_easy, _hard)[index % 2](part, rng)))
     return images
 
 
-def _fit(photo: np.ndarray) -> float:
-    """Return the largest zoom, at most 1, that shows the whole photo."""
-    return min(SIZE[0] / photo.shape[1], SIZE[1] / photo.shape[0], 1.0)
+def _fit(source: np.ndarray) -> float:
+    """Return the largest zoom, at most 1, that shows the whole photograph."""
+    return min(SIZE[0] / source.shape[1], SIZE[1] / source.shape[0], 1.0)
 
 
 def _take(
-    photo: np.ndarray, rng: np.random.Generator, zoom: float, angles: tuple[float, float, float], light: Light
+    source: np.ndarray, rng: np.random.Generator, zoom: float, angles: tuple[float, float, float], light: Light
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Simulate a view of a photo on a wall; return the image and the homography from the photo to it."""
-    longest = max(photo.shape[:2])
-    small, factors = resize_longest(photo, round(min(1.0, 1.2 * zoom) * longest))
+    """Simulate a view of a photograph on a wall; return the image and the homography from the photograph to it."""
+    longest = max(source.shape[:2])
+    small, factors = resize_longest(source, round(min(1.0, 1.2 * zoom) * longest))
     zoom = zoom * longest / max(small.shape[:2])
     height, width = small.shape[:2]
     margin = round(0.7 * max(SIZE) / zoom)

@@ -1,4 +1,4 @@
-"""A posed scene in the layout of Aachen Day-Night v1.1: a courtyard of façades and kiosks with held-out photos.
+"""A posed scene in the layout of Aachen Day-Night v1.1: a courtyard of façades and kiosks with held-out photographs.
 
 World coordinates are meters, x to the right, y into the courtyard, z up.
 """
@@ -72,7 +72,7 @@ def _day_light(name: str, rng: np.random.Generator) -> Light:
 
 
 def _photograph_night(panels: list[Panel], camera: Camera, rng: np.random.Generator) -> np.ndarray:
-    """Simulate a night photo: dark, noisy, with a glow around visible lamps."""
+    """Simulate a night image: dark, noisy, with a glow around visible lamps."""
     linear = render(panels, camera, NIGHT_SKY)
     lamps = np.array(LAMPS)
     pixels, depths = camera.project(lamps)
@@ -117,19 +117,19 @@ def _wall(start: np.ndarray, end: np.ndarray, rng: np.random.Generator) -> list[
     ]
 
 
-def _photo(name: str) -> np.ndarray:
+def _source(name: str) -> np.ndarray:
     return to_linear(resize_longest(load(name, HELD_OUT), POSTER_LONGEST)[0])
 
 
 def _poster(start: np.ndarray, end: np.ndarray, name: str, center: tuple, width: float, relief: float) -> Panel:
-    photo = _photo(name)
+    source = _source(name)
     along = (end - start) / np.linalg.norm(end - start)
     # Towards the viewer: the direction of the wall rotated clockwise.
     outward = np.array([along[1], -along[0]])
     left = start + along * (center[0] - width / 2) + outward * relief
-    height = width * photo.shape[0] / photo.shape[1]
+    height = width * source.shape[0] / source.shape[1]
     low, high = center[1] - height / 2, center[1] + height / 2
-    return _upright(left, left + along * width, low, high, photo)
+    return _upright(left, left + along * width, low, high, source)
 
 
 def _kiosk(center: tuple, size: tuple, turn: float, name: str, rng: np.random.Generator) -> list[Panel]:
@@ -137,7 +137,7 @@ def _kiosk(center: tuple, size: tuple, turn: float, name: str, rng: np.random.Ge
     c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
     corners = np.array([[-width, -depth], [width, -depth], [width, depth], [-width, depth]]) / 2
     corners = corners @ np.array([[c, s], [-s, c]]) + center
-    photo = _photo(name)
+    source = _source(name)
     faces = []
     for index in range(4):
         left, right = corners[index], corners[(index + 1) % 4]
@@ -146,8 +146,8 @@ def _kiosk(center: tuple, size: tuple, turn: float, name: str, rng: np.random.Ge
         inset = np.array([along[1], -along[0]]) / np.linalg.norm(along) * 0.04
         if index < 2:
             high = 0.9 * height
-            low = high - 0.8 * np.linalg.norm(along) * photo.shape[0] / photo.shape[1]
-            faces.append(_upright(left + 0.1 * along + inset, right - 0.1 * along + inset, low, high, photo))
+            low = high - 0.8 * np.linalg.norm(along) * source.shape[0] / source.shape[1]
+            faces.append(_upright(left + 0.1 * along + inset, right - 0.1 * along + inset, low, high, source))
     lid = Panel(
         np.array([*corners[3], height]),
         np.array([*(corners[2] - corners[3]), 0.0]),

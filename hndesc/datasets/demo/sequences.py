@@ -1,4 +1,4 @@
-"""Sequences in the layout of HPatches: held-out photos with viewpoint or illumination changes."""
+"""Sequences in the layout of HPatches: held-out images with viewpoint or illumination changes."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,20 +13,20 @@ from hndesc.io.images import write_image
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """A viewpoint sequence: image 1 is a frontal view of the photo, image 6 has the viewpoint given here.
+    """A viewpoint sequence: image 1 is a frontal view of the image, image 6 has the viewpoint given here.
 
     Attributes:
-        photo: name of the photograph.
+        image: name of the photograph.
         wall: photograph used as texture of the surrounding wall.
         tint: color of the wall.
         first: scale of image 1, below 1 if later images are closer.
-        zoom: scale of image 6, at most 1, so that photos are never upsampled.
+        zoom: scale of image 6, at most 1, so that images are never upsampled.
         roll, tilt, pan: angles of image 6 in degrees.
-        target: center of image 6, in fractions of the width and height of the photo.
+        target: center of image 6, in fractions of the width and height of the image.
         size: (width, height) of images 2 to 6.
     """
 
-    photo: str
+    image: str
     wall: str
     tint: tuple[float, float, float]
     first: float
@@ -81,15 +81,15 @@ def make_sequences(output: Path, seed: int) -> None:
     """Write all sequences to `output`, each as a folder with `1.ppm` to `6.ppm` and `H_1_2` to `H_1_6`."""
     for name, viewpoint in VIEWPOINTS.items():
         _make_viewpoint(output / name, viewpoint, seed)
-    for name, (photo, light) in ILLUMINATIONS.items():
-        _make_illumination(output / name, photo, light, seed)
+    for name, (image, light) in ILLUMINATIONS.items():
+        _make_illumination(output / name, image, light, seed)
 
 
 def _make_viewpoint(folder: Path, viewpoint: Viewpoint, seed: int) -> None:
-    photo = load(viewpoint.photo, HELD_OUT)
-    height, width = photo.shape[:2]
+    image = load(viewpoint.image, HELD_OUT)
+    height, width = image.shape[:2]
     margin = max(height, width)
-    canvas = mount_on_wall(photo, load(viewpoint.wall, HELD_OUT), margin, viewpoint.tint)
+    canvas = mount_on_wall(image, load(viewpoint.wall, HELD_OUT), margin, viewpoint.tint)
     rng = generator(seed, f"sequences/{folder.name}")
     size = (round(width * viewpoint.first), round(height * viewpoint.first))
     middle = np.array([width - 1, height - 1]) / 2
@@ -109,11 +109,11 @@ def _make_viewpoint(folder: Path, viewpoint: Viewpoint, seed: int) -> None:
 
 
 def _make_illumination(folder: Path, name: str, last: Light, seed: int) -> None:
-    photo = load(name, HELD_OUT)
+    image = load(name, HELD_OUT)
     rng = generator(seed, f"sequences/{folder.name}")
-    write_image(folder / "1.ppm", photo)
+    write_image(folder / "1.ppm", image)
     for k, growth in GROWTH.items():
-        write_image(folder / f"{k}.ppm", photograph(to_linear(photo), _interpolated(last, growth), rng))
+        write_image(folder / f"{k}.ppm", photograph(to_linear(image), _interpolated(last, growth), rng))
         write_homography(folder, k, np.eye(3))
 
 

@@ -47,7 +47,13 @@ PHRASES = (
     "takes up",
     "tells of",
     "told apart",
-    "tells? (?:which|what|where|how) ",
+    "tells? (?:which|what|where|how|whether)",
+    "tells?_of_\\w+",
+    "says? (?:why|before)",
+    "lets? go of",
+    "sees? to it",
+    "no telling",
+    "know(?:s|n)? nothing of",
 )
 PLACES = ("hndesc", "rules", "workflow_scripts", "benchmarks", "docs", "config", "profiles")
 FILES = (*PLACES, "Snakefile", "config.yaml", "README.md", "CONTRIBUTING.md")
@@ -66,8 +72,12 @@ def _text_files(*places: str) -> list[str]:
     return [name for name in listed.stdout.splitlines() if not name.endswith(binary)]
 
 
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(patterns)})(?![\w-])", re.IGNORECASE)
+
+
 def _find(patterns: tuple[str, ...], files: list[str]) -> list[str]:
-    pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(patterns)})(?![\w-])", re.IGNORECASE)
+    pattern = _compiled(patterns)
     return [
         f"{name}:{number}: {found[0]}"
         for name in files
@@ -86,6 +96,8 @@ def test_retired_phrases_do_not_return() -> None:
     assert _find(PHRASES, _text_files(*FILES)) == []
 
 
-@pytest.mark.parametrize("line", ["normalised by colour", "a lone keypoint", "the state tells of it", "it GOES ON"])
+@pytest.mark.parametrize(
+    "line", ["normalised by colour", "a lone keypoint", "the state tells of it", "it GOES ON", "it tells what is there"]
+)
 def test_patterns_match(line: str) -> None:
-    assert re.search(rf"\b(?:{'|'.join((*BRITISH, *PHRASES))})\b", line, re.IGNORECASE)
+    assert _compiled((*BRITISH, *PHRASES)).search(line)

@@ -99,7 +99,7 @@ def _poselib(
 
 
 def _on_a_line(points: np.ndarray) -> bool:
-    """Tell whether N x 2 points determine no homography: they lie on one line or in one place."""
+    """Return whether N x 2 points determine no homography: they lie on one line or in one place."""
     if len(points) < 4:
         return True
     spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)

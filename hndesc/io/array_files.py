@@ -1,4 +1,4 @@
-"""Reading numpy's .npz files of numbers, as others made them: nothing is unpickled, nothing unfolds to gigabytes."""
+"""Reading numpy's .npz files of numbers, from untrusted sources: nothing is unpickled, and sizes are bounded."""
 
 import os
 import zipfile

@@ -1,4 +1,4 @@
-"""Features of a benchmark's images, which must be there, and errors that name a pair."""
+"""Features of all images of a benchmark, and errors that name an image pair."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from hndesc.io.features import FeatureReader, Features
 
 
 class DescribedImages(FeatureReader):
-    """The features of a benchmark's images: each must be there with descriptors, or be listed as failed.
+    """The features of a benchmark's images: each image has descriptors or is listed as failed.
 
     Args:
         path: feature file.
@@ -52,7 +52,7 @@ class DescribedImages(FeatureReader):
 
 @contextmanager
 def named_pair(first: str, second: str) -> Iterator[None]:
-    """Add the names of a pair to what goes unexpectedly wrong with it."""
+    """Add the names of a pair to the message of an unexpected error."""
     try:
         yield
     except Exception as error:

@@ -128,13 +128,13 @@ class FeatureReader(Reader):
 
     @property
     def settings(self) -> dict:
-        """What made the file; empty for files of other programs."""
+        """The settings that made the file; empty for files of other programs."""
         with named(f"{self.path}: not a {self.what}"):
             return _checked(read_json(self._own, "settings"))
 
     @property
     def identity(self) -> str:
-        """Which file this is, and which one it refers to."""
+        """The identity of the file and of the file that it refers to."""
         return "\n".join(file_identity(file.filename) for file in (self._own, self._file))
 
     @property
@@ -178,7 +178,7 @@ class FeatureReader(Reader):
 
 
 def check_inside(keypoints: np.ndarray, size: tuple[int, int], place: str) -> None:
-    """Refuse keypoints that lie outside an image of (width, height): they are another image's, or scaled.
+    """Refuse keypoints outside an image of (width, height): they belong to another image or are scaled.
 
     The keypoints of other programs may have the center of the top-left pixel at (0.5, 0.5) or (1, 1), and those near
     the edge may be refined to beyond it.
@@ -193,7 +193,7 @@ def check_inside(keypoints: np.ndarray, size: tuple[int, int], place: str) -> No
 
 
 def _checked(settings: dict) -> dict:
-    """Return settings whose parts that other steps use are what they must be."""
+    """Return settings after checking the parts that other steps use."""
     if not isinstance(settings.get("imported"), dict | None):
         raise ValueError("'imported' in its attribute 'settings' is no JSON object")
     size = settings.get("resize_max")
@@ -289,7 +289,7 @@ def _failed(file: h5py.File) -> dict[str, str]:
 
 
 def _is_image(group: h5py.Group) -> bool:
-    """Return whether a group is an image's, failed ones as well, and no folder."""
+    """Return whether a group belongs to an image, including failed ones."""
     return _FAILED in group.attrs or (has(group, "keypoints") and not isinstance(find(group, "keypoints"), h5py.Group))
 
 
@@ -376,7 +376,7 @@ def merge(paths: Iterable[str | os.PathLike], output: str | os.PathLike) -> None
 
 
 def import_features(source: str | os.PathLike, output: str | os.PathLike) -> None:
-    """Make a feature file of another program's; its entries stay in that file, and are referred to.
+    """Make a feature file that links to the entries of another program's file.
 
     Args:
         source: an HDF5 file in hloc's layout, with descriptors of length 1.

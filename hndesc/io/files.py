@@ -32,14 +32,14 @@ def check_space(path: str | os.PathLike, size: int = 0) -> None:
         )
 
 
-def tells_of_full_disk(error: BaseException | None) -> bool:
-    """Return whether an error, or what led to it, says that nothing more can be written."""
+def is_full_disk_error(error: BaseException | None) -> bool:
+    """Return whether an error or its cause reports a full disk."""
     if error is None:
         return False
     texts = [os.strerror(number) for number in _FULL]
     if getattr(error, "errno", None) in _FULL or any(text in str(error) for text in texts):
         return True
-    return tells_of_full_disk(error.__cause__ or error.__context__)
+    return is_full_disk_error(error.__cause__ or error.__context__)
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def named_errors(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if tells_of_full_disk(error):
+        if is_full_disk_error(error):
             raise
         raise HndescError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
 
@@ -113,7 +113,7 @@ def check_own_file(
     inputs: Iterable[str | os.PathLike] = (),
     made: Callable[[mmap], bool] = can_be_ours,
 ) -> None:
-    """Refuse what `check_output_file` does, and to replace a file that hndesc cannot have made.
+    """Check as `check_output_file` does, and refuse to replace a file that hndesc cannot have made.
 
     Args:
         path: the output.
@@ -131,7 +131,7 @@ def check_own_file(
 
 
 def check_text_file(path: str | os.PathLike, beginning: str) -> None:
-    """Refuse to replace a text file that a step writes without being asked by name, unless it begins as ours does."""
+    """Refuse to replace a text file that a step writes under a fixed name, unless it begins as ours does."""
     start = beginning.encode()
     check_own_file(path, made=lambda content: content[: len(start)] == start)
 
@@ -140,7 +140,7 @@ def check_text_file(path: str | os.PathLike, beginning: str) -> None:
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary name next to `path` (same suffix) that becomes `path` when the block succeeds.
 
-    What killed runs left under such names in the folder is removed.
+    Temporary files that killed runs left in the folder are removed.
 
     Raises:
         HndescError: before the block, where `path` cannot be written (see `check_output_file`).

@@ -1,4 +1,4 @@
-"""HDF5 files: making them so that damage is noticed, and reading those of others so that none does harm.
+"""HDF5 files: written with checksums, and read safely from untrusted sources.
 
 Files are made with the checksums that HDF5 offers: Fletcher32 for values, and those of its 1.8 form for all that
 describes them. Reading follows no link, asks for no values outside the file, and takes no more memory than what is
@@ -74,7 +74,7 @@ def reopen_hdf5(path: str | os.PathLike) -> h5py.File:
 
 
 def make_group(file: h5py.File, name: str) -> h5py.Group:
-    """Return the group of a path, made without times of the machine where there is none."""
+    """Return the group of a path, created without timestamps if it is missing."""
     group = file["/"]
     for key in filter(None, name.split("/")):
         if key not in group:
@@ -98,7 +98,7 @@ def _chunks(values: np.ndarray) -> tuple[int, ...]:
 
 
 def write_text(item: h5py.Group, name: str, text: str) -> None:
-    """Store a text as an attribute; up to 60 KB of it have a checksum."""
+    """Store a text as an attribute; the first 60 KB are covered by a checksum."""
     data = text.encode("utf-8", "surrogateescape")
     fixed = 0 < len(data) <= _TEXT
     item.attrs.create(name, data if fixed else text, dtype=h5py.string_dtype("utf-8", len(data) if fixed else None))
@@ -134,7 +134,7 @@ def read_json(item: h5py.Group, name: str) -> dict:
 
 
 def find(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
-    """Return what lies at a path, None where nothing does; links to other places are a ValueError."""
+    """Return the object at a path, or None; links to other files raise a ValueError."""
     item = group
     for key in name.split("/"):
         if not isinstance(item, h5py.Group) or not key or not has(item, key):
@@ -167,13 +167,13 @@ def entries(
 
 
 def keys(group: h5py.Group) -> Iterator[str]:
-    """Yield the names in a group; what is no UTF-8 is kept as Python does in file names."""
+    """Yield the names in a group; bytes that are not UTF-8 are kept as Python does in file names."""
     for key in group:
         yield key.decode("utf-8", "surrogateescape") if isinstance(key, bytes) else key
 
 
 def has(group: h5py.Group, name: str) -> bool:
-    """Return whether a group has something of that name, without asking what."""
+    """Return whether a group contains a name, without opening the object."""
     return group.id.links.exists(encoded(name))
 
 
@@ -206,7 +206,7 @@ def check_stored(item: h5py.Dataset, name: str) -> None:
 
 
 def explain(error: BaseException) -> str:
-    """Say in a few words what h5py's error means."""
+    """Return in a few words what h5py's error means."""
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error) or type(error).__name__
     if "checksum" in text or "filter returned failure" in text:
         return "damaged: a checksum does not agree"
@@ -218,7 +218,7 @@ def explain(error: BaseException) -> str:
 
 @contextmanager
 def named(place: str) -> Iterator[None]:
-    """Turn what h5py raises on a damaged or malformed file into an error that names it."""
+    """Turn errors of h5py on a damaged or malformed file into an error that names the file."""
     try:
         yield
     except FAULTS as error:
@@ -261,7 +261,7 @@ def check_hdf5_output(path: str | os.PathLike, inputs: Iterable[str | os.PathLik
 
 
 def check_own_hdf5(path: Path, attributes: Iterable[str] = ("settings",)) -> None:
-    """Refuse a file that no run of ours can have left; to be called before a file of a derived name is replaced.
+    """Refuse a file that hndesc cannot have written; called before a file with a derived name is replaced.
 
     Args:
         path: an HDF5 file, whole or cut short, if it exists at all.
@@ -293,7 +293,7 @@ def opening(path: str | os.PathLike) -> Iterator[None]:
 
 
 def obstacle(error: OSError) -> str | None:
-    """Say why a file cannot be opened that may well be sound; None where it is damaged."""
+    """Return why an intact file cannot be opened now; None if it is damaged."""
     if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK) or "unable to lock file" in str(error):
         return (
             "locked by another process, which writes it; wait for its end (on file systems whose locks do not work, "
@@ -311,7 +311,7 @@ def obstacle(error: OSError) -> str | None:
 
 
 class Reader:
-    """Read a file whose attribute `settings` (JSON) says what made it; use as a context manager."""
+    """Read a file with the attribute `settings` (JSON); use as a context manager."""
 
     what: ClassVar[str] = "HDF5 file"
 
@@ -338,18 +338,18 @@ class Reader:
 
     @property
     def settings(self) -> dict:
-        """What made the file; empty for files of other programs."""
+        """The settings that made the file; empty for files of other programs."""
         with named(f"{self.path}: not a {self.what}"):
             return read_json(self._file, "settings")
 
     @property
     def identity(self) -> str:
-        """Which file this is, for what is made from it."""
+        """The identity of the file, recorded in files that are made from it."""
         return file_identity(self.path)
 
 
 def encoded(name: str) -> bytes:
-    """Return a name as h5py takes it whatever is in it."""
+    """Return a name in the form that h5py accepts for any characters."""
     return name.encode("utf-8", "surrogateescape")
 
 

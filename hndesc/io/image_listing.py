@@ -1,4 +1,4 @@
-"""Listing the images below a folder, and what is left out there."""
+"""Lists the images below a folder, and what is skipped."""
 
 import heapq
 import logging
@@ -57,7 +57,7 @@ def _warn_once(message: str) -> None:
 
 
 class _Listing:
-    """The images below a folder (`names`), and what is skipped there."""
+    """The images below a folder (`names`), and the skipped files."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -72,7 +72,7 @@ class _Listing:
             self._list(heapq.heappop(self._links))
 
     def describe_skipped(self) -> str:
-        """Return one line on what is skipped; nothing is the empty string."""
+        """Return one line about the skipped files; empty if there are none."""
         if not self.skipped:
             return ""
         first = sorted(self.skipped)[:_NAMED]

@@ -72,7 +72,7 @@ def read_image(path: str | os.PathLike, upright: bool = True) -> np.ndarray:
         image.load()
         deep = deep and (bits is not None or _is_dim(image))
         pixels = to_rgb(image, path)
-        image.close()  # lets go of Pillow's pixels, and of the file
+        image.close()  # frees Pillow's pixels and the file
         if image.format == "TIFF":  # Pillow turns TIFF by itself
             pixels = _turn(pixels, _BACK.get(orientation, orientation))
         if deep:
@@ -97,7 +97,7 @@ def image_orientation(path: str | os.PathLike) -> int:
 
 @contextmanager
 def _opened(path: str | os.PathLike) -> Iterator[tuple[Image.Image, BinaryIO]]:
-    """Yield an image whose pixels are not decoded yet, and its file; whatever fails then is an ImageError, too."""
+    """Yield an image before its pixels are decoded, and its file; errors in the block become ImageErrors, too."""
     name = printable(path)
     try:
         with _open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
@@ -147,7 +147,7 @@ def _check_regular(status: os.stat_result, path: str | os.PathLike) -> None:
 
 
 def check_size(image: Image.Image, name: str, size: int = 0) -> None:
-    """Refuse before decoding what would take too much memory or time; `size` is that of the file in bytes."""
+    """Refuse images that would take too much memory or time, before decoding; `size` is that of the file in bytes."""
     width, height = image.size
     memory = width * height * _bytes_per_pixel(image) + size
     if memory > _MOST_MEMORY or max(width, height) > _LONGEST_SIDE:
@@ -176,7 +176,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Return a view of H x W x 3 pixels, upright by an EXIF orientation; a number that is none leaves them."""
+    """Return a view of H x W x 3 pixels, upright by an EXIF orientation; other values leave them unchanged."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (3, 4, 7, 8):
@@ -185,7 +185,7 @@ def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _may_be_deep_color(image: Image.Image) -> bool:
-    """Tell whether an image that is not decoded yet may have color of 16 bits, of which Pillow gives the upper 8.
+    """Return whether an image that is not decoded yet may have color of 16 bits, of which Pillow gives the upper 8.
 
     Gray without alpha is read by all its bits.
     """
@@ -208,7 +208,7 @@ def _declared_bits(file: BinaryIO) -> int | None:
 
 
 def _is_dim(image: Image.Image) -> bool:
-    """Tell of a decoded image of several bands whether at most 14 of 16 bits are in use, of which it has the upper 8.
+    """Return whether a decoded image of several bands, of whose 16 bits it has the upper 8, uses at most 14.
 
     Its alpha does not count, and few pixels do not if all others are far below.
     """

@@ -73,7 +73,7 @@ def split_name(line: str, count: int, place: str, form: str) -> tuple[str, list[
 
 
 def _ends_in_number(name: str) -> bool:
-    """Tell whether the last of several fields is a number: then it is rather a field too many than part of a name."""
+    """Return whether the last of several fields is a number, and so a surplus field rather than part of a name."""
     try:
         return bool([float(field) for field in split(name)[1:][-1:]])
     except ValueError:
@@ -168,7 +168,7 @@ def check_cell(cell: str, path: str | os.PathLike) -> str:
 
 
 def one_line(text: object) -> str:
-    """Return free text, a message, without tabs and line breaks."""
+    """Return a message without tabs and line breaks."""
     return " ".join(re.split("[\t\n\r\0\ud800-\udfff]+", str(text)))
 
 

@@ -1,4 +1,4 @@
-"""One run at a time on an output: features, matches, stylized copies, the state of a training."""
+"""Locks that allow one run at a time to write an output."""
 
 import errno
 import fcntl
@@ -98,7 +98,7 @@ def _is_at(place: Path, descriptor: int) -> bool:
 
 
 def _soft_lock(place: Path) -> Callable[[], None]:
-    """Take the marker of a file system without locks; the file made for a lock is not to be mistaken for one."""
+    """Take the lock of a file system without locks, and remove the file made for the other kind."""
     from filelock import SoftFileLock
 
     lock = SoftFileLock(_marker(place), thread_local=False)

@@ -1,7 +1,7 @@
-"""Markers of the folders that steps make: which step made a folder, and what it left in it.
+"""Markers in the folders that steps make: the step that made a folder, and the files that it wrote.
 
-That is the size and a sample of each file, and the target of each link. What was added or changed later belongs to the
-user.
+A marker lists size and sample of each file and the target of each link. Files that were added or changed later belong
+to the user.
 """
 
 import json
@@ -22,7 +22,7 @@ _ADDED_BEGIN = (".nfs", "._")
 
 
 def read_marker(folder: str | os.PathLike[str]) -> dict | None:
-    """Return what the marker of a folder says, None where there is none."""
+    """Return the content of a folder's marker, or None."""
     path = Path(folder, MARKER)
     try:
         marker = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
@@ -34,14 +34,14 @@ def read_marker(folder: str | os.PathLike[str]) -> dict | None:
 
 
 def write_marker(folder: Path, step: str, complete: bool) -> None:
-    """Mark a folder as made by a step; one that is complete with what is in it."""
+    """Mark a folder as made by a step; the marker of a complete folder lists its files."""
     files = {name: _state(folder / name) for name in sorted(list_files(folder))} if complete else None
     marker = {"step": step} if files is None else {"step": step, "files": files}
     write_text(folder / MARKER, json.dumps(marker, indent=0) + "\n")
 
 
 def check_maker(folder: str | os.PathLike[str], step: str) -> dict:
-    """Refuse a folder that `step` did not make; return what its marker says.
+    """Refuse a folder that `step` did not make; return the content of its marker.
 
     Raises:
         HndescError: one line with the cure.
@@ -85,12 +85,12 @@ def check_unchanged(output: str | os.PathLike, target: Path, step: str) -> None:
 
 
 def _is_part(folder: Path) -> bool:
-    """Return whether a folder has the name of one that is being filled, whose files are not listed yet."""
+    """Return whether a folder has the name of an incomplete one, whose files are not listed yet."""
     return folder.name.startswith(".") and folder.name.endswith(".part")
 
 
 def _is_journal(name: str, files: Container[str]) -> bool:
-    """Return whether a file is what a killed program leaves next to one of the databases (SQLite) among some files."""
+    """Return whether a file is the journal that a killed program leaves beside an SQLite database among `files`."""
     database, _, kind = name.rpartition("-")
     return database in files and kind in ("wal", "shm", "journal")
 

@@ -170,7 +170,7 @@ def _drop_interrupted(target: Path, step: str) -> None:
 
 
 def _beside(target: Path) -> tuple[Path, Path]:
-    """Return two hidden folders: the one in which `target` is filled, and the one before while they change places."""
+    """Return two hidden folders: for the incomplete output, and for the previous one while it is replaced."""
     return target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.old")
 
 
@@ -197,7 +197,7 @@ def _check_apart(output: str | os.PathLike, target: Path, source: Path) -> None:
 
 
 def overlap(first: Path, second: Path) -> bool:
-    """Tell whether one of two paths without links is the other or lies within it."""
+    """Return whether two paths without links are equal or one lies within the other."""
     return first.is_relative_to(second) or second.is_relative_to(first)
 
 
@@ -211,7 +211,7 @@ def _links(folder: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder of ours, its marker last: what a kill leaves of it is still known as ours."""
+    """Remove a folder of ours, its marker last, so that the rest of an interrupted removal is still recognized."""
     try:
         for entry in list(os.scandir(folder)):
             if entry.is_dir(follow_symlinks=False):

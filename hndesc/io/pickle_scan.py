@@ -1,4 +1,4 @@
-"""Checking what a pickle asks for before it is read: operations, names, nesting, sharing and sizes.
+"""Checks the operations, names, nesting, sharing and sizes of a pickle before it is read.
 
 The scan follows the operations as the unpickler will, with the weight of each value in the place of the value. Nothing
 is built, imported or called. A file that passes cannot make the unpickler, or whoever walks, prints, hashes or compares
@@ -34,7 +34,7 @@ _RUN = re.compile(rb"(?:%s){1,65536}" % _SMALL.pattern, re.DOTALL)
 
 
 class _Value:
-    """What stands for anything but a short leaf.
+    """A value of the scan other than a short leaf.
 
     Attributes:
         kind: opcode that made it, or the name that it refers to, or the name that was called.

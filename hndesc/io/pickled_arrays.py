@@ -26,7 +26,7 @@ NAMES = frozenset(CALLABLES) | {"numpy.ndarray"}
 
 
 class Refused(Exception):
-    """What a pickle asks for and does not get."""
+    """A request of a pickle that is refused."""
 
 
 class Dtype:
@@ -70,7 +70,7 @@ class StandIns:
         self._left = 3 * size
 
     def find(self, dotted: str) -> Callable[..., Any]:
-        """Return what stands for a name; any other name is refused."""
+        """Return the stand-in of a name; other names are refused."""
         if dotted not in NAMES:
             raise Refused(f"'{dotted:.120}'")
         return getattr(self, CALLABLES.get(dotted, "empty_array"))
@@ -129,7 +129,7 @@ class StandIns:
         return frozenset(self.scalar_set(items))
 
     def empty_bytes(self, *arguments: Any) -> bytes:
-        """Make no bytes."""
+        """Make an empty bytes object."""
         if arguments:
             raise Refused("bytes made from an argument")
         return b""

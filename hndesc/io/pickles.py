@@ -1,4 +1,4 @@
-"""Reading pickles of published ground truth without ever running what they ask for.
+"""Reads pickles of published ground truth without running any code in them.
 
 Only numbers, strings, plain containers and numeric numpy arrays are read, of any protocol (Python 2 included). The file
 is checked as a whole first (`hndesc.io.pickle_scan`). No name in it is ever imported: the few that are allowed
@@ -72,7 +72,7 @@ def _read(path: Path) -> bytes:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows the stand-ins and nothing else."""
+    """An unpickler that knows only the stand-ins."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__(io.BytesIO(data), encoding="latin-1")

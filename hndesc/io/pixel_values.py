@@ -65,7 +65,7 @@ def _strip_to_rgb(image: Image.Image) -> np.ndarray:
 
 
 def _blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Yield the rows of an array in blocks: what is derived from a block takes little memory."""
+    """Yield the rows of an array in blocks, to bound the memory of derived values."""
     step = max(1, _BLOCK // max(1, columns))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
@@ -82,7 +82,7 @@ def _gray_values(image: Image.Image) -> np.ndarray:
 
 
 def _is_white_zero(image: Image.Image) -> bool:
-    """Return whether 0 is white; Pillow sees to it for 8 bits and less."""
+    """Return whether 0 is white; Pillow inverts only values of 8 bits and less itself."""
     return image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0
 
 
@@ -186,7 +186,7 @@ def array_to_rgb(array: np.ndarray) -> np.ndarray:
             values from 0 to 1.
 
     Raises:
-        HndescError: an array of another kind; there is no telling what it means.
+        HndescError: an array of another type or shape.
     """
     form = f"an image of {array.dtype}, shape {array.shape}"
     expected = "expected H x W x 3 (RGB), H x W x 4 or H x W, uint8, uint16 or float from 0 to 1"

@@ -42,7 +42,7 @@ def partial_path(path: Path) -> Path:
 
 
 def record_path(path: Path) -> Path:
-    """Return the file that says what the part of `path` is made from."""
+    """Return the path of the record of the sources of the incomplete file."""
     return path.with_name(path.name + ".part.json")
 
 

@@ -1,4 +1,4 @@
-"""Files under temporary names: how they are called, and removing those whose writer was killed."""
+"""Temporary files: their names, and the removal of those that killed processes left."""
 
 import hashlib
 import os

@@ -34,7 +34,7 @@ _ZIP = b"PK\x03\x04"
 
 
 def regular_file(path: Path, what: str, cure: str) -> None:
-    """Make sure that a path is one of a file that can be read.
+    """Check that a path names a readable file.
 
     Args:
         path: of the file.
@@ -58,7 +58,7 @@ def regular_file(path: Path, what: str, cure: str) -> None:
 
 
 def read_tensors(path: str | Path, cure: str = "download it again") -> Mapping[str, Any]:
-    """Read what a .npz, .safetensors or torch file holds; of what is no dictionary, an empty one.
+    """Read the content of a .npz, .safetensors or torch file; an empty dictionary if it holds anything else.
 
     Raises:
         HndescError: no such file, or one that is broken or holds other things than tensors and plain values; the
@@ -178,7 +178,7 @@ def _check_sizes(path: Path, archive: zipfile.ZipFile, expansion: int) -> None:
 
 
 def _check_pickle(stream: IO[bytes]) -> None:
-    """Raise a ValueError for a pickle that names what is no tensor, or whose size or keys explode when it is read."""
+    """Raise a ValueError for a pickle that names anything but tensors, or whose size or keys are unbounded."""
     mark = object()
     stack: list[Any] = []  # of each object, how many it holds
     memo: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""YAML and JSON in which a key may stand once only: of two, every parser silently takes the last."""
+"""Reads YAML and JSON, and refuses repeated keys, of which other parsers silently keep the last."""
 
 import json
 from collections.abc import Hashable
@@ -29,11 +29,11 @@ def parse_yaml(text: str, place: object) -> Any:
 
 
 class _TwiceError(Exception):
-    """A key that a section has twice."""
+    """A repeated key of a section."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values, and no section with a key twice. Merged sections (<<) may have keys that are overridden."""
+    """Loads plain values, and refuses repeated keys. Merged sections (<<) may have keys that are overridden."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         if isinstance(node, yaml.MappingNode):

@@ -64,7 +64,7 @@ class MapperSettings:
 
 
 def make_settings(kind: type[Settings], changes: Mapping[str, float]) -> Settings:
-    """Return settings with `changes`; a name that they do not have is a HndescError."""
+    """Return settings with `changes`; an unknown name is a HndescError."""
     known = [field.name for field in fields(kind)]
     for name in changes:
         if name not in known:
@@ -148,7 +148,7 @@ def read_map(folder: Path) -> tuple[dict, "pycolmap.Reconstruction"]:
 
 
 def verify(database: Path, seed: int, threads: int) -> int:
-    """Verify all matches in the database by two-view geometry; return the number of pairs that hold."""
+    """Verify all matches in the database by two-view geometry; return the number of verified pairs."""
     verifier = pycolmap.GeometricVerifierOptions(num_threads=threads)
     geometry = pycolmap.TwoViewGeometryOptions()
     geometry.ransac.random_seed = seed

@@ -1,4 +1,4 @@
-"""Matching of the listed pairs, and the file that the matches are kept in.
+"""Matching of the listed pairs, and the match file.
 
 The file has hloc's layout: one group a pair, `<first>/<second>` with "/" in the names replaced by "-", holding
 `matches0` (for each keypoint of the first image the row in the second, -1 for none) and `matching_scores0`. Attributes
@@ -121,7 +121,7 @@ def _match(
 
 
 class _Matcher:
-    """Matches pairs of images, some of which it keeps in memory; can be sent to another process."""
+    """Matches pairs of images, with some of the features cached; can be sent to another process."""
 
     def __init__(self, reader: DescribedImages, images: int, ratio: float | None) -> None:
         self._reader = reader
@@ -200,7 +200,7 @@ class MatchWriter:
         group.attrs["complete"] = True
 
     def flush(self) -> None:
-        """Bring what was written to the disk."""
+        """Flush the written matches to disk."""
         self._file.flush()
 
 

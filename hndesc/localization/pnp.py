@@ -1,7 +1,7 @@
 """Poses of queries from 2D-3D matches: LO-RANSAC, then refinement on the inliers.
 
-The route of hloc (Sarlin et al., From Coarse to Fine, CVPR 2019): a keypoint of the query that matches a keypoint of
-a retrieved image stands for the point which that one observes.
+The route of hloc (Sarlin et al., From Coarse to Fine, CVPR 2019): a keypoint of the query that matches a keypoint of a
+retrieved image is assigned the 3D point that the latter observes.
 """
 
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ def match_points(
 def solve(
     keypoints: np.ndarray, xyz: np.ndarray, camera: "pycolmap.Camera", settings: PnpSettings, seed: int = 0
 ) -> Estimate:
-    """Estimate the pose of a camera from K x 2 keypoints (COLMAP's convention) and the K x 3 points they stand for."""
+    """Estimate the pose of a camera from K x 2 keypoints (COLMAP's convention) and their K x 3 points."""
     # COLMAP answers even from three matches, which always agree with some pose: hence the floor.
     if len(xyz) < settings.min_inliers:
         return Estimate(reason=f"{len(xyz)} 2D-3D matches, fewer than {settings.min_inliers}")

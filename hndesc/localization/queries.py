@@ -1,4 +1,4 @@
-"""What localizing a query comes to, and what all queries of a dataset come to, whichever route found the poses."""
+"""Outcomes of localization: of one query, and the counts over all queries of a dataset."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ LEAST_INLIERS = 12
 
 @dataclass(frozen=True)
 class Estimate:
-    """The outcome for one query: its pose and the 2D-3D inliers that stand for it, or the reason why it has none."""
+    """The outcome for one query: its pose and the 2D-3D inliers that support it, or the reason why it has none."""
 
     pose: Pose | None = None
     inliers: int = 0
@@ -21,7 +21,7 @@ class Estimate:
 
 
 def find_obstacle(scene: Scene, features: FeatureReader, query: str, retrieved: list[str]) -> str | None:
-    """Return why a query cannot be localized whatever its matches are, or None."""
+    """Return why a query cannot be localized with any matches, or None."""
     if scene.queries[query] is None:
         return "unknown camera model"
     if not retrieved:
@@ -52,7 +52,7 @@ def complete(scene: Scene, estimates: Mapping[str, Estimate]) -> tuple[dict[str,
 
 
 def is_localized(record: Mapping) -> bool:
-    """Tell whether a query has a pose of its own that enough matches stand for: a few always agree on some pose."""
+    """Return whether enough matches support a query's own pose; a few always agree on some pose."""
     return record["pose_of"] is None and record["inliers"] >= LEAST_INLIERS
 
 

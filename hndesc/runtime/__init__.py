@@ -1,1 +1,1 @@
-"""What every step runs on: settings, logging, workers, seeds."""
+"""What all steps share: settings, logging, workers, seeds."""

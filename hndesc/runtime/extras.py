@@ -35,7 +35,7 @@ EXTRAS = {
 
 @contextmanager
 def extras_named() -> Iterator[None]:
-    """Raise a HndescError that names the extra where the block misses a package of one; other errors pass."""
+    """Turn an ImportError for a package of an extra into a HndescError that names the extra."""
     try:
         yield
     except ModuleNotFoundError as error:

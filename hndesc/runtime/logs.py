@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hndesc.errors import HndescError, printable
-from hndesc.io.files import tells_of_full_disk
+from hndesc.io.files import is_full_disk_error
 from hndesc.runtime.extras import extras_named
 
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 class _OneLine(logging.Formatter):
-    """Messages of one line each, whatever the names of files in them; tracebacks keep their lines."""
+    """Formats each message as one line, even with line breaks in file names; tracebacks keep their lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = printable(record.message)
@@ -50,7 +50,7 @@ def step(log: str | os.PathLike | None = None, threads: int | None = None, appen
         logging.getLogger("hndesc").error("%s", error)
         sys.exit(1)
     except Exception as error:
-        if tells_of_full_disk(error):
+        if is_full_disk_error(error):
             logging.getLogger("hndesc").error("the disk is full (%s); make room, then run it again", error)
         elif isinstance(error, OSError) and error.errno is not None and error.filename is not None:
             # No permission, a name that is too long, an error of the disk: of the place, and not of the code.

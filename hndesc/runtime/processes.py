@@ -1,4 +1,4 @@
-"""Work that several processes do: this one and workers, each of which takes the next item when it is free.
+"""Work shared by several processes: this one and workers, each of which takes the next item when it is free.
 
 Threads would wait for each other: matching is many short calls, each under Python's lock. loky's workers are fresh
 Pythons, not copies of this process with its threads and locks, and they do not import the script that was started.
@@ -76,7 +76,7 @@ def _map(
 
 
 def _settled(work: Callable[[Item], Value], item: Item) -> Future:
-    """Return a future that is done: an error waits for its turn."""
+    """Return a finished future; an error is raised when its result is read."""
     future: Future = Future()
     try:
         future.set_result(work(item))
@@ -112,7 +112,7 @@ def _loaded(pickled: bytes) -> Callable:
 
 
 def _begin(parent: int) -> None:
-    """Prepare a worker: it leaves interruptions to the process that it works for, and ends with it."""
+    """Prepare a worker: it ignores interruptions and ends with its parent process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with, args=(parent,), daemon=True).start()
 
@@ -125,7 +125,7 @@ def _end_with(parent: int) -> None:
 
 @contextmanager
 def _one_core() -> Iterator[None]:
-    """Hold linear algebra, OpenCV and torch to one thread, torch also where it is loaded only in the meantime."""
+    """Limit linear algebra, OpenCV and torch to one thread, even if torch is imported later."""
     before = {name: os.environ.get(name) for name in _ONE_CORE}
     usual = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else before["OMP_NUM_THREADS"]
     opencv = cv2.getNumThreads()

@@ -101,7 +101,7 @@ def file_identity(path: str | Path) -> str:
 def file_state(path: str | Path) -> str:
     """Return size, time of the last change and `file_sample` of a file; a copy that keeps times has the same.
 
-    Nothing of a file that cannot be read, which is reported when that is tried.
+    Empty for a file that cannot be read; the step that reads it reports the error.
     """
     try:
         status = os.stat(path)

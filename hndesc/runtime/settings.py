@@ -80,7 +80,7 @@ def _name(value: str) -> str:
 
 
 def quoted(value: str) -> str:
-    """Return a value as messages quote it: short, and without what no terminal shows."""
+    """Return a value for a message: shortened, with unprintable characters escaped."""
     text = printable(value)
     return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 3]}..."
 
@@ -93,7 +93,7 @@ Distinct = (AfterValidator(_distinct), Field(min_length=1, json_schema_extra={"u
 
 
 def _number(value: Any) -> Any:
-    """YAML reads 1e-4, without a point, as text."""
+    """Convert numbers such as 1e-4, which YAML reads as text for want of a point."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:
@@ -198,7 +198,7 @@ def _short(value: Any) -> str:
 
 
 def _key(place: tuple[str | int, ...], values: Any, missing: bool) -> str:
-    """Return a place as people write it, a.b[1].c, without the names of a union's alternatives."""
+    """Return a key in the usual notation, a.b[1].c, without the names of a union's alternatives."""
     key = ""
     for position, part in enumerate(place):
         if isinstance(values, Mapping) and part in values:

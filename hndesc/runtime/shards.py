@@ -1,4 +1,4 @@
-"""Parts of a list of things to do, for jobs that share it: "2-of-5" is the second of five."""
+"""Shards of a list of items, for jobs that share the work: "2-of-5" is the second of five."""
 
 from collections.abc import Sequence
 from typing import TypeVar

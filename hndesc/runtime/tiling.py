@@ -82,12 +82,12 @@ def cut_at_points(size: tuple[int, int], points: np.ndarray, tile: int, border: 
 
 
 def in_one_piece(size: tuple[int, int], tile: int, border: int) -> bool:
-    """Tell whether an image of (height, width) is no larger than a tile with its border."""
+    """Return whether an image of (height, width) is no larger than a tile with its border."""
     return size[0] * size[1] <= (tile + 2 * border) ** 2
 
 
 def announce(name: str, size: tuple[int, int], bytes_per_pixel: float) -> None:
-    """Say before the work when a network that cannot be tiled needs more than MUCH for an image of (height, width)."""
+    """Warn if a network that cannot be tiled needs more than MUCH memory for an image of (height, width)."""
     need = size[0] * size[1] * bytes_per_pixel / _GIB
     if need > MUCH:
         logger.warning(

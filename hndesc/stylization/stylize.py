@@ -18,6 +18,7 @@ from hndesc.io.images import find_images, read_image, resize_longest, write_imag
 from hndesc.io.locks import writing
 from hndesc.io.owned_folders import check_output_folder, finish_folder, open_part_folder, replace_folder, set_aside
 from hndesc.runtime.provenance import file_state
+from hndesc.runtime.shards import read_part
 from hndesc.stylization import needs_styles
 from hndesc.stylization.methods import Mixture, prepare
 from hndesc.stylization.styles import Styles
@@ -80,7 +81,10 @@ def stylize_photos(
     drawn = Styles(style_folder, seed, classes) if style_folder else None
     mixture = prepare(method, settings, methods, drawn, classes, seed)
     names = find_images(photos)
-    chosen = names if part is None else _select_shard(names, part)
+    chosen = names
+    if part is not None:
+        number, count = read_part(part)
+        chosen = names[number - 1 :: count]
     made_by: dict[str, Any] = {
         "method": method,
         "methods": methods,
@@ -180,14 +184,6 @@ class _Work:
         for name, draw, key in missing:
             write_image(self.folder / name, self.mixture.copy(image, draw, key), self.quality)
         return rows
-
-
-def _select_shard(names: Sequence[str], part: str) -> Sequence[str]:
-    """Return the photos of a shard, which can be empty."""
-    number, _, parts = part.partition("-of-")
-    if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
-        raise HndescError(f"'{part}' is not a shard; write it as 2-of-5")
-    return names[int(number) - 1 :: int(parts)]
 
 
 def _resume(part: Path, settings: Mapping[str, object], copies: Sequence[str]) -> None:

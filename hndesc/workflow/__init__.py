@@ -1,1 +1,1 @@
-"""Planning: what the configuration says and what each rule needs, as plain functions that know nothing of Snakemake."""
+"""Planning: what the configuration says and what each rule needs, as functions independent of Snakemake."""

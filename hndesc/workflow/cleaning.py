@@ -104,7 +104,7 @@ def _is_bare(folder: Path) -> bool:
 
 
 def _check_idle(root: Path) -> None:
-    """Refuse to remove what a run is working on."""
+    """Refuse to clean during a run."""
     if any(path.is_file() for path in (root / ".snakemake" / "locks").glob("*")):
         raise HndescError(
             ".snakemake/locks: a run is in progress, or one was killed; wait for its end, or run 'snakemake --unlock'"
@@ -153,7 +153,7 @@ def _is_environment(path: Path) -> bool:
 
 
 def main() -> None:
-    """Name what is removed and what is spared, and remove it."""
+    """Print what is removed and what is spared, and remove it."""
     parser = argparse.ArgumentParser(description="Remove what the workflow made in this folder.")
     parser.add_argument("--all", action="store_true", help="trained models, fetched data and .venv, too")
     parser.add_argument("--dry-run", action="store_true", help="only name it")

@@ -60,7 +60,7 @@ class NeighborSettings(Settings):
 
 
 class AblationRun(Settings):
-    """By what a training differs from the configured one."""
+    """Differences of a training from the configured one."""
 
     training: TrainingSection = Field(TrainingSection(), description="laid over the section training, key by key")
     stylization: Stylization | None = Field(None, description="instead of the whole section stylization")
@@ -75,7 +75,7 @@ class TrainingRunSettings(Settings):
 
 
 class AblationSettings(Settings):
-    """Trainings that differ from the configured one, and on what they are evaluated."""
+    """Trainings that differ from the configured one, and their evaluation."""
 
     seeds: Annotated[list[Natural], *Distinct] | None = Field(
         None, description="each run is trained once with each; null: the configuration's own seed"
@@ -159,7 +159,7 @@ def _check_distinct(key: str, names: list[str]) -> None:
 
 
 def read_files(paths: Iterable[str | os.PathLike]) -> list[dict[str, Any]]:
-    """Return what files of configurations hold, each by itself.
+    """Return the content of each configuration file.
 
     Raises:
         HndescError: a file that cannot be read, is no section in YAML or JSON, or has a key twice, of which Snakemake

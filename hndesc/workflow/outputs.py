@@ -1,4 +1,4 @@
-"""What a workflow is about to delete: Snakemake removes the outputs of a job before the job runs."""
+"""Checks of planned outputs: Snakemake removes the outputs of a job before the job runs."""
 
 import os
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ class PlannedJob:
 
 
 def check_planned_outputs(jobs: Iterable[PlannedJob]) -> None:
-    """Refuse jobs whose outputs would take the place of what the workflow did not make, before anything is removed.
+    """Refuse jobs whose outputs would replace files or folders that the workflow did not make.
 
     Raises:
         HndescError: an output folder that its step must not replace, an output file that cannot be written or that no
@@ -68,7 +68,7 @@ def check_kept_folders(folders: Iterable[tuple[str, str]]) -> None:
 
 
 def check_known_files(foreign: Iterable[str]) -> None:
-    """Refuse files at the place of outputs that no run has made: neither results to be kept nor to be removed.
+    """Refuse files at the paths of outputs that no run has made: they are neither kept nor removed.
 
     Raises:
         HndescError: there is one.

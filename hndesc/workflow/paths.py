@@ -1,6 +1,6 @@
 """The files and folders that a configuration names: each must exist before anything runs, unless a rule makes it.
 
-Snakemake alone is no guard: where a target of an older run exists, it takes a missing input for one that is not needed.
+Snakemake alone does not check this: if a target of an older run exists, it ignores a missing input.
 """
 
 import os
@@ -115,7 +115,7 @@ def check_paths(named: Iterable[NamedPath], registered: Mapping[str, str], is_ma
 
 
 def _check_form(one: NamedPath) -> None:
-    """Refuse what Snakemake would read as something else than a path, or no file is called."""
+    """Refuse paths that Snakemake would not read as plain paths, and impossible file names."""
     if wrong := next((c for c in one.path if c in "{}" or not c.isprintable()), None):
         raise HndescError(f"config key {one.key}: {quoted(one.path)!r} holds {wrong!r}; rename the {one.kind}")
 

@@ -35,7 +35,7 @@ def pattern(names: Iterable[str]) -> str:
 
 
 class Plan:
-    """What the rules ask: everything here is a plain function of the configuration and of the files that are there.
+    """What the rules need, as a function of the configuration and of the existing files.
 
     Attributes:
         config: the configuration.
@@ -149,7 +149,7 @@ class Plan:
 
     @property
     def note(self) -> str:
-        """What a reader of the tables must know."""
+        """A note for readers of the tables."""
         datasets = [entry.dataset for entry in self.config.benchmarks]
         demo = any(path.startswith(f"{DEMO}/") for path in datasets) and self.config.photos.startswith(f"{DEMO}/")
         return _DEMO_NOTE if demo else ""
@@ -190,7 +190,7 @@ class Plan:
 
     @property
     def figures(self) -> list[str]:
-        """What the report shows."""
+        """The files that the report includes."""
         found = ["tables/scores.html", "tables/scores.csv", "summary.txt"] if self.images.entries else []
         for kind in KINDS:
             for name in self.images.of_kind(kind):

@@ -12,7 +12,7 @@ import torch
 
 from hndesc.errors import HndescError
 from hndesc.io.features import FeatureReader, Features, FeatureWriter, merge
-from hndesc.io.files import atomic_path, check_space, tells_of_full_disk, write_text
+from hndesc.io.files import atomic_path, check_space, is_full_disk_error, write_text
 from hndesc.runtime.logs import step
 
 
@@ -96,14 +96,14 @@ def test_check_counts_what_is_to_be_written(tmp_path: Path) -> None:
     ],
 )
 def test_what_led_to_an_error_counts(error: Exception, full: bool) -> None:
-    assert tells_of_full_disk(error) is full
+    assert is_full_disk_error(error) is full
     try:
         try:
             raise error
         finally:
             raise AttributeError("closing failed, too")
     except AttributeError as last:
-        assert tells_of_full_disk(last) is full
+        assert is_full_disk_error(last) is full
 
 
 def test_a_step_says_it_in_one_line(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture) -> None:

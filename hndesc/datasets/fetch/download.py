@@ -4,7 +4,6 @@ A file gets its name when it is complete and its checksum matches. Until then it
 interrupted download resumes.
 """
 
-import errno
 import json
 import logging
 import os
@@ -27,14 +26,13 @@ from hndesc.datasets.fetch.contents import check_content
 from hndesc.datasets.fetch.registry import RemoteFile
 from hndesc.datasets.fetch.responses import check_kind, content_range, file_properties, number, read_chunk
 from hndesc.errors import HndescError
-from hndesc.io.files import check_output_file, write_json
+from hndesc.io.files import check_output_file, is_full_disk_error, write_json
 from hndesc.runtime.provenance import file_hash
 
 logger = logging.getLogger(__name__)
 
 CHUNK = 1 << 20
 _TRANSIENT_STATUS = frozenset({408, 425, 429})
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _GIGABYTE = 1e9
 
 
@@ -262,7 +260,7 @@ class _Download:
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
-            if error.errno not in _FULL:
+            if not is_full_disk_error(error):
                 raise HndescError(f"{self.part}: cannot be written ({error.strerror or error})") from None
             raise HndescError(
                 f"{self.part}: the disk is full ({error.strerror}); free some space and run again to resume"

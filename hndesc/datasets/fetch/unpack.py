@@ -4,7 +4,6 @@ Every member is checked by name and type and written as a new regular file. Link
 archive are never created, so no member can be written through an earlier one.
 """
 
-import errno
 import os
 import shutil
 import stat
@@ -25,6 +24,7 @@ from tqdm import tqdm
 
 from hndesc.datasets.fetch.tar_stream import TarStream, open_tar
 from hndesc.errors import HndescError
+from hndesc.io.files import is_full_disk_error
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_FILES = 2_000_000
@@ -35,7 +35,6 @@ _BROKEN = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, LZMAError, EOFError, OSError, RuntimeError),
     *(NotImplementedError, ValueError, OverflowError, MemoryError, struct.error, KeyError, IndexError),
 )
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def unpack(
     except HndescError:
         raise
     except _BROKEN as error:
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and is_full_disk_error(error):
             raise HndescError(f"{folder}: the disk is full ({error.strerror}); free some space and run again") from None
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise HndescError(f"{archive}: broken archive ({reason}); delete it and run again") from None

@@ -188,7 +188,7 @@ def check_inside(keypoints: np.ndarray, size: tuple[int, int], place: str) -> No
         x, y = keypoints[outside][0]
         raise HndescError(
             f"{place} has {outside.sum()} of {len(keypoints)} keypoints outside its {size[0]} x {size[1]} pixels, the "
-            f"first at ({x:g}, {y:g}); give those of this very image"
+            f"first at ({x:g}, {y:g}); give the keypoints of this image"
         )
 
 

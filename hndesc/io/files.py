@@ -83,7 +83,7 @@ def check_output_file(path: str | os.PathLike, inputs: Iterable[str | os.PathLik
             return target
     if not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a FIFO, socket or device"
-        raise HndescError(f"{path}: {kind} is at the place of this output file; choose another name")
+        raise HndescError(f"{path}: {kind} exists under the name of this output file; choose another name")
     for source in inputs:
         if os.path.exists(source) and os.path.samestat(found, os.stat(source)):
             raise HndescError(f"{path}: writing it would destroy the input {source}; choose another output")

@@ -120,8 +120,8 @@ def list_name(name: str) -> str:
     """Return a name if a list can hold it, else raise a HndescError that names it."""
     if not re.fullmatch(r"(?![ #])[^\0-\x1f\x7f\ufeff\ud800-\udfff]+(?<! )", name):
         raise HndescError(
-            f"the name {name!r} cannot stand in a list (a tab, line break or other control character, a '#' or "
-            "blank at its start, a blank at its end, or no UTF-8); rename the file"
+            f"the name {name!r} cannot be written to a list (a tab, line break or other control character, a '#' or "
+            "blank at its start, a blank at its end, or bytes that are not UTF-8); rename the file"
         )
     return name
 
@@ -163,7 +163,9 @@ def write_table(path: str | os.PathLike, columns: Sequence[str], rows: Iterable[
 def check_cell(cell: str, path: str | os.PathLike) -> str:
     """Return a cell if the table at `path` can hold it, else raise a HndescError."""
     if re.search("[\t\n\r\0\ud800-\udfff]", cell):
-        raise HndescError(f"{path}: cannot hold {cell!r} (a tab, a line break or no UTF-8); rename the file")
+        raise HndescError(
+            f"{path}: cannot hold {cell!r} (a tab, a line break or bytes that are not UTF-8); rename the file"
+        )
     return cell
 
 

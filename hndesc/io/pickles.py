@@ -49,7 +49,7 @@ def load_pickle(path: str | os.PathLike) -> Any:
         _check_types(value)
     except Refused as error:
         raise HndescError(
-            f"{path}: refused, as it asks for {error}; only numbers, strings, plain containers and numeric "
+            f"{path}: refused, as it requests {error}; only numbers, strings, plain containers and numeric "
             "numpy arrays are read from a pickle"
         ) from None
     except _MALFORMED as error:

@@ -143,7 +143,7 @@ def read_map(folder: Path) -> tuple[dict, "pycolmap.Reconstruction"]:
     folder = Path(folder)
     summary = read_json(folder / SUMMARY)
     if not (folder / MODEL).is_dir() or summary.get("files") != _hashes(folder / MODEL):
-        raise HndescError(f"{folder / MODEL}: not the model that {SUMMARY} tells about; build the map again")
+        raise HndescError(f"{folder / MODEL}: not the model that {SUMMARY} describes; build the map again")
     return summary, pycolmap.Reconstruction(folder / MODEL)
 
 

@@ -51,7 +51,7 @@ def list_pairs(
         resize_max: longest side that images are downsized to for it, pixels.
     """
     if min(covisible, retrieved) < 1:
-        raise HndescError(f"{covisible} and {retrieved} pairs an image cannot be made; give numbers from 1 on")
+        raise HndescError(f"{covisible} and {retrieved} pairs per image cannot be made; give numbers of at least 1")
     own = find_pairs(root)
     check_output_file(output, [*lists, own] if own else lists)
     sources = [Path(path) for path in lists] or ([own] if own else [])

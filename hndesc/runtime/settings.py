@@ -158,7 +158,7 @@ def read_settings(kind: type[Section], values: Any, what: str = "setting") -> Se
     except ValidationError as error:
         raise HndescError(_describe(error.errors(include_url=False), values, what)) from None
     except UnicodeEncodeError as error:  # what Rust cannot hold, in an error of ours
-        raise HndescError(f"{what}s: {quoted(error.object)} is no text in Unicode") from None
+        raise HndescError(f"{what}s: {quoted(error.object)} is not Unicode text") from None
 
 
 def _describe(errors: Sequence[Mapping[str, Any]], values: Any, what: str) -> str:

@@ -75,8 +75,8 @@ def check_known_files(foreign: Iterable[str]) -> None:
     """
     for path in foreign:
         raise HndescError(
-            f"{path}: exists, and no run here has made it; move it away, or delete it if it is not needed (for "
-            "results that were copied here without the folder .snakemake: 'snakemake --touch --forceall' accepts them)"
+            f"{path}: exists, and no run here has made it; move it away, or delete it if it is not needed (results "
+            "copied here without the folder .snakemake: accepted by this command with --touch --forceall)"
         )
 
 

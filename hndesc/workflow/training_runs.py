@@ -119,7 +119,7 @@ class TrainingRuns:
     def _laid_over(self, name: str, inner: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return what a training run lays over the section training, with what it is like below it."""
         if name in inner:
-            raise HndescError(f"config key 'training_runs.{name}.like' leads back to itself; break the circle")
+            raise HndescError(f"config key 'training_runs.{name}.like' refers to itself; remove the cycle")
         run = self.config.training_runs[name]
         own = run.training.model_dump(exclude_unset=True)
         return own if run.like is None else overlaid(self._laid_over(run.like, (*inner, name)), own)
@@ -138,7 +138,7 @@ class TrainingRuns:
         while (start := files.get(self.runs[passed[-1]].training.get("weights", ""))) is not None:
             if start in passed:
                 name = start.rpartition("/")[2]
-                raise HndescError(f"config key 'training_runs': {name} starts from its own model; break the circle")
+                raise HndescError(f"config key 'training_runs': {name} starts from its own model; remove the cycle")
             passed.append(start)
 
     @staticmethod

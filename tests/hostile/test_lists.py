@@ -205,7 +205,7 @@ def test_pairs_come_back_as_they_were_written(tmp_path: Path, names: tuple[str, 
 
 @pytest.mark.parametrize("name", ["a\tb", "a\nb", "a\rb", "#a", " a", "a ", "", "\udc80", "\ufeffa", "a\0"])
 def test_names_that_no_list_can_hold_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(HndescError, match=re.escape(f"the name {name!r} cannot stand in a list")):
+    with pytest.raises(HndescError, match=re.escape(f"the name {name!r} cannot be written to a list")):
         write_pairs(tmp_path / "pairs.txt", [("b.jpg", name)])
     assert not list(tmp_path.iterdir())
 

@@ -117,7 +117,7 @@ def test_a_fifo_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "out.h5.part")
     os.mkfifo(tmp_path / "fifo.h5")
     for name in ("out.h5", "fifo.h5"):
-        assert "a FIFO, socket or device is at the place" in refusal(write_features, tmp_path / name)
+        assert "a FIFO, socket or device exists under the name" in refusal(write_features, tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["x" * 252 + ".txt", "x" * 300])

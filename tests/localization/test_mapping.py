@@ -122,7 +122,7 @@ def test_a_model_that_is_not_the_one_written_is_refused(mapped: Mapped, tmp_path
     data = (folder / MODEL / name).read_bytes()
     for changed in (data[: len(data) // 2], b"\xff" * 8 + data[8:], data + b"\0"):
         (folder / MODEL / name).write_bytes(changed)
-        with pytest.raises(HndescError, match=r"map/model: not the model that map\.json tells about"):
+        with pytest.raises(HndescError, match=r"map/model: not the model that map\.json describes"):
             replace(mapped, folder=folder).localize(tmp_path, method=method)
 
 

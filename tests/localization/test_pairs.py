@@ -129,5 +129,5 @@ def test_no_photo_at_all_is_an_error(make, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("counts", [{"covisible": 0}, {"retrieved": -1}])
 def test_no_pair_at_all_is_refused(tmp_path: Path, counts: dict[str, int]) -> None:
-    with pytest.raises(HndescError, match="pairs an image cannot be made; give numbers from 1 on"):
+    with pytest.raises(HndescError, match="pairs per image cannot be made; give numbers of at least 1"):
         list_pairs(tmp_path, tmp_path / "pairs.txt", **counts)

@@ -55,7 +55,7 @@ class Evil:
         ({"db_images": ["c_3.jpg", "a_1.jpg", "z.jpg"]}, "ranks 'z', which is not in this dataset"),
         ({"q_images": ["r.jpg", "s.jpg"]}, "no ranking of 1 of 2 queries \(first: 'q'\)"),
         ({"db_images": [1, 2, 3]}, "db_images is not a list of file names"),
-        ({"extra": Evil()}, "refused, as it asks for 'builtins.print'"),
+        ({"extra": Evil()}, "refused, as it requests 'builtins.print'"),
     ],
 )
 def test_other_pickles_are_named(revisited, change, message, capsys):

@@ -109,7 +109,7 @@ def test_a_file_that_no_run_has_made_is_neither_kept_nor_removed(checkout: Check
     file.unlink()
     log.parent.mkdir(parents=True)
     os.mkfifo(log)  # opening it would block
-    assert "training.log: a FIFO, socket or device is at the place" in refusal(checkout, OUTPUT, config=OWN)
+    assert "training.log: a FIFO, socket or device exists under the name" in refusal(checkout, OUTPUT, config=OWN)
     log.unlink()
     checkout.run(OUTPUT, configfile=OWN)
     checkout.run(OUTPUT, "--forceall", configfile=OWN)
@@ -119,7 +119,7 @@ def test_results_that_were_copied_without_records_can_be_taken_over(checkout: Ch
     checkout.path("own.yaml").write_text("photos: photos\n")
     checkout.run(OUTPUT, configfile=OWN)
     shutil.rmtree(checkout.path(".snakemake/metadata"))
-    assert "'snakemake --touch --forceall'" in refusal(checkout, OUTPUT, config=OWN)
+    assert "accepted by this command with --touch --forceall" in refusal(checkout, OUTPUT, config=OWN)
     before = checkout.path(OUTPUT).read_bytes()
     checkout.run(OUTPUT, "--touch", "--forceall", configfile=OWN)
     assert checkout.jobs(OUTPUT, configfile=OWN) == {}

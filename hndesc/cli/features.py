@@ -79,7 +79,7 @@ def _add_extract(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Write the features of all images in IMAGES to a file with one group per relative path. Images are rotated by "
         "their EXIF orientation tags, and keypoints are in pixels of the rotated image. Cameras and poses of COLMAP "
-        "refer to images as they are stored: localization refuses features of rotated images."
+        "refer to images as they are stored: localization rotates such keypoints back."
     )
     parser.add_argument("images", metavar="IMAGES", type=Path, help="folder")
     parser.add_argument("output", metavar="OUT.h5", type=Path)

@@ -11,6 +11,7 @@ from hndesc.cli.data import add_data_commands
 from hndesc.cli.features import add_feature_commands
 from hndesc.cli.matching import add_matching_commands
 from hndesc.cli.models import add_model_commands
+from hndesc.cli.reconstruction import add_reconstruction_commands
 from hndesc.errors import HndescError, MissingWeightsError
 from hndesc.runtime.logs import step
 
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hndesc {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_matching_commands(commands)
+    add_reconstruction_commands(commands)
     add_feature_commands(commands)
     add_model_commands(commands)
     add_data_commands(commands)

@@ -1,18 +1,38 @@
-"""The commands of `hndesc` for photos: match two of them."""
+"""The commands of `hndesc` for pairs of photos: match two, find similar ones."""
 
 import argparse
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hndesc.cli.options import DETECTOR, add_features, add_ratio
-from hndesc.datasets.image_set import ImageEntry
+from hndesc.cli.options import (
+    DETECTOR,
+    add_features,
+    add_global_descriptor,
+    add_ratio,
+    list_photos,
+    positive,
+    positive_number,
+)
 from hndesc.errors import printable
+from hndesc.geometry.two_view import GEOMETRIES, GEOMETRY_NAMES
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from hndesc.matching.pair import Matches
+
+_ESTIMATORS = {"magsac": "MAGSAC++", "ransac": "RANSAC", "poselib": "PoseLib"}
 
 
 def match(
     first: Path,
     second: Path,
-    output: Path,
+    output: Path | None,
+    matches: Path | None,
+    geometry: str | None,
+    estimator: str,
+    threshold: float,
     model: str,
     detector: str | None,
     detector_weights: Path | None,
@@ -22,37 +42,221 @@ def match(
     views: bool,
     ratio: float | None,
 ) -> None:
-    """Draw the matches of two photos: inliers of a homography green, outliers red."""
-    from hndesc.extraction import description as steps
+    """Match two photos; print the matches and the estimate, write and draw them."""
+    from hndesc.extraction.extractor import Extractor
     from hndesc.io.images import read_image
-    from hndesc.visualization.match_figures import plot_matches
-    from hndesc.visualization.style import check_figure
+    from hndesc.matching.pair import check_matches_output, match_pair
 
-    check_figure(output, [first, second])
-    detector = detector or DETECTOR
-    for path in (first, second):
-        read_image(path)  # report unreadable photos before any work
-    photos = [ImageEntry(f"A/{printable(first.name)}", first), ImageEntry(f"B/{printable(second.name)}", second)]
-    with tempfile.TemporaryDirectory() as folder:
-        features = Path(folder) / "features.h5"
-        steps.extract(photos, features, model, detector, detector_weights, max_keypoints, resize_max, weights, views)
-        names = photos[0].name, photos[1].name
-        plot_matches((first, second), names, [features], output, [Path(model).stem], ratio=ratio)
-    print(output)
+    if output is not None:
+        from hndesc.visualization.style import check_figure
+
+        check_figure(output, [first, second])
+    if matches is not None:
+        check_matches_output(matches)
+    images = read_image(first), read_image(second)
+    extractor = Extractor(
+        model, detector or DETECTOR, detector_weights, max_keypoints, resize_max, weights, views=views
+    )
+    found = match_pair(
+        *(extractor(image) for image in images),
+        ratio=ratio,
+        geometry=geometry,
+        estimator=estimator,
+        threshold=threshold,
+        intrinsics=_intrinsics((first, second), images) if geometry == "essential" else None,
+    )
+    names = _titles(first, second)
+    print("\n".join(_report(names, found, f"{_ESTIMATORS[estimator]}, {threshold:g} px")))
+    if matches is not None:
+        found.save(matches)
+        print(printable(matches))
+    if output is not None:
+        from hndesc.visualization.match_figures import plot_pair
+
+        plot_pair(images, names, found, output)
+        print(printable(output))
+
+
+def _intrinsics(paths: tuple[Path, Path], images: "tuple[np.ndarray, np.ndarray]") -> "tuple[np.ndarray, np.ndarray]":
+    from hndesc.io.exif import camera_matrix, read_exif_camera
+
+    first, second = (
+        camera_matrix(read_exif_camera(path).focal_or_usual, (image.shape[1], image.shape[0]))
+        for path, image in zip(paths, images, strict=True)
+    )
+    return first, second
+
+
+def _titles(first: Path, second: Path) -> tuple[str, str]:
+    """Return the names of two files, their paths if the names are equal."""
+    if first.name == second.name:
+        return printable(first), printable(second)
+    return printable(first.name), printable(second.name)
+
+
+def _report(names: tuple[str, str], found: "Matches", how: str) -> list[str]:
+    """Return the lines that a user reads about the matches of two photos."""
+    count, inliers = len(found.matches), int(found.inliers.sum())
+    sides = zip(names, (found.keypoints0, found.keypoints1), strict=True)
+    lines = [f"{name}: {len(points):,} keypoints" for name, points in sides]
+    lines.append(f"{count:,} matches")
+    if found.geometry == "none":
+        return lines
+    name = GEOMETRY_NAMES[found.geometry]
+    if found.matrix is None:
+        return [*lines, f"no {name} agrees with them: the photos may show different places"]
+    share = f" ({inliers / count:.0%})" if count else ""
+    lines.append(f"{name}: {inliers:,} inliers{share}, {how}{_comparison(found)}")
+    lines += ["  " + "  ".join(f"{value:13.6g}" for value in row) for row in found.matrix]
+    if found.by_chance:
+        lines.append("photos of different places have as many inliers by chance: do not rely on this estimate")
+    return lines
+
+
+def _comparison(found: "Matches") -> str:
+    """Say why a geometry was chosen where there was a choice."""
+    others = {name: count for name, count in found.counts.items() if name != found.geometry}
+    if not others:
+        return ""
+    (other, count), *_ = others.items()
+    why = (
+        "it explains the matches nearly as well as"
+        if found.geometry == "homography"
+        else "more matches agree than with"
+    )
+    return f"; chosen because {why} a {GEOMETRY_NAMES[other]} ({count:,})"
+
+
+def similar(
+    photos: Path,
+    query: list[Path] | None,
+    count: int,
+    rerank: bool,
+    candidates: int,
+    global_descriptor: str,
+    table: Path | None,
+    figure: Path | None,
+    model: str,
+    detector: str | None,
+    detector_weights: Path | None,
+    weights: Path | None,
+    max_keypoints: int | None,
+    resize_max: int | None,
+) -> None:
+    """Find the photos of a folder that look alike, or like others; print, write and draw them."""
+    from hndesc.datasets.listing import list_images
+    from hndesc.extraction.extractor import Extractor
+    from hndesc.io.files import check_own_file
+    from hndesc.retrieval.similar import find_similar
+
+    entries = list_images(photos)
+    queries = None if query is None else list_photos(query)
+    inputs = [entry.path for entry in (*entries, *(queries or ()))]
+    if figure is not None:
+        from hndesc.visualization.style import check_figure
+
+        check_figure(figure, inputs)
+    if table is not None:
+        check_own_file(table, inputs)
+    settings = detector or DETECTOR, detector_weights, max_keypoints, resize_max, weights
+    found = find_similar(
+        entries,
+        queries,
+        count=count,
+        descriptor=global_descriptor,
+        extractor=Extractor(model, *settings) if rerank else None,
+        candidates=candidates,
+    )
+    rows = [
+        (name, one.name, f"{one.similarity:.4f}", *([] if one.inliers is None else [str(one.inliers)]))
+        for name, neighbors in found.items()
+        for one in neighbors
+    ]
+    columns = ("photo", "similar", "similarity", *(["inliers"] if rerank else []))
+    _print_table(columns, rows)
+    if table is not None:
+        from hndesc.io.lists import write_table
+
+        write_table(table, columns, rows)
+        print(printable(table))
+    if figure is not None:
+        from hndesc.visualization.similar_figures import plot_similar
+
+        plot_similar(found, entries, queries or entries, figure)
+        print(printable(figure))
+
+
+def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    cells = [[printable(cell) for cell in row] for row in (columns, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def add_matching_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the commands for photos to the parser."""
-    _add_match(commands.add_parser("match", help="draw the matches of two photos"))
+    """Add the commands for pairs of photos to the parser."""
+    _add_match(commands.add_parser("match", help="match two photos and estimate the geometry that relates them"))
+    _add_similar(commands.add_parser("similar", help="find the photos of a folder that look alike, or like a photo"))
 
 
 def _add_match(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Print the numbers of keypoints, matches and inliers of two photos, and the matrix that relates them. Pixels "
+        "are (x, y) with the center of the top-left pixel at (0, 0); photos are rotated by their EXIF orientation tags."
+    )
     parser.add_argument("first", metavar="A", type=Path, help="photo")
     parser.add_argument("second", metavar="B", type=Path, help="photo")
-    parser.add_argument("--output", metavar="FIGURE.png", type=Path, required=True)
+    parser.add_argument("--output", metavar="FIGURE", type=Path, help="figure of the matches (.png, .jpg, .svg, .pdf)")
+    parser.add_argument(
+        "--matches", metavar="FILE", type=Path, help="file of keypoints, matches and the estimate (.npz, .json, .h5)"
+    )
+    parser.add_argument(
+        "--geometry",
+        choices=GEOMETRIES,
+        help="what relates the photos (default: fundamental, or homography if it explains the matches as well)",
+    )
+    parser.add_argument(
+        "--estimator", choices=list(_ESTIMATORS), default="magsac", help="robust estimator (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--threshold",
+        metavar="PX",
+        type=positive_number,
+        default=3.0,
+        help="largest error of an inlier in pixels (default: %(default)g)",
+    )
     parser.add_argument(
         "--one-view", dest="views", action="store_false", help="describe images in one view: five times as fast"
     )
     add_ratio(parser)
     add_features(parser)
     parser.set_defaults(command=match)
+
+
+def _add_similar(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Print the photos in PHOTOS that are most similar to each photo of --query, or to each other, by global "
+        "descriptors; with --rerank, the nearest ones in the order of the inliers of local matches."
+    )
+    parser.add_argument("photos", metavar="PHOTOS", type=Path, help="folder of photos, with all below it")
+    parser.add_argument(
+        "--query", metavar="PHOTO", type=Path, nargs="+", help="photos to search for (default: each photo in PHOTOS)"
+    )
+    parser.add_argument(
+        "--count", metavar="N", type=positive, default=5, help="similar photos of each (default: %(default)s)"
+    )
+    parser.add_argument("--rerank", action="store_true", help="sort the nearest photos by inliers of local matches")
+    parser.add_argument(
+        "--candidates",
+        metavar="N",
+        type=positive,
+        default=20,
+        help="nearest photos that --rerank sorts (default: %(default)s)",
+    )
+    add_global_descriptor(parser)
+    parser.add_argument("--table", metavar="OUT.tsv", type=Path, help="table of the similar photos, tab-separated")
+    parser.add_argument(
+        "--figure", metavar="FIGURE", type=Path, help="grid of photos and similar ones (.png, .jpg, .svg, .pdf)"
+    )
+    add_features(parser, max_keypoints=2048, resize_max=1024)
+    parser.set_defaults(command=similar)

@@ -1,17 +1,23 @@
 """Options that several commands of `hndesc` have."""
 
 import argparse
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.detectors import DETECTORS
+from hndesc.io.images import find_images
 from hndesc.models.bundled import DEFAULT
 
 DETECTOR = "sift"
 VIEWS = "also describe images rotated by multiples of 90 degrees and at half size"
 
 
-def add_features(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose descriptor, detector and resolution."""
+def add_features(
+    parser: argparse.ArgumentParser, max_keypoints: int | None = None, resize_max: int | None = None
+) -> None:
+    """Add the options that choose descriptor, detector and resolution, the latter two with their defaults."""
     parser.add_argument(
         "--model",
         "--descriptor",
@@ -24,11 +30,41 @@ def add_features(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--detector", metavar="NAME", help=f"one of {detectors} (default: {DETECTOR})")
     parser.add_argument("--detector-weights", metavar="FILE", type=Path, help="pretrained weights of the detector")
     parser.add_argument(
-        "--max-keypoints", metavar="N", type=positive, help="maximum number of keypoints per image (default: all)"
+        "--max-keypoints",
+        metavar="N",
+        type=positive,
+        default=max_keypoints,
+        help=f"maximum number of keypoints per image (default: {max_keypoints or 'all'})",
     )
     parser.add_argument(
-        "--resize-max", metavar="N", type=positive, help="longest side in pixels (default: full resolution)"
+        "--resize-max",
+        metavar="N",
+        type=positive,
+        default=resize_max,
+        help=f"longest side in pixels (default: {resize_max or 'full resolution'})",
     )
+
+
+def add_global_descriptor(parser: argparse.ArgumentParser) -> None:
+    """Add the option that chooses what finds similar photos."""
+    parser.add_argument(
+        "--global-descriptor",
+        metavar="NAME",
+        default="efficientnet_lite0",
+        help="what finds similar photos: efficientnet_lite0 or color_gradient (default: %(default)s)",
+    )
+
+
+def list_photos(paths: Sequence[Path]) -> list[ImageEntry]:
+    """Return photos, and those below folders, by names that differ: of files, or their paths."""
+    found = [
+        path
+        for given in paths
+        for path in ([given / name for name in find_images(given)] if given.is_dir() else [given])
+    ]
+    counts = Counter(path.name for path in found)
+    names = [path.name if counts[path.name] == 1 else path.as_posix() for path in found]
+    return [ImageEntry(name, path) for name, path in dict(zip(names, found, strict=True)).items()]
 
 
 def add_ratio(parser: argparse.ArgumentParser) -> None:
@@ -55,4 +91,22 @@ def positive(text: str) -> int:
     """Parse a whole number from 1 on."""
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"'{text}' is not a positive integer")
+    return int(text)
+
+
+def positive_number(text: str) -> float:
+    """Parse a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
+    return value
+
+
+def natural(text: str) -> int:
+    """Parse a whole number from 0 on."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 on")
     return int(text)

@@ -47,6 +47,14 @@ KINDS = {
         main_figures="hndesc.visualization.comparison:localization_figures",
         drawings=("{benchmark}_localization",),
     ),
+    "reconstruction": BenchmarkKind(
+        section="hndesc.workflow.sections.benchmarks:ReconstructionBenchmark",
+        images="hndesc.datasets.photo_sets:photo_images",
+        verify="hndesc.datasets.fetch.verify:verify_photo_set",
+        score="hndesc.evaluation.reconstruction.evaluate:score_reconstruction",
+        main_figures="hndesc.visualization.comparison:reconstruction_figures",
+        drawings=("{benchmark}_reconstruction",),
+    ),
     "retrieval": BenchmarkKind(
         section="hndesc.workflow.sections.benchmarks:RetrievalBenchmark",
         images="hndesc.datasets.revisited:dataset_images",

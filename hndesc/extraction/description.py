@@ -13,14 +13,11 @@ from typing import Any
 import numpy as np
 
 from hndesc.datasets.image_set import ImageEntry
-from hndesc.descriptors import Descriptor, load_descriptor
-from hndesc.descriptors.views import describe_views
-from hndesc.detectors import load_detector
+from hndesc.descriptors import load_descriptor
 from hndesc.errors import HndescError, check_count
-from hndesc.extraction.detection import detect
-from hndesc.extraction.processing import check_output, process_images, recorded_settings, rescale
+from hndesc.extraction.extractor import Extractor, describe, wanted_views
+from hndesc.extraction.processing import check_output, process_images, recorded_settings
 from hndesc.io.features import FeatureReader, Features, check_inside
-from hndesc.io.images import resize_longest
 
 logger = logging.getLogger(__name__)
 
@@ -63,13 +60,13 @@ def describe_keypoints(
         stored = reader.settings
         if resize_max is None:
             resize_max = stored.get("resize_max")
-        views = _wanted(views, describer)
+        views = wanted_views(views, describer)
         settings = recorded_settings(stored.get("detector"), resize_max, describer.settings, views)
         if precision != PRECISIONS[0]:
             settings["precision"] = precision
 
-        def describe(entry: ImageEntry, image: np.ndarray) -> Features:
-            features = _describe(describer, image, _stored(reader, entry, image), resize_max, views)
+        def describe_stored(entry: ImageEntry, image: np.ndarray) -> Features:
+            features = describe(describer, image, _stored(reader, entry, image), resize_max, views)
             others = None if features.views is None else features.views.astype(precision)
             return replace(features, descriptors=np.asarray(features.descriptors, precision), views=others)
 
@@ -77,7 +74,7 @@ def describe_keypoints(
             images,
             output,
             settings,
-            describe,
+            describe_stored,
             failed=reader.failed,
             source=reader.identity,
         )
@@ -111,34 +108,10 @@ def extract(
     """
     resize_max = check_count("resize_max", resize_max)
     check_output(output, images, descriptor, weights, descriptor_weights)
-    if weights is None and detector == descriptor:
-        weights = descriptor_weights
-    finder = load_detector(detector, weights, max_keypoints=max_keypoints, **detector_settings)
-    describer = load_descriptor(descriptor, descriptor_weights)
-    views = _wanted(views, describer)
-    settings = recorded_settings(finder.settings, resize_max, describer.settings, views)
-
-    def both(_: ImageEntry, image: np.ndarray) -> Features:
-        return _describe(describer, image, detect(finder, image, resize_max), resize_max, views)
-
-    process_images(images, output, settings, both)
-
-
-def _wanted(views: bool, descriptor: Descriptor) -> bool:
-    """Return whether further views are described; not by descriptors that turn and grow with the keypoints."""
-    if views and getattr(descriptor, "oriented", False):
-        logger.info("%s turns and grows with the keypoints; further views are left out", descriptor.settings["name"])
-        return False
-    return views
-
-
-def _describe(
-    descriptor: Descriptor, image: np.ndarray, features: Features, resize_max: int | None, views: bool
-) -> Features:
-    resized, factors = resize_longest(image, resize_max)
-    moved = rescale(features, factors, resized)
-    others = describe_views(descriptor, resized, moved) if views else None
-    return replace(features, descriptors=descriptor.describe(resized, moved), views=others)
+    extractor = Extractor(
+        descriptor, detector, weights, max_keypoints, resize_max, descriptor_weights, views, **detector_settings
+    )
+    process_images(images, output, extractor.settings, lambda _, image: extractor(image))
 
 
 def _stored(reader: FeatureReader, entry: ImageEntry, image: np.ndarray) -> Features:

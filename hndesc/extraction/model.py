@@ -11,10 +11,13 @@ from PIL import Image
 from hndesc.descriptors import load_descriptor
 from hndesc.detectors import Detector, load_detector
 from hndesc.errors import HndescError, MissingWeightsError, check_count
+from hndesc.extraction.extractor import describe
+from hndesc.io.exif import ExifCamera, camera_matrix, read_exif_camera
 from hndesc.io.features import Features, check_inside
 from hndesc.io.image_reading import check_size
 from hndesc.io.images import read_image
 from hndesc.io.pixel_values import array_to_rgb, to_rgb
+from hndesc.matching.pair import Matches, match_pair
 from hndesc.models.bundled import DEFAULT, bundled_models
 from hndesc.models.checkpoint import read_card
 from hndesc.runtime.spelling import suggest
@@ -113,6 +116,48 @@ class Model:
         found = self._detector.detect(pixels)
         return Extracted(found.keypoints, self._network.describe(pixels, found), found.scores)
 
+    def match(
+        self,
+        first: ImageLike,
+        second: ImageLike,
+        *,
+        ratio: float | None = None,
+        geometry: str | None = None,
+        estimator: str = "magsac",
+        threshold: float = 3.0,
+        views: bool = True,
+        intrinsics: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> Matches:
+        """Match two images and estimate the geometry that relates them.
+
+        >>> found = model.match("a.jpg", "b.jpg")
+        >>> found.points0[found.inliers], found.points1[found.inliers], found.matrix
+
+        Args:
+            first, second: file, array, tensor or Pillow image.
+            ratio: upper bound of the ratio of the distances to the nearest and second nearest descriptor; None for all
+                mutual nearest neighbors.
+            geometry: "homography", "fundamental", "essential" or "none"; None for a fundamental matrix, or a homography
+                where it explains the matches as well (`hndesc.geometry.two_view`).
+            estimator: "magsac", "ransac" or "poselib".
+            threshold: largest error of an inlier in pixels.
+            views: whether to describe the images rotated by multiples of 90 degrees and at half size, too, and match
+                the best pair; five times as long.
+            intrinsics: of both images, 3 x 3 each, for an essential matrix; None for the focal lengths of the EXIF data
+                of files, else 1.2 times the longer side.
+
+        Raises:
+            HndescError: an image has an unsupported form, or a setting is out of bounds.
+        """
+        pixels = _to_pixels(first), _to_pixels(second)
+        if geometry == "essential" and intrinsics is None:
+            intrinsics = _intrinsics(first, pixels[0]), _intrinsics(second, pixels[1])
+        a, b = (
+            describe(self._network, one, self._detector.detect(one), resize_max=None, views=views) for one in pixels
+        )
+        options = {"geometry": geometry, "estimator": estimator, "threshold": threshold, "intrinsics": intrinsics}
+        return match_pair(a, b, ratio=ratio, **options)
+
 
 def load(
     model: str | os.PathLike = DEFAULT,
@@ -157,6 +202,13 @@ def find_model(model: str | os.PathLike) -> Path:
         hint = suggest(str(model), bundled)
         raise HndescError(f"'{model}' is neither a bundled model ({names}) nor an existing checkpoint file{hint}")
     return path
+
+
+def _intrinsics(image: ImageLike, pixels: np.ndarray) -> np.ndarray:
+    """Return the intrinsics of an image by the EXIF data of its file; those of a usual camera without them."""
+    size = pixels.shape[1], pixels.shape[0]
+    camera = read_exif_camera(image) if isinstance(image, str | os.PathLike) else ExifCamera(size, None, "")
+    return camera_matrix(camera.focal_or_usual, size)
 
 
 def _to_pixels(image: ImageLike) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Lists the images below a folder, and what is skipped."""
 
 import heapq
+import importlib.util
 import logging
 import os
 import stat
@@ -15,25 +16,29 @@ logger = logging.getLogger(__name__)
 # fmt: off
 SUFFIXES = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".ppm", ".pgm", ".pbm", ".pnm", ".bmp", ".tif", ".tiff",
-    ".webp", ".gif", ".jp2", ".j2k", ".jpx", ".avif",
+    ".webp", ".gif", ".jp2", ".j2k", ".jpx", ".avif", ".avifs", ".heic", ".heif", ".hif",
 })
 # Images of other formats: they are left out, and named.
 _NOT_READ = frozenset({
-    ".heic", ".heif", ".hif", ".jxl", ".jxr", ".psd", ".xcf", ".exr", ".hdr", ".tga", ".qoi", ".pcx", ".eps",
+    ".jxl", ".jxr", ".psd", ".xcf", ".exr", ".hdr", ".tga", ".qoi", ".pcx", ".eps",
     ".svg", ".dng", ".raw", ".arw", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".orf", ".raf", ".rw2", ".pef", ".srw",
     ".sr2", ".rwl", ".3fr", ".iiq", ".x3f", ".erf", ".kdc", ".mrw",
 })
 # fmt: on
+_HEIF = frozenset({".heic", ".heif", ".hif"})  # read if a package of an extra is installed
 _NAMED = 3
+# How files of photos begin, for those that have lost their suffix; of ISO containers (AVIF, HEIF), the brand.
+_BEGIN = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
 
 
 def find_images(folder: str | os.PathLike) -> list[str]:
     """Return the relative POSIX paths of all images below `folder`, sorted.
 
     Links to folders are followed; a folder that several lead to is listed once, by its own path if it lies below
-    `folder`. Hidden files and folders (`.name`) are left out. What looks like an image and cannot be listed is counted
-    and named in one warning: other formats, names that are not UTF-8, anything but a regular file, and folders that
-    cannot be read.
+    `folder`. A file without suffix is a photo if it begins as one. Hidden files and folders (`.name`) are left out.
+    What looks like an image and cannot be listed is counted and named in one warning: other formats, names that are not
+    UTF-8, anything but a regular file, and folders that cannot be read.
 
     Raises:
         HndescError: the folder is missing, cannot be read or holds no image.
@@ -109,13 +114,15 @@ class _Listing:
             name = prefix + entry.name
             suffix = os.path.splitext(entry.name)[1].lower()
             folder, link = entry.is_dir(follow_symlinks=False), entry.is_symlink()
-            if not (folder or link or suffix in SUFFIXES):
+            if not (folder or link or suffix in SUFFIXES or (not suffix and _begins_as_photo(entry))):
                 if suffix in _NOT_READ:
                     self._skip(name, "a format that is not read")
             elif not _is_utf8(entry.name):
                 self._skip(name, "its name is not UTF-8")
             elif folder:
                 yield f"{name}/"
+            elif suffix in _HEIF and not reads_heif():
+                self._skip(name, "HEIC: pip install 'hndesc[heif]'")
             elif entry.is_file(follow_symlinks=False):
                 self.names.append(name)
             else:
@@ -134,6 +141,25 @@ class _Listing:
             self._skip(name, "not a regular file")
         elif suffix in _NOT_READ:
             self._skip(name, "a format that is not read")
+
+
+@cache
+def reads_heif() -> bool:
+    """Return whether the package is installed that reads HEIC and HEIF."""
+    return importlib.util.find_spec("pillow_heif") is not None
+
+
+def _begins_as_photo(entry: os.DirEntry) -> bool:
+    """Return whether a regular file, which has no suffix, begins as a photo does."""
+    try:
+        if not entry.is_file(follow_symlinks=False):
+            return False
+        with open(entry.path, "rb") as stream:
+            head = stream.read(12)
+    except OSError:
+        return False
+    webp = head[:4] == b"RIFF" and head[8:] == b"WEBP"
+    return head.startswith(_BEGIN) or webp or (head[4:8] == b"ftyp" and head[8:] in _BRANDS)
 
 
 def _identity(folder: str | os.PathLike) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import islice
 from typing import BinaryIO
 
@@ -34,6 +35,7 @@ from hndesc.errors import ImageError, printable
 from hndesc.io.pixel_values import gray_to_rgb, to_8_bit, to_rgb, usual_level
 
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF", "JPEG2000", "AVIF")
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 # Bytes of memory that decoding an image may take, and those of its file.
 _MOST_MEMORY, _LARGEST_FILE = 2**30, 2**29
 _LONGEST_SIDE = 1_000_000
@@ -41,13 +43,13 @@ _LONGEST_SIDE = 1_000_000
 # what decoders of some formats need besides.
 _PER_PIXEL = {"1": 5, "L": 5, "P": 5, "I": 14, "F": 14}
 _OTHER_MODE, _DEEP = 9, 12
-_PER_PIXEL_OF_FORMAT = {"WEBP": 18, "JPEG2000": 32, "AVIF": 14}
+_PER_PIXEL_OF_FORMAT = {"WEBP": 18, "JPEG2000": 32, "AVIF": 14, "HEIF": 14}
 _PROGRESSIVE = 12
 # Each scan of a JPEG goes over the whole image; progressive ones have about ten.
 _MOST_SCANS = 100
 # Pillow's own limit (it refuses twice this number) is met by some formats before the size is known here.
 Image.MAX_IMAGE_PIXELS = _MOST_MEMORY // min(_PER_PIXEL.values())
-_ORIENTATION = 0x0112  # EXIF tag
+_ORIENTATION, _CAMERA_TAGS = 0x0112, 0x8769  # EXIF tags
 _BACK = {6: 8, 8: 6}  # the orientation that undoes another; all others undo themselves
 
 
@@ -95,12 +97,19 @@ def image_orientation(path: str | os.PathLike) -> int:
         return _orientation(image)
 
 
+def read_exif(path: str | os.PathLike) -> dict[int, object]:
+    """Return the EXIF tags of a photo, those of the camera's own directory among them; errors as for `read_image`."""
+    with _opened(path) as (image, _):
+        tags = image.getexif()
+        return {**tags, **tags.get_ifd(_CAMERA_TAGS)}
+
+
 @contextmanager
 def _opened(path: str | os.PathLike) -> Iterator[tuple[Image.Image, BinaryIO]]:
     """Yield an image before its pixels are decoded, and its file; errors in the block become ImageErrors, too."""
     name = printable(path)
     try:
-        with _open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
+        with _open_regular(path) as file, Image.open(file, formats=_formats()) as image:
             check_size(image, name, os.fstat(file.fileno()).st_size)
             yield image, file
     except ImageError:
@@ -110,8 +119,10 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[Image.Image, BinaryIO]]:
     except PermissionError:
         raise ImageError(f"{name}: no permission to read it; change its mode, or that of its folder") from None
     except UnidentifiedImageError:
+        if "HEIF" not in _formats() and _is_heif(path):
+            raise ImageError(f"{name}: HEIC, which another package reads: pip install 'hndesc[heif]'") from None
         raise ImageError(
-            f"{name}: not an image that can be decoded (formats: {', '.join(FORMATS)}); replace or remove it"
+            f"{name}: not an image that can be decoded (formats: {', '.join(_formats())}); replace or remove it"
         ) from None
     except Image.DecompressionBombError:
         raise ImageError(f"{name}: more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller") from None
@@ -122,6 +133,22 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[Image.Image, BinaryIO]]:
             raise ImageError(f"{name}: cannot be read ({error.strerror})") from None
         reason = printable(" ".join(str(error).split())) or type(error).__name__
         raise ImageError(f"{name}: broken or truncated image ({reason}); replace or remove it") from None
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return the formats that are read here: HEIC and HEIF by a package of an extra."""
+    try:
+        from pillow_heif import HeifImagePlugin  # noqa: F401
+    except ImportError:
+        return FORMATS
+    return (*FORMATS, "HEIF")
+
+
+def _is_heif(path: str | os.PathLike) -> bool:
+    with _open_regular(path) as file:
+        head = file.read(12)
+    return head[4:8] == b"ftyp" and head[8:] in _HEIF_BRANDS
 
 
 def _open_regular(path: str | os.PathLike) -> BinaryIO:

@@ -23,7 +23,9 @@ __all__ = [
     "read_image",
     "resize_longest",
     "scale_points",
+    "stored_points",
     "to_gray",
+    "upright_points",
     "write_image",
 ]
 
@@ -59,3 +61,39 @@ def resize_longest(image: np.ndarray, longest: int | None) -> tuple[np.ndarray, 
 def scale_points(points: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """Move N x 2 points into an image resized by `factors` (sx, sy): x' = (x + 0.5) * s - 0.5, as float64."""
     return (np.asarray(points, np.float64) + 0.5) * factors - 0.5
+
+
+def stored_points(points: np.ndarray, size: tuple[int, int], orientation: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return points of a photo that was rotated by its EXIF tag in pixels of the photo as the file stores it.
+
+    Args:
+        points: N x 2 pixels of the rotated photo.
+        size: its (width, height).
+        orientation: value of the tag, 1 to 8.
+
+    Returns:
+        N x 2 float64, and the size of the stored photo.
+    """
+    x, y = np.asarray(points, np.float64).reshape(-1, 2).T
+    if orientation in (2, 3, 6, 7):
+        x = size[0] - 1 - x
+    if orientation in (3, 4, 7, 8):
+        y = size[1] - 1 - y
+    if orientation in (5, 6, 7, 8):
+        x, y, size = y, x, size[::-1]
+    return np.stack([x, y], axis=1), size
+
+
+def upright_points(points: np.ndarray, size: tuple[int, int], orientation: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return points of a photo as the file stores it in pixels of the photo rotated by its EXIF tag.
+
+    The inverse of `stored_points`; `size` is that of the stored photo, the result that of the rotated one.
+    """
+    x, y = np.asarray(points, np.float64).reshape(-1, 2).T
+    if orientation in (5, 6, 7, 8):
+        x, y, size = y, x, size[::-1]
+    if orientation in (3, 4, 7, 8):
+        y = size[1] - 1 - y
+    if orientation in (2, 3, 6, 7):
+        x = size[0] - 1 - x
+    return np.stack([x, y], axis=1), size

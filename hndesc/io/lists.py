@@ -96,6 +96,12 @@ def split_pair(line: str, place: str) -> tuple[str, str]:
     return names[0], names[1]
 
 
+def read_pairs(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of names of a list, `name name` a line; a malformed line raises a HndescError."""
+    for place, line in read_lines(path):
+        yield split_pair(line, place)
+
+
 def numbers(fields: Iterable[str], place: str) -> list[float]:
     """Return `fields` as finite numbers; a HndescError names `place` otherwise."""
     values = []

@@ -8,15 +8,16 @@ the same names, and keeps and reports the others.
 """
 
 import glob
+import json
 import logging
 import os
 import shutil
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from hndesc.errors import HndescError
-from hndesc.io.files import check_parent, check_space, named_errors
+from hndesc.io.files import check_parent, check_space, named_errors, write_text
 from hndesc.io.locks import writing
 from hndesc.io.markers import MARKER, check_unchanged, list_files, read_marker, write_marker
 
@@ -84,6 +85,29 @@ def open_part_folder(output: str | os.PathLike, step: str, inputs: Iterable[str 
     with named_errors(output):
         part.mkdir(parents=True, exist_ok=True)
     write_marker(part, step, complete=False)
+    return part
+
+
+def resume_folder(
+    output: str | os.PathLike,
+    step: str,
+    inputs: Iterable[str | os.PathLike | None],
+    settings: Mapping[str, object],
+    record: str,
+) -> Path:
+    """Return the folder in which `output` is filled, empty unless an interrupted run began it with these settings.
+
+    Args:
+        output, step, inputs: see `check_output_folder`.
+        settings: what the content depends on, JSON-serializable.
+        record: name of the file in the folder that holds them.
+    """
+    part = open_part_folder(output, step, inputs)
+    text = json.dumps(settings, indent=1, sort_keys=True)
+    path = part / record
+    if not path.exists() or path.read_text(encoding="utf-8") != text + "\n":
+        set_aside(part)
+        write_text(path, text + "\n")
     return part
 
 

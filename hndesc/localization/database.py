@@ -1,7 +1,8 @@
 """The COLMAP database of a scene: cameras and images under the dataset's own ids, keypoints and matches."""
 
 import logging
-from collections.abc import Mapping
+import os
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,25 +39,57 @@ def assign_ids(scene: Scene) -> dict[str, tuple[int, int]]:
 def write_database(
     path: Path, scene: Scene, ids: Mapping[str, tuple[int, int]], features: FeatureReader, matches: MatchReader
 ) -> dict[str, int]:
-    """Write a COLMAP database of all images with a camera, their keypoints and the matches, in one transaction.
+    """Write a COLMAP database of all images of a scene with a camera; the rest is that of `write_matched_images`."""
+    return write_matched_images(path, scene.cameras(), ids, scene.pairs, features, matches, place=scene.root)
+
+
+def write_matched_images(
+    path: Path,
+    cameras: Mapping[str, Intrinsics],
+    ids: Mapping[str, tuple[int, int]],
+    pairs: Sequence[tuple[str, str]],
+    features: FeatureReader,
+    matches: MatchReader,
+    *,
+    place: str | os.PathLike,
+    guessed: Container[str] = (),
+) -> dict[str, int]:
+    """Write a COLMAP database of images, their keypoints and matches, in one transaction.
+
+    Args:
+        path: database to write.
+        cameras: of the images by name.
+        ids: (image id, camera id) of the images by name.
+        pairs: pairs of names whose matches are written.
+        features, matches: files of the images.
+        place: where the images are from, for messages.
+        guessed: names of images whose focal length is a guess.
 
     Returns:
         Counts: `images`, `keypoints`, `images_without_features`, `images_of_other_size`, `listed_pairs`,
         `matched_pairs`.
+
+    Raises:
+        HndescError: the files have features of no image or matches of no pair.
     """
     with opened(path) as database, pycolmap.DatabaseTransaction(database):
-        _write_images(database, scene, ids)
-        counts = _write_keypoints(database, scene, ids, features)
-        counts["listed_pairs"] = len(scene.pairs)
-        counts["matched_pairs"] = _write_matches(database, scene, ids, matches)
+        _write_images(database, cameras, ids, guessed)
+        counts = _write_keypoints(database, cameras, ids, features, place)
+        counts["listed_pairs"] = len(pairs)
+        counts["matched_pairs"] = _write_matches(database, pairs, ids, matches)
     return counts
 
 
-def _write_images(database: pycolmap.Database, scene: Scene, ids: Mapping[str, tuple[int, int]]) -> None:
+def _write_images(
+    database: pycolmap.Database,
+    cameras: Mapping[str, Intrinsics],
+    ids: Mapping[str, tuple[int, int]],
+    guessed: Container[str],
+) -> None:
     written: set[int] = set()
-    for name, intrinsics in scene.cameras().items():
+    for name, intrinsics in cameras.items():
         image_id, camera_id = ids[name]
-        camera = to_camera(intrinsics, camera_id)
+        camera = to_camera(intrinsics, camera_id, known=name not in guessed)
         if camera_id not in written:
             database.write_camera(camera, use_camera_id=True)
             rig = pycolmap.Rig(rig_id=camera_id)
@@ -71,10 +104,13 @@ def _write_images(database: pycolmap.Database, scene: Scene, ids: Mapping[str, t
 
 
 def _write_keypoints(
-    database: pycolmap.Database, scene: Scene, ids: Mapping[str, tuple[int, int]], features: FeatureReader
+    database: pycolmap.Database,
+    cameras: Mapping[str, Intrinsics],
+    ids: Mapping[str, tuple[int, int]],
+    features: FeatureReader,
+    place: str | os.PathLike,
 ) -> dict[str, int]:
     counts = {"images": len(ids), "keypoints": 0, "images_without_features": 0, "images_of_other_size": 0}
-    cameras = scene.cameras()
     for name, (image_id, _) in tqdm(ids.items(), desc="keypoints", unit="image", disable=None):
         if name not in features:
             counts["images_without_features"] += 1
@@ -90,20 +126,23 @@ def _write_keypoints(
             "%d images are resized; their keypoints are scaled to their cameras", counts["images_of_other_size"]
         )
     if counts["images_without_features"] == len(ids):
-        raise HndescError(f"{features.path}: has features of no image of {scene.root}; was it made from another one?")
+        raise HndescError(f"{features.path}: has features of no image of {place}; was it made from another one?")
     return counts
 
 
 def _write_matches(
-    database: pycolmap.Database, scene: Scene, ids: Mapping[str, tuple[int, int]], matches: MatchReader
+    database: pycolmap.Database,
+    pairs: Sequence[tuple[str, str]],
+    ids: Mapping[str, tuple[int, int]],
+    matches: MatchReader,
 ) -> int:
     found = written = 0
-    for first, second in tqdm(scene.pairs, desc="matches", unit="pair", disable=None):
+    for first, second in tqdm(pairs, desc="matches", unit="pair", disable=None):
         rows = matches.read(first, second) if first in ids and second in ids else None
         found += rows is not None
         if rows is not None and len(rows):
             database.write_matches(ids[first][0], ids[second][0], rows.astype(np.uint32))
             written += 1
-    if scene.pairs and not found:
-        raise HndescError(f"{matches.path}: has none of the {len(scene.pairs)} listed pairs; match those")
+    if pairs and not found:
+        raise HndescError(f"{matches.path}: has none of the {len(pairs)} listed pairs; match those")
     return written

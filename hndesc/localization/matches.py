@@ -7,7 +7,8 @@ of the file: `settings` (JSON) and `missing` (JSON: images without features -> r
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
@@ -36,8 +37,7 @@ from hndesc.io.hdf5 import (
     write_text,
 )
 from hndesc.io.resumable_hdf5 import filling, gather
-from hndesc.matching.matcher import match_features
-from hndesc.matching.views import in_matching_views
+from hndesc.matching.matcher import match_scored
 from hndesc.runtime.processes import workers
 from hndesc.runtime.shards import block_of
 
@@ -75,18 +75,37 @@ def match_pairs(
         threads: pairs matched at a time, each by a process (`hndesc.runtime.processes`).
     """
     check_hdf5_output(output, [features] if pairs is None else [features, pairs])
-    scene = read_scene(root, pairs)
+    match_listed(read_scene(root, pairs).pairs, features, output, place=root, part=part, ratio=ratio, threads=threads)
+
+
+def match_listed(
+    pairs: Sequence[tuple[str, str]],
+    features: Path,
+    output: Path,
+    *,
+    place: str | os.PathLike,
+    part: str | None = None,
+    ratio: float | None = None,
+    threads: int = 1,
+) -> None:
+    """Match pairs of images; the other arguments and the result are those of `match_pairs`.
+
+    Args:
+        pairs: names of images, each unordered pair once.
+        place: where the images are from, for messages.
+    """
+    check_hdf5_output(output, [features])
     with DescribedImages(features, ()) as reader:
-        names = dict.fromkeys(name for pair in scene.pairs for name in pair)
+        names = dict.fromkeys(name for pair in pairs for name in pair)
         missing = {name: reader.failed.get(name, "not in the feature file") for name in names if name not in reader}
         if len(missing) == len(names):
-            raise HndescError(f"{features}: has features of no image of {root}; was it made from another dataset?")
+            raise HndescError(f"{features}: has features of no image of {place}; was it made from another dataset?")
         for name, reason in missing.items():
             logger.warning("%s: no features of '%s' (%s); its pairs are left out", features, name, reason)
-        listed = [pair for pair in scene.pairs if not missing.keys() & set(pair)]
+        listed = [pair for pair in pairs if not missing.keys() & set(pair)]
         keys = {_key(*pair) for pair in listed}
         if len(keys) < len(listed):
-            raise HndescError(f"{root}: two images whose names differ in '/' and '-' only; rename one")
+            raise HndescError(f"{place}: two images whose names differ in '/' and '-' only; rename one")
         settings = {"matcher": "mutual_nearest", "features": reader.settings}
         if ratio is not None:
             settings["ratio"] = ratio
@@ -139,13 +158,10 @@ class _Matcher:
 
 def _match_loaded(first: Features, second: Features, ratio: float | None) -> tuple[np.ndarray, np.ndarray]:
     """Return `matches0` and `matching_scores0` of a pair."""
-    first, second = in_matching_views(first, second)
-    rows = match_features(first, second, ratio)
+    rows, cosines = match_scored(first, second, ratio)
     matches = np.full(len(first), -1, np.int16 if len(second) < 2**15 else np.int32)
     scores = np.zeros(len(first), np.float16)
-    matches[rows[:, 0]] = rows[:, 1]
-    if len(rows):
-        scores[rows[:, 0]] = np.einsum("kd,kd->k", first.descriptors[rows[:, 0]], second.descriptors[rows[:, 1]])
+    matches[rows[:, 0]], scores[rows[:, 0]] = rows[:, 1], cosines
     return matches, scores
 
 
@@ -217,7 +233,7 @@ class MatchReader(Reader):
 
     def read(self, first: str, second: str) -> np.ndarray | None:
         """Return the matches of a pair, stored in either order: K x 2 int64 rows, None where there is none."""
-        for key, order in ((_key(first, second), 1), (_key(second, first), -1)):
+        for key, order in _keys(first, second):
             with named(f"{self.path}: pair '{key}' is broken"):
                 group = find(self._file, key)
                 if group is None:
@@ -228,6 +244,27 @@ class MatchReader(Reader):
                 rows = np.flatnonzero(matches >= 0)
                 return np.stack([rows, matches[rows].astype(np.int64)], axis=1)[:, ::order]
         return None
+
+    def pairs(self, names: Iterable[str]) -> list[tuple[str, str]]:
+        """Return the pairs of images in the file, of those that are named; file and names may have others."""
+        known = {name.replace("/", "-"): name for name in names}
+        with named(f"{self.path}: broken match file"):
+            stored = [key for key, _ in entries(self._file, _is_pair)]
+        found = []
+        for key in stored:
+            between = [place for place, letter in enumerate(key) if letter in "/_"]
+            parts = ((key[:place], key[place + 1 :]) for place in between)
+            pair = next((pair for pair in parts if known.keys() >= set(pair)), None)
+            if pair is not None:
+                found.append((known[pair[0]], known[pair[1]]))
+        return found
+
+
+def _keys(first: str, second: str) -> Iterator[tuple[str, int]]:
+    """Yield the names that a pair may have, also those of hloc's first versions, and in which order it stands there."""
+    for one, other, order in ((first, second, 1), (second, first, -1)):
+        yield _key(one, other), order
+        yield _key(one, other).replace("/", "_"), order
 
 
 def check_made_from(matches: MatchReader, features: FeatureReader) -> None:

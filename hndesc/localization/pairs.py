@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
-from hndesc.datasets.localization.aachen import find_pairs, read_pairs
+from hndesc.datasets.localization.aachen import find_pairs
 from hndesc.datasets.localization.images import posed_images
 from hndesc.datasets.localization.readers import find_layout
 from hndesc.datasets.localization.scene import Pose, Scene
 from hndesc.errors import HndescError
 from hndesc.geometry.pose import camera_center
 from hndesc.io.files import check_output_file
-from hndesc.io.lists import write_pairs
+from hndesc.io.lists import read_pairs, write_pairs
 from hndesc.retrieval.global_features import RESIZE_MAX, describe_globally, read_global, scratch_of
 from hndesc.retrieval.ranking import rank
 

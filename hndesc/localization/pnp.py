@@ -64,18 +64,35 @@ def match_points(
 
 
 def solve(
-    keypoints: np.ndarray, xyz: np.ndarray, camera: "pycolmap.Camera", settings: PnpSettings, seed: int = 0
+    keypoints: np.ndarray,
+    xyz: np.ndarray,
+    camera: "pycolmap.Camera",
+    settings: PnpSettings,
+    seed: int = 0,
+    unknown_focal: bool = False,
 ) -> Estimate:
-    """Estimate the pose of a camera from K x 2 keypoints (COLMAP's convention) and their K x 3 points."""
+    """Estimate the pose of a camera from 2D-3D matches.
+
+    Args:
+        keypoints: K x 2 pixels of the camera, in COLMAP's convention.
+        xyz: K x 3 points of the world that they observe.
+        camera: the camera; an unknown focal length in it is replaced by the estimate.
+        settings: largest error and fewest inliers.
+        seed: of RANSAC.
+        unknown_focal: whether the focal length is estimated, too.
+    """
     # COLMAP answers even from three matches, which always agree with some pose: hence the floor.
     if len(xyz) < settings.min_inliers:
         return Estimate(reason=f"{len(xyz)} 2D-3D matches, fewer than {settings.min_inliers}")
     options = pycolmap.AbsolutePoseEstimationOptions()
     options.ransac.max_error, options.ransac.random_seed = settings.max_error, seed
-    answer = pycolmap.estimate_and_refine_absolute_pose(keypoints, xyz, camera, options)
+    options.estimate_focal_length = unknown_focal
+    refinement = pycolmap.AbsolutePoseRefinementOptions(refine_focal_length=unknown_focal)
+    answer = pycolmap.estimate_and_refine_absolute_pose(keypoints, xyz, camera, options, refinement)
     inliers = 0 if answer is None else int(answer["num_inliers"])
     if inliers < settings.min_inliers:
         return Estimate(
             inliers=inliers, reason=f"{inliers} of {len(xyz)} 2D-3D matches agree, fewer than {settings.min_inliers}"
         )
-    return Estimate(to_pose(answer["cam_from_world"]), inliers)
+    mask = np.asarray(answer["inlier_mask"], bool)
+    return Estimate(to_pose(answer["cam_from_world"]), inliers, mask=mask)

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from hndesc.datasets.localization.scene import Pose, Scene
 from hndesc.io.features import FeatureReader
@@ -13,11 +15,16 @@ LEAST_INLIERS = 12
 
 @dataclass(frozen=True)
 class Estimate:
-    """The outcome for one query: its pose and the 2D-3D inliers that support it, or the reason why it has none."""
+    """The outcome for one query: its pose and the 2D-3D inliers that support it, or the reason why it has none.
+
+    Attributes:
+        mask: which of the 2D-3D matches are inliers, where the route knows it.
+    """
 
     pose: Pose | None = None
     inliers: int = 0
     reason: str | None = None
+    mask: np.ndarray | None = field(default=None, compare=False, repr=False)
 
 
 def find_obstacle(scene: Scene, features: FeatureReader, query: str, retrieved: list[str]) -> str | None:

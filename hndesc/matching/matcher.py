@@ -41,8 +41,16 @@ def match_features(a: Features, b: Features, ratio: float | None = None) -> np.n
     Raises:
         HndescError: features without descriptors, or a ratio out of bounds.
     """
+    return match_scored(a, b, ratio)[0]
+
+
+def match_scored(a: Features, b: Features, ratio: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the matches of `match_features` and their scores, K float32: cosines of the descriptors."""
     if ratio is not None:
         check_ratio(ratio)
     first, second = (descriptors_in_view(one, 0) for one in in_matching_views(a, b))
     matches = mutual_nearest(first, second)
-    return matches if ratio is None else matches[query_ratios(first, second, matches) <= ratio]
+    if ratio is not None:
+        matches = matches[query_ratios(first, second, matches) <= ratio]
+    pairs = (side[rows].astype(np.float32) for side, rows in zip((first, second), matches.T, strict=True))
+    return matches, np.einsum("kd,kd->k", *pairs)

@@ -30,7 +30,8 @@ def load_pretrained(
 
     Args:
         network: network to load into.
-        weights: weights file, or an .npz file with the same names and shapes.
+        weights: weights file, or an .npz file with the same names and shapes; None for the published file where
+            `hndesc datasets get` puts it, below the folder data.
         name: method in `hndesc.pretrained.baselines`.
         work: applies the network to an RGB uint8 image; tested on small images.
         find: extracts the tensors of the network from the content of the file.
@@ -45,6 +46,9 @@ def load_pretrained(
         HndescError: they do not fit the network.
     """
     entry = read_registry()[WEIGHTS[name]]
+    fetched = Path("data", entry.place)
+    if weights is None and fetched.is_file():
+        weights = fetched
     if weights is None or not os.path.exists(weights):
         cause = f"{name} needs its pretrained weights" if weights is None else f"{weights}: no such weights file"
         raise MissingWeightsError(

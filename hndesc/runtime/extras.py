@@ -28,8 +28,9 @@ EXTRAS = {
         "urllib3",
         "yaml",
     ),
-    "localization": ("filelock", "loky", "poselib", "pycolmap", "scipy", "threadpoolctl"),
+    "localization": ("filelock", "loky", "matplotlib", "plotly", "poselib", "pycolmap", "scipy", "threadpoolctl"),
     "onnx": ("onnx", "onnxscript"),
+    "heif": ("pillow_heif",),
 }
 
 

@@ -267,3 +267,23 @@ def localization_figures(result: Result) -> list[Figure]:
         Figure("map", "track length", (*keys, "mean_track_length"), digits=2, block="map"),
         Figure("map", "reprojection error (px)", (*keys, "mean_reprojection_error"), lower=True, block="map"),
     ]
+
+
+def reconstruction_figures(result: Result) -> list[Figure]:
+    """Return the registered images, statistics of the largest model and, if known, its errors."""
+
+    def figure(name: str, key: str, factor: float = 1.0, digits: int = 3, lower: bool = False) -> Figure:
+        total = ("figures", "images") if key == "registered" else ()
+        return Figure("reconstruction", name, ("figures", key), factor, digits, lower, total, "reconstruction")
+
+    figures = [
+        figure("registered (%)", "registered", 100.0, 1),
+        figure("points", "points", digits=0),
+        figure("track length", "mean_track_length", digits=2),
+        figure("reprojection error (px)", "mean_reprojection_error", lower=True),
+    ]
+    if result.has("figures", "median_position_share"):
+        share = "median position error (% of the mean camera distance)"
+        figures.append(figure(share, "median_position_share", 100.0, lower=True))
+        figures.append(figure("median rotation error (\N{DEGREE SIGN})", "median_rotation_error", lower=True))
+    return figures

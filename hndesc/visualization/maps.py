@@ -18,7 +18,8 @@ from hndesc.io.features import FeatureReader
 from hndesc.io.owned_folders import check_output_folder, replace_folder
 from hndesc.localization.mapping import observed, read_map
 from hndesc.localization.matches import MatchReader
-from hndesc.visualization.match_figures import Matches, draw_classified_matches
+from hndesc.visualization.ground_plan import draw_cameras, level_axes, limit_axes
+from hndesc.visualization.match_figures import Correspondences, draw_classified_matches
 from hndesc.visualization.results import Result
 from hndesc.visualization.style import COLORS, OUTLIER, figure
 
@@ -88,7 +89,7 @@ def plot_model(scene: Scene, queries: Mapping[str, Mapping], points: np.ndarray,
 
     The up direction is the mean of the up directions of the cameras.
     """
-    ground = _ground(list(scene.poses.values()))
+    ground = level_axes(list(scene.poses.values()))[:2]
     poses = {name: Pose.from_quaternion(query["pose"][:4], query["pose"][4:]) for name, query in queries.items()}
     found = [name for name, query in queries.items() if not query["pose_of"]]
     # Limits are set by known cameras, so that poses with large errors do not shrink the rest to a dot.
@@ -99,36 +100,12 @@ def plot_model(scene: Scene, queries: Mapping[str, Mapping], points: np.ndarray,
         axes.set_title(f"{len(points)} points, {len(scene.poses)} database images, {len(found)} queries localized")
         if len(points):
             axes.plot(*(points @ ground.T).T, ".", color="#888888", markersize=1.5, alpha=0.6, zorder=1)
-        _draw_cameras(axes, list(scene.poses.values()), ground, length, COLORS[0], "database")
-        _draw_cameras(axes, [poses[name] for name in found], ground, length, COLORS[2], "localized queries")
+        draw_cameras(axes, list(scene.poses.values()), ground, length, COLORS[0], "database")
+        draw_cameras(axes, [poses[name] for name in found], ground, length, COLORS[2], "localized queries")
         _draw_truth(axes, scene, poses, found, ground)
-        _limit(axes, points @ ground.T if len(points) else centers @ ground.T, centers @ ground.T)
+        limit_axes(axes, points @ ground.T if len(points) else centers @ ground.T, centers @ ground.T)
         axes.set(aspect="equal", xlabel="right (units of the scene)", ylabel="forward (units of the scene)")
         axes.legend(loc="upper right")
-
-
-def _ground(poses: Sequence[Pose]) -> np.ndarray:
-    """Return the x and y axes of the figure in world coordinates, 2 x 3; y is the mean viewing direction."""
-    up = -np.mean([pose.rotation[1] for pose in poses], axis=0)
-    forward = np.mean([pose.rotation[2] for pose in poses], axis=0)
-    up = up / np.linalg.norm(up) if np.linalg.norm(up) > 1e-6 else np.array([0.0, 0.0, 1.0])
-    forward = forward - up * (up @ forward)
-    if np.linalg.norm(forward) < 1e-6:  # viewing directions cancel out: choose any direction
-        forward = np.cross(up, np.eye(3)[np.abs(up).argmin()])
-    forward /= np.linalg.norm(forward)
-    return np.stack([np.cross(forward, up), forward])
-
-
-def _draw_cameras(axes: Axes, poses: Sequence[Pose], ground: np.ndarray, length: float, color: str, label: str) -> None:
-    if not poses:
-        return
-    centers = np.array([pose.center() for pose in poses]) @ ground.T
-    # A wedge of 60 degrees in the viewing direction.
-    sides = [[pose.rotation.T @ [x, 0.0, 1.0] for x in (-0.58, 0.58)] for pose in poses]
-    tips = centers[:, None] + length * (np.array(sides) @ ground.T)
-    outline = np.stack([centers, tips[:, 0], tips[:, 1], centers], axis=1)
-    axes.add_collection(LineCollection(outline, colors=color, linewidths=1.0, zorder=3))
-    axes.plot(*centers.T, "o", color=color, markersize=3, label=label, zorder=3)
 
 
 def _draw_truth(axes: Axes, scene: Scene, poses: Mapping[str, Pose], found: Sequence[str], ground: np.ndarray) -> None:
@@ -139,15 +116,6 @@ def _draw_truth(axes: Axes, scene: Scene, poses: Mapping[str, Pose], found: Sequ
     lost = [scene.truth[name].center() for name in poses if name not in found and name in scene.truth]
     if lost:
         axes.plot(*(np.array(lost) @ ground.T).T, "x", color=OUTLIER, label="queries not localized", zorder=4)
-
-
-def _limit(axes: Axes, points: np.ndarray, centers: np.ndarray) -> None:
-    """Set the limits to show all known cameras and most points."""
-    low, high = np.percentile(points, [5, 95], axis=0)
-    low, high = np.minimum(low, centers.min(axis=0)), np.maximum(high, centers.max(axis=0))
-    margin = 0.08 * max(float((high - low).max()), 1e-9)
-    axes.set_xlim(low[0] - margin, high[0] + margin)
-    axes.set_ylim(low[1] - margin, high[1] + margin)
 
 
 def _plot_query(
@@ -165,7 +133,7 @@ def _plot_query(
     camera = to_camera(scene.queries[name])
     entry = features.read(name)
     keypoints, in_camera = entry.keypoints, camera_keypoints(entry, scene.queries[name], name)
-    found: dict[str, Matches] = {}
+    found: dict[str, Correspondences] = {}
     for other in scene.retrieved()[name]:
         rows, image = matches.read(name, other), model.find_image_with_name(other)
         if rows is None or image is None or not len(rows) or not image.points2D:
@@ -174,7 +142,7 @@ def _plot_query(
         rows, ids = rows[ids >= 0], ids[ids >= 0]
         seen = np.array([model.points3D[point].xyz for point in ids]).reshape(-1, 3)
         inliers = _errors(camera, pose, seen, in_camera[rows[:, 0]]) <= largest
-        found[other] = Matches(keypoints[rows[:, 0]], features.read(other).keypoints[rows[:, 1]], inliers)
+        found[other] = Correspondences(keypoints[rows[:, 0]], features.read(other).keypoints[rows[:, 1]], inliers)
     if not found:
         return
     best = max(found, key=lambda other: found[other].correct.sum())

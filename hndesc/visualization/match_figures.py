@@ -12,9 +12,11 @@ from matplotlib.collections import LineCollection
 from hndesc.errors import HndescError
 from hndesc.geometry.homography import warp_points
 from hndesc.geometry.robust import estimate_homography
+from hndesc.geometry.two_view import GEOMETRY_NAMES
 from hndesc.io.features import FeatureReader, Features
 from hndesc.io.images import read_image, scale_points
 from hndesc.matching.matcher import match_features
+from hndesc.matching.pair import Matches
 from hndesc.visualization.style import INLIER, OUTLIER, check_figure, figure
 
 _HEIGHT = 480  # pixels of each image in the figure
@@ -24,7 +26,7 @@ _WIDTH = 11.0  # inches of the figure
 
 
 @dataclass(frozen=True)
-class Matches:
+class Correspondences:
     """The matches of an image pair.
 
     Attributes:
@@ -70,6 +72,25 @@ def plot_matches(
     draw_matches(pixels, names, rows, output, homography, threshold, most_lines, ratio)
 
 
+def plot_pair(
+    images: tuple[np.ndarray, np.ndarray], names: tuple[str, str], found: Matches, output: Path, most_lines: int = 60
+) -> None:
+    """Draw the matches of two images with an estimate, inliers green and outliers red.
+
+    Args:
+        images: RGB, uint8.
+        names: titles of the images.
+        found: their matches.
+        output: PNG, JPEG, SVG or PDF file to write.
+        most_lines: maximum number of matches drawn, chosen at random.
+    """
+    shown = Correspondences(found.points0, found.points1, found.inliers)
+    name = GEOMETRY_NAMES.get(found.geometry)
+    title = _title(name, shown, "are inliers", most_lines) if name else f"{len(found.matches)} matches"
+    heading = f"{names[0]}  \N{RIGHTWARDS ARROW}  {names[1]}"
+    draw_classified_matches(images, [shown], output, heading, [title], most_lines)
+
+
 def draw_matches(
     images: tuple[np.ndarray, np.ndarray],
     names: tuple[str, str],
@@ -79,7 +100,7 @@ def draw_matches(
     threshold: float = 3.0,
     most_lines: int = 200,
     ratio: float | None = None,
-) -> list[Matches]:
+) -> list[Correspondences]:
     """Draw the matches of an image pair, one row per pair of features; the other arguments are those of `plot_matches`.
 
     Args:
@@ -103,7 +124,7 @@ def draw_matches(
 
 def draw_classified_matches(
     images: tuple[np.ndarray, np.ndarray],
-    found: Sequence[Matches],
+    found: Sequence[Correspondences],
     output: Path,
     heading: str,
     titles: Sequence[str],
@@ -120,8 +141,8 @@ def draw_classified_matches(
         most_lines: maximum number of matches drawn per row, chosen at random.
     """
     canvas, factors, shift = _side_by_side(*images)
-    row_height = _WIDTH * canvas.shape[0] / canvas.shape[1] + 0.35
-    with figure(output, _WIDTH, len(found) * row_height + 0.45) as drawing:
+    row_height = _WIDTH * canvas.shape[0] / canvas.shape[1] + 0.27
+    with figure(output, _WIDTH, len(found) * row_height + 0.27) as drawing:
         drawing.suptitle(heading, parse_math=False)  # a name can contain a "$"
         panels = drawing.subplots(len(found), squeeze=False)[:, 0]
         for axes, title, matches in zip(panels, titles, found, strict=True):
@@ -148,17 +169,17 @@ def _check_sizes(
 
 def classify_matches(
     a: Features, b: Features, homography: np.ndarray | None, threshold: float, ratio: float | None = None
-) -> Matches:
+) -> Correspondences:
     """Match two images and classify the matches by a homography, which is estimated from the matches if it is None."""
     pairs = match_features(a, b, ratio)
     first, second = a.keypoints[pairs[:, 0]], b.keypoints[pairs[:, 1]]
     if homography is None:
-        return Matches(first, second, estimate_homography(first, second, threshold)[1])
+        return Correspondences(first, second, estimate_homography(first, second, threshold)[1])
     distance = np.linalg.norm(warp_points(homography, first) - second, axis=1)
-    return Matches(first, second, distance <= threshold)
+    return Correspondences(first, second, distance <= threshold)
 
 
-def _title(label: str, matches: Matches, word: str, most_lines: int) -> str:
+def _title(label: str, matches: Correspondences, word: str, most_lines: int) -> str:
     count, correct = len(matches.first), int(matches.correct.sum())
     share = f" ({100 * correct / count:.0f} %)" if count else ""
     drawn = f", {most_lines} of them drawn" if count > most_lines else ""

@@ -35,6 +35,7 @@ TRAINING = "training"
 _FOLDERS = (
     *("ablation", "features", "figures", "keypoints", "localization", "logs", "neighbors", "photos", "places"),
     *(
+        "reconstruction",
         "resized",
         "retrieval",
         "scores",

@@ -132,7 +132,7 @@ class ImageSets:
         return {key: value for key, value in self.scoring(name).items() if key != "min_inliers"}
 
     def matching(self, name: str) -> dict[str, Any]:
-        """Return the settings of matching the pairs of a localization dataset."""
+        """Return the settings of matching the pairs of a dataset."""
         return {key: value for key, value in self.scoring(name).items() if key == "ratio"}
 
     def pairs(self, name: str) -> dict[str, Any]:
@@ -142,6 +142,11 @@ class ImageSets:
     def pair_lists(self, name: str) -> list[str]:
         """Return the files that list pairs of images."""
         return [os.path.normpath(path) for path in self.entries[name].settings.pairs.lists]
+
+    def reconstruction(self, name: str) -> dict[str, Any]:
+        """Return the settings of verification and mapping."""
+        scoring = self.scoring(name)
+        return {key: scoring[key] for key in ("share_cameras",) if key in scoring} | scoring.get("mapping", {})
 
     def distractors(self, name: str) -> str | list[str]:
         """Return the folder of images that enlarge the database of a retrieval set, if there is one."""

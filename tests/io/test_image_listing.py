@@ -5,8 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from hndesc.errors import HndescError
+from hndesc.io import image_listing
 from hndesc.io.image_listing import find_images
 
 
@@ -21,14 +23,14 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_what_is_skipped_is_counted_and_named_once(tmp_path, caplog):
-    names = ["a.heic", "b.CR2", "sub/c.dng", "sub/d.jxl", "e.psd"]
+    names = ["a.tga", "b.CR2", "sub/c.dng", "sub/d.jxl", "e.psd"]
     touch(tmp_path, "x.png", "notes.txt", "depth.npy", ".hidden.heic", ".git/y.heic", *names)
     os.mkfifo(tmp_path / "f.jpg")
     for _ in range(2):
         assert find_images(tmp_path) == ["x.png"]
     (said,) = warnings(caplog)
     assert said.endswith(
-        f"{tmp_path}: skipped 6 files or folders: a.heic (a format that is not read), "
+        f"{tmp_path}: skipped 6 files or folders: a.tga (a format that is not read), "
         "b.CR2 (a format that is not read), e.psd (a format that is not read) and 3 more"
     )
 
@@ -123,8 +125,8 @@ def test_folders_without_permission_are_named(tmp_path, caplog, monkeypatch):
 
 
 def test_a_folder_with_nothing_but_other_formats_says_so(tmp_path):
-    touch(tmp_path, "a.heic")
-    with pytest.raises(HndescError, match=r"no image in it .*; skipped 1 file or folder: a\.heic"):
+    touch(tmp_path, "a.tga")
+    with pytest.raises(HndescError, match=r"no image in it .*; skipped 1 file or folder: a\.tga"):
         find_images(tmp_path)
 
 
@@ -135,3 +137,23 @@ def test_what_is_no_folder_is_one_line(tmp_path, name):
     with pytest.raises(HndescError, match=r"no such folder of images|a file; expected a folder of images") as caught:
         find_images(tmp_path / name)
     assert "\n" not in str(caught.value)
+
+
+def test_heic_without_its_package_is_named_once_with_the_cure(tmp_path, caplog, monkeypatch):
+    touch(tmp_path, "x.png", "a.HEIC", "b.heif")
+    monkeypatch.setattr(image_listing, "reads_heif", lambda: False)
+    assert find_images(tmp_path) == ["x.png"]
+    (said,) = warnings(caplog)
+    assert "skipped 2 files or folders: a.HEIC (HEIC: pip install 'hndesc[heif]')" in said
+    monkeypatch.setattr(image_listing, "reads_heif", lambda: True)
+    assert find_images(tmp_path) == ["a.HEIC", "b.heif", "x.png"]
+
+
+def test_photos_without_suffix_are_known_by_how_they_begin(tmp_path):
+    for name, kind in (("IMG_1", "JPEG"), ("IMG_2", "PNG"), ("IMG_3", "WEBP"), ("IMG_4", "TIFF"), ("IMG_5", "AVIF")):
+        Image.new("RGB", (8, 6)).save(tmp_path / name, format=kind)
+    (tmp_path / "README").write_text("II: no photo")
+    (tmp_path / "empty").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    assert find_images(tmp_path) == [f"IMG_{number}" for number in range(1, 6)]

@@ -14,7 +14,17 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from hndesc.errors import HndescError, ImageError
-from hndesc.io.images import find_images, image_size, read_image, resize_longest, scale_points, to_gray, write_image
+from hndesc.io import image_reading
+from hndesc.io.images import (
+    find_images,
+    image_orientation,
+    image_size,
+    read_image,
+    resize_longest,
+    scale_points,
+    to_gray,
+    write_image,
+)
 
 RNG = np.random.default_rng(0)
 DEEP = RNG.integers(0, 65536, (6, 9), dtype=np.uint16)
@@ -515,3 +525,29 @@ def test_any_name_is_one_printable_line(tmp_path, name):
     with pytest.raises(ImageError) as caught:
         read_image(tmp_path / name)
     assert str(caught.value).isprintable() and str(caught.value).encode()
+
+
+def heic(path, orientation=None):
+    """Write a HEIC photo whose left half is red, with an EXIF tag."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pixels = np.zeros((48, 64, 3), np.uint8)
+    pixels[:, :32, 0], pixels[:, 32:, 2] = 220, 220
+    exif = Image.Exif()
+    if orientation is not None:
+        exif[0x0112] = orientation
+    pillow_heif.from_pillow(Image.fromarray(pixels)).save(path, quality=95, exif=exif.tobytes())
+    return pixels
+
+
+def test_heic_is_read(tmp_path):
+    pixels = heic(tmp_path / "a.HEIC")
+    read = read_image(tmp_path / "a.HEIC")
+    assert read.shape == pixels.shape and np.abs(read.astype(int) - pixels).mean() < 8
+    assert image_size(tmp_path / "a.HEIC") == (64, 48) and image_orientation(tmp_path / "a.HEIC") == 1
+
+
+def test_heic_without_its_package_is_one_clear_line(tmp_path, monkeypatch):
+    heic(tmp_path / "a.heic")
+    monkeypatch.setattr(image_reading, "_formats", lambda: image_reading.FORMATS)
+    with pytest.raises(ImageError, match=r"a\.heic: HEIC, which another package reads: pip install 'hndesc\[heif\]'"):
+        read_image(tmp_path / "a.heic")

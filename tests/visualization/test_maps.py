@@ -13,7 +13,7 @@ from hndesc.errors import HndescError
 from hndesc.io.images import read_image, write_image
 from hndesc.visualization import maps
 from hndesc.visualization.maps import plot_errors, plot_localization, plot_model
-from hndesc.visualization.match_figures import Matches
+from hndesc.visualization.match_figures import Correspondences
 from tests.fixtures.synthetic import FOCAL, HEIGHT, WIDTH, Mapped, look_at, make_scene, map_scene
 
 CAMERA = to_camera(Intrinsics("SIMPLE_RADIAL", WIDTH, HEIGHT, (FOCAL, WIDTH / 2, HEIGHT / 2, 0.0)))
@@ -39,9 +39,9 @@ def plot(mapped: Mapped, folder: Path, change=lambda record: None, labels=("one"
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Matches]:
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Correspondences]:
     """What is drawn of each pair, by the heading, instead of drawing it."""
-    found: dict[str, Matches] = {}
+    found: dict[str, Correspondences] = {}
 
     def keep(images, matches, output, heading, titles) -> None:
         found[heading] = matches[0]
@@ -106,13 +106,13 @@ def test_a_scene_without_points_or_poses_still_has_its_image(mapped: Mapped, tmp
 def test_a_pose_that_is_far_off_does_not_change_the_frame(mapped: Mapped, monkeypatch, tmp_path: Path) -> None:
     record = mapped.localize(tmp_path)
     frames = []
-    limit = maps._limit
+    limit = maps.limit_axes
 
     def keep(axes, *arguments) -> None:
         limit(axes, *arguments)
         frames.append((axes.get_xlim(), axes.get_ylim()))
 
-    monkeypatch.setattr(maps, "_limit", keep)
+    monkeypatch.setattr(maps, "limit_axes", keep)
     for shift in (0.0, 1e4):
         next(iter(record["per_query"].values()))["pose"][4] += shift
         plot_model(read_scene(mapped.scene.root), record["per_query"], mapped.scene.points, tmp_path / "model.png")
@@ -122,7 +122,7 @@ def test_a_pose_that_is_far_off_does_not_change_the_frame(mapped: Mapped, monkey
 def test_above_is_where_the_tops_of_the_photos_point() -> None:
     poses = [Pose(np.eye(3), np.zeros(3)), look_at(np.array([1.0, 0, 0]), np.array([1.0, 0, 5]), 0)]
     # Cameras that look along z with y downwards: right is x, ahead is up in the picture.
-    assert np.allclose(maps._ground(poses), [[1, 0, 0], [0, 0, 1]])
+    assert np.allclose(maps.level_axes(poses)[:2], [[1, 0, 0], [0, 0, 1]])
 
 
 def test_reprojection_errors_are_in_pixels_and_infinite_behind_the_camera() -> None:

@@ -13,7 +13,9 @@ from .planning import plan_of
 
 # Beside hndesc.errors, hndesc.io and hndesc.runtime; a package stands for its __init__.
 DETECTION = "datasets datasets.image_set detectors extraction extraction.detection extraction.processing"
-DESCRIPTION = f"{DETECTION} descriptors descriptors.views extraction.description models models.bundled"
+DESCRIPTION = (
+    f"{DETECTION} descriptors descriptors.views extraction.description extraction.extractor models models.bundled"
+)
 NETWORK = "models models.architectures models.backbone models.bundled models.checkpoint models.lite models.projected"
 MATCHING = """
     geometry geometry.ransac geometry.robust matching matching.matcher matching.nearest_neighbors matching.ratios
@@ -41,6 +43,7 @@ COVERED = {
     "detection in localization": f"""
         {DETECTION} detectors.selection detectors.sift datasets.localization datasets.localization.images
     """,
+    "detection in reconstruction": f"{DETECTION} detectors.selection detectors.sift datasets.photo_sets",
     "description by a network": f"{DESCRIPTION} {NETWORK} descriptors.network models.inference models.sampling",
     "description by SIFT": f"{DESCRIPTION} descriptors.sift",
     "stylization": """
@@ -67,6 +70,13 @@ COVERED = {
     "scoring of tokyo247": f"""
         {RERANKING} datasets datasets.image_set datasets.tokyo247 evaluation evaluation.result evaluation.retrieval
         evaluation.retrieval.reranked evaluation.retrieval.tokyo247
+    """,
+    "scoring of reconstruction": f"""
+        {MATCHING} {SCENES} datasets datasets.image_set datasets.localization.pycolmap_border datasets.photo_sets
+        evaluation evaluation.localization evaluation.localization.metrics evaluation.reconstruction
+        evaluation.reconstruction.evaluate evaluation.reconstruction.metrics evaluation.result geometry.pose
+        localization localization.database localization.matches reconstruction reconstruction.build
+        reconstruction.cameras reconstruction.mapping
     """,
     "scoring of localization": f"""
         {MATCHING} {SCENES} datasets datasets.localization.pycolmap_border evaluation evaluation.localization

@@ -8,6 +8,7 @@ from typing import Any
 from hndesc.datasets.homography.sequences import read_sequences
 from hndesc.datasets.kinds import KINDS
 from hndesc.datasets.localization.images import posed_images
+from hndesc.datasets.photo_sets import photo_images
 from hndesc.datasets.revisited import dataset_images, read_ground_truth
 from hndesc.datasets.tokyo247 import read_views, view_images
 from hndesc.errors import HndescError, counted
@@ -83,6 +84,15 @@ def verify_tokyo247(root: Path, database: int | None = None, queries: int | None
     for entry in view_images(root):
         image_size(entry.path)
     return f"{counted(len(views.database), 'database view')}, {counted(len(views.queries), 'query')}"
+
+
+def verify_photo_set(root: Path, images: int | None = None) -> str:
+    """Check for every photo of a set to be reconstructed."""
+    photos = photo_images(root)
+    _check_count(root, "photos", len(photos), images)
+    for entry in photos:
+        image_size(entry.path)
+    return f"{len(photos)} photos"
 
 
 def _photos(root: Path, least: int = 1) -> str:

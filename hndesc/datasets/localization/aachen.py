@@ -18,7 +18,7 @@ from hndesc.datasets.localization.image_ids import read_ids
 from hndesc.datasets.localization.poses import quaternion_and_position, read_poses
 from hndesc.datasets.localization.scene import Pose, Scene
 from hndesc.errors import HndescError
-from hndesc.io.lists import read_lines, split, split_name, split_pair, whole
+from hndesc.io.lists import read_lines, read_pairs, split, split_name, whole
 
 logger = logging.getLogger(__name__)
 
@@ -216,12 +216,6 @@ def _nvm_cameras(lines: Iterator[tuple[str, str]], path: Path) -> dict[str, Pose
             raise HndescError(f"{place}: '{name}' is listed twice")
         poses[name] = Pose.from_center(*quaternion_and_position(fields[1:8], place))
     return poses
-
-
-def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
-    """Read a list of image pairs, `name name`; a malformed line raises a HndescError."""
-    for place, line in read_lines(path):
-        yield split_pair(line, place)
 
 
 def make_scene(

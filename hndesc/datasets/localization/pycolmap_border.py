@@ -17,6 +17,7 @@ from hndesc.datasets.localization.scene import Pose
 from hndesc.errors import HndescError
 from hndesc.io.features import Features
 from hndesc.io.files import check_space
+from hndesc.io.images import stored_points
 
 
 @contextmanager
@@ -59,16 +60,12 @@ def to_colmap(keypoints: np.ndarray) -> np.ndarray:
 def camera_keypoints(features: Features, camera: Intrinsics, name: str) -> np.ndarray:
     """Return the keypoints of image `name` in COLMAP's convention and in pixels of its camera, N x 2 float64.
 
+    Cameras are of images as they are stored: keypoints of an image that was rotated by its EXIF tag are rotated back.
+
     Raises:
-        HndescError: the image is not a resized copy of the camera's image: it was rotated, or its aspect ratio
-            differs.
+        HndescError: the image is not a resized copy of the camera's image: its aspect ratio differs.
     """
-    if features.orientation != 1:
-        raise HndescError(
-            f"'{name}' was rotated by its EXIF tag ({features.orientation}) before its features were extracted, but "
-            "its camera and pose are of the image as it is stored; extract with --as-stored"
-        )
-    width, height = features.image_size
+    keypoints, (width, height) = stored_points(features.keypoints, features.image_size, features.orientation)
     if min(width, height) < 1:  # unknown, in imported files
         return to_colmap(features.keypoints)
     # Both sides of a resized image are rounded to whole pixels.
@@ -77,18 +74,18 @@ def camera_keypoints(features: Features, camera: Intrinsics, name: str) -> np.nd
             f"'{name}' has {width}x{height} pixels, but its camera {camera.width}x{camera.height}, with a different "
             "aspect ratio; use the original image, neither rotated nor cropped"
         )
-    return to_colmap(features.keypoints) * [camera.width / width, camera.height / height]
+    return to_colmap(keypoints) * [camera.width / width, camera.height / height]
 
 
-def to_camera(intrinsics: Intrinsics, camera_id: int = 1) -> pycolmap.Camera:
-    """Return COLMAP's camera, with known focal length."""
+def to_camera(intrinsics: Intrinsics, camera_id: int = 1, known: bool = True) -> pycolmap.Camera:
+    """Return COLMAP's camera; `known` says whether its focal length is more than a guess."""
     return pycolmap.Camera(
         camera_id=camera_id,
         model=intrinsics.model,
         width=intrinsics.width,
         height=intrinsics.height,
         params=list(intrinsics.params),
-        has_prior_focal_length=True,
+        has_prior_focal_length=known,
     )
 
 

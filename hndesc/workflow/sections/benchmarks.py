@@ -206,3 +206,41 @@ class LocalizationBenchmark(BenchmarkSettings):
     max_keypoints: Count | None = Field(4096, description="the strongest keypoints an image; null: all")
     resize_max: LongestSide = Field(1024, description="longest side of the images, pixels; null leaves it")
     settings: LocalizationScoring = Field(LocalizationScoring(), description="of map and queries")
+
+
+class PhotoPairSettings(Settings):
+    """Which photos are matched."""
+
+    exhaustive: Natural = Field(40, description="up to this number of photos, all are matched with each other")
+    similar: Natural = Field(20, description="similar photos that each is matched with where there are more")
+    sequential: Natural = Field(
+        5, description="photos following by name that each is matched with where there are more"
+    )
+    resize_max: LongestSide = Field(480, description="longest side for the global descriptor, pixels; null leaves it")
+
+
+class MappingSettings(Settings):
+    """Verification of matches and incremental mapping."""
+
+    min_num_inliers: Count = Field(15, description="fewest inliers of a pair that is used")
+    max_error: Positive = Field(4.0, description="largest error of an inlier of a pair, pixels")
+    min_model_size: Count = Field(3, description="fewest images of a model")
+    refine_principal_point: bool = Field(False, description="refine principal points, too")
+
+
+class ReconstructionScoring(Settings):
+    """How photos are matched and mapped."""
+
+    pairs: PhotoPairSettings = Field(PhotoPairSettings(), description="which photos are matched")
+    ratio: Ratio = Field(None, description=_RATIO.format(" of the pair's second image"))
+    share_cameras: bool = Field(True, description="photos of equal size, focal length, make and model share a camera")
+    mapping: MappingSettings = Field(MappingSettings(), description="of verification and mapping")
+
+
+class ReconstructionBenchmark(BenchmarkSettings):
+    """Structure from motion of photos without known cameras."""
+
+    kind: Literal["reconstruction"] = Field(description="kind of the benchmark")
+    max_keypoints: Count | None = Field(4096, description="the strongest keypoints an image; null: all")
+    resize_max: LongestSide = Field(1600, description="longest side of the images, pixels; null leaves it")
+    settings: ReconstructionScoring = Field(ReconstructionScoring(), description="of matching and mapping")

@@ -1,0 +1,1 @@
+"""Structure from motion of a user's own photos: pairs, matches, incremental mapping."""

@@ -1,0 +1,89 @@
+"""Which photos to match: all with each other while they are few, else those that look alike or follow each other."""
+
+import itertools
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from hndesc.datasets.image_set import ImageEntry
+from hndesc.errors import HndescError
+from hndesc.io.files import check_output_file
+from hndesc.io.lists import write_pairs
+from hndesc.retrieval.global_features import RESIZE_MAX, describe_globally, read_global, scratch_of
+from hndesc.retrieval.ranking import rank
+
+logger = logging.getLogger(__name__)
+
+EXHAUSTIVE = 40
+
+
+def pair_photos(
+    photos: Sequence[ImageEntry],
+    output: str | os.PathLike,
+    *,
+    exhaustive: int = EXHAUSTIVE,
+    similar: int = 20,
+    sequential: int = 5,
+    descriptor: str = "efficientnet_lite0",
+    resize_max: int | None = RESIZE_MAX,
+) -> None:
+    """Write the list of pairs of photos to match, `name name` a line, each pair once.
+
+    Args:
+        photos: the photos, in the order in which they were taken.
+        output: text file.
+        exhaustive: up to this number of photos, all are paired with each other.
+        similar: with more photos: photos that each is paired with, the most similar by a global descriptor.
+        sequential: with more photos: photos after it that each is paired with.
+        descriptor: name of a global descriptor.
+        resize_max: longest side of photos for the global descriptor in pixels; None keeps their size.
+
+    Raises:
+        HndescError: fewer than two photos, or numbers with which nothing is paired.
+    """
+    if len(photos) < 2:
+        raise HndescError(f"{output}: {len(photos)} photo has no pairs; give two photos or more")
+    check_output_file(output)
+    names = [photo.name for photo in photos]
+    if len(names) <= exhaustive:
+        pairs = list(itertools.combinations(names, 2))
+        logger.info("%d photos, all in pairs: %d pairs", len(names), len(pairs))
+    else:
+        if min(similar, sequential) < 0 or not similar + sequential:
+            raise HndescError(f"{similar} similar and {sequential} sequential photos give no pairs; give more")
+        alike = _similar(photos, Path(output), similar, descriptor, resize_max) if similar else []
+        pairs = _distinct(itertools.chain(_following(names, sequential), alike))
+        logger.info("%d photos, similar and sequential ones in pairs: %d pairs", len(names), len(pairs))
+    write_pairs(output, pairs)
+
+
+def _following(names: Sequence[str], count: int) -> Iterable[tuple[str, str]]:
+    for place, name in enumerate(names):
+        yield from ((name, other) for other in names[place + 1 : place + 1 + count])
+
+
+def _similar(
+    photos: Sequence[ImageEntry], output: Path, count: int, descriptor: str, resize_max: int | None
+) -> list[tuple[str, str]]:
+    """Pair each photo with the most similar ones; unreadable photos are in no pair. An interrupted run resumes."""
+    store = scratch_of(output)
+    names = [photo.name for photo in photos]
+    describe_globally(photos, store, descriptor, resize_max)
+    try:
+        vectors, failed, _ = read_global(store, names)
+    finally:
+        store.unlink()
+    rows = [row for row, name in enumerate(names) if name not in failed]
+    ranked = rank(vectors[rows], vectors[rows], count + 1)
+    return [
+        (names[row], names[rows[other]])
+        for row, (order, _) in zip(rows, ranked, strict=True)
+        for other in order
+        if rows[other] != row
+    ]
+
+
+def _distinct(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    found = {frozenset(pair): pair for pair in reversed(list(pairs))}
+    return list(reversed(found.values()))

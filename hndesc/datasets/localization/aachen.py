@@ -8,7 +8,7 @@ folder, `queries/*_time_queries_with_intrinsics.txt`, and optionally `image_pair
 import logging
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ def read_queries(root: Path, problems: Counter[str]) -> tuple[dict[str, Intrinsi
         _count(problems, "queries of unknown camera model", [n for n, c in cameras.items() if c is None], path)
         queries |= cameras
         conditions |= dict.fromkeys(cameras, path.name.removesuffix(_LIST_END))
-    warn_about_unread_lists(root)
+    warn_about_unread_files(root, {*lists, root / "queries" / _TRUTH}, f"lists of queries are named *{_LIST_END}")
     if not queries:
         raise HndescError(f"{root / 'queries'}: no query in any file *{_LIST_END} there")
     check_models(queries, root / "queries")
@@ -113,12 +113,20 @@ def query_lists(root: Path) -> list[Path]:
     return sorted((root / "queries").glob(f"*{_LIST_END}"))
 
 
-def warn_about_unread_lists(root: Path) -> None:
-    """Warn about unread files in the folder of query lists, such as lists with misspelled names."""
-    folder, read = root / "queries", {*query_lists(root), root / "queries" / _TRUTH}
+def warn_about_unread_files(root: Path, read: Container[Path], meant: str) -> None:
+    """Warn about files in the folder of queries that are not read: lists with misspelled names, a user's photos.
+
+    Args:
+        root: folder of the dataset.
+        read: files that are read.
+        meant: what is read instead.
+    """
+    folder = root / "queries"
     unread = sorted(path.name for path in folder.glob("[!.]*") if path.is_file() and path not in read)
     if unread:
-        logger.warning("%s: not read: %s; lists of queries are named *%s", folder, _first(unread), _LIST_END)
+        logger.warning(
+            "%s: not read: %s; %s ('hndesc localize' finds the poses of single photos)", folder, _first(unread), meant
+        )
 
 
 def read_truth(root: Path, queries: Collection[str]) -> dict[str, Pose]:

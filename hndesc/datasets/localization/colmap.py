@@ -16,7 +16,6 @@ from hndesc.datasets.localization.aachen import (
     query_lists,
     read_queries,
     read_truth,
-    warn_about_unread_lists,
 )
 from hndesc.datasets.localization.cameras import Intrinsics
 from hndesc.datasets.localization.colmap_files import FILES, read_cameras, read_images, read_tracks
@@ -52,7 +51,6 @@ def read_model(root: Path, pairs: Path | None = None) -> Scene:
     problems: Counter[str] = Counter()
     cameras, poses = _posed_images(find_model(root), problems)
     if not query_lists(root):
-        warn_about_unread_lists(root)
         return hold_out(root, cameras, poses, pairs, problems=problems)
     queries, conditions = read_queries(root, problems)
     database = {name: camera for name, camera in cameras.items() if name not in queries}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hndesc.datasets.localization.aachen import make_scene
+from hndesc.datasets.localization.aachen import make_scene, warn_about_unread_files
 from hndesc.datasets.localization.cameras import read_camera
 from hndesc.datasets.localization.poses import check_position
 from hndesc.datasets.localization.scene import Intrinsics, Pose, Scene
@@ -47,6 +47,7 @@ def hold_out(
     problems: Mapping[str, int] | None = None,
 ) -> Scene:
     """Return a scene of images with known poses, in which every `every`-th image is a query."""
+    warn_about_unread_files(root, (), f"the queries are one in {every} of the posed images")
     names = list(cameras)
     held_out = names[every - 1 :: every]
     database = [name for name in names if name not in set(held_out)]

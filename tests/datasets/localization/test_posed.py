@@ -128,3 +128,19 @@ def test_real_photos_are_localized(shared: Path, tmp_path: Path) -> None:
     assert record["figures"]["localized"]["held-out"] == {"queries": 3, "localized": 3}
     assert figures["median_position_share"] < 0.005 and figures["median_rotation_error"] < 0.1
     assert record["figures"]["map"]["points"] > 300 and record["figures"]["map"]["mean_reprojection_error"] < 1
+
+
+def test_files_in_the_folder_of_queries_that_nothing_reads_are_named(
+    exact: Synthetic, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = write_cameras(tmp_path / "posed", exact)
+    read_posed(root)
+    assert not caplog.text
+    (root / "queries").mkdir()
+    for name in ("mine.jpg", "day_time_queries_with_intrinsics.txt", ".hidden"):
+        (root / "queries" / name).touch()
+    read_posed(root)
+    assert (
+        "not read: day_time_queries_with_intrinsics.txt, mine.jpg; the queries are one in 3 of the posed" in caplog.text
+    )
+    assert "hndesc localize" in caplog.text

@@ -114,7 +114,7 @@ def _report(names: tuple[str, str], found: "Matches", how: str) -> list[str]:
 
 
 def _comparison(found: "Matches") -> str:
-    """Say why a geometry was chosen where there was a choice."""
+    """Return the reason for the geometry where there was a choice."""
     others = {name: count for name, count in found.counts.items() if name != found.geometry}
     if not others:
         return ""

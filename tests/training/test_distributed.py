@@ -4,14 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import distributed, nn
 
+from hndesc.errors import HndescError
 from hndesc.retrieval.neighbor_table import write_neighbors
-from hndesc.training.distributed import ProcessGroup, SharedBatchNorm, share_batch_norms
+from hndesc.training.distributed import ProcessGroup, SharedBatchNorm, join_group, share_batch_norms
 
 SCRIPT = Path(__file__).with_name("train_shared.py")
 NEGATIVES = (
@@ -86,3 +88,43 @@ def test_alone_nothing_is_replaced():
     model = nn.Sequential(nn.BatchNorm2d(3))
     share_batch_norms(model, ProcessGroup())
     assert type(model[0]) is nn.BatchNorm2d
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> Iterator[ProcessGroup]:
+    """The first of two processes whose other one adds nothing to a sum."""
+    distributed.init_process_group("gloo", (tmp_path / "rendezvous").as_uri(), rank=0, world_size=1)
+    yield ProcessGroup(0, 2)
+    distributed.destroy_process_group()
+
+
+def test_with_a_process_that_has_nothing_all_stays(first):
+    rows = torch.arange(6.0).reshape(3, 2).requires_grad_()
+    gathered = first.gather(rows)
+    gathered.square().sum().backward()
+    assert first.counts(rows) == [3, 0] and torch.equal(gathered, rows) and torch.equal(rows.grad, 2 * rows)
+    last = ProcessGroup(1, 2)
+    assert last.counts(rows) == [0, 3] and torch.equal(last.gather(rows), rows) and not last.first
+    model = nn.Linear(2, 1)
+    model.weight.grad = torch.tensor([[1.0, 2.0]])
+    first.add_gradients(model)
+    first.wait()
+    assert model.weight.grad.tolist() == [[1.0, 2.0]] and model.bias.grad is None
+
+
+def test_shared_batch_norm_with_a_process_that_has_nothing_is_batch_norm(first):
+    model, shared = nn.Sequential(nn.BatchNorm2d(2)), nn.Sequential(nn.BatchNorm2d(2))
+    share_batch_norms(shared, first)
+    x = torch.randn(3, 2, 4, 4, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(shared(x), model(x), atol=1e-5)
+    assert torch.allclose(shared[0].running_var, model[0].running_var, atol=1e-6)
+
+
+def test_a_process_joins_the_group_that_is_there(first, monkeypatch):
+    cpu = torch.device("cpu")
+    assert join_group(cpu) == (ProcessGroup(0, 1), cpu)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert join_group(cpu) == (ProcessGroup(0, 2), cpu)
+    monkeypatch.setenv("LOCAL_RANK", "99")
+    with pytest.raises(HndescError, match="process 99 of the training has no GPU of its own, there are"):
+        join_group(torch.device("cuda"))

@@ -159,3 +159,32 @@ def test_a_process_that_is_killed_ends_the_others(many, tmp_path, monkeypatch) -
     monkeypatch.setattr(launch, "_GRACE", 0.5)
     with pytest.raises(HndescError, match="training process 1 was ended by signal 9"):
         train_distributed(2, **arguments_of(many, tmp_path), **SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (HndescError("photos: none"), HndescError, r"^photos: none$"),
+        (KeyError("x"), RuntimeError, r"a training process failed:\nTraceback[\s\S]*KeyError: 'x'"),
+    ],
+)
+def test_what_ends_a_process_is_raised_by_the_launcher(error, kind, message, tmp_path, monkeypatch) -> None:
+    def fail(**arguments) -> None:
+        assert arguments == {"seed": 5}
+        raise error
+
+    monkeypatch.setattr(launch, "train", fail)
+    monkeypatch.setattr(launch, "_end_with_parent", lambda: None)
+    monkeypatch.setenv("RANK", "1")
+    (tmp_path / "job.json").write_text(json.dumps({"log": None, "threads": None, "arguments": {"seed": 5}}))
+    with pytest.raises(SystemExit) as ended:
+        launch._work(tmp_path)
+    assert ended.value.code == 1
+    with pytest.raises(kind, match=message):
+        launch._raise_failure(tmp_path, [-9 if kind is HndescError else 1, 1])
+
+
+def test_processes_that_end_without_a_word_are_an_error(tmp_path) -> None:
+    launch._raise_failure(tmp_path, [0, 0])
+    with pytest.raises(RuntimeError, match=r"exit status \[0, 3\]"):
+        launch._raise_failure(tmp_path, [0, 3])

@@ -5,13 +5,15 @@ import os
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hndesc.errors import HndescError
 from hndesc.io.owned_folders import open_part_folder, replace_folder
-from hndesc.workflow.cleaning import find_made, remove_made
+from hndesc.workflow import cleaning
+from hndesc.workflow.cleaning import find_made, main, remove_made
 
 from .conftest import ROOT
 
@@ -107,18 +109,54 @@ def test_links_stay_and_are_not_followed(project: Project, tmp_path_factory: pyt
     assert (far / "precious").exists()
 
 
-@pytest.mark.parametrize("option", [[], ["--dry-run"]])
-def test_the_command_names_what_it_removes(option: list[str], project: Project) -> None:
+def test_the_command_names_what_it_removes(project: Project) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "hndesc.workflow.cleaning", *option],
+        [sys.executable, "-m", "hndesc.workflow.cleaning"],
         cwd=project.root,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert ("would remove: " if option else "removes: ") + "results/scores.txt" in done.stdout.splitlines()
-    assert (project.root / "results" / "scores.txt").exists() == bool(option)
+    assert "removes: results/scores.txt" in done.stdout.splitlines()
+    assert not (project.root / "results" / "scores.txt").exists()
+
+
+@pytest.fixture
+def command(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """The command in this process, in the project's folder."""
+
+    def run(*options: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["cleaning", *options])
+        main()
+
+    monkeypatch.chdir(project.root)
+    return run
+
+
+def test_a_dry_run_removes_nothing(command, project: Project, capsys: pytest.CaptureFixture) -> None:
+    before = sorted(project.root.rglob("*"))
+    command("--dry-run")
+    lines = capsys.readouterr().out.splitlines()
+    assert "would remove: results/scores.txt" in lines
+    assert any(line.startswith("spares: results/training/model.safetensors: ") for line in lines)
+    assert sorted(project.root.rglob("*")) == before
+
+
+def test_what_ends_the_command_is_one_line(command, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise PermissionError(13, "Permission denied", "results/a\nb.txt")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cleaning, "remove_made", refuse)
+        with pytest.raises(
+            SystemExit, match=r"^results/a.*b\.txt: cannot be removed \(Permission denied\); remove it by"
+        ):
+            command()
+    project.file(".snakemake/locks/0.output.lock")
+    with pytest.raises(SystemExit, match="a run is in progress"):
+        command("--all")
+    assert (project.root / "results" / "scores.txt").exists()
 
 
 def test_results_that_are_a_link_are_emptied_and_the_link_stays(

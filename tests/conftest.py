@@ -32,8 +32,15 @@ def shared() -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest tests, so that workers end at the same time."""
-    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+    """Begin with the longest modules, so that workers end at the same time.
+
+    One begins with the whole chain; others that need it come when it is there, so that no worker waits.
+    """
+    workflow = {item.path for item in items if item.get_closest_marker("workflow")}
+    chain = {item.path for item in items if "finished" in getattr(item, "fixturenames", ())}
+    first = min(chain & workflow, default=None)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path != first, item.path not in workflow - chain, item.path not in slow))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

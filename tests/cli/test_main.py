@@ -13,11 +13,13 @@ from hndesc.io.features import FeatureReader
 from hndesc.io.images import write_image
 from hndesc.models.checkpoint import save_checkpoint
 from hndesc.models.initial_weights import build_model
+from tests.fixtures.commands import commands
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def hndesc(*arguments: str | Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-c", "from hndesc.cli.main import main; main()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
+    return commands("torch", "cv2", "h5py", "PIL.Image").run("hndesc.cli.main:main", *arguments, folder=ROOT)
 
 
 def texture(seed: int, height: int = 160, width: int = 200) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Running real Snakemake on a copy of the checkout, as a user would."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -10,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.commands import commands, environment
 from tests.fixtures.sharing import make_once
 
 ROOT = Path(__file__).resolve().parents[2]
 
 PARTS = ("Snakefile", "workflow", "config", "rules", "workflow_scripts", "envs", "profiles", "hndesc")
 TINY = ROOT / "tests" / "workflow" / "tiny.yaml"
+# What planning takes of other packages; each checkout has its own hndesc.
+LIBRARIES = ("snakemake.cli", "filelock", "h5py", "numpy", "pandas", "PIL.Image", "pydantic", "yaml")
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,14 @@ class Checkout:
 
     def run(self, *arguments: str, configfile: Path | None = TINY, check: bool = True) -> subprocess.CompletedProcess:
         """Run Snakemake; its output comes back as text, stdout and stderr together."""
-        overlay = [] if configfile is None else ["--configfile", str(configfile)]
-        done = subprocess.run(
-            self.command(*arguments, *overlay),
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environment(),
-        )
+        if configfile is not None:
+            arguments = (*arguments, "--configfile", str(configfile))
+        command = self.command(*arguments)
+        if "--dry-run" in arguments:
+            done = commands(*LIBRARIES).run(*command[2:], folder=self.folder, together=True)
+        else:
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+            done = subprocess.run(command, cwd=self.folder, text=True, env=environment(), **pipes)
         assert not check or done.returncode == 0, done.stdout[-6000:]
         return done
 
@@ -60,11 +61,6 @@ class Checkout:
         text = self.path(name).read_text()
         assert old in text, f"{name} does not contain {old!r}"
         self.path(name).write_text(text.replace(old, new, 1))
-
-
-def environment() -> dict[str, str]:
-    """The environment of a plain terminal: nothing of this test run shows through."""
-    return {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "PYTHONPATH"))}
 
 
 def make_checkout(folder: Path) -> Checkout:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import TINY, Checkout, environment
+from tests.fixtures.commands import environment
+
+from .conftest import TINY, Checkout
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import yaml
 
-from .conftest import ROOT, environment, make_checkout
+from tests.fixtures.commands import environment
+
+from .conftest import ROOT, make_checkout
 
 pytestmark = pytest.mark.workflow
 

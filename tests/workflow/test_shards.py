@@ -11,10 +11,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 FEATURES = "results/features/localization/sift.h5"
 MATCHES = "results/localization/localization/sift/matches.h5"
-SHARDED = """
-benchmarks:
-  - {name: localization, kind: localization, dataset: data/demo/scene, shards: 3}
-"""
+WHOLE, SHARDED = "scene, max", "scene, shards: 3, max"
 
 
 def content(path: Path) -> dict:
@@ -36,7 +33,8 @@ def test_features_and_matches_of_shards_are_those_of_one_job(finished: Checkout,
     checkout.path(FEATURES).unlink()
     checkout.path(MATCHES).unlink()
     overlay = tmp_path / "sharded.yaml"
-    overlay.write_text(TINY.read_text() + SHARDED)
+    assert WHOLE in TINY.read_text()
+    overlay.write_text(TINY.read_text().replace(WHOLE, SHARDED))
     log = checkout.run(MATCHES, "--forcerun", "gather_features", configfile=overlay).stdout
     assert "rule match_shard" in log and "rule gather_matches" in log
     for name in (FEATURES, MATCHES):

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import TINY, Checkout, environment, make_checkout
+from tests.fixtures.commands import environment
+
+from .conftest import TINY, Checkout, make_checkout
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import TINY, Checkout, environment
+from tests.fixtures.commands import environment
+
+from ..conftest import TINY, Checkout
 from .cluster import Job, SlurmCluster, missing_programs
 
 # The profile as it is, but for the haste of a test, and for a cluster without accounting.

@@ -19,24 +19,20 @@ all: setup
 
 # The tests of a module stay together, in the order of the modules: the longest come first.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-COVERAGE := --cov --cov-report=
-NUMERIC := $(addprefix tests/,descriptors detectors evaluation extraction geometry localization matching models retrieval \
-	stylization training)
 
 test: setup
 	$(PYTEST) -m "not slow"
 
 test-all: setup
-	$(PYTEST) $(COVERAGE) -m "not slow"
-	$(PYTEST) $(COVERAGE) --cov-append -m slow
+	$(PYTEST) --cov --cov-report=
 	$(BIN)/python -m coverage report
 	$(BIN)/python -m coverage json --quiet -o .coverage.json
 	$(BIN)/python -c 'import json; t = json.load(open(".coverage.json"))["totals"]; \
 	p = 100 * t["covered_lines"] / t["num_statements"]; print(f"{p:.1f} % of lines"); exit(p < 92)'
-	# What other processors round differently.
+	# What other processors round differently: the tests that lean on it.
 	OPENBLAS_CORETYPE=Haswell OPENBLAS_NUM_THREADS=2 OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=default \
-	$(PYTEST) -m "not slow" $(NUMERIC)
-	OPENBLAS_CORETYPE=Nehalem ATEN_CPU_CAPABILITY=avx2 $(PYTEST) -m "not slow" $(NUMERIC)
+	$(PYTEST) -m "not slow" @tests/numeric.txt
+	OPENBLAS_CORETYPE=Nehalem ATEN_CPU_CAPABILITY=avx2 $(PYTEST) -m "not slow" @tests/numeric.txt
 
 setup: $(VENV)/.installed
 

@@ -131,6 +131,7 @@ def _alive(process: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_an_error_for_the_user_comes_back_as_one(many, tmp_path) -> None:
     with pytest.raises(HndescError, match=r"^training setting 'nonsense' is unknown"):
         train_distributed(2, **arguments_of(many, tmp_path), **SETTINGS, nonsense=1)

@@ -3,8 +3,8 @@
 import csv
 import json
 import signal
-import subprocess
-import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +20,9 @@ from hndesc.training.data import PairBatches
 from hndesc.training.settings import training_settings
 from hndesc.training.sources import TrainingPhotos
 from hndesc.training.train import train
+from tests.fixtures.commands import commands
+
+ROOT = Path(__file__).resolve().parents[2]
 
 SETTINGS = {
     "architecture": "lite",
@@ -59,6 +62,13 @@ else:
     state.torch.save = wrapped
 train.train(**arguments, **settings)
 """
+
+
+def kill(where: str, number: int, arguments: Mapping[str, object], settings: Mapping[str, object]) -> None:
+    """Train in a process that is killed."""
+    texts = where, str(number), json.dumps(arguments), json.dumps(settings)
+    done = commands("torch", "cv2", "h5py").run("-c", KILLED, *texts, folder=ROOT)
+    assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 def arguments_of(data, folder, stylized=True) -> dict[str, str | None]:
@@ -136,8 +146,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(data, tmp_path, wher
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     train(**arguments_of(data, whole), **SETTINGS)
     arguments = arguments_of(data, killed)
-    command = [sys.executable, "-c", KILLED, where, str(number), json.dumps(arguments), json.dumps(SETTINGS)]
-    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+    kill(where, number, arguments, SETTINGS)
     assert not (killed / "model.safetensors").exists()
     assert torch.load(killed / "state" / "state.pt", weights_only=True)["step"] == 2
     train(**arguments, **SETTINGS)
@@ -149,8 +158,7 @@ def test_a_state_from_other_initial_weights_is_not_continued(data, tmp_path, cap
     save_checkpoint(start, build_model("lite", "random", seed=7), {})
     settings = SETTINGS | {"weights": str(start)}
     arguments = arguments_of(data, tmp_path / "run")
-    command = [sys.executable, "-c", KILLED, "update", "3", json.dumps(arguments), json.dumps(settings)]
-    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+    kill("update", 3, arguments, settings)
     save_checkpoint(start, build_model("lite", "random", seed=8), {})
     with caplog.at_level("INFO"):
         train(**arguments, **settings)
@@ -159,8 +167,7 @@ def test_a_state_from_other_initial_weights_is_not_continued(data, tmp_path, cap
 
 def test_a_state_of_other_data_is_not_continued(data, tmp_path, caplog, write_keypoints):
     arguments = arguments_of(data, tmp_path)
-    command = [sys.executable, "-c", KILLED, "update", "3", json.dumps(arguments), json.dumps(SETTINGS)]
-    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+    kill("update", 3, arguments, SETTINGS)
     write_keypoints(data.keypoints, {f"set/{number}.png": (120, 96) for number in range(6)}, count=150)
     with caplog.at_level("INFO"):
         train(**arguments, **SETTINGS)

@@ -119,7 +119,7 @@ def _work(folder: Path) -> None:
     rank = int(os.environ["RANK"])
     with step(job["log"], job["threads"], append=True):
         if rank > 0:  # the first process logs for all
-            logging.getLogger().setLevel(logging.WARNING)
+            logging.getLogger("hndesc").setLevel(logging.WARNING)
         try:
             train(**job["arguments"])
         except Exception as error:

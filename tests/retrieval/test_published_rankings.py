@@ -53,7 +53,7 @@ class Evil:
         ({"ranks": np.array([[0, 1], [1, 3], [2, 0]])}, "indices beyond 'db_images'"),
         ({"ranks": np.array([[0], [1], [2]])}, "a column of indices for each of 2 queries"),
         ({"db_images": ["c_3.jpg", "a_1.jpg", "z.jpg"]}, "ranks 'z', which is not in this dataset"),
-        ({"q_images": ["r.jpg", "s.jpg"]}, "no ranking of 1 of 2 queries \(first: 'q'\)"),
+        ({"q_images": ["r.jpg", "s.jpg"]}, r"no ranking of 1 of 2 queries \(first: 'q'\)"),
         ({"db_images": [1, 2, 3]}, "db_images is not a list of file names"),
         ({"extra": Evil()}, "refused, as it requests 'builtins.print'"),
     ],

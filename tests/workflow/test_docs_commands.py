@@ -69,9 +69,7 @@ def test_code_runs(page: Path, checkout: Checkout, tmp_path: Path) -> None:
         if block.kind == "python":
             code += block.code  # a later block uses the names of an earlier one
             # What the planned training of hours would have made.
-            shutil.copytree(
-                checkout.path("results/training"), checkout.path("results/my/training"), dirs_exist_ok=True
-            )
+            shutil.copytree(checkout.path("results/training"), checkout.path("results/my/training"), dirs_exist_ok=True)
             command = [sys.executable, "-c", code]
         done = subprocess.run(
             command, cwd=checkout.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables

@@ -19,7 +19,6 @@ import numpy as np
 from extraction import mosaic, quickest, weights_file
 
 from hndesc.descriptors import load_descriptor
-from hndesc.descriptors.views import describe_views
 from hndesc.detectors import load_detector
 from hndesc.errors import HndescError
 from hndesc.io.files import write_text
@@ -45,13 +44,11 @@ class Row:
     result: Result
     descriptor: Mapping
     detector: Mapping
-    views: bool
 
     @property
     def title(self) -> str:
         """The name in the table."""
-        name = TITLES.get(self.descriptor["name"], self.descriptor["name"])
-        return f"{name}, several views" if self.views else name
+        return TITLES.get(self.descriptor["name"], self.descriptor["name"])
 
     @property
     def shared(self) -> bool:
@@ -83,14 +80,15 @@ def main() -> None:
 
 
 def read_rows(folder: Path) -> list[Row]:
-    """Read the results of a benchmark, those of the bundled models last."""
+    """Read the results of a benchmark, those of the bundled models last; without those in several views."""
     paths = sorted(folder.glob("*.json"))
     if not paths:
         raise HndescError(f"{folder}: no results; run config/hpatches.yaml first")
     rows = []
     for path in paths:
         features = Result(path).get("features")
-        rows.append(Row(Result(path), features["descriptor"], features["detector"], bool(features.get("views"))))
+        if not features.get("views"):
+            rows.append(Row(Result(path), features["descriptor"], features["detector"]))
     return sorted(rows, key=lambda row: (row.ours, row.result.number("figures", "mma", "3", "avg")))
 
 
@@ -152,10 +150,9 @@ def _size(row: Row, folders: list[Path]) -> str:
 
 def _license(row: Row) -> str:
     if row.ours:
-        text = read_card(bundled_models()[row.descriptor["name"]])["about"]["license"]
-    else:
-        text = row.descriptor.get("license", "-")
-    return re.split("[,;(]", text)[0].strip()
+        license = read_card(bundled_models()[row.descriptor["name"]])["about"]["license"]
+        return re.split("[,;]", license)[0]
+    return row.descriptor.get("license", "-")
 
 
 def measure(row: Row, folders: list[Path], seconds: float) -> float:
@@ -174,9 +171,7 @@ def measure(row: Row, folders: list[Path], seconds: float) -> float:
     image = mosaic(480, 640)
 
     def work() -> np.ndarray:
-        features = detector.detect(image)
-        found = descriptor.describe(image, features)
-        return describe_views(descriptor, image, features) if row.views else found
+        return descriptor.describe(image, detector.detect(image))
 
     return quickest(work, seconds)[1]
 

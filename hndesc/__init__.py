@@ -36,9 +36,10 @@ def load(
 ) -> "Model":
     """Load a bundled model, or a checkpoint that hndesc has trained.
 
-    >>> import hndesc
-    >>> model = hndesc.load("hndesc-lite")
-    >>> keypoints, descriptors = model.extract("photo.jpg")
+    Examples:
+        >>> import hndesc
+        >>> model = hndesc.load("hndesc-lite")
+        >>> keypoints, descriptors = model.extract("photo.jpg")
 
     Args:
         model: name (listed by `hndesc models`) or .safetensors file.

@@ -30,8 +30,9 @@ ImageLike: TypeAlias = str | os.PathLike | np.ndarray | torch.Tensor | Image.Ima
 class Extracted(tuple):
     """The features of an image: a tuple (keypoints, descriptors) with the scores as an attribute.
 
-    >>> keypoints, descriptors = model.extract("photo.jpg")
-    >>> model.extract("photo.jpg").scores
+    Examples:
+        >>> keypoints, descriptors = model.extract("photo.jpg")
+        >>> model.extract("photo.jpg").scores
 
     Attributes:
         keypoints: N x 2 float32, (x, y) in pixels of the image.

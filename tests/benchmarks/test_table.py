@@ -34,7 +34,7 @@ def write(folder: Path, name: str, detector: dict, mma: float, correct: list[boo
     pair = {"pairs": [["1", "2"]], "matches": [len(correct)], "correct_in_order": [pack(np.array(correct))]}
     result = {
         "kind": "hpatches",
-        "features": {"descriptor": {"name": descriptor or name, "license": "Free, with terms"}, "detector": detector},
+        "features": {"descriptor": {"name": descriptor or name, "license": "Free"}, "detector": detector},
         "figures": {
             "mma": {"3": dict.fromkeys(kinds, mma)},
             "correct_matches": {"all": float(sum(correct))},

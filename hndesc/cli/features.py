@@ -1,12 +1,16 @@
 """The commands of `hndesc` for features: extract, evaluate, prepare benchmark images."""
 
 import argparse
+import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hndesc.cli.options import DETECTOR, VIEWS, add_features, add_ratio, positive
 from hndesc.errors import HndescError
+
+_MOST_WORKERS = 8  # each takes about half a gigabyte
 
 
 def extract(
@@ -21,6 +25,7 @@ def extract(
     resize_max: int | None,
     as_stored: bool,
     views: bool,
+    workers: int | None,
 ) -> None:
     """Describe all images in a folder, at detected or given keypoints."""
     from hndesc.datasets.listing import list_images
@@ -31,11 +36,26 @@ def extract(
             {"--detector": detector, "--detector-weights": detector_weights, "--max-keypoints": max_keypoints}
         )
     photos = list_images(images, upright=not as_stored)
+    processes = workers or _usual_workers()
     if keypoints is not None:
-        steps.describe_keypoints(photos, keypoints, output, model, resize_max, views=views, weights=weights)
-    else:
-        detector = detector or DETECTOR
-        steps.extract(photos, output, model, detector, detector_weights, max_keypoints, resize_max, weights, views)
+        steps.describe_keypoints(
+            photos, keypoints, output, model, resize_max, views=views, processes=processes, weights=weights
+        )
+        return
+    detector = detector or DETECTOR
+    steps.extract(
+        photos, output, model, detector, detector_weights, max_keypoints, resize_max, weights, views, processes
+    )
+
+
+def _usual_workers() -> int:
+    """Return the number of cores; 1 on a GPU, or where the packages of the extra `workflow` are not installed."""
+    from hndesc.runtime.devices import choose_device
+
+    if choose_device().type != "cpu" or find_spec("loky") is None or find_spec("threadpoolctl") is None:
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST_WORKERS)
 
 
 def _refuse_beside_keypoints(options: Mapping[str, object]) -> None:
@@ -87,6 +107,12 @@ def _add_extract(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--as-stored", action="store_true", help="do not rotate images by their EXIF orientation tags")
     parser.add_argument(
         "--views", action="store_true", help=f"{VIEWS}; matching selects the best view (four times the work)"
+    )
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=positive,
+        help=f"number of processes, each with one thread (default: the cores, at most {_MOST_WORKERS}; 1 on a GPU)",
     )
     add_features(parser)
     parser.set_defaults(command=extract)

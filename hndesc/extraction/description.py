@@ -7,13 +7,14 @@ recorded in the file.
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hndesc.datasets.image_set import ImageEntry
-from hndesc.descriptors import load_descriptor
+from hndesc.descriptors import Descriptor, load_descriptor
 from hndesc.errors import HndescError, check_count
 from hndesc.extraction.extractor import Extractor, describe, wanted_views
 from hndesc.extraction.processing import check_output, process_images, recorded_settings
@@ -32,6 +33,7 @@ def describe_keypoints(
     resize_max: int | None = None,
     precision: str = "float32",
     views: bool = False,
+    processes: int = 1,
     **descriptor_settings: Any,
 ) -> None:
     """Describe stored keypoints.
@@ -46,6 +48,7 @@ def describe_keypoints(
             affects rankings.
         views: also describe keypoints in further views of the image (`hndesc.descriptors.views`); takes four times as
             long.
+        processes: number of processes, each with one thread; 1: this process with all its threads.
         descriptor_settings: further settings of the descriptor.
 
     Raises:
@@ -64,19 +67,15 @@ def describe_keypoints(
         settings = recorded_settings(stored.get("detector"), resize_max, describer.settings, views)
         if precision != PRECISIONS[0]:
             settings["precision"] = precision
-
-        def describe_stored(entry: ImageEntry, image: np.ndarray) -> Features:
-            features = describe(describer, image, _stored(reader, entry, image), resize_max, views)
-            others = None if features.views is None else features.views.astype(precision)
-            return replace(features, descriptors=np.asarray(features.descriptors, precision), views=others)
-
         process_images(
             images,
             output,
             settings,
-            describe_stored,
+            partial(_describe_stored, describer, str(reader.path), resize_max, views, precision),
             failed=reader.failed,
             source=reader.identity,
+            stored=reader.read,
+            processes=processes,
         )
 
 
@@ -90,6 +89,7 @@ def extract(
     resize_max: int | None = None,
     descriptor_weights: str | Path | None = None,
     views: bool = False,
+    processes: int = 1,
     **detector_settings: Any,
 ) -> None:
     """Detect and describe keypoints; equivalent to `detect_keypoints` followed by `describe_keypoints`.
@@ -104,6 +104,7 @@ def extract(
         resize_max: see `hndesc.extraction.detection.detect_keypoints`.
         descriptor_weights: weights file of the descriptor, if it needs one; also used for its own detector.
         views: see `describe_keypoints`.
+        processes: see `describe_keypoints`.
         **detector_settings: further settings of the detector.
     """
     resize_max = check_count("resize_max", resize_max)
@@ -111,21 +112,40 @@ def extract(
     extractor = Extractor(
         descriptor, detector, weights, max_keypoints, resize_max, descriptor_weights, views, **detector_settings
     )
-    process_images(images, output, extractor.settings, lambda _, image: extractor(image))
+    process_images(images, output, extractor.settings, partial(_extract, extractor), processes=processes)
 
 
-def _stored(reader: FeatureReader, entry: ImageEntry, image: np.ndarray) -> Features:
-    features = reader.read(entry.name)
+def _extract(extractor: Extractor, _entry: ImageEntry, image: np.ndarray, _stored: Features | None) -> Features:
+    return extractor(image)
+
+
+def _describe_stored(
+    descriptor: Descriptor,
+    path: str,
+    resize_max: int | None,
+    views: bool,
+    precision: str,
+    entry: ImageEntry,
+    image: np.ndarray,
+    stored: Features,
+) -> Features:
+    _check_stored(path, stored, entry, image)
+    features = describe(descriptor, image, stored, resize_max, views)
+    others = None if features.views is None else features.views.astype(precision)
+    return replace(features, descriptors=np.asarray(features.descriptors, precision), views=others)
+
+
+def _check_stored(path: str, features: Features, entry: ImageEntry, image: np.ndarray) -> None:
+    """Raise an error if keypoints do not belong to an image as it is read."""
     if features.orientation != entry.orientation:
         raise HndescError(
-            f"{reader.path}: keypoints of '{entry.name}' belong to the image rotated by EXIF orientation "
+            f"{path}: keypoints of '{entry.name}' belong to the image rotated by EXIF orientation "
             f"{features.orientation}, but it is read with {entry.orientation} (1: as it is stored); detect them again"
         )
     size = image.shape[1], image.shape[0]
     if features.image_size not in (size, (0, 0)):  # (0, 0): unknown, in imported files
         raise HndescError(
-            f"{reader.path}: keypoints of '{entry.name}' belong to an image of (width, height) {features.image_size}, "
+            f"{path}: keypoints of '{entry.name}' belong to an image of (width, height) {features.image_size}, "
             f"but {entry.path} has {size}; detect them again"
         )
-    check_inside(features.keypoints, size, f"{reader.path}: '{entry.name}'")
-    return features
+    check_inside(features.keypoints, size, f"{path}: '{entry.name}'")

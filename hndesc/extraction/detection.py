@@ -5,6 +5,7 @@ skipped and recorded in the file.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def detect_keypoints(
     weights: str | Path | None = None,
     max_keypoints: int | None = None,
     resize_max: int | None = None,
+    processes: int = 1,
     **detector_settings: Any,
 ) -> None:
     """Detect the keypoints of images and store them without descriptors.
@@ -36,6 +38,7 @@ def detect_keypoints(
         weights: weights file of the detector, if it needs one.
         max_keypoints: maximum number of keypoints per image, the strongest ones; None for all.
         resize_max: longest side in pixels to which images are downsized before detection; None for full resolution.
+        processes: number of processes, each with one thread; 1: this process with all its threads.
         detector_settings: further settings of the detector.
 
     Raises:
@@ -45,7 +48,13 @@ def detect_keypoints(
     check_output(output, images, weights)
     finder = load_detector(detector, weights, max_keypoints=max_keypoints, **detector_settings)
     settings = recorded_settings(finder.settings, resize_max)
-    process_images(images, output, settings, lambda entry, image: detect(finder, image, resize_max))
+    process_images(images, output, settings, partial(_detect, finder, resize_max), processes=processes)
+
+
+def _detect(
+    detector: Detector, resize_max: int | None, _entry: ImageEntry, image: np.ndarray, _stored: Features | None
+) -> Features:
+    return detect(detector, image, resize_max)
 
 
 def detect(detector: Detector, image: np.ndarray, resize_max: int | None) -> Features:

@@ -4,7 +4,10 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,11 @@ from hndesc.io.images import scale_points
 logger = logging.getLogger(__name__)
 
 _READ_AHEAD = 2
+# Images per process that are handed out at a time. It bounds the memory of results that wait to be written.
+_BATCH = 8
+# What is done with an image: its entry, its pixels, and its stored features where there are some.
+Work = Callable[[ImageEntry, np.ndarray, Features | None], Features]
+_Item = tuple[ImageEntry, Features | None]
 
 
 def check_output(output: str | Path, images: Sequence[ImageEntry], *inputs: Any) -> None:
@@ -51,11 +59,27 @@ def process_images(
     images: Sequence[ImageEntry],
     output: str | Path,
     settings: dict,
-    work: Callable[[ImageEntry, np.ndarray], Features],
+    work: Work,
     failed: dict[str, str] | None = None,
     source: str = "",
+    stored: Callable[[str], Features] | None = None,
+    processes: int = 1,
 ) -> None:
-    """Store `work(entry, pixels)` of each image; an interrupted run with equal settings and sources is resumed."""
+    """Store what `work` returns for each image; an interrupted run with equal settings and sources is resumed.
+
+    Args:
+        images: images to process.
+        output: feature file to write.
+        settings: recorded in the file.
+        work: can be pickled if there are several processes.
+        failed: images that are not processed -> why.
+        source: identity of the keypoints that are described.
+        stored: reads the features of an image by its name.
+        processes: number of processes, each with one thread; 1: this process with all its threads.
+
+    Raises:
+        HndescError: there are no images, or none is readable.
+    """
     if not images:
         raise HndescError(f"{output}: no images to process")
     known = failed or {}
@@ -65,30 +89,81 @@ def process_images(
     with FeatureWriter(output, settings, source, entries) as writer:
         waiting = [entry for entry in images if entry.name not in writer]
         progress = tqdm(waiting, desc=Path(output).name, unit="photo", disable=None)
-        for entry, reading in _read_ahead(progress):
-            try:
-                if entry.name in known:
-                    raise ImageError(known[entry.name])
-                features = replace(work(entry, reading.result()), orientation=entry.orientation)
-                writer.write(entry.name, features)
-                if len(features) == 0:
+        items = ((entry, stored(entry.name) if stored and entry.name not in known else None) for entry in progress)
+        with _processor(work, known, min(processes, len(waiting) or 1)) as results:
+            for entry, result in results(items):
+                try:
+                    if isinstance(result, ImageError):
+                        raise result
+                    writer.write(entry.name, result)
+                except ImageError as error:
+                    reasons.append(str(error))
+                    logger.warning("skipped '%s': %s", entry.name, error)
+                    writer.fail(entry.name, str(error))
+                    continue
+                if len(result) == 0:
                     empty += 1
                     logger.warning("no keypoint in '%s'", entry.name)
-            except ImageError as error:
-                reasons.append(str(error))
-                logger.warning("skipped '%s': %s", entry.name, error)
-                writer.fail(entry.name, str(error))
         if len(reasons) == len(images):
             raise HndescError(f"{output}: none of {len(images)} images is readable (first: {reasons[0]})")
     logger.info("%s: %d images, %d skipped, %d without keypoints", output, len(images), len(reasons), empty)
 
 
-def _read_ahead(images: Iterator[ImageEntry]) -> Iterator[tuple[ImageEntry, Future]]:
-    """Read the next images while one is processed."""
+@contextmanager
+def _processor(
+    work: Work, known: dict[str, str], processes: int
+) -> Iterator[Callable[[Iterator[_Item]], Iterator[tuple[ImageEntry, Features | ImageError]]]]:
+    """Yield a function that processes images in their order, in this process or in several."""
+    if processes == 1:
+        yield partial(_in_this_process, work, known)
+        return
+    from hndesc.runtime.processes import workers  # needs packages beyond the core
+
+    with workers(partial(_read_and_process, work, known), processes) as process:
+        yield partial(_in_batches, process, _BATCH * processes)
+
+
+def _in_batches(
+    process: Callable[[list[_Item]], Iterator[Features | ImageError]], size: int, items: Iterator[_Item]
+) -> Iterator[tuple[ImageEntry, Features | ImageError]]:
+    while batch := list(islice(items, size)):
+        yield from zip((entry for entry, _ in batch), process(batch), strict=True)
+
+
+def _in_this_process(
+    work: Work, known: dict[str, str], items: Iterator[_Item]
+) -> Iterator[tuple[ImageEntry, Features | ImageError]]:
+    """Process images while the next ones are read by a thread."""
     with ThreadPoolExecutor(1) as pool:
-        reading: deque[tuple[ImageEntry, Future]] = deque()
-        for entry in images:
-            reading.append((entry, pool.submit(entry.read)))
+        reading: deque[tuple[_Item, Future]] = deque()
+        for item in items:
+            reading.append((item, pool.submit(_read, known, item[0])))
             if len(reading) > _READ_AHEAD:
-                yield reading.popleft()
-        yield from reading
+                yield _processed(work, *reading.popleft())
+        for one in reading:
+            yield _processed(work, *one)
+
+
+def _processed(work: Work, item: _Item, reading: Future) -> tuple[ImageEntry, Features | ImageError]:
+    return item[0], _process(work, item, reading.result())
+
+
+def _read_and_process(work: Work, known: dict[str, str], item: _Item) -> Features | ImageError:
+    return _process(work, item, _read(known, item[0]))
+
+
+def _read(known: dict[str, str], entry: ImageEntry) -> np.ndarray | ImageError:
+    try:
+        return ImageError(known[entry.name]) if entry.name in known else entry.read()
+    except ImageError as error:
+        return error
+
+
+def _process(work: Work, item: _Item, image: np.ndarray | ImageError) -> Features | ImageError:
+    entry, stored = item
+    if isinstance(image, ImageError):
+        return image
+    try:
+        return replace(work(entry, image, stored), orientation=entry.orientation)
+    except ImageError as error:
+        return error

@@ -18,7 +18,7 @@ from hndesc.datasets.listing import list_images
 from hndesc.descriptors import load_descriptor
 from hndesc.descriptors.views import describe_views
 from hndesc.errors import HndescError
-from hndesc.extraction import description, detection
+from hndesc.extraction import description, detection, processing
 from hndesc.extraction.description import describe_keypoints, extract
 from hndesc.extraction.detection import detect_keypoints
 from hndesc.io.features import FeatureReader, FeatureWriter
@@ -437,3 +437,41 @@ def test_unknown_parts_are_reported_before_any_work(photos, tmp_path):
     with pytest.raises(HndescError, match=r"k\.h5: no such feature file"):
         describe_keypoints(photos, tmp_path / "k.h5", tmp_path / "f.h5", "sift")
     assert list(tmp_path.glob("*.h5*")) == []
+
+
+def test_several_processes_write_what_one_writes(photos, tmp_path, caplog):
+    folder = tmp_path / "photos"
+    (folder / "night" / "broken.png").write_bytes(b"no image")
+    write_image(folder / "flat.png", np.full((120, 160, 3), 90, np.uint8))
+    listed = list_images(folder)
+    for number in (1, 2):
+        extract(listed, tmp_path / f"all{number}.h5", DEFAULT, max_keypoints=40, processes=number)
+        detect_keypoints(listed, tmp_path / f"k{number}.h5", max_keypoints=40, processes=number)
+        describe_keypoints(listed, tmp_path / f"k{number}.h5", tmp_path / f"d{number}.h5", "rootsift", processes=number)
+    for kind in ("all", "k", "d"):
+        first, second = (tmp_path / f"{kind}{number}.h5" for number in (1, 2))
+        found = [arrays(first), arrays(second)]
+        assert found[0].keys() == found[1].keys()
+        for name in found[0]:  # one thread may sum in another order than several
+            np.testing.assert_allclose(found[0][name], found[1][name], atol=1e-5, err_msg=name)
+        with FeatureReader(first) as one, FeatureReader(second) as other:
+            assert one.failed == other.failed
+            assert list(one.failed) == ["night/broken.png"]
+            assert one.settings == other.settings
+    assert sum("no keypoint in 'flat.png'" in message for message in caplog.messages) == 6
+
+
+def test_results_of_processes_are_bounded():
+    given = []
+
+    def process(batch):
+        given.append(len(batch))
+        return iter(["result"] * len(batch))
+
+    items = ((ImageEntry(str(number), "x"), None) for number in range(20))
+    results = processing._in_batches(process, 8, items)
+    assert given == []
+    assert next(results)[1] == "result"
+    assert given == [8]
+    assert len(list(results)) == 19
+    assert given == [8, 8, 4]

@@ -36,7 +36,7 @@ def extract(
             {"--detector": detector, "--detector-weights": detector_weights, "--max-keypoints": max_keypoints}
         )
     photos = list_images(images, upright=not as_stored)
-    processes = workers or _usual_workers()
+    processes = workers or _usual_workers(model)
     if keypoints is not None:
         steps.describe_keypoints(
             photos, keypoints, output, model, resize_max, views=views, processes=processes, weights=weights
@@ -48,11 +48,13 @@ def extract(
     )
 
 
-def _usual_workers() -> int:
-    """Return the number of cores; 1 on a GPU, or where the packages of the extra `workflow` are not installed."""
+def _usual_workers(model: str) -> int:
+    """Return the number of cores; 1 on a GPU, for a user's class, or without the packages of the extra `workflow`."""
+    from hndesc.descriptors import is_class
     from hndesc.runtime.devices import choose_device
 
-    if choose_device().type != "cpu" or find_spec("loky") is None or find_spec("threadpoolctl") is None:
+    installed = find_spec("loky") is not None and find_spec("threadpoolctl") is not None
+    if is_class(model) or choose_device().type != "cpu" or not installed:
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, _MOST_WORKERS)

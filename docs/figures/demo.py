@@ -1,6 +1,12 @@
 """Copy figures of a finished demo (`make all`) to docs/figures, in the sizes of pages.
 
-python docs/figures/demo.py [results]
+    python docs/figures/demo.py [results]
+
+similar.jpg and reconstruction.png are figures of two commands on the demo's data:
+
+    hndesc similar data/demo/retrieval/jpg --rerank --figure similar.jpg \\
+        --query data/demo/retrieval/jpg/pagoda_query_1.jpg data/demo/retrieval/jpg/motorcycle_query_0.jpg
+    hndesc reconstruct data/demo/scene/images/images_upright/db scene # scene/sparse/0/model.png
 """
 
 import sys

@@ -131,11 +131,13 @@ class Model:
     ) -> Matches:
         """Match two images and estimate the geometry that relates them.
 
-        >>> found = model.match("a.jpg", "b.jpg")
-        >>> found.points0[found.inliers], found.points1[found.inliers], found.matrix
+        Examples:
+            >>> found = model.match("a.jpg", "b.jpg")
+            >>> found.points0[found.inliers], found.points1[found.inliers], found.matrix
 
         Args:
-            first, second: file, array, tensor or Pillow image.
+            first: file, array, tensor or Pillow image.
+            second: the other image, likewise.
             ratio: upper bound of the ratio of the distances to the nearest and second nearest descriptor; None for all
                 mutual nearest neighbors.
             geometry: "homography", "fundamental", "essential" or "none"; None for a fundamental matrix, or a homography

@@ -25,13 +25,15 @@ def checkout(finished: Checkout, tmp_path: Path) -> Checkout:
     copy = finished.copy(tmp_path / "hndesc")
     for part in ("Makefile", "pyproject.toml", "benchmarks"):
         (shutil.copytree if (ROOT / part).is_dir() else shutil.copy2)(ROOT / part, copy.path(part))
-    photos = sorted(copy.path("data/demo/photos").glob("*.jpg"))[:3]
+    scene = copy.path("data/demo/scene/images/images_upright")
+    photos = sorted((scene / "db").glob("*"))[:6]  # of one scene, so that they can be reconstructed
     for place in ("photos", "path/to/photos"):
         copy.path(place).mkdir(parents=True)
         for photo in photos:
             shutil.copy2(photo, copy.path(place))
-    for place, photo in zip(("photo.jpg", "a.jpg", "b.jpg"), photos, strict=True):
+    for place, photo in zip(("photo.jpg", "a.jpg", "b.jpg"), photos, strict=False):
         shutil.copy2(photo, copy.path(place))
+    shutil.copy2(next((scene / "query" / "day").rglob("*.jpg")), copy.path("new.jpg"))
     for place in ("styles", "path/to/styles"):
         copy.path(place).symlink_to(copy.path("data/demo/styles"))
     copy.path("path/to/sequences").symlink_to(copy.path("data/demo/sequences"))

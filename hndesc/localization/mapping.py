@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -20,12 +20,9 @@ from hndesc.localization.database import assign_ids, write_database
 from hndesc.localization.matches import MatchReader, check_made_from
 from hndesc.runtime.provenance import file_hash
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
 logger = logging.getLogger(__name__)
 
-Settings = TypeVar("Settings", bound="DataclassInstance")
+Settings = TypeVar("Settings")
 STEP = "build_map"
 DATABASE, MODEL, SUMMARY = "database.db", "model", "map.json"
 # Of the verified matches three quarters and more agree with right poses, a twelfth and less with those of other images.
@@ -65,7 +62,7 @@ class MapperSettings:
 
 def make_settings(kind: type[Settings], changes: Mapping[str, float]) -> Settings:
     """Return settings with `changes`; an unknown name is a HndescError."""
-    known = [field.name for field in fields(kind)]
+    known = [field.name for field in fields(cast(Any, kind))]
     for name in changes:
         if name not in known:
             raise HndescError(f"unknown setting '{name}' of localization; choose from: {', '.join(known)}")

@@ -142,7 +142,7 @@ rule score_reconstruction:
 
 rule plot_reconstruction:
     input:
-        model=f"<results>/reconstruction/{{benchmark}}/{DESCRIPTORS[0]}/model",
+        model=of_first("<results>/reconstruction/{benchmark}/{descriptor}/model"),
     output:
         figures=report(
             directory("<results>/figures/{benchmark}_reconstruction"),

@@ -13,7 +13,7 @@ from hndesc.cli.main import main
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError
 from hndesc.evaluation.hpatches import evaluate as hpatches
-from hndesc.extraction import description, detection
+from hndesc.extraction import description, detection, extractor
 from hndesc.io.features import Features, FeatureWriter, import_features, merge
 from hndesc.io.files import atomic_path, check_output_file, check_output_files, write_json, write_text
 from hndesc.io.images import write_image
@@ -171,7 +171,8 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make what a step does first fail the test."""
     for module, names in (
         (detection, ("load_detector",)),
-        (description, ("load_detector", "load_descriptor")),
+        (description, ("load_descriptor",)),
+        (extractor, ("load_detector", "load_descriptor")),
         (global_features, ("load_global_descriptor",)),
         (reduction, ("load_checkpoint",)),
         (release, ("load_checkpoint",)),

@@ -289,7 +289,7 @@ def retrieval(root: Path) -> None:
 def test_layout_of_retrieval(tmp_path: Path) -> None:
     retrieval(tmp_path / "set")
     layout = {"kind": "retrieval", "database": 2, "queries": 1}
-    assert verify_layout(tmp_path / "set", layout) == "2 database images, 1 queries"
+    assert verify_layout(tmp_path / "set", layout) == "2 database images, 1 query"
     with pytest.raises(HndescError, match="2 database images instead of 4993"):
         verify_layout(tmp_path / "set", layout | {"database": 4993})
     (tmp_path / "set" / "jpg" / "b.jpg").unlink()
@@ -306,7 +306,7 @@ def test_layout_of_localization(tmp_path: Path) -> None:
         rows.append("\t".join(map(str, [name, *camera])))
     (tmp_path / "cameras.tsv").write_text("\n".join(rows) + "\n")
     layout = {"kind": "localization", "database": 2, "queries": 1}
-    assert verify_layout(tmp_path, layout).startswith("2 database images, 1 queries")
+    assert verify_layout(tmp_path, layout).startswith("2 database images, 1 query")
     (tmp_path / "images" / "2.ppm").unlink()
     with pytest.raises(HndescError, match=r"image '2\.ppm' has a camera but no file"):
         verify_layout(tmp_path, layout)

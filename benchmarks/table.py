@@ -29,7 +29,7 @@ from hndesc.visualization.equal_yield import equal_yield
 from hndesc.visualization.results import Result
 
 HEAD = (
-    "| descriptor | MMA@3 v / i / avg | correct matches | at equal yield | AUC@5 | ms | MB | license of the weights |"
+    "| descriptor | MMA@3 v/i/avg | correct matches | at equal yield | AUC@5 | ms | MB | license of the weights |"
 )
 FIGURES = ("v", "i", "avg", "correct", "yield", "auc")
 DIGITS = {"correct": 0}
@@ -106,7 +106,7 @@ def table(rows: list[Row], times: Mapping[Path, float], folders: list[Path]) -> 
         for row, one in zip(group, figures, strict=True):
             cells = {key: _bold(_rounded(one, key), best[key], DIGITS.get(key, 3)) for key in FIGURES}
             time = _bold(round(1000 * times[row.result.path]), fastest, 0)
-            accuracy = f"{cells['v']} / {cells['i']} / {cells['avg']}"
+            accuracy = f"{cells['v']}/{cells['i']}/{cells['avg']}"
             parts = (_name(row), accuracy, cells["correct"], cells["yield"], cells["auc"], time)
             lines.append(f"| {' | '.join(parts)} | {_size(row, folders)} | {_license(row)} |")
     return "\n".join(lines) + "\n"

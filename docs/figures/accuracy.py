@@ -14,15 +14,18 @@ README = Path(__file__).parents[2] / "README.md"
 def main() -> None:
     """Draw a point for each descriptor, in a panel for each part of the table."""
     parts = read_table(README.read_text(encoding="utf-8"))
-    with figure(OUTPUT, 9.0, 4.0) as drawing:
+    with figure(OUTPUT, 9.0, 4.5) as drawing:
         for axes, (title, rows) in zip(drawing.subplots(1, len(parts), sharey=True), parts.items(), strict=True):
+            rows.pop("SIFT")  # hidden by RootSIFT
             for name, (accuracy, time) in rows.items():
                 ours = name.startswith("hndesc")
                 axes.plot(time, accuracy, "o", color=COLORS[1 if ours else 0])
-                place = {"xytext": (5, 3), "textcoords": "offset points", "fontsize": 8}
-                axes.annotate(name, (time, accuracy), weight="bold" if ours else None, **place)
+                side = {"xytext": (5, 3), "ha": "left"} if ours else {"xytext": (-6, -3), "ha": "right"}
+                axes.annotate(
+                    name, (time, accuracy), textcoords="offset points", size=7.5, weight="bold" if ours else None, **side
+                )
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
             axes.xaxis.set_major_formatter("{x:,.0f}")
             axes.xaxis.set_minor_locator(NullLocator())
             axes.set_title(title)

@@ -67,11 +67,11 @@ def test_the_best_of_each_part_is_bold(benchmark, rows) -> None:
         "SuperPoint",
         "DISK, 2,048",
     ]
-    best = "**.500** / **.500** / **.500**"
+    best = "**.500**/**.500**/**.500**"
     # Two matches of each count at equal yield: one of SuperPoint's is right, both of RootSIFT's are.
-    assert lines[3] == "| SuperPoint | .250 / .250 / .250 | **2** | .500 | .125 | 20 | - | Free |"
+    assert lines[3] == "| SuperPoint | .250/.250/.250 | **2** | .500 | .125 | 20 | - | Free |"
     assert lines[4] == f"| RootSIFT | {best} | **2** | **1.000** | **.250** | **10** | - | Free |"
-    assert lines[-1].startswith("| DISK, 2,048 | **.750** / ")
+    assert lines[-1].startswith("| DISK, 2,048 | **.750**/")
 
 
 def test_the_table_is_written_between_its_marks(benchmark) -> None:

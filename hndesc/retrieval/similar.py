@@ -1,6 +1,7 @@
 """Photos that look like a photo: nearest global descriptors, re-ranked by the inliers of local matches if wanted."""
 
 import logging
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -54,7 +55,7 @@ def find_similar(
 
     Args:
         photos: photos to search.
-        queries: photos to search for; None for each of `photos`, which is not its own neighbor.
+        queries: photos to search for; None for each of `photos`. No photo is its own neighbor.
         count: number of neighbors of each query.
         descriptor: name of a global descriptor.
         resize_max: longest side of photos for the global descriptor in pixels.
@@ -76,14 +77,15 @@ def find_similar(
     query_keys = [key for key in (searched or database) if key not in failed]
     if not keys or not query_keys:
         raise HndescError(f"{asked[0].path}: no photo to search, or none to search for, is readable; see the warnings")
-    wanted = max(count, candidates if extractor else 0) + (queries is None)
+    places = {key: os.path.realpath(photo.path) for key, photo in {**database, **searched}.items()}
+    wanted = max(count, candidates if extractor else 0) + 1
     found: dict[str, list[Neighbor]] = {}
     everything = {**database, **searched}
     for key, (order, similarity) in zip(
         query_keys, rank(np.stack([vectors[key] for key in query_keys]), known, wanted), strict=True
     ):
-        others = [(keys[row], float(value)) for row, value in zip(order, similarity, strict=True) if keys[row] != key]
-        found[key] = [Neighbor(other, value) for other, value in others]
+        others = ((keys[row], float(value)) for row, value in zip(order, similarity, strict=True))
+        found[key] = [Neighbor(other, value) for other, value in others if places[other] != places[key]]
     if extractor is not None:
         found = _rerank(found, everything, extractor, candidates)
     return {

@@ -44,7 +44,7 @@ def limit_axes(axes: Axes, points: np.ndarray, centers: np.ndarray) -> None:
     axes.set_ylim(low[1] - margin, high[1] + margin)
 
 
-def inner_box(points: np.ndarray, centers: np.ndarray, left_out: float = 5) -> tuple[np.ndarray, np.ndarray]:
-    """Return the corners of the box of all cameras and most points, without a percentage at both ends of each axis."""
-    low, high = np.percentile(points, [left_out, 100 - left_out], axis=0)
+def inner_box(points: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the corners of the box of all cameras and most points, without 5 % of them at both ends of each axis."""
+    low, high = np.percentile(points, [5, 95], axis=0)
     return np.minimum(low, centers.min(axis=0)), np.maximum(high, centers.max(axis=0))

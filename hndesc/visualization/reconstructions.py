@@ -104,7 +104,7 @@ def view_page(model: "pycolmap.Reconstruction") -> str:
     axes = level_axes(list(poses.values()))
     positions, colors = _points(model)
     positions, centers = positions @ axes.T, np.array([pose.center() for pose in poses.values()]) @ axes.T
-    low, high = inner_box(positions if len(positions) else centers, centers, left_out=3)
+    low, high = inner_box(positions if len(positions) else centers, centers)
     margin = 0.1 * (high - low).max()
     low, high = low - margin, high + margin
     inside = ((positions >= low) & (positions <= high)).all(axis=1)

@@ -551,3 +551,12 @@ def test_heic_without_its_package_is_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setattr(image_reading, "_formats", lambda: image_reading.FORMATS)
     with pytest.raises(ImageError, match=r"a\.heic: HEIC, which another package reads: pip install 'hndesc\[heif\]'"):
         read_image(tmp_path / "a.heic")
+
+
+def test_a_truncated_heic_is_named(tmp_path):
+    heic(tmp_path / "a.heic")
+    whole = (tmp_path / "a.heic").read_bytes()
+    for size in (40, len(whole) // 2, len(whole) - 9):
+        (tmp_path / "a.heic").write_bytes(whole[:size])
+        with pytest.raises(ImageError, match=r"a\.heic: "):
+            read_image(tmp_path / "a.heic")

@@ -59,7 +59,7 @@ def test_the_command_prints_writes_and_draws(photos: Path, tmp_path: Path, capsy
     assert lines[0].split() == ["photo", "similar", "similarity", "inliers"] and len(lines) == 6
     rows = [line.split("\t") for line in table.read_text().splitlines()]
     assert rows[0] == ["photo", "similar", "similarity", "inliers"] and len(rows) == 4
-    assert [row[1][0] for row in rows[1:3]] == ["2", "2"]
+    assert rows[1][1] == "2_right.png" and "2_left.png" not in [row[1] for row in rows[1:]]  # not itself
     assert int(rows[1][3]) >= int(rows[2][3]) >= int(rows[3][3])
     assert cv2.imread(str(figure)).shape[1] > 600
 

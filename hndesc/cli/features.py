@@ -7,14 +7,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hndesc.cli.options import DETECTOR, VIEWS, add_features, add_ratio, positive
+from hndesc.cli.options import DETECTOR, VIEWS, add_features, add_ratio, list_photos, positive
 from hndesc.errors import HndescError
 
 _MOST_WORKERS = 8  # each takes about half a gigabyte
 
 
 def extract(
-    images: Path,
+    images: list[Path],
     output: Path,
     model: str,
     detector: str | None,
@@ -27,15 +27,14 @@ def extract(
     views: bool,
     workers: int | None,
 ) -> None:
-    """Describe all images in a folder, at detected or given keypoints."""
-    from hndesc.datasets.listing import list_images
+    """Describe images, or all in folders, at detected or given keypoints."""
     from hndesc.extraction import description as steps
 
     if keypoints is not None:
         _refuse_beside_keypoints(
             {"--detector": detector, "--detector-weights": detector_weights, "--max-keypoints": max_keypoints}
         )
-    photos = list_images(images, upright=not as_stored)
+    photos = list_photos(images, upright=not as_stored)
     processes = workers or _usual_workers(model)
     if keypoints is not None:
         steps.describe_keypoints(
@@ -92,18 +91,19 @@ def resize_sequences(root: Path, output: Path, layout: str | None) -> None:
 
 def add_feature_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the commands for features to the parser."""
-    _add_extract(commands.add_parser("extract", help="extract features of all images in a folder to an HDF5 file"))
+    _add_extract(commands.add_parser("extract", help="extract features of images to an HDF5 file"))
     _add_score(commands.add_parser("score", help="evaluate features on a benchmark"))
     _add_resize(commands.add_parser("resize-sequences", help="resize homography sequences to 640 x 480 pixels"))
 
 
 def _add_extract(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Write the features of all images in IMAGES to a file with one group per relative path. Images are rotated by "
-        "their EXIF orientation tags, and keypoints are in pixels of the rotated image. Cameras and poses of COLMAP "
+        "Write the features of all images to a file with one group per image. Its name is the path below IMAGES if "
+        "that is a single folder, else the name of the file, or its path where two names are equal. Images are rotated "
+        "by their EXIF orientation tags, and keypoints are in pixels of the rotated image. Cameras and poses of COLMAP "
         "refer to images as they are stored: localization rotates such keypoints back."
     )
-    parser.add_argument("images", metavar="IMAGES", type=Path, help="folder")
+    parser.add_argument("images", metavar="IMAGES", type=Path, nargs="+", help="a folder, or images and folders")
     parser.add_argument("output", metavar="OUT.h5", type=Path)
     parser.add_argument("--keypoints", metavar="K.h5", type=Path, help="describe these keypoints, detect none")
     parser.add_argument("--as-stored", action="store_true", help="do not rotate images by their EXIF orientation tags")

@@ -1,13 +1,15 @@
 """Options that several commands of `hndesc` have."""
 
 import argparse
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from hndesc.datasets.image_set import ImageEntry
+from hndesc.datasets.listing import list_images
 from hndesc.detectors import DETECTORS
-from hndesc.io.images import find_images
+from hndesc.io.images import SUFFIXES, find_images
 from hndesc.models.bundled import DEFAULT
 
 DETECTOR = "sift"
@@ -55,16 +57,23 @@ def add_global_descriptor(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def list_photos(paths: Sequence[Path]) -> list[ImageEntry]:
-    """Return photos, and those below folders, by names that differ: of files, or their paths."""
+def list_photos(paths: Sequence[Path], upright: bool = True) -> list[ImageEntry]:
+    """Return photos, and those below folders, by names that differ.
+
+    Args:
+        paths: files and folders. Names are relative to a single folder, else those of files, or paths.
+        upright: see `ImageEntry`.
+    """
+    if len(paths) == 1 and not paths[0].is_file() and paths[0].suffix.lower() not in SUFFIXES:
+        return list_images(paths[0], upright=upright)
     found = [
         path
         for given in paths
         for path in ([given / name for name in find_images(given)] if given.is_dir() else [given])
     ]
     counts = Counter(path.name for path in found)
-    names = [path.name if counts[path.name] == 1 else path.as_posix() for path in found]
-    return [ImageEntry(name, path) for name, path in dict(zip(names, found, strict=True)).items()]
+    names = [path.name if counts[path.name] == 1 else os.path.abspath(path).lstrip(os.sep) for path in found]
+    return [ImageEntry(name, path, upright=upright) for name, path in dict(zip(names, found, strict=True)).items()]
 
 
 def add_ratio(parser: argparse.ArgumentParser) -> None:

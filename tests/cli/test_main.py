@@ -89,6 +89,14 @@ def test_given_keypoints_are_described(sequences: Path, tmp_path: Path) -> None:
     assert np.array_equal(read.keypoints, points) and read.descriptors.shape == (3, 128)
 
 
+def test_single_images_are_extracted_by_their_names(sequences: Path, tmp_path: Path) -> None:
+    images = [sequences / "v_same" / "1.ppm", sequences / "v_same" / "2.ppm", sequences / "i_same" / "2.ppm"]
+    done = hndesc("extract", *images, tmp_path / "f.h5", "--model", "sift", "--max-keypoints", "20")
+    assert done.returncode == 0, done.stderr
+    with FeatureReader(tmp_path / "f.h5") as reader:
+        assert reader.names() == sorted(["1.ppm", *(str(path).lstrip("/") for path in images[1:])])
+
+
 def test_match_draws_a_image(sequences: Path, tmp_path: Path) -> None:
     figure = tmp_path / "m.png"
     done = hndesc("match", sequences / "v_same/1.ppm", sequences / "v_same/2.ppm", "--output", figure)

@@ -1,16 +1,21 @@
 """The commands of `hndesc` for features: extract, evaluate, prepare benchmark images."""
 
 import argparse
-import os
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hndesc.cli.options import DETECTOR, VIEWS, add_features, add_ratio, list_photos, positive
+from hndesc.cli.options import (
+    DETECTOR,
+    MOST_WORKERS,
+    VIEWS,
+    add_features,
+    add_ratio,
+    list_photos,
+    positive,
+    usual_workers,
+)
 from hndesc.errors import HndescError
-
-_MOST_WORKERS = 8  # each takes about half a gigabyte
 
 
 def extract(
@@ -35,7 +40,7 @@ def extract(
             {"--detector": detector, "--detector-weights": detector_weights, "--max-keypoints": max_keypoints}
         )
     photos = list_photos(images, upright=not as_stored)
-    processes = workers or _usual_workers(model)
+    processes = workers or usual_workers(model)
     if keypoints is not None:
         steps.describe_keypoints(
             photos, keypoints, output, model, resize_max, views=views, processes=processes, weights=weights
@@ -45,18 +50,6 @@ def extract(
     steps.extract(
         photos, output, model, detector, detector_weights, max_keypoints, resize_max, weights, views, processes
     )
-
-
-def _usual_workers(model: str) -> int:
-    """Return the number of cores; 1 on a GPU, for a user's class, or without the packages of the extra `workflow`."""
-    from hndesc.descriptors import is_class
-    from hndesc.runtime.devices import choose_device
-
-    installed = find_spec("loky") is not None and find_spec("threadpoolctl") is not None
-    if is_class(model) or choose_device().type != "cpu" or not installed:
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MOST_WORKERS)
 
 
 def _refuse_beside_keypoints(options: Mapping[str, object]) -> None:
@@ -114,7 +107,7 @@ def _add_extract(parser: argparse.ArgumentParser) -> None:
         "--workers",
         metavar="N",
         type=positive,
-        help=f"number of processes, each with one thread (default: the cores, at most {_MOST_WORKERS}; 1 on a GPU)",
+        help=f"number of processes, each with one thread (default: the cores, at most {MOST_WORKERS}; 1 on a GPU)",
     )
     add_features(parser)
     parser.set_defaults(command=extract)

@@ -4,6 +4,7 @@ import argparse
 import os
 from collections import Counter
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from hndesc.datasets.image_set import ImageEntry
@@ -13,6 +14,7 @@ from hndesc.io.images import SUFFIXES, find_images
 from hndesc.models.bundled import DEFAULT
 
 DETECTOR = "sift"
+MOST_WORKERS = 8  # each takes about half a gigabyte
 VIEWS = "also describe images rotated by multiples of 90 degrees and at half size"
 
 
@@ -119,3 +121,19 @@ def natural(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 on")
     return int(text)
+
+
+def usual_workers(model: str) -> int:
+    """Return the number of cores; 1 on a GPU, for a user's class, or without the packages of the extra `workflow`."""
+    from hndesc.descriptors import is_class
+    from hndesc.runtime.devices import choose_device
+
+    installed = find_spec("loky") is not None and find_spec("threadpoolctl") is not None
+    if is_class(model) or choose_device().type != "cpu" or not installed:
+        return 1
+    return min(count_cores(), MOST_WORKERS)
+
+
+def count_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,7 +1,6 @@
 """The commands of `hndesc` for scenes: reconstruct one from photos, localize photos in one, export."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +10,12 @@ from hndesc.cli.options import (
     add_features,
     add_global_descriptor,
     add_ratio,
+    count_cores,
     list_photos,
     natural,
     positive,
     positive_number,
+    usual_workers,
 )
 from hndesc.errors import HndescError, printable
 
@@ -66,6 +67,7 @@ def reconstruct(
         ratio=ratio,
         share_cameras=share_cameras,
         threads=threads,
+        processes=min(threads, usual_workers(model)),
         draw=plot_reconstruction,
         **settings,
     )
@@ -331,9 +333,5 @@ def _add_separate_cameras(parser: argparse.ArgumentParser) -> None:
 
 def _add_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--threads", metavar="N", type=positive, default=_cores(), help="number of threads (default: all cores)"
+        "--threads", metavar="N", type=positive, default=count_cores(), help="number of threads (default: all cores)"
     )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

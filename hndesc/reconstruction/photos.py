@@ -36,6 +36,7 @@ def reconstruct_photos(
     ratio: float | None = None,
     share_cameras: bool = True,
     threads: int = 1,
+    processes: int = 1,
     draw: Callable[[Path], object] | None = None,
     **settings: Any,
 ) -> dict:
@@ -51,6 +52,7 @@ def reconstruct_photos(
         ratio: see `hndesc.matching.matcher.match_features`.
         share_cameras: see `hndesc.reconstruction.cameras.read_cameras`.
         threads: of matching, verification and bundle adjustment.
+        processes: that extract features.
         draw: called with the folder once it is filled, to add figures.
         **settings: of `hndesc.reconstruction.mapping.ReconstructionSettings`.
 
@@ -75,7 +77,7 @@ def reconstruct_photos(
     with writing(check_output_folder(output, STEP, [photos])):
         part = resume_folder(output, STEP, [photos], record, _RECORD)
         paths = part / FEATURES, part / MATCHES, part / PAIRS
-        _match(part, images, photos, descriptor, detector, extraction, pairing, ratio, threads)
+        _match(part, images, photos, descriptor, detector, extraction, pairing, ratio, threads, processes)
         summary = fill_reconstruction(
             part, images, photos, *paths, chosen, share_cameras=share_cameras, threads=threads
         )
@@ -95,11 +97,12 @@ def _match(
     pairing: dict[str, Any],
     ratio: float | None,
     threads: int,
+    processes: int,
 ) -> None:
     """Make features, pairs and matches, those that an interrupted run has not made; each resumes by itself."""
     features, pairs, matches = part / FEATURES, part / PAIRS, part / MATCHES
     if not features.is_file():
-        extract(images, features, descriptor, detector, **extraction)
+        extract(images, features, descriptor, detector, processes=processes, **extraction)
     if not pairs.is_file():
         pair_photos(images, pairs, **pairing)
     if not matches.is_file():

@@ -187,14 +187,18 @@ def test_an_import_that_is_not_declared_is_found(tmp_path: Path) -> None:
 
 
 BLOCKED = f"""
-import importlib.abc, sys
+import importlib.abc, importlib.util, sys
+
+BLOCKED = {sorted(declared(*EXTRAS_DECLARED).keys() - declared().keys())!r}
 
 class Blocked(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {sorted(declared(*EXTRAS_DECLARED).keys() - declared().keys())!r}:
+        if name.partition(".")[0] in BLOCKED:
             raise ModuleNotFoundError(f"No module named '{{name}}'", name=name)
 
 sys.meta_path.insert(0, Blocked())
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name in BLOCKED else find(name, package)
 """
 
 

@@ -28,9 +28,7 @@ from hndesc.pretrained.baselines import TITLES
 from hndesc.visualization.equal_yield import equal_yield
 from hndesc.visualization.results import Result
 
-HEAD = (
-    "| descriptor | MMA@3 v/i/avg | correct matches | at equal yield | AUC@5 | ms | MB | license of the weights |"
-)
+HEAD = "| descriptor | MMA@3 v/i/avg | correct matches | at equal yield | AUC@5 | ms | MB | license of the weights |"
 FIGURES = ("v", "i", "avg", "correct", "yield", "auc")
 DIGITS = {"correct": 0}
 KEYPOINTS = 2048

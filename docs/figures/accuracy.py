@@ -22,7 +22,12 @@ def main() -> None:
                 axes.plot(time, accuracy, "o", color=COLORS[1 if ours else 0])
                 side = {"xytext": (5, 3), "ha": "left"} if ours else {"xytext": (-6, -3), "ha": "right"}
                 axes.annotate(
-                    name, (time, accuracy), textcoords="offset points", size=7.5, weight="bold" if ours else None, **side
+                    name,
+                    (time, accuracy),
+                    textcoords="offset points",
+                    size=7.5,
+                    weight="bold" if ours else None,
+                    **side,
                 )
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))

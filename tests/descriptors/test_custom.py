@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -120,7 +121,8 @@ def test_what_it_returns_is_checked(module, features, kind, message):
         ("{module}:Nothing", r"no method describe\(image, features\)"),
     ],
 )
-def test_what_is_no_descriptor(module, name, message):
+def test_what_is_no_descriptor(module, name, message, monkeypatch):
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))  # as in a shell, however pytest was started
     with pytest.raises(HndescError, match=message):
         load_descriptor(name.format(module=module))
 

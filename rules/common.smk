@@ -21,6 +21,7 @@ ABLATIONS = workflow.source_path("../config/ablations.yaml")
 
 from hndesc.detectors import DETECTORS
 from hndesc.runtime.provenance import fingerprint
+from hndesc.workflow.closing import closing_lines
 from hndesc.workflow.config import TRAINING
 from hndesc.workflow.plan import DEMO, Plan, pattern
 
@@ -141,6 +142,13 @@ def print_expected_training():
 
 
 atexit.register(print_expected_training)
+
+
+def print_closing_lines():
+    """Print the main scores and the place of the report after a run that has made it."""
+    if any(job.rule.name == "report" for job in workflow.dag.jobs):
+        kinds = {name: entry.kind for name, entry in PLAN.images.entries.items()}
+        print(*closing_lines(PLAN.places.results, kinds), sep="\n", flush=True)
 
 
 def scores(wildcards):

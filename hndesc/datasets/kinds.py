@@ -19,6 +19,7 @@ class BenchmarkKind:
         verify: place of a function (root, **numbers) that checks a fetched dataset and returns what is there as text.
         score: place of the function that scores features; its module is the fingerprint of scoring.
         main_figures: place of a function (result) that returns the columns of the tables.
+        headline: parts of the name of the main column of the tables, the best first; without any, the first column.
         drawings: what the report shows, below results/figures; {benchmark} stands for its name.
     """
 
@@ -28,6 +29,7 @@ class BenchmarkKind:
     score: str
     main_figures: str
     drawings: tuple[str, ...] = ()
+    headline: tuple[str, ...] = ()
 
 
 KINDS = {
@@ -37,6 +39,7 @@ KINDS = {
         verify="hndesc.datasets.fetch.verify:verify_sequences",
         score="hndesc.evaluation.hpatches.evaluate:score_hpatches",
         main_figures="hndesc.visualization.comparison:hpatches_figures",
+        headline=("MMA@3 px avg", "MMA@3 px all"),
         drawings=("{benchmark}_mma.png", "{benchmark}_matches"),
     ),
     "localization": BenchmarkKind(
@@ -45,6 +48,7 @@ KINDS = {
         verify="hndesc.datasets.fetch.verify:verify_scene",
         score="hndesc.evaluation.localization.evaluate:localize_queries",
         main_figures="hndesc.visualization.comparison:localization_figures",
+        headline=("localized (%)",),
         drawings=("{benchmark}_localization",),
     ),
     "reconstruction": BenchmarkKind(
@@ -53,6 +57,7 @@ KINDS = {
         verify="hndesc.datasets.fetch.verify:verify_photo_set",
         score="hndesc.evaluation.reconstruction.evaluate:score_reconstruction",
         main_figures="hndesc.visualization.comparison:reconstruction_figures",
+        headline=("median position error", "registered (%)"),
         drawings=("{benchmark}_reconstruction",),
     ),
     "retrieval": BenchmarkKind(
@@ -61,6 +66,7 @@ KINDS = {
         verify="hndesc.datasets.fetch.verify:verify_retrieval",
         score="hndesc.evaluation.retrieval.revisited:score_retrieval",
         main_figures="hndesc.visualization.comparison:retrieval_figures",
+        headline=("mAP re-ranked (%) Medium",),
     ),
     "tokyo247": BenchmarkKind(
         section="hndesc.workflow.sections.benchmarks:Tokyo247Benchmark",
@@ -68,5 +74,6 @@ KINDS = {
         verify="hndesc.datasets.fetch.verify:verify_tokyo247",
         score="hndesc.evaluation.retrieval.tokyo247:score_tokyo247",
         main_figures="hndesc.visualization.comparison:recall_figures",
+        headline=("recall re-ranked (%) @1",),
     ),
 }

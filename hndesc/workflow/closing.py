@@ -1,0 +1,61 @@
+"""The last lines of a run: the main score of each benchmark, descriptors side by side, and the place of the report."""
+
+import csv
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from hndesc.datasets.kinds import KINDS
+
+_MOST = 6  # descriptors side by side
+
+
+def closing_lines(results: str | os.PathLike, kinds: Mapping[str, str]) -> list[str]:
+    """Return the lines to print after a run.
+
+    Args:
+        results: folder of the results, with `tables/scores.csv` and `report.html`.
+        kinds: kind of each benchmark, by its name.
+
+    Returns:
+        A line of descriptors, one for each benchmark with its main score, and one that names the page.
+    """
+    folder = Path(results)
+    scores = _read_scores(folder / "tables" / "scores.csv")
+    descriptors = list(dict.fromkeys(name for rows in scores.values() for _, _, name, _ in rows))[:_MOST]
+    lines = [["", *descriptors]]
+    for benchmark, kind in kinds.items():
+        group, figure = _headline(kind, [row[:2] for row in scores.get(benchmark, ())])
+        values = {
+            name: value for one, other, name, value in scores.get(benchmark, ()) if (one, other) == (group, figure)
+        }
+        if values:
+            lines.append(
+                [f"{benchmark}: {group} {figure}", *(values.get(name) or "\N{EN DASH}" for name in descriptors)]
+            )
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    table = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in lines]
+    return [*(table if len(table) > 1 else []), f"all scores and figures: {folder / 'report.html'}"]
+
+
+def _read_scores(path: Path) -> dict[str, list[tuple[str, str, str, str]]]:
+    """Return (group, figure, descriptor, value) of all scores by benchmark; none without the table."""
+    found: dict[str, list[tuple[str, str, str, str]]] = {}
+    if path.is_file():
+        with open(path, encoding="utf-8", newline="") as stream:
+            for row in csv.DictReader(stream):
+                found.setdefault(row["benchmark"], []).append(
+                    (row["group"], row["figure"], row["descriptor"], row["value"])
+                )
+    return found
+
+
+def _headline(kind: str, figures: list[tuple[str, str]]) -> tuple[str, str]:
+    """Return group and name of the main figure of a benchmark: what its kind says, else the first."""
+    wanted = KINDS[kind].headline
+    known = list(dict.fromkeys(figures))
+    for part in wanted:
+        found = [figure for figure in known if part in f"{figure[0]} {figure[1]}"]
+        if found:
+            return found[0]
+    return known[0] if known else ("", "")

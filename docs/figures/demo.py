@@ -17,7 +17,7 @@ from PIL import Image
 HERE = Path(__file__).parent
 FIGURES = {
     "demo_mma.png": "hpatches_mma.png",
-    "training.png": "training_similarities.png",
+    "training.png": "training.png",
     "localization.png": "localization_localization/model.jpg",
 }
 LONGEST = 1200  # pixels

@@ -195,10 +195,13 @@ def _rerank_all(shortlist: Shortlist, counts: np.ndarray, min_inliers: int) -> t
         names = _names(shortlist, ranks[row, : counts.shape[1]])
         ranks[row] = rerank(ranks[row], np.where(inliers < min_inliers, 0, inliers))
         without = [candidate for candidate, count in zip(names, inliers, strict=True) if count == 0]
-        if without:
-            logger.warning("%s: no homography, thus 0 inliers, with %s", query, ", ".join(without))
         pairs += len(names)
         empty += [[query, candidate] for candidate in without]
+    if empty:
+        count, first = len(empty), " and ".join(empty[0])
+        logger.info(
+            "%d of %d pairs have no homography, thus 0 inliers: %s, …; the result lists them", count, pairs, first
+        )
     return ranks, pairs, empty
 
 

@@ -87,10 +87,6 @@ def check_inputs():
         raise WorkflowError(str(error)) from None
 
 
-onsuccess:
-    check_inputs()
-
-
 if workflow.is_main_process:
     if "--delete-all-output" in sys.argv:
         raise WorkflowError(

@@ -28,7 +28,8 @@ _READ_AHEAD = 2
 _BATCH = 8
 # What is done with an image: its entry, its pixels, and its stored features where there are some.
 Work = Callable[[ImageEntry, np.ndarray, Features | None], Features]
-_Item = tuple[ImageEntry, Features | None]
+# An image with its stored features, or with the reason for which it is not processed.
+_Item = tuple[ImageEntry, Features | ImageError | None]
 
 
 def check_output(output: str | Path, images: Sequence[ImageEntry], *inputs: Any) -> None:
@@ -89,9 +90,14 @@ def process_images(
     with FeatureWriter(output, settings, source, entries) as writer:
         waiting = [entry for entry in images if entry.name not in writer]
         progress = tqdm(waiting, desc=Path(output).name, unit="photo", disable=None)
-        items = ((entry, stored(entry.name) if stored and entry.name not in known else None) for entry in progress)
-        with _processor(work, known, min(processes, len(waiting) or 1)) as results:
-            for entry, result in results(items):
+
+        def given(entry: ImageEntry) -> Features | ImageError | None:
+            if entry.name in known:
+                return ImageError(known[entry.name])
+            return stored(entry.name) if stored else None
+
+        with _processor(work, min(processes, len(waiting) or 1)) as results:
+            for entry, result in results((entry, given(entry)) for entry in progress):
                 try:
                     if isinstance(result, ImageError):
                         raise result
@@ -111,15 +117,15 @@ def process_images(
 
 @contextmanager
 def _processor(
-    work: Work, known: dict[str, str], processes: int
+    work: Work, processes: int
 ) -> Iterator[Callable[[Iterator[_Item]], Iterator[tuple[ImageEntry, Features | ImageError]]]]:
     """Yield a function that processes images in their order, in this process or in several."""
     if processes == 1:
-        yield partial(_in_this_process, work, known)
+        yield partial(_in_this_process, work)
         return
     from hndesc.runtime.processes import workers  # needs packages beyond the core
 
-    with workers(partial(_read_and_process, work, known), processes) as process:
+    with workers(partial(_process, work), processes) as process:
         yield partial(_in_batches, process, _BATCH * processes)
 
 
@@ -130,40 +136,27 @@ def _in_batches(
         yield from zip((entry for entry, _ in batch), process(batch), strict=True)
 
 
-def _in_this_process(
-    work: Work, known: dict[str, str], items: Iterator[_Item]
-) -> Iterator[tuple[ImageEntry, Features | ImageError]]:
+def _in_this_process(work: Work, items: Iterator[_Item]) -> Iterator[tuple[ImageEntry, Features | ImageError]]:
     """Process images while the next ones are read by a thread."""
     with ThreadPoolExecutor(1) as pool:
-        reading: deque[tuple[_Item, Future]] = deque()
+        reading: deque[tuple[_Item, Future | None]] = deque()
         for item in items:
-            reading.append((item, pool.submit(_read, known, item[0])))
+            entry, stored = item
+            reading.append((item, None if isinstance(stored, ImageError) else pool.submit(entry.read)))
             if len(reading) > _READ_AHEAD:
-                yield _processed(work, *reading.popleft())
-        for one in reading:
-            yield _processed(work, *one)
+                first, future = reading.popleft()
+                yield first[0], _process(work, first, future)
+        for item, future in reading:
+            yield item[0], _process(work, item, future)
 
 
-def _processed(work: Work, item: _Item, reading: Future) -> tuple[ImageEntry, Features | ImageError]:
-    return item[0], _process(work, item, reading.result())
-
-
-def _read_and_process(work: Work, known: dict[str, str], item: _Item) -> Features | ImageError:
-    return _process(work, item, _read(known, item[0]))
-
-
-def _read(known: dict[str, str], entry: ImageEntry) -> np.ndarray | ImageError:
-    try:
-        return ImageError(known[entry.name]) if entry.name in known else entry.read()
-    except ImageError as error:
-        return error
-
-
-def _process(work: Work, item: _Item, image: np.ndarray | ImageError) -> Features | ImageError:
+def _process(work: Work, item: _Item, reading: Future | None = None) -> Features | ImageError:
+    """Return the features of an image, which is read here if no thread reads it, or why it has none."""
     entry, stored = item
-    if isinstance(image, ImageError):
-        return image
+    if isinstance(stored, ImageError):
+        return stored
     try:
+        image = entry.read() if reading is None else reading.result()
         return replace(work(entry, image, stored), orientation=entry.orientation)
     except ImageError as error:
         return error

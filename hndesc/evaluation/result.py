@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hndesc.io.files import write_json, write_text
@@ -21,6 +22,11 @@ def write_result(output: str | os.PathLike, json_output: str | os.PathLike | Non
     if json_output is not None:
         write_json(json_output, _jsonable({**record, "versions": versions()}))
     write_text(output, text)
+
+
+def describe(root: str | os.PathLike, name: str | None, kind: str, protocol: str) -> dict[str, Any]:
+    """Return the head of a result: the benchmark's name, by default that of its folder, its kind and its protocol."""
+    return {"benchmark": name or Path(root).resolve().name, "kind": kind, "protocol": protocol}
 
 
 def _jsonable(value: Any) -> Any:

@@ -17,7 +17,7 @@ from hndesc.evaluation.hpatches.aggregation import describe_sequences, failures,
 from hndesc.evaluation.hpatches.pairs import PairScore, failed_pair, keep_strongest, score_pair
 from hndesc.evaluation.hpatches.protocols import Protocol, find_protocol
 from hndesc.evaluation.hpatches.text import format_result, sequence_table, summary_table
-from hndesc.evaluation.result import write_result
+from hndesc.evaluation.result import describe, write_result
 from hndesc.geometry.robust import ESTIMATORS, check_settings
 from hndesc.io.described_images import DescribedImages, named_pair
 from hndesc.io.features import Features
@@ -105,10 +105,9 @@ def score_hpatches(
     for pair in pairs:
         if pair.failure:
             logger.warning("pair %s, %s counts as a failure: %s", pair.first, pair.second, pair.failure)
-    record: dict[str, Any] = {
-        "benchmark": name or Path(root).resolve().name,
-        "kind": "hpatches",
-        "protocol": rules.description if ratio is None else f"{rules.description}, ratio at most {ratio:g}",
+    description = rules.description if ratio is None else f"{rules.description}, ratio at most {ratio:g}"
+    record = {
+        **describe(root, name, "hpatches", description),
         "figures": summarize(pairs, rules),
         "per_sequence": describe_sequences(pairs, rules),
         "sequences": {kind: sum(sequence.kind == kind for sequence in sequences) for kind in ("v", "i", "")},

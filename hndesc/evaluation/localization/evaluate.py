@@ -12,7 +12,7 @@ from hndesc.datasets.localization.readers import read_scene
 from hndesc.datasets.localization.scene import Scene
 from hndesc.errors import HndescError
 from hndesc.evaluation.localization.metrics import THRESHOLDS, mean_camera_distance, pose_errors, score
-from hndesc.evaluation.result import write_result
+from hndesc.evaluation.result import describe, write_result
 from hndesc.io.features import FeatureReader
 from hndesc.io.files import check_output_files
 from hndesc.localization.mapping import DATABASE, MapperSettings, make_settings, read_map
@@ -84,11 +84,7 @@ def localize_queries(
     used = {"method": method, "seed": seed, "thresholds": thresholds} | asdict(chosen)
     text, record = _result(scene, estimates, summary, thresholds)
     record = (
-        {
-            "benchmark": name or Path(root).resolve().name,
-            "kind": "localization",
-            "protocol": PROTOCOL.format(ROUTES[method]),
-        }
+        describe(root, name, "localization", PROTOCOL.format(ROUTES[method]))
         | record
         | {"settings": used | {"map": summary["settings"]}}
         | made_from

@@ -9,7 +9,7 @@ from hndesc.datasets.localization.readers import LAYOUTS
 from hndesc.datasets.localization.scene import Pose
 from hndesc.datasets.photo_sets import SUMMARY
 from hndesc.evaluation.reconstruction.metrics import position_figures
-from hndesc.evaluation.result import write_result
+from hndesc.evaluation.result import describe, write_result
 from hndesc.io.files import check_output_files, read_json
 from hndesc.reconstruction.build import MODELS
 
@@ -51,9 +51,7 @@ def score_reconstruction(
         figures |= {"points": 0, "mean_track_length": None, "mean_reprojection_error": None}
     per_image = errors.pop("errors", {})
     record = {
-        "benchmark": name or Path(root).resolve().name,
-        "kind": "reconstruction",
-        "protocol": PROTOCOL,
+        **describe(root, name, "reconstruction", PROTOCOL),
         "figures": figures | errors,
         "models": summary["models"],
         "not_registered": summary["not_registered"],

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ def score_reranked(
         shortlist: initial rankings (`hndesc.retrieval.shortlist`).
         output: text file to write.
         json_output: JSON file to write.
-        benchmark: name, kind and protocol (`describe`).
+        benchmark: name, kind and protocol (`hndesc.evaluation.result.describe`).
         images: names of the database images and of the queries.
         score: returns the scores of two rankings (queries x database each), before and after re-ranking.
         text: returns the content of `output` for that of `json_output`.
@@ -48,8 +47,3 @@ def score_reranked(
     record = {**benchmark, **score(reranked.before, reranked.after), **reranked.record}
     write_result(output, json_output, text(record), record)
     return record
-
-
-def describe(root: str | os.PathLike, name: str | None, kind: str, protocol: str) -> dict[str, str]:
-    """Return the head of a result: the benchmark's name, by default that of its folder, its kind and its protocol."""
-    return {"benchmark": name or Path(root).resolve().name, "kind": kind, "protocol": protocol}

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hndesc.datasets.revisited import read_ground_truth
+from hndesc.evaluation.result import describe
 from hndesc.evaluation.retrieval.average_precision import CUTS, SETUPS, score_rankings
-from hndesc.evaluation.retrieval.reranked import describe, score_reranked
+from hndesc.evaluation.retrieval.reranked import score_reranked
 from hndesc.retrieval import reranking
 
 PROTOCOL = f"revisited protocol, medium and hard; {reranking.PROTOCOL}"

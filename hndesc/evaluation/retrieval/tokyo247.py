@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from hndesc.datasets.tokyo247 import Views, read_views
-from hndesc.evaluation.retrieval.reranked import describe, score_reranked
+from hndesc.evaluation.result import describe
+from hndesc.evaluation.retrieval.reranked import score_reranked
 from hndesc.retrieval import reranking
 
 CUTS = (1, 5, 10, 20)

@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 
 from hndesc.errors import HndescError
-from hndesc.geometry.robust import ESTIMATORS, check_settings
+from hndesc.geometry.robust import ESTIMATORS, OPENCV_METHODS, check_settings, poselib_options
 
-_METHODS = {"ransac": cv2.RANSAC, "magsac": cv2.USAC_MAGSAC}
 _FUNDAMENTAL, _ESSENTIAL = 8, 6  # fewest matches of an estimate that is more than an exact solution
 
 
@@ -64,7 +63,7 @@ def estimate_fundamental(
     else:
         cv2.setRNGSeed(0)
         try:
-            matrix, _ = cv2.findFundamentalMat(p1, p2, _METHODS[estimator], threshold, confidence, iterations)
+            matrix, _ = cv2.findFundamentalMat(p1, p2, OPENCV_METHODS[estimator], threshold, confidence, iterations)
         except cv2.error:  # degenerate points
             matrix = None
     return _with_inliers(matrix, p1, p2, threshold, _FUNDAMENTAL)
@@ -130,7 +129,7 @@ def _essential(
     matrix_of_camera = np.diag([focal, focal, 1.0])
     try:
         matrix, _ = cv2.findEssentialMat(
-            p1, p2, matrix_of_camera, _METHODS[estimator], confidence, threshold, iterations
+            p1, p2, matrix_of_camera, OPENCV_METHODS[estimator], confidence, threshold, iterations
         )
     except cv2.error:  # degenerate points
         return None
@@ -138,13 +137,7 @@ def _essential(
 
 
 def _poselib_options(threshold: float, iterations: int, confidence: float) -> dict:
-    return {
-        "max_epipolar_error": threshold,
-        "max_iterations": iterations,
-        "min_iterations": min(1000, iterations),
-        "success_prob": confidence,
-        "seed": 0,
-    }
+    return {"max_epipolar_error": threshold, **poselib_options(iterations, confidence)}
 
 
 def _with_inliers(

@@ -7,6 +7,7 @@ from hndesc.errors import HndescError
 from hndesc.geometry.ransac import ransac_homography
 
 ESTIMATORS = ("ransac", "magsac", "poselib")
+OPENCV_METHODS = {"ransac": cv2.RANSAC, "magsac": cv2.USAC_MAGSAC}
 _MOST = 2**31 - 1  # iterations, in OpenCV
 
 
@@ -62,8 +63,7 @@ def estimate_homography(
     elif estimator == "ransac" and len(p1) > 4:
         homography, inliers = ransac_homography(p1, p2, threshold, iterations, confidence)
     else:
-        method = cv2.RANSAC if estimator == "ransac" else cv2.USAC_MAGSAC
-        homography, inliers = _opencv(p1, p2, threshold, iterations, confidence, method)
+        homography, inliers = _opencv(p1, p2, threshold, iterations, confidence, OPENCV_METHODS[estimator])
     if homography is None or not np.isfinite(homography).all() or homography[2, 2] == 0:
         return failure
     if _on_a_line(p1[inliers]) or _on_a_line(p2[inliers]):
@@ -87,15 +87,19 @@ def _poselib(
 ) -> tuple[np.ndarray | None, np.ndarray]:
     import poselib
 
-    options = {
-        "max_reproj_error": threshold,
+    options = {"max_reproj_error": threshold, **poselib_options(iterations, confidence)}
+    homography, info = poselib.estimate_homography(p1, p2, options)
+    return homography, np.array(info["inliers"], bool)
+
+
+def poselib_options(iterations: int, confidence: float) -> dict[str, float]:
+    """Return the options that PoseLib's estimators have in common; at least 1000 samples are drawn."""
+    return {
         "max_iterations": iterations,
         "min_iterations": min(1000, iterations),
         "success_prob": confidence,
         "seed": 0,
     }
-    homography, info = poselib.estimate_homography(p1, p2, options)
-    return homography, np.array(info["inliers"], bool)
 
 
 def _on_a_line(points: np.ndarray) -> bool:

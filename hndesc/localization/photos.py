@@ -6,7 +6,6 @@ descriptors that need sizes and angles of keypoints (SIFT), keypoints are detect
 
 import logging
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,7 +33,7 @@ from hndesc.localization.mapping import observed
 from hndesc.localization.pnp import PnpSettings, solve
 from hndesc.localization.uncertainty import Uncertainty, pose_uncertainty
 from hndesc.matching.matcher import match_scored
-from hndesc.retrieval.global_features import describe_globally, read_global
+from hndesc.retrieval.global_features import describe_in_memory
 from hndesc.retrieval.ranking import rank
 
 logger = logging.getLogger(__name__)
@@ -196,14 +195,11 @@ def _similar(
     names = list(known.entries)
     if len(names) <= count:
         return {photo.name: names for photo in photos}
-    queries = [ImageEntry(f"query/{number}", photo.path) for number, photo in enumerate(photos)]
-    database = [ImageEntry(f"db/{name}", entry.path) for name, entry in known.entries.items()]
-    with tempfile.TemporaryDirectory(prefix="hndesc-localize-") as folder:
-        store = Path(folder, "global.h5")
-        describe_globally([*database, *queries], store, descriptor)
-        vectors, failed, _ = read_global(store, [entry.name for entry in (*database, *queries)])
-    rows = [row for row, entry in enumerate(database) if entry.name not in failed]
-    asked = [row for row, entry in enumerate(queries) if entry.name not in failed]
+    database = {f"db/{name}": entry for name, entry in known.entries.items()}
+    queries = {f"query/{number}": photo for number, photo in enumerate(photos)}
+    vectors, failed = describe_in_memory({**database, **queries}, descriptor)
+    rows = [row for row, key in enumerate(database) if key not in failed]
+    asked = [row for row, key in enumerate(queries) if key not in failed]
     ranked = rank(vectors[len(database) :][asked], vectors[rows], count)
     found = {photo.name: names[:count] for photo in photos}  # of unreadable ones, which fail later
     for row, (order, _) in zip(asked, ranked, strict=True):

@@ -6,7 +6,9 @@ The group of an unreadable image has the attribute `failed` (the reason) instead
 import json
 import logging
 import os
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -39,6 +41,24 @@ from hndesc.retrieval.global_descriptors import GlobalDescriptor, load_global_de
 RESIZE_MAX = 480
 _WHAT, _VECTOR, _FAILED = "file of global descriptors", "global_descriptor", "failed"
 logger = logging.getLogger(__name__)
+
+
+def describe_in_memory(
+    images: Mapping[str, ImageEntry], descriptor: str, resize_max: int | None = RESIZE_MAX
+) -> tuple[np.ndarray, dict[str, str]]:
+    """Describe images by one vector each without keeping a file; the arguments are those of `describe_globally`.
+
+    Args:
+        images: images by keys that name them here.
+
+    Returns:
+        Descriptors in the order of the images, float32 N x D, NaN for failed ones; keys of failed images and reasons.
+    """
+    with tempfile.TemporaryDirectory(prefix="hndesc-global-") as folder:
+        store = Path(folder, "global.h5")
+        describe_globally([replace(entry, name=key) for key, entry in images.items()], store, descriptor, resize_max)
+        vectors, failed, _ = read_global(store, list(images))
+    return vectors, failed
 
 
 def describe_globally(

@@ -28,6 +28,10 @@ BATCH = 5
 logger = logging.getLogger(__name__)
 
 
+# By default, matches that are hardly nearer than the next do not count, and fewer inliers than these are no evidence.
+RATIO, MIN_INLIERS = 0.95, 8
+
+
 @dataclass(frozen=True)
 class Reranked:
     """Rankings before and after (queries x database, as in a shortlist), and the record of the result file."""
@@ -44,8 +48,8 @@ def rerank_shortlist(
     queries: Sequence[str],
     *,
     top: int = 100,
-    ratio: float | None = 0.95,
-    min_inliers: int = 8,
+    ratio: float | None = RATIO,
+    min_inliers: int = MIN_INLIERS,
     estimator: str = "ransac",
     ransac_threshold: float = 5.0,
     iterations: int = 2000,
@@ -109,7 +113,7 @@ def count_shortlist(
     *,
     part: str | None = None,
     top: int = 100,
-    ratio: float | None = 0.95,
+    ratio: float | None = RATIO,
     estimator: str = "ransac",
     ransac_threshold: float = 5.0,
     iterations: int = 2000,

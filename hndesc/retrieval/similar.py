@@ -2,11 +2,9 @@
 
 import logging
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -15,14 +13,12 @@ from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError
 from hndesc.extraction.extractor import Extractor
 from hndesc.io.features import Features
-from hndesc.retrieval.global_features import RESIZE_MAX, describe_globally, read_global
+from hndesc.retrieval.global_features import RESIZE_MAX, describe_in_memory
 from hndesc.retrieval.ranking import rank
-from hndesc.retrieval.reranking import count_inliers, rerank
+from hndesc.retrieval.reranking import MIN_INLIERS, RATIO, count_inliers, rerank
 
 logger = logging.getLogger(__name__)
 
-# As in benchmarks: fewer inliers are no evidence, and matches far from distinct ones do not count.
-MIN_INLIERS, RATIO = 8, 0.95
 _CACHED = 200  # photos whose features are kept in memory
 
 
@@ -71,16 +67,17 @@ def find_similar(
     asked = photos if queries is None else queries
     database = {f"db/{number}": photo for number, photo in enumerate(photos)}
     searched = {} if queries is None else {f"query/{number}": photo for number, photo in enumerate(queries)}
-    vectors, failed = _describe({**database, **searched}, descriptor, resize_max)
+    everything = {**database, **searched}
+    rows, failed = describe_in_memory(everything, descriptor, resize_max)
+    vectors = dict(zip(everything, rows, strict=True))
     keys = [key for key in database if key not in failed]
     known = np.stack([vectors[key] for key in keys]) if keys else np.empty((0, 1), np.float32)
     query_keys = [key for key in (searched or database) if key not in failed]
     if not keys or not query_keys:
         raise HndescError(f"{asked[0].path}: no photo to search, or none to search for, is readable; see the warnings")
-    places = {key: os.path.realpath(photo.path) for key, photo in {**database, **searched}.items()}
+    places = {key: os.path.realpath(photo.path) for key, photo in everything.items()}
     wanted = max(count, candidates if extractor else 0) + 1
     found: dict[str, list[Neighbor]] = {}
-    everything = {**database, **searched}
     for key, (order, similarity) in zip(
         query_keys, rank(np.stack([vectors[key] for key in query_keys]), known, wanted), strict=True
     ):
@@ -92,17 +89,6 @@ def find_similar(
         everything[key].name: [replace(one, name=database[one.name].name) for one in neighbors[:count]]
         for key, neighbors in found.items()
     }
-
-
-def _describe(
-    entries: Mapping[str, ImageEntry], descriptor: str, resize_max: int | None
-) -> tuple[dict[str, np.ndarray], Mapping[str, str]]:
-    """Return the global descriptors of photos, and those that cannot be read with the reason."""
-    with tempfile.TemporaryDirectory(prefix="hndesc-similar-") as folder:
-        store = Path(folder, "global.h5")
-        describe_globally([replace(photo, name=key) for key, photo in entries.items()], store, descriptor, resize_max)
-        vectors, failed, _ = read_global(store, list(entries))
-    return dict(zip(entries, vectors, strict=True)), failed
 
 
 def _rerank(

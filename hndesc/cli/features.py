@@ -8,9 +8,9 @@ from typing import Any
 from hndesc.cli.options import (
     DETECTOR,
     MOST_WORKERS,
-    VIEWS,
     add_features,
     add_ratio,
+    add_views,
     list_photos,
     positive,
     usual_workers,
@@ -100,9 +100,7 @@ def _add_extract(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", metavar="OUT.h5", type=Path)
     parser.add_argument("--keypoints", metavar="K.h5", type=Path, help="describe these keypoints, detect none")
     parser.add_argument("--as-stored", action="store_true", help="do not rotate images by their EXIF orientation tags")
-    parser.add_argument(
-        "--views", action="store_true", help=f"{VIEWS}; matching selects the best view (four times the work)"
-    )
+    add_views(parser, "; matching selects the best view")
     parser.add_argument(
         "--workers",
         metavar="N",

@@ -15,7 +15,6 @@ from hndesc.models.bundled import DEFAULT
 
 DETECTOR = "sift"
 MOST_WORKERS = 8  # each takes about half a gigabyte
-VIEWS = "also describe images rotated by multiples of 90 degrees and at half size"
 
 
 def add_features(
@@ -47,6 +46,12 @@ def add_features(
         default=resize_max,
         help=f"longest side in pixels (default: {resize_max or 'full resolution'})",
     )
+
+
+def add_views(parser: argparse.ArgumentParser, use: str = "") -> None:
+    """Add the option that describes images in further views; `use` says what comes of it."""
+    what = "also describe images rotated by multiples of 90 degrees and at half size"
+    parser.add_argument("--views", action="store_true", help=f"{what}{use} (four times the work)")
 
 
 def add_global_descriptor(parser: argparse.ArgumentParser) -> None:

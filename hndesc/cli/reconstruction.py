@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from hndesc.cli.options import (
     DETECTOR,
-    VIEWS,
     add_features,
     add_global_descriptor,
     add_ratio,
+    add_views,
     count_cores,
     list_photos,
     natural,
@@ -213,7 +213,7 @@ def _add_reconstruct(parser: argparse.ArgumentParser) -> None:
         help="photos that follow by name that each is matched with (default: %(default)s)",
     )
     add_global_descriptor(parser)
-    parser.add_argument("--views", action="store_true", help=f"{VIEWS} (four times the work)")
+    add_views(parser)
     _add_separate_cameras(parser)
     parser.add_argument(
         "--refine-principal-point", action="store_true", help="refine principal points, too, as many photos allow"
@@ -249,8 +249,8 @@ def _add_reconstruct(parser: argparse.ArgumentParser) -> None:
 
 def _add_localize(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Print the pose of each PHOTO in any COLMAP model whose images must be at hand: position, inliers, "
-        "deviation. Poses are world to camera, of photos as their files store them (not rotated by EXIF)."
+        "Print the pose of each PHOTO in a COLMAP model, whose images are needed: position, inliers, deviation. "
+        " Poses are world to camera, of photos as their files store them (not rotated by EXIF)."
     )
     parser.add_argument(
         "model_folder", metavar="MODEL", type=Path, help="folder of a COLMAP model, or one that has it in sparse/0"
@@ -296,7 +296,7 @@ def _add_localize(parser: argparse.ArgumentParser) -> None:
         help="fewest inliers of a pose (default: %(default)s)",
     )
     parser.add_argument("--seed", metavar="N", type=natural, default=0, help="of RANSAC (default: %(default)s)")
-    parser.add_argument("--views", action="store_true", help=f"{VIEWS} (four times the work)")
+    add_views(parser)
     add_ratio(parser)
     add_features(parser, max_keypoints=4096, resize_max=1600)
     parser.set_defaults(command=localize)

@@ -76,7 +76,7 @@ class MapImages:
         extractor: what describes them.
 
     Raises:
-        HndescError: no model, a broken one, or one without points or without images at hand.
+        HndescError: no model, a broken one, or one without points or whose images are missing.
     """
 
     def __init__(self, root: Path, images: Path, extractor: Extractor) -> None:

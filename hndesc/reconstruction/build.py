@@ -63,13 +63,13 @@ def build_reconstruction(
         HndescError: a file is missing or of other photos, or `output` exists and was not made by this step.
     """
     inputs = [root, features, matches, pairs]
-    check_output_folder(output, STEP, inputs)
+    place = check_output_folder(output, STEP, inputs)
     chosen = ReconstructionSettings(**settings)
     made_from = [file_identity(Path(path)) for path in (features, matches, pairs)] + [
         photo.identity for photo in photos
     ]
     record = {"settings": asdict(chosen), "share_cameras": share_cameras, "inputs": made_from}
-    with writing(check_output_folder(output, STEP, inputs)):
+    with writing(place):
         part = resume_folder(output, STEP, inputs, record, RECORD)
         summary = fill_reconstruction(
             part, photos, root, features, matches, pairs, chosen, share_cameras=share_cameras, threads=threads
@@ -101,8 +101,7 @@ def fill_reconstruction(
         listed = [pair for pair in read_pairs(Path(pairs)) if cameras.ids.keys() >= set(pair)]
         counts = _write_database(part, cameras, listed, feature_reader, match_reader, root)
         made_from = {"features": feature_reader.settings, "matches": match_reader.settings}
-    numbers = [(cameras.ids[first][0], cameras.ids[second][0]) for first, second in listed]
-    counts["verified_pairs"] = verify_pairs(part / DATABASE, numbers, settings, threads)
+    counts["verified_pairs"] = verify_pairs(part / DATABASE, cameras.numbered(listed), settings, threads)
     models = map_images(part / DATABASE, Path(root), part / _SCRATCH, list(cameras.ids), settings, threads)
     write_models(models, part / MODELS)
     shutil.rmtree(part / _SCRATCH, ignore_errors=True)

@@ -1,6 +1,6 @@
-"""The cameras of photos that nobody calibrated: focal lengths from EXIF data, shared by photos of one camera."""
+"""The cameras of uncalibrated photos: focal lengths from EXIF data, shared by photos of one camera."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hndesc.datasets.image_set import ImageEntry
@@ -24,6 +24,10 @@ class PhotoCameras:
     intrinsics: Mapping[str, Intrinsics]
     ids: Mapping[str, tuple[int, int]]
     guessed: frozenset[str]
+
+    def numbered(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[int, int]]:
+        """Return pairs of names as pairs of image ids."""
+        return [(self.ids[first][0], self.ids[second][0]) for first, second in pairs]
 
 
 def photo_camera(camera: ExifCamera) -> Intrinsics:

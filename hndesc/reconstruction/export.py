@@ -53,7 +53,7 @@ def export_colmap(
             paths = temporary, cameras.intrinsics, cameras.ids, pairs, feature_reader, match_reader
             counts = write_matched_images(*paths, place=matches, guessed=cameras.guessed)
             if verify:
-                numbers = [(cameras.ids[first][0], cameras.ids[second][0]) for first, second in pairs]
+                numbers = cameras.numbered(pairs)
                 counts["verified_pairs"] = verify_pairs(temporary, numbers, ReconstructionSettings(), threads)
     return counts
 

@@ -62,7 +62,7 @@ def reconstruct_photos(
     Raises:
         HndescError: fewer than two readable photos, or `output` exists and was not made by this job.
     """
-    check_output_folder(output, STEP, [photos])
+    place = check_output_folder(output, STEP, [photos])
     chosen = ReconstructionSettings(**settings)
     extraction, pairing = extraction or {}, {"exhaustive": EXHAUSTIVE} | (pairing or {})
     images = list_images(photos)
@@ -74,7 +74,7 @@ def reconstruct_photos(
         "share_cameras": share_cameras,
         "photos": [image.identity for image in images],
     }
-    with writing(check_output_folder(output, STEP, [photos])):
+    with writing(place):
         part = resume_folder(output, STEP, [photos], record, _RECORD)
         paths = part / FEATURES, part / MATCHES, part / PAIRS
         _match(part, images, photos, descriptor, detector, extraction, pairing, ratio, threads, processes)

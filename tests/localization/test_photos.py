@@ -123,7 +123,7 @@ def test_mistakes_name_the_cure(scene: Path, tmp_path: Path) -> None:
     with pytest.raises(HndescError, match=r"points3D\.bin.*truncated"):
         read_reconstruction(broken)
     with pytest.raises(SystemExit):
-        main(["localize", str(broken), str(scene / "queries"), "--model", "sift"])  # no images at hand
+        main(["localize", str(broken), str(scene / "queries"), "--model", "sift"])  # the images are missing
     with pytest.raises(SystemExit):
         main(["localize", str(scene / "model"), "a.jpg", "--camera", "PINHOLE 480 360"])
 

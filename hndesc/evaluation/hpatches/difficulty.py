@@ -48,7 +48,7 @@ def _class(value: float, limits: Mapping[str, float]) -> str:
 
 
 def _changes(pairs: Sequence[PairScore]) -> list[str]:
-    """Return the change of each pair; nothing if the names of the sequences do not tell changes."""
+    """Return the change of each pair; nothing if the names of the sequences do not state it."""
     found = [_CHANGE.match(pair.sequence) for pair in pairs]
     changes = [match[1] for match in found if match]
     sequences = {(change, pair.sequence) for change, pair in zip(changes, pairs, strict=False)}

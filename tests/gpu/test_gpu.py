@@ -24,6 +24,8 @@ from hndesc.training.settings import training_settings
 from hndesc.training.sources import TrainingPhotos
 from hndesc.training.train import train
 from tests.training.conftest import Data, make_data, textured
+from tests.training.test_train import SETTINGS as TRAINING
+from tests.training.test_train import arguments_of
 
 DEVICE = os.environ.get("HNDESC_TEST_DEVICE", "cuda")
 pytestmark = [
@@ -32,33 +34,12 @@ pytestmark = [
 ]
 only_cuda = pytest.mark.skipif(DEVICE != "cuda", reason="is about CUDA")
 
-SETTINGS = {
-    "architecture": "lite",
-    "steps": 6,
-    "batch_size": 2,
-    "crop_size": 64,
-    "max_keypoints": 30,
-    "learning_rate": 1e-3,
-    "workers": 0,
-    "save_every": 2,
-    "validation": {"every": 3, "pairs": 2},
-}
+SETTINGS = TRAINING | {"crop_size": 64, "learning_rate": 1e-3}
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Data:
     return make_data(tmp_path_factory.mktemp("gpu"))
-
-
-def arguments_of(data: Data, folder: Path) -> dict[str, Path | None]:
-    outputs = {"output": "model.safetensors", "initial": "initial.safetensors", "history": "history.csv"}
-    return {
-        "photos": data.photos,
-        "keypoints": data.keypoints,
-        "stylized": data.stylized,
-        "neighbors": None,
-        **{key: folder / name for key, name in (outputs | {"state": "state"}).items()},
-    }
 
 
 def keypoints(width: int, height: int, count: int = 500) -> Features:
@@ -121,7 +102,7 @@ def test_an_interrupted_training_resumes(photos: Data, tmp_path: Path, monkeypat
     monkeypatch.setattr(training_loop.Trainer, "_update", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(**broken, **settings)
-    assert torch.load(broken["state"] / "state.pt", weights_only=True)["step"] == 4
+    assert torch.load(tmp_path / "broken" / "state" / "state.pt", weights_only=True)["step"] == 4
     train(**broken, **settings)
     first, second = (load_checkpoint(arguments["output"])[0].state_dict() for arguments in (whole, broken))
     for name, values in first.items():

@@ -8,10 +8,14 @@ from collections.abc import Sequence
 
 from hndesc import __version__
 from hndesc.cli.data import add_data_commands
-from hndesc.cli.features import add_feature_commands
+from hndesc.cli.exports import add_export_commands
+from hndesc.cli.features import add_feature_command
+from hndesc.cli.localization import add_localization_commands
 from hndesc.cli.matching import add_matching_commands
 from hndesc.cli.models import add_model_commands
-from hndesc.cli.reconstruction import add_reconstruction_commands
+from hndesc.cli.pairs import add_pair_commands
+from hndesc.cli.reconstruction import add_reconstruction_command
+from hndesc.cli.scoring import add_scoring_commands
 from hndesc.errors import HndescError, MissingWeightsError
 from hndesc.runtime.logs import step
 
@@ -42,8 +46,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hndesc {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_matching_commands(commands)
-    add_reconstruction_commands(commands)
-    add_feature_commands(commands)
+    add_reconstruction_command(commands)
+    add_localization_commands(commands)
+    add_feature_command(commands)
+    add_pair_commands(commands)
+    add_scoring_commands(commands)
     add_model_commands(commands)
+    add_export_commands(commands)
     add_data_commands(commands)
     return parser

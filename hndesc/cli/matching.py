@@ -9,10 +9,10 @@ from hndesc.cli.options import (
     DETECTOR,
     add_features,
     add_global_descriptor,
+    add_max_error,
     add_ratio,
     list_photos,
     positive,
-    positive_number,
 )
 from hndesc.errors import printable
 from hndesc.geometry.two_view import GEOMETRIES, GEOMETRY_NAMES
@@ -218,13 +218,7 @@ def _add_match(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--estimator", choices=list(_ESTIMATORS), default="magsac", help="robust estimator (default: %(default)s)"
     )
-    parser.add_argument(
-        "--threshold",
-        metavar="PX",
-        type=positive_number,
-        default=3.0,
-        help="largest error of an inlier in pixels (default: %(default)g)",
-    )
+    add_max_error(parser, 3.0, "an inlier", "--threshold")
     parser.add_argument(
         "--one-view", dest="views", action="store_false", help="describe images in one view: five times as fast"
     )

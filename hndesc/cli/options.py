@@ -3,18 +3,58 @@
 import argparse
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.datasets.listing import list_images
 from hndesc.detectors import DETECTORS
+from hndesc.errors import HndescError
 from hndesc.io.images import SUFFIXES, find_images
 from hndesc.models.bundled import DEFAULT
 
+if TYPE_CHECKING:
+    from hndesc.datasets.localization.cameras import Intrinsics
+
 DETECTOR = "sift"
 MOST_WORKERS = 8  # each takes about half a gigabyte
+
+
+def _ratio(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0 and at most 1")
+    return value
+
+
+def positive(text: str) -> int:
+    """Parse a whole number from 1 on."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive integer")
+    return int(text)
+
+
+def positive_number(text: str) -> float:
+    """Parse a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
+    return value
+
+
+def natural(text: str) -> int:
+    """Parse a whole number from 0 on."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 on")
+    return int(text)
 
 
 def add_features(
@@ -83,49 +123,116 @@ def list_photos(paths: Sequence[Path], upright: bool = True) -> list[ImageEntry]
     return [ImageEntry(name, path, upright=upright) for name, path in dict(zip(names, found, strict=True)).items()]
 
 
-def add_ratio(parser: argparse.ArgumentParser) -> None:
+def add_ratio(parser: argparse.ArgumentParser, default: float | None = None) -> None:
     """Add the option of the ratio test."""
     parser.add_argument(
         "--ratio",
         metavar="R",
         type=_ratio,
-        help="drop matches farther than this share of the distance to the second nearest keypoint (default: none)",
+        default=default,
+        help="drop matches farther than this share of the distance to the second nearest keypoint (default: "
+        f"{default or 'none'})",
     )
 
 
-def _ratio(text: str) -> float:
+def add_pairing(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose pairs of photos, and the global descriptor that finds similar ones."""
+    parser.add_argument(
+        "--exhaustive",
+        metavar="N",
+        type=natural,
+        default=40,
+        help="pair all of up to N photos with each other, and of more only similar and sequential ones "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--similar",
+        metavar="N",
+        type=natural,
+        default=20,
+        help="similar photos that each is paired with (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--sequential",
+        metavar="N",
+        type=natural,
+        default=5,
+        help="photos that follow by name that each is paired with (default: %(default)s)",
+    )
+    add_global_descriptor(parser)
+
+
+def add_max_error(parser: argparse.ArgumentParser, default: float, what: str, option: str = "--max-error") -> None:
+    """Add the option of the largest error in pixels."""
+    parser.add_argument(
+        option,
+        metavar="PX",
+        type=positive_number,
+        default=default,
+        help=f"largest error of {what} in pixels (default: %(default)g)",
+    )
+
+
+def add_min_inliers(
+    parser: argparse.ArgumentParser,
+    default: int,
+    what: str,
+    name: str = "min_inliers",
+    kind: Callable[[str], int] = positive,
+) -> None:
+    """Add the option of the fewest inliers that count; `name` is that of the setting, `kind` parses the number."""
+    parser.add_argument(
+        "--min-inliers", dest=name, metavar="N", type=kind, default=default, help=f"{what} (default: %(default)s)"
+    )
+
+
+def add_seed(parser: argparse.ArgumentParser, what: str = "all that is random") -> None:
+    """Add the option of the seed."""
+    parser.add_argument("--seed", metavar="N", type=natural, default=0, help=f"of {what} (default: %(default)s)")
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add the option of the number of threads."""
+    parser.add_argument(
+        "--threads", metavar="N", type=positive, default=count_cores(), help="number of threads (default: all cores)"
+    )
+
+
+def add_result(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the files of a result."""
+    parser.add_argument("--output", metavar="OUT.txt", type=Path, required=True)
+    parser.add_argument("--json", metavar="OUT.json", type=Path, help="all scores with their origin")
+
+
+def add_separate_cameras(parser: argparse.ArgumentParser) -> None:
+    """Add the option that gives each photo a camera of its own."""
+    parser.add_argument(
+        "--separate-cameras",
+        dest="share_cameras",
+        action="store_false",
+        help="do not share a camera among photos of equal size, focal length, make and model",
+    )
+
+
+def camera(text: str) -> "Intrinsics":
+    """Parse "MODEL WIDTH HEIGHT PARAMETERS…", as in COLMAP's cameras.txt without the id."""
+    from hndesc.datasets.localization.cameras import read_camera
+
+    model, *fields = text.replace(",", " ").split() or [""]
     try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0 and at most 1")
-    return value
+        found = read_camera(model, fields, f"--camera '{text}'") if len(fields) > 2 else None
+    except HndescError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if found is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is no camera; write MODEL WIDTH HEIGHT PARAMETERS, as COLMAP does")
+    return found
 
 
-def positive(text: str) -> int:
-    """Parse a whole number from 1 on."""
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a positive integer")
-    return int(text)
-
-
-def positive_number(text: str) -> float:
-    """Parse a number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
-    return value
-
-
-def natural(text: str) -> int:
-    """Parse a whole number from 0 on."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 on")
-    return int(text)
+def add_pair_list(parser: argparse.ArgumentParser) -> None:
+    """Add the option of a list of pairs that replaces that of a localization dataset."""
+    parser.add_argument(
+        "--pairs", metavar="PAIRS.txt", type=Path, help="list of pairs of images (default: that of the dataset)"
+    )
 
 
 def usual_workers(model: str) -> int:

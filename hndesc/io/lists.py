@@ -102,6 +102,14 @@ def read_pairs(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
         yield split_pair(line, place)
 
 
+def distinct_pairs(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return pairs in their order, each once: of a pair and its reverse, the first."""
+    found: dict[frozenset[str], tuple[str, str]] = {}
+    for pair in pairs:
+        found.setdefault(frozenset(pair), pair)
+    return list(found.values())
+
+
 def numbers(fields: Iterable[str], place: str) -> list[float]:
     """Return `fields` as finite numbers; a HndescError names `place` otherwise."""
     values = []

@@ -18,7 +18,7 @@ from hndesc.datasets.localization.scene import Pose, Scene
 from hndesc.errors import HndescError
 from hndesc.geometry.pose import camera_center
 from hndesc.io.files import check_output_file
-from hndesc.io.lists import read_pairs, write_pairs
+from hndesc.io.lists import distinct_pairs, read_pairs, write_pairs
 from hndesc.retrieval.global_features import RESIZE_MAX, describe_globally, read_global, scratch_of
 from hndesc.retrieval.ranking import rank
 
@@ -80,11 +80,7 @@ def pair_database(scene: Scene, tracks: Iterable[Sequence[str]], count: int) -> 
         ranking = {name: _most_shared(shared, row) for row, name in enumerate(names)}
     else:
         ranking = rank_by_pose([scene.poses[name] for name in names], names)
-    pairs: dict[frozenset[str], tuple[str, str]] = {}
-    for name, others in ranking.items():
-        for other in (names[i] for i in others[:count]):
-            pairs.setdefault(frozenset((name, other)), (name, other))
-    return list(pairs.values())
+    return distinct_pairs((name, names[i]) for name, others in ranking.items() for i in others[:count])
 
 
 def count_shared(names: Sequence[str], tracks: Iterable[Sequence[str]]) -> csr_matrix:

@@ -9,7 +9,7 @@ from pathlib import Path
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError
 from hndesc.io.files import check_output_file
-from hndesc.io.lists import write_pairs
+from hndesc.io.lists import distinct_pairs, write_pairs
 from hndesc.retrieval.global_features import RESIZE_MAX, describe_globally, read_global, scratch_of
 from hndesc.retrieval.ranking import rank
 
@@ -53,7 +53,7 @@ def pair_photos(
         if min(similar, sequential) < 0 or not similar + sequential:
             raise HndescError(f"{similar} similar and {sequential} sequential photos give no pairs; give more")
         alike = _similar(photos, Path(output), similar, descriptor, resize_max) if similar else []
-        pairs = _distinct(itertools.chain(_following(names, sequential), alike))
+        pairs = distinct_pairs(itertools.chain(_following(names, sequential), alike))
         logger.info("%d photos, similar and sequential ones in pairs: %d pairs", len(names), len(pairs))
     write_pairs(output, pairs)
 
@@ -82,8 +82,3 @@ def _similar(
         for other in order
         if rows[other] != row
     ]
-
-
-def _distinct(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    found = {frozenset(pair): pair for pair in reversed(list(pairs))}
-    return list(reversed(found.values()))

@@ -34,7 +34,7 @@ def localize_queries(
     matches: Path,
     map_folder: Path,
     output: Path,
-    json_output: Path,
+    json_output: Path | None,
     *,
     name: str | None = None,
     pairs: Path | None = None,
@@ -54,8 +54,8 @@ def localize_queries(
         matches: match file of the listed pairs.
         map_folder: output of `hndesc.localization.mapping.build_map`.
         output: file of poses to write, one line per query: `name qw qx qy qz tx ty tz`.
-        json_output: JSON file to write, with recall and median errors (if the ground truth is known), all queries and
-            settings.
+        json_output: JSON file to write, or None, with recall and median errors (if the ground truth is known), all
+            queries and settings.
         name: name of the benchmark; by default that of the folder of the dataset.
         pairs: list of pairs that replaces that of the dataset.
         method: "pnp" (2D-3D matches) or "registration" (COLMAP's incremental mapper, as published).

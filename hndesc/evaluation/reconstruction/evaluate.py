@@ -23,7 +23,7 @@ def score_reconstruction(
     root: str | os.PathLike,
     folder: str | os.PathLike,
     output: str | os.PathLike,
-    json_output: str | os.PathLike,
+    json_output: str | os.PathLike | None,
     *,
     name: str | None = None,
 ) -> dict:
@@ -33,7 +33,7 @@ def score_reconstruction(
         root: folder of the photos or of a localization dataset, whose poses count as measured.
         folder: of `hndesc.reconstruction.build.build_reconstruction`.
         output: text file to write.
-        json_output: JSON file to write.
+        json_output: JSON file to write, or None.
         name: name of the benchmark; by default that of the folder of the dataset.
 
     Returns:

@@ -15,7 +15,7 @@ def score_reranked(
     features: str | os.PathLike,
     shortlist: str | os.PathLike,
     output: str | os.PathLike,
-    json_output: str | os.PathLike,
+    json_output: str | os.PathLike | None,
     *,
     benchmark: Mapping[str, str],
     images: tuple[Sequence[str], Sequence[str]],
@@ -29,15 +29,15 @@ def score_reranked(
         features: local features of at least the shortlisted images.
         shortlist: initial rankings (`hndesc.retrieval.shortlist`).
         output: text file to write.
-        json_output: JSON file to write.
+        json_output: JSON file to write, or None.
         benchmark: name, kind and protocol (`hndesc.evaluation.result.describe`).
         images: names of the database images and of the queries.
         score: returns the scores of two rankings (queries x database each), before and after re-ranking.
-        text: returns the content of `output` for that of `json_output`.
+        text: returns the content of `output` for that of the JSON file.
         settings: settings of `hndesc.retrieval.reranking.rerank_shortlist`.
 
     Returns:
-        The content of `json_output`.
+        The content of the JSON file.
 
     Raises:
         HndescError: an output cannot be written, or a file is broken or belongs to another dataset.

@@ -18,7 +18,7 @@ def score_retrieval(
     features: str | os.PathLike,
     shortlist: str | os.PathLike,
     output: str | os.PathLike,
-    json_output: str | os.PathLike,
+    json_output: str | os.PathLike | None,
     *,
     name: str | None = None,
     **settings: Any,
@@ -30,12 +30,12 @@ def score_retrieval(
         features: local features of at least the shortlisted images of `root`, in pixels of the original images.
         shortlist: initial rankings (`hndesc.retrieval.shortlist`).
         output: text file to write in the published format, with the scores after re-ranking.
-        json_output: JSON file to write, with all scores before and after re-ranking.
+        json_output: JSON file to write, or None, with all scores before and after re-ranking.
         name: name of the benchmark; by default that of the folder.
         settings: settings of `hndesc.retrieval.reranking.rerank_shortlist`.
 
     Returns:
-        The content of `json_output`.
+        The content of the JSON file.
 
     Raises:
         HndescError: a file is broken or belongs to another dataset.

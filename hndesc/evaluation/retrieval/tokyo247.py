@@ -20,7 +20,7 @@ def score_tokyo247(
     features: str | os.PathLike,
     shortlist: str | os.PathLike,
     output: str | os.PathLike,
-    json_output: str | os.PathLike,
+    json_output: str | os.PathLike | None,
     *,
     name: str | None = None,
     **settings: Any,
@@ -32,12 +32,12 @@ def score_tokyo247(
         features: local features of at least the shortlisted images, in pixels of the original images.
         shortlist: initial rankings (`hndesc.retrieval.shortlist`). The published ones have 100 views per query.
         output: text file to write, with the recall before and after re-ranking.
-        json_output: JSON file to write, with all scores.
+        json_output: JSON file to write, or None, with all scores.
         name: name of the benchmark; by default that of the folder.
         settings: settings of `hndesc.retrieval.reranking.rerank_shortlist`.
 
     Returns:
-        The content of `json_output`.
+        The content of the JSON file.
 
     Raises:
         HndescError: a file is broken or belongs to another dataset.

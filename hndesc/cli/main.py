@@ -16,6 +16,7 @@ from hndesc.cli.models import add_model_commands
 from hndesc.cli.pairs import add_pair_commands
 from hndesc.cli.reconstruction import add_reconstruction_command
 from hndesc.cli.scoring import add_scoring_commands
+from hndesc.cli.training import add_training_commands
 from hndesc.errors import HndescError, MissingWeightsError
 from hndesc.runtime.logs import step
 
@@ -51,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_feature_command(commands)
     add_pair_commands(commands)
     add_scoring_commands(commands)
+    add_training_commands(commands)
     add_model_commands(commands)
     add_export_commands(commands)
     add_data_commands(commands)

@@ -69,6 +69,13 @@ def add_features(
         help="bundled model, checkpoint (.safetensors), or descriptor such as sift or rootsift (default: %(default)s)",
     )
     parser.add_argument("--weights", metavar="FILE", type=Path, help="pretrained weights of the descriptor")
+    add_detection(parser, max_keypoints, resize_max)
+
+
+def add_detection(
+    parser: argparse.ArgumentParser, max_keypoints: int | None = None, resize_max: int | None = None
+) -> None:
+    """Add the options that choose detector and resolution, with their defaults."""
     detectors = ", ".join(sorted(DETECTORS.places))
     parser.add_argument("--detector", metavar="NAME", help=f"one of {detectors} (default: {DETECTOR})")
     parser.add_argument("--detector-weights", metavar="FILE", type=Path, help="pretrained weights of the detector")
@@ -121,6 +128,26 @@ def list_photos(paths: Sequence[Path], upright: bool = True) -> list[ImageEntry]
     counts = Counter(path.name for path in found)
     names = [path.name if counts[path.name] == 1 else os.path.abspath(path).lstrip(os.sep) for path in found]
     return [ImageEntry(name, path, upright=upright) for name, path in dict(zip(names, found, strict=True)).items()]
+
+
+def add_settings(parser: argparse.ArgumentParser, section: str) -> None:
+    """Add the options that give the settings of a section of the configuration."""
+    parser.add_argument(
+        "--config",
+        metavar="FILE.yaml",
+        type=Path,
+        action="append",
+        default=[],
+        help=f"configuration whose section '{section}' has the settings; a later file is laid over earlier ones",
+    )
+    parser.add_argument(
+        "--set",
+        dest="changes",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="a setting, laid over those of --config; docs/configuration.md lists all",
+    )
 
 
 def add_ratio(parser: argparse.ArgumentParser, default: float | None = None) -> None:

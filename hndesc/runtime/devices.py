@@ -20,3 +20,8 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
         reason = str(error).splitlines()[0]
         raise HndescError(f"device '{name}' cannot be used ({reason}); set 'auto' or 'cpu'") from None
     return device
+
+
+def count_gpus() -> int:
+    """Return the number of GPUs."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -1,6 +1,7 @@
 """Settings of stylized copies: those of all methods, of each, and of a mixture of several."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,6 +16,7 @@ from hndesc.runtime.settings import (
     Share,
     Text,
     one_of,
+    read_settings,
     wrong_key,
 )
 
@@ -134,3 +136,17 @@ Stylization = Annotated[
     LocalStylization | MixedStylization | MongeKantorovichStylization | RelightingStylization | Wct2Stylization,
     Field(discriminator="method"),
 ]
+
+
+class _Section(Settings):
+    stylization: Stylization
+
+
+def read_stylization(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of `hndesc.stylization.stylize.stylize_photos` from those of the section, without defaults.
+
+    Raises:
+        HndescError: one line that names the key that is wrong, and what is known there.
+    """
+    section = read_settings(_Section, {"stylization": values}).stylization
+    return section.model_dump(exclude_unset=True, exclude={"shards"})

@@ -19,6 +19,10 @@ _RANKING = (
     ("average_precision", "Average precision", 3),
     ("recall", "Recall", 3),
 )
+_KEYPOINTS = (
+    ("repeatability", "Repeatability@3 px, {} keypoints", 3),
+    ("localization_error", "Localization error (px), {} keypoints", 2),
+)
 _DIFFICULTY = {"turn": "in-plane rotation, degrees", "zoom": "factor of scale", "light": "illumination change"}
 ESTIMATORS = {"ransac": "RANSAC", "magsac": "MAGSAC++", "poselib": "PoseLib"}
 
@@ -189,6 +193,13 @@ def hpatches_figures(result: Result) -> list[Figure]:
         if key in known:
             options: dict[str, Any] = {"digits": digits, "lower": key == "near_misses", "block": "ranking"}
             figures += [Figure(title, kind, ("figures", key, kind), **options) for kind in [*classes, "all"]]
+    for key, title, digits in _KEYPOINTS:
+        options = {"digits": digits, "lower": key == "localization_error", "block": key}
+        figures += [
+            Figure(title.format(budget), kind, ("figures", key, budget, kind), **options)
+            for budget in known.get(key, ())
+            for kind in [*classes, "all"]
+        ]
     return figures + _difficulty_figures(known)
 
 

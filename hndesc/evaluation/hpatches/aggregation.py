@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from hndesc.detectors.repeatability import Repeatability
 from hndesc.evaluation.hpatches.difficulty import by_difficulty
 from hndesc.evaluation.hpatches.metrics import area_under_accuracy
 from hndesc.evaluation.hpatches.pairs import PairScore
-from hndesc.evaluation.hpatches.protocols import AREA_THRESHOLDS, MATCHING_THRESHOLDS, Protocol
+from hndesc.evaluation.hpatches.protocols import AREA_THRESHOLDS, BUDGETS, MATCHING_THRESHOLDS, Protocol
 from hndesc.evaluation.hpatches.ranking import RECALL_LEVELS, average_precision, pack, precision_at_recall
 
 CLASSES = ("v", "i")
@@ -26,7 +27,9 @@ def summarize(pairs: Iterable[PairScore], protocol: Protocol) -> dict[str, dict]
         `area_under_accuracy`): {threshold: means}, "estimators": {name: the previous two}, "matching_score": means, if
         part of the protocol, "features": mean keypoints per image, "matches", "correct_matches": mean matches per pair,
         and those within 3 pixels, "near_misses", "average_precision", "recall" (see
-        `hndesc.evaluation.hpatches.ranking`): means, "precision_at_recall": {level: means}, "difficulty": see
+        `hndesc.evaluation.hpatches.ranking`): means, "precision_at_recall": {level: means}, "repeatability" and
+        "localization_error" (pixels, over the pairs with corresponding keypoints; see
+        `hndesc.detectors.repeatability`): {number of keypoints: means}, "difficulty": see
         `hndesc.evaluation.hpatches.difficulty.by_difficulty`}. The figures of the first estimator are also at the top
         level; if it was repeated, it has "homography_auc_mean" and "homography_auc_deviation" over the orders, too.
     """
@@ -75,6 +78,8 @@ def summarize(pairs: Iterable[PairScore], protocol: Protocol) -> dict[str, dict]
         ),
         RECALL_LEVELS,
     )
+    for figure, measure in (("repeatability", lambda one: one.share), ("localization_error", lambda one: one.error)):
+        figures[figure] = means(partial(_of_keypoints, measure=measure), BUDGETS)
     figures["difficulty"] = by_difficulty(pairs)
     figures["recall"] = mean(lambda pair: pair.correct.sum() / max(pair.correspondences, 1))
     return figures
@@ -91,6 +96,13 @@ def homography_accuracy(pairs: Sequence[PairScore], estimator: str, protocol: Pr
 def homography_auc(pairs: Sequence[PairScore], estimator: str) -> np.ndarray:
     """Return the area under homography accuracy up to each of AREA_THRESHOLDS."""
     return area_under_accuracy([pair.estimates[estimator].corner_error for pair in pairs], AREA_THRESHOLDS)
+
+
+def _of_keypoints(pairs: Sequence[PairScore], measure: Callable[[Repeatability], float]) -> np.ndarray:
+    """Return the mean of a measure of repeatability for each of BUDGETS, without the pairs where it is NaN."""
+    values = np.array([[measure(one) for one in pair.repeatability] for pair in pairs]).reshape(-1, len(BUDGETS))
+    known = [column[~np.isnan(column)] for column in values.T]
+    return np.array([column.mean() if len(column) else np.nan for column in known])
 
 
 def _auc_in_orders(pairs: Sequence[PairScore], estimator: str) -> np.ndarray:

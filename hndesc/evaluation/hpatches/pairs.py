@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hndesc.datasets.homography.types import Pair
+from hndesc.detectors.repeatability import Repeatability, measure_repeatability
+from hndesc.detectors.selection import strongest
 from hndesc.evaluation.hpatches.metrics import matching_accuracy, matching_errors, matching_score, visible
-from hndesc.evaluation.hpatches.protocols import MATCHING_THRESHOLDS, Protocol
+from hndesc.evaluation.hpatches.protocols import BUDGETS, MATCHING_THRESHOLDS, REPEATED, Protocol
 from hndesc.evaluation.hpatches.ranking import CORRECT, correspondences, near_misses
 from hndesc.geometry.homography import corner_error, turn_and_zoom
 from hndesc.geometry.robust import estimate_homography
@@ -49,6 +51,7 @@ class PairScore:
         correct: whether each match is correct, the most distinctive match first.
         near_misses: see `hndesc.evaluation.hpatches.ranking`.
         correspondences: number of matches that can be correct, see `hndesc.evaluation.hpatches.ranking`.
+        repeatability: of the strongest keypoints, for each of BUDGETS.
         turn, zoom: of the true homography, see `hndesc.geometry.homography.turn_and_zoom`.
     """
 
@@ -65,6 +68,7 @@ class PairScore:
     correct: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     near_misses: float = 0.0
     correspondences: int = 0
+    repeatability: tuple[Repeatability, ...] = (Repeatability(),) * len(BUDGETS)
     turn: float = 0.0
     zoom: float = 1.0
 
@@ -110,6 +114,7 @@ def score_pair(
         "correct": errors[order] <= CORRECT,
         "near_misses": near_misses(errors),
         "correspondences": correspondences(one.keypoints, other.keypoints, homography),
+        "repeatability": tuple(_repeatability(first, second, homography, budget) for budget in BUDGETS),
         **_difficulty(homography, first.image_size),
     }
     if protocol.matching_score:
@@ -117,6 +122,11 @@ def score_pair(
         sizes = first.image_size, second.image_size
         score["matching_score"] = matching_score(keypoints, codes, homography, sizes)
     return score
+
+
+def _repeatability(first: Features, second: Features, homography: np.ndarray, budget: int) -> Repeatability:
+    points = [one.keypoints[strongest(one.scores, budget)] for one in (first, second)]
+    return measure_repeatability(*points, homography, (first.image_size, second.image_size), REPEATED)
 
 
 def _difficulty(homography: np.ndarray, size: tuple[int, int]) -> dict[str, float]:
@@ -167,4 +177,4 @@ def keep_strongest(features: Features, protocol: Protocol) -> Features:
     """Return the features with the highest scores, as many as the protocol evaluates."""
     if protocol.max_keypoints is None or len(features) <= protocol.max_keypoints:
         return features
-    return features.take(np.argsort(-features.scores, kind="stable")[: protocol.max_keypoints])
+    return features.take(strongest(features.scores, protocol.max_keypoints))

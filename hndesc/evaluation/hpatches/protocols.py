@@ -8,6 +8,9 @@ from hndesc.errors import HndescError
 
 MATCHING_THRESHOLDS = tuple(range(1, 11))
 AREA_THRESHOLDS = (3, 5, 10)
+# Numbers of the strongest keypoints of an image among which repeatability is measured, and its threshold in pixels.
+BUDGETS = (500, 1000, 2000)
+REPEATED = 3.0
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ PUBLISHED_ESTIMATOR = "ransac"
 _COUNTS = ("features", "matches")
 _FURTHER = ("matching_score", *_COUNTS, "correct_matches", "near_misses", "average_precision", "recall")
 
+_OF_KEYPOINTS = ("repeatability", "localization_error")  # "threshold" is the number of keypoints
+
 
 def format_result(figures: Mapping) -> str:
     """Return the text of a result file in the published format.
@@ -45,6 +47,8 @@ def summary_table(record: Mapping) -> str:
     for estimator, own in figures["estimators"].items():
         for figure, thresholds in own.items():
             rows += [(figure, estimator, threshold, means) for threshold, means in thresholds.items()]
+    for figure in _OF_KEYPOINTS:
+        rows += [(figure, "", budget, means) for budget, means in figures.get(figure, {}).items()]
     rows += [(figure, "", "", figures[figure]) for figure in _FURTHER if figure in figures]
     kinds = ("v", "i", "avg", "all")
     lines = [("benchmark", "protocol", "figure", "estimator", "threshold", *kinds)]

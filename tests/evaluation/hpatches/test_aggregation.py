@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hndesc.detectors.repeatability import Repeatability
 from hndesc.evaluation.hpatches.aggregation import describe_sequences, summarize
 from hndesc.evaluation.hpatches.pairs import Estimate, PairScore
 from hndesc.evaluation.hpatches.protocols import PROTOCOLS
@@ -37,6 +38,17 @@ def test_means_by_hand():
     assert figures["features"] == {"v": 30, "i": 30, "all": 30}
     assert figures["matches"] == {"v": 9, "i": 9, "all": 9}
     assert "matching_score" not in figures
+
+
+def test_repeatability_counts_each_pair_and_localization_error_those_with_correspondences():
+    none, some = Repeatability((3, 4)), Repeatability((4, 5), np.array([0.5, 1.5]))
+    pairs = [pair("v_a", 0, 0, repeatability=(none,) * 3), pair("i_a", 0, 0, repeatability=(none, some, some))]
+    figures = summarize(pairs, FULL)
+    assert figures["repeatability"]["500"] == {"v": 0, "i": 0, "all": 0}
+    assert figures["repeatability"]["2000"] == {"v": 0, "i": 0.5, "all": 0.25}
+    assert np.isnan(figures["localization_error"]["500"]["all"])
+    assert figures["localization_error"]["1000"]["i"] == figures["localization_error"]["1000"]["all"] == 1.0
+    assert np.isnan(figures["localization_error"]["1000"]["v"])
 
 
 def test_each_estimator_has_figures_of_its_own():

@@ -207,7 +207,7 @@ def test_tables_hold_the_figures(sequences):
         list(csv.DictReader(io.StringIO((sequences.root.parent / name).read_text())))
         for name in ("out.csv", "sequences.csv")
     )
-    assert len(summary) == 10 + 2 * (4 + 3) + 2 + 4
+    assert len(summary) == 10 + 2 * (4 + 3) + 2 + 4 + 2 * 3
     assert {row["estimator"] for row in summary} == {"", "ransac", "poselib"}
     assert {(row["benchmark"], row["protocol"]) for row in summary} == {("sequences", "full")}
     assert [row["sequence"] for row in by_sequence] == ["i_two", "v_one"]

@@ -34,6 +34,16 @@ def test_pair_by_hand():
     assert "matching_score" not in found
 
 
+def test_repeatability_is_that_of_the_strongest_keypoints():
+    scores = np.arange(len(POINTS), dtype=np.float32)
+    first, second = make_features(scores=scores), make_features(POINTS + 0.5, scores=scores[::-1].copy())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hndesc.evaluation.hpatches.pairs.BUDGETS", (1, len(POINTS)))
+        one, every = score(first, second, np.eye(3))["repeatability"]
+    assert (one.share, every.share) == (0, 1)
+    assert every.error == pytest.approx(np.sqrt(0.5))
+
+
 def test_corner_error_is_taken_on_the_corners_of_the_second_image():
     scale = np.diag([1.1, 1.0, 1.0])
     errors = []

@@ -70,7 +70,7 @@ def record(name):
 
 def test_summary_has_a_line_for_each_figure_and_estimator():
     rows = list(csv.DictReader(io.StringIO(summary_table(record("480x640")))))
-    assert len(rows) == 10 + 2 * (3 + 3) + 1 + 2 + 4
+    assert len(rows) == 10 + 2 * (3 + 3) + 1 + 2 + 4 + 2 * 3
     assert all((row["benchmark"], row["protocol"]) == ("mine", "480x640") for row in rows)
     found = {(row["figure"], row["estimator"], row["threshold"]): row for row in rows}
     assert found["mma", "", "3"] | {"v": "0.500000", "i": "", "avg": "", "all": "0.500000"} == found["mma", "", "3"]

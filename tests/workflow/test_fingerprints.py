@@ -62,6 +62,7 @@ COVERED = {
         evaluation.hpatches.aggregation evaluation.hpatches.difficulty evaluation.hpatches.evaluate
         evaluation.hpatches.metrics evaluation.hpatches.pairs evaluation.hpatches.protocols
         evaluation.hpatches.ranking evaluation.hpatches.text evaluation.result geometry.homography
+        geometry.repeatability
     """,
     "scoring of retrieval": f"""
         {RERANKING} datasets datasets.image_set datasets.revisited evaluation evaluation.result evaluation.retrieval

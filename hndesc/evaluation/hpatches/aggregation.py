@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from hndesc.detectors.repeatability import Repeatability
 from hndesc.evaluation.hpatches.difficulty import by_difficulty
 from hndesc.evaluation.hpatches.metrics import area_under_accuracy
 from hndesc.evaluation.hpatches.pairs import PairScore
 from hndesc.evaluation.hpatches.protocols import AREA_THRESHOLDS, BUDGETS, MATCHING_THRESHOLDS, Protocol
 from hndesc.evaluation.hpatches.ranking import RECALL_LEVELS, average_precision, pack, precision_at_recall
+from hndesc.geometry.repeatability import Repeatability
 
 CLASSES = ("v", "i")
 Means = dict[str, float]
@@ -29,7 +29,7 @@ def summarize(pairs: Iterable[PairScore], protocol: Protocol) -> dict[str, dict]
         and those within 3 pixels, "near_misses", "average_precision", "recall" (see
         `hndesc.evaluation.hpatches.ranking`): means, "precision_at_recall": {level: means}, "repeatability" and
         "localization_error" (pixels, over the pairs with corresponding keypoints; see
-        `hndesc.detectors.repeatability`): {number of keypoints: means}, "difficulty": see
+        `hndesc.geometry.repeatability`): {number of keypoints: means}, "difficulty": see
         `hndesc.evaluation.hpatches.difficulty.by_difficulty`}. The figures of the first estimator are also at the top
         level; if it was repeated, it has "homography_auc_mean" and "homography_auc_deviation" over the orders, too.
     """

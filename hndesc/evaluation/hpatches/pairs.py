@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hndesc.datasets.homography.types import Pair
-from hndesc.detectors.repeatability import Repeatability, measure_repeatability
-from hndesc.detectors.selection import strongest
 from hndesc.evaluation.hpatches.metrics import matching_accuracy, matching_errors, matching_score, visible
 from hndesc.evaluation.hpatches.protocols import BUDGETS, MATCHING_THRESHOLDS, REPEATED, Protocol
 from hndesc.evaluation.hpatches.ranking import CORRECT, correspondences, near_misses
 from hndesc.geometry.homography import corner_error, turn_and_zoom
+from hndesc.geometry.repeatability import Repeatability, measure_repeatability
 from hndesc.geometry.robust import estimate_homography
 from hndesc.io.features import Features
 from hndesc.matching.matcher import match_and_rank
@@ -125,7 +124,7 @@ def score_pair(
 
 
 def _repeatability(first: Features, second: Features, homography: np.ndarray, budget: int) -> Repeatability:
-    points = [one.keypoints[strongest(one.scores, budget)] for one in (first, second)]
+    points = [one.keypoints[_strongest(one, budget)] for one in (first, second)]
     return measure_repeatability(*points, homography, (first.image_size, second.image_size), REPEATED)
 
 
@@ -177,4 +176,8 @@ def keep_strongest(features: Features, protocol: Protocol) -> Features:
     """Return the features with the highest scores, as many as the protocol evaluates."""
     if protocol.max_keypoints is None or len(features) <= protocol.max_keypoints:
         return features
-    return features.take(strongest(features.scores, protocol.max_keypoints))
+    return features.take(_strongest(features, protocol.max_keypoints))
+
+
+def _strongest(features: Features, count: int | None) -> np.ndarray:
+    return np.argsort(-features.scores, kind="stable")[:count]

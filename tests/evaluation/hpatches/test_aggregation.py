@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from hndesc.detectors.repeatability import Repeatability
 from hndesc.evaluation.hpatches.aggregation import describe_sequences, summarize
 from hndesc.evaluation.hpatches.pairs import Estimate, PairScore
 from hndesc.evaluation.hpatches.protocols import PROTOCOLS
 from hndesc.evaluation.hpatches.ranking import unpack
+from hndesc.geometry.repeatability import Repeatability
 
 FULL, SECOND = PROTOCOLS["full"], PROTOCOLS["480x640"]
 

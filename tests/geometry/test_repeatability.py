@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hndesc.detectors.repeatability import measure_repeatability
 from hndesc.geometry.homography import translation, warp_points
+from hndesc.geometry.repeatability import measure_repeatability
 
 SIZES = ((100, 80), (100, 80))
 GRID = np.stack(np.meshgrid(np.arange(10, 90, 10.0), np.arange(10, 70, 10.0)), axis=-1).reshape(-1, 2)

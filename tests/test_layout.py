@@ -42,6 +42,7 @@ UNMIRRORED = {
     "hndesc.cli.exports": "tests/reconstruction/test_export.py",
     "hndesc.cli.localization": "tests/localization/test_photos.py and tests/cli/test_scoring.py",
     "hndesc.cli.training": "tests/training/test_from_photos.py",
+    "hndesc.cli.bench": "tests/evaluation/test_speed.py",
     "hndesc.cli.data": "tests/datasets/fetch/test_registry.py and tests/datasets/test_free_photos.py",
     "hndesc.cli.features": "tests/cli/test_main.py",
     "hndesc.cli.options": "tests/cli/test_main.py",

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from hndesc import __version__
+from hndesc.cli.bench import add_bench_command
 from hndesc.cli.data import add_data_commands
 from hndesc.cli.exports import add_export_commands
 from hndesc.cli.features import add_feature_command
@@ -32,8 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             command(**options)
             sys.stdout.flush()
         except MissingWeightsError as error:
-            solution = "give the file by --weights, that of a detector by --detector-weights"
-            raise HndescError(f"{error.args[0]}; {solution}") from None
+            takes = "detector_weights" in options
+            solution = "; give the file by --weights, that of a detector by --detector-weights" if takes else ""
+            raise HndescError(f"{error.args[0]}{solution}") from None
         except BrokenPipeError:  # as in `hndesc datasets | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
@@ -55,5 +57,6 @@ def build_parser() -> argparse.ArgumentParser:
     add_training_commands(commands)
     add_model_commands(commands)
     add_export_commands(commands)
+    add_bench_command(commands)
     add_data_commands(commands)
     return parser

@@ -1,7 +1,6 @@
 """The commands of `hndesc` for pairs of photos: match two, find similar ones."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,6 +146,7 @@ def similar(
     from hndesc.datasets.listing import list_images
     from hndesc.extraction.extractor import Extractor
     from hndesc.io.files import check_own_file
+    from hndesc.io.lists import aligned, write_table
     from hndesc.retrieval.similar import find_similar
 
     entries = list_images(photos)
@@ -173,10 +173,8 @@ def similar(
         for one in neighbors
     ]
     columns = ("photo", "similar", "similarity", *(["inliers"] if rerank else []))
-    _print_table(columns, rows)
+    print("\n".join(aligned([[printable(cell) for cell in row] for row in (columns, *rows)], left=len(columns))))
     if table is not None:
-        from hndesc.io.lists import write_table
-
         write_table(table, columns, rows)
         print(printable(table))
     if figure is not None:
@@ -184,13 +182,6 @@ def similar(
 
         plot_similar(found, entries, queries or entries, figure)
         print(printable(figure))
-
-
-def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    cells = [[printable(cell) for cell in row] for row in (columns, *rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def add_matching_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

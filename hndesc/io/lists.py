@@ -198,3 +198,15 @@ def read_table(path: str | os.PathLike, columns: Sequence[str], cure: str = "mak
         where = f" (row {wrong})" if wrong else ""
         raise HndescError(f"{path}: not a table of the columns {', '.join(columns)}{where}; {cure}")
     return rows[1:]
+
+
+def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """Return a line for each row of cells, in columns: the first `left` ones to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if number < left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

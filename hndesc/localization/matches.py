@@ -233,6 +233,11 @@ class MatchReader(Reader):
 
     def read(self, first: str, second: str) -> np.ndarray | None:
         """Return the matches of a pair, stored in either order: K x 2 int64 rows, None where there is none."""
+        found = self.read_scored(first, second)
+        return None if found is None else found[0]
+
+    def read_scored(self, first: str, second: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the matches as `read` does, and their scores (K, 1 where the file has none)."""
         for key, order in _keys(first, second):
             with named(f"{self.path}: pair '{key}' is broken"):
                 group = find(self._file, key)
@@ -242,7 +247,11 @@ class MatchReader(Reader):
                 if matches.ndim != 1 or matches.dtype.kind == "f":
                     raise ValueError(f"'matches0' of shape {matches.shape} and type {matches.dtype}")
                 rows = np.flatnonzero(matches >= 0)
-                return np.stack([rows, matches[rows].astype(np.int64)], axis=1)[:, ::order]
+                scores = read_array(group, "matching_scores0") if has(group, "matching_scores0") else matches >= 0
+                if scores.shape != matches.shape:
+                    raise ValueError(f"'matching_scores0' of shape {scores.shape}, but 'matches0' of {matches.shape}")
+                pairs = np.stack([rows, matches[rows].astype(np.int64)], axis=1)[:, ::order]
+                return pairs, scores[rows].astype(np.float32)
         return None
 
     def pairs(self, names: Iterable[str]) -> list[tuple[str, str]]:

@@ -46,7 +46,7 @@ def export_colmap(
     with FeatureReader(features) as feature_reader, MatchReader(matches) as match_reader:
         check_made_from(match_reader, feature_reader)
         names = feature_reader.names()
-        cameras = _cameras(feature_reader, names, images, share_cameras)
+        cameras = cameras_of_features(feature_reader, names, images, share_cameras)
         pairs = match_reader.pairs(names)
         with atomic_path(output) as temporary:
             temporary.unlink()
@@ -58,8 +58,10 @@ def export_colmap(
     return counts
 
 
-def _cameras(features: FeatureReader, names: list[str], images: str | os.PathLike | None, share: bool) -> PhotoCameras:
-    """Return the cameras of images by their EXIF data, or by the sizes that features are of."""
+def cameras_of_features(
+    features: FeatureReader, names: list[str], images: str | os.PathLike | None, share: bool
+) -> PhotoCameras:
+    """Return the cameras of images by their EXIF data, or by the sizes that features are of; arguments as above."""
     if not names:
         raise HndescError(f"{features.path}: has no features of any image")
     if images is not None:

@@ -10,6 +10,7 @@ from pandas import DataFrame, MultiIndex
 from pandas.io.formats.style import Styler
 
 from hndesc.io.files import check_output_files, write_text
+from hndesc.io.lists import aligned
 from hndesc.visualization.comparison import Table, gather
 
 TextColumn = tuple[str, list[str]]  # heading and cells
@@ -87,10 +88,8 @@ def _text_rows(table: Table) -> list[str]:
         columns.append((name, [_show(value, figure.digits, sign=True) for value, figure in shown]))
     lines: list[str] = []
     for part in _side_by_side(columns[1:], _WIDEST - _width(columns[0])):
-        for first, *rest in zip(*([name, *cells] for name, cells in (columns[0], *part)), strict=True):
-            right = (cell.rjust(_width(column)) for cell, column in zip(rest, part, strict=True))
-            lines.append("  ".join([first.ljust(_width(columns[0])), *right]).rstrip())
-        lines.append("")
+        rows = zip(*([name, *cells] for name, cells in (columns[0], *part)), strict=True)
+        lines += [*aligned(list(rows)), ""]
     return lines[:-1]
 
 

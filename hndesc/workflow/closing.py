@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hndesc.datasets.kinds import KINDS
+from hndesc.io.lists import aligned
 
 _MOST = 6  # descriptors side by side
 
@@ -33,9 +34,7 @@ def closing_lines(results: str | os.PathLike, kinds: Mapping[str, str]) -> list[
             lines.append(
                 [f"{benchmark}: {group} {figure}", *(values.get(name) or "\N{EN DASH}" for name in descriptors)]
             )
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    table = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in lines]
-    return [*(table if len(table) > 1 else []), f"all scores and figures: {folder / 'report.html'}"]
+    return [*(aligned(lines) if len(lines) > 1 else []), f"all scores and figures: {folder / 'report.html'}"]
 
 
 def _read_scores(path: Path) -> dict[str, list[tuple[str, str, str, str]]]:

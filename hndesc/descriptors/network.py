@@ -12,6 +12,7 @@ from hndesc.models.checkpoint import load_checkpoint
 from hndesc.models.inference import fold_batch_norm
 from hndesc.models.sampling import normalize_images, sample_descriptors
 from hndesc.runtime.devices import choose_device
+from hndesc.runtime.memory import keep_freed_memory
 from hndesc.runtime.provenance import file_hash
 from hndesc.runtime.tiling import TILE, cut_at_points, padded
 
@@ -71,6 +72,7 @@ class NetworkDescriptor:
 
     @torch.inference_mode()
     def _run(self, image: np.ndarray, points: np.ndarray) -> np.ndarray:
+        keep_freed_memory()
         image = padded(image, _SMALLEST)
         batch = normalize_images(torch.from_numpy(image)[None].to(self.device))
         dense = self.model(batch)

@@ -7,8 +7,9 @@ data, except pages of text, photographs with little content, and those with uncl
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -64,9 +65,20 @@ def _of_debian(unpacked: Path) -> Iterator[tuple[str, np.ndarray, str, str]]:
                 f"{unpacked / package}: no such folder; download the package (apt-get download {package}) and unpack "
                 f"it there (dpkg-deb --extract {package}_*.deb {unpacked / package})"
             )
-        for path, (author, license) in entry["photos"].items():
+        folder = unpacked / package / entry["folder"]
+        for path, (author, license) in _photos(folder, entry).items():
             name = _SIZE_AND_FOLDERS.sub("", path).rsplit(".", 1)[0]
-            yield f"{package}/{name}.jpg", read_image(unpacked / package / entry["folder"] / path), author, license
+            yield f"{package}/{name}.jpg", read_image(folder / path), author, license
+
+
+def _photos(folder: Path, entry: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return author and license of each photo of a package: those of the first pattern that it matches."""
+    photos: dict[str, tuple[str, str]] = {}
+    for pattern, about in entry["photos"].items():
+        # What matches nothing is a photo that is missing, which is reported where it is read.
+        for path in sorted(folder.glob(pattern)) or [folder / pattern]:
+            photos.setdefault(path.relative_to(folder).as_posix(), about)
+    return {path: about for path, about in photos.items() if path not in entry.get("left_out", ())}
 
 
 def _of_python() -> Iterator[tuple[str, np.ndarray, str, str]]:

@@ -16,7 +16,7 @@ FREE = ("CC-BY-SA-", "CC-BY-4.0", "CC0", "GPL-2+", "LGPL-3", "GFDL", "public dom
 
 def test_every_listed_photo_has_an_author_and_a_free_license() -> None:
     listed = yaml.safe_load(free_photos.LIST.read_text(encoding="utf-8"))
-    assert list(listed) == packages() and sum(len(entry["photos"]) for entry in listed.values()) == 42
+    assert list(listed) == packages() and sum(len(entry["photos"]) for entry in listed.values()) == 59
     for entry in listed.values():
         for author, license in entry["photos"].values():
             assert author and license.startswith(FREE), license
@@ -40,6 +40,19 @@ def test_gathers_photos_and_says_whose_they_are(unpacked: Path, tmp_path: Path) 
     found = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.jpg")}
     assert found == {row[0] for row in rows}
     assert "scikit-image/chelsea.jpg" in found and not any("motorcycle" in name for name in found)
+
+
+def test_a_photo_belongs_to_the_first_pattern_that_it_matches(
+    unpacked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = {"folder": "usr/share/w", "left_out": ["c.jpg"], "photos": {"a*.jpg": ["A", "GFDL"], "*.jpg": ["Z", "CC0"]}}
+    (tmp_path / "list.yaml").write_text(yaml.safe_dump({"some-wallpapers": entry}, sort_keys=False))
+    for name in ("b.jpg", "c.jpg"):
+        write_image(unpacked / "some-wallpapers/usr/share/w" / name, np.zeros((30, 60, 3), np.uint8))
+    gather_free_photos(unpacked, tmp_path / "out")
+    rows = (tmp_path / "out" / "manifest.tsv").read_text().splitlines()
+    assert rows[1:3] == ["some-wallpapers/a.jpg\tA\tGFDL", "some-wallpapers/b.jpg\tZ\tCC0"]
+    assert not any(row.startswith("some-wallpapers/c") for row in rows)
 
 
 def test_a_missing_package_is_named_with_the_cure(tmp_path: Path) -> None:

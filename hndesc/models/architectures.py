@@ -13,6 +13,8 @@ MODELS = Registry(
     "model",
     {
         "caps": "hndesc.models.caps:Caps",
+        "fast": "hndesc.models.fast:Fast",
+        "fast_pyramid": "hndesc.models.fast:FastPyramid",
         "lite": "hndesc.models.lite:Lite",
         "lite_pyramid": "hndesc.models.lite_pyramid:LitePyramid",
         "r2d2": "hndesc.models.r2d2:R2d2",

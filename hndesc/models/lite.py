@@ -45,7 +45,7 @@ class Lite(Backbone):
     def forward(self, images: Tensor) -> Tensor:
         """Return the dense descriptors of a batch of normalized images."""
         rows, columns = (_ceil(size, self.stride) for size in images.shape[-2:])
-        contrast = local_contrast(pad_to_multiple(images.mean(1, keepdim=True), self.period))
+        contrast = local_contrast(pad_to_multiple(to_luminance(images), self.period))
         return self.head(self.fuse(contrast))[..., :rows, :columns]
 
     def fuse(self, contrast: Tensor) -> Tensor:
@@ -59,6 +59,14 @@ class Lite(Backbone):
         for lateral, features in zip(reversed(self.laterals[:-1]), reversed(pyramid[:-1]), strict=True):
             fused = lateral(features) + enlarge(fused, 2)
         return fused
+
+
+def to_luminance(images: Tensor) -> Tensor:
+    """Return the mean of the channels, B x 1 x H x W. torch's own mean is slow for channels that are last in memory."""
+    first, *others = images.split(1, 1)
+    for channel in others:
+        first = first + channel
+    return first / (1 + len(others))
 
 
 def local_contrast(luminance: Tensor, cell: int = 8, window: int = 7, floor: float = 0.001) -> Tensor:
@@ -106,3 +114,16 @@ def unit(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequ
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
+
+
+class Residual(nn.Module):
+    """A 3 x 3 unit and a 1 x 1 convolution, added to their input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = unit(width, width)
+        self.second = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sum, of the same size."""
+        return x + self.second(self.first(x))

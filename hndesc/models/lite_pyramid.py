@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from hndesc.models.lite import FUSED, WIDTHS, Lite, unit
+from hndesc.models.lite import FUSED, WIDTHS, Lite, Residual, to_luminance, unit
 from hndesc.models.pyramid import OCTAVES, Pyramid
 
 _DETAIL = 32
@@ -24,6 +24,10 @@ class LitePyramid(Pyramid):
     def __init__(self) -> None:
         super().__init__(_Tower)
 
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the dense descriptors of a batch of normalized images."""
+        return super().forward(to_luminance(images))
+
     def adapt(self, architecture: str, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
         """Initialize each octave with the weights of a `lite`, so that it initially yields the same descriptors."""
         if architecture != Lite.name:
@@ -37,19 +41,19 @@ class _Tower(Lite):
     def __init__(self) -> None:
         super().__init__()
         for level, width in zip(self.levels[:-1], WIDTHS[:-1], strict=True):
-            level.append(_Residual(width))
+            level.append(Residual(width))
         self.detail = nn.Sequential(
             unit(1, _DETAIL, kernel=4, stride=2),
             unit(_DETAIL, FUSED, kernel=4, stride=2),
-            _Residual(FUSED),
-            _Residual(FUSED),
+            Residual(FUSED),
+            Residual(FUSED),
             nn.Conv2d(FUSED, FUSED, 1),
         )
         self.mix = nn.Sequential(nn.BatchNorm2d(FUSED), unit(FUSED, FUSED), nn.Conv2d(FUSED, FUSED, 1))
 
     def silent(self) -> dict[str, Tensor]:
         """Return the weights missing in a `Lite`, set to 0 where they would change its map."""
-        residuals = (name for name, module in self.named_modules() if isinstance(module, _Residual))
+        residuals = (name for name, module in self.named_modules() if isinstance(module, Residual))
         last = ("detail.4.", "mix.2.", *(f"{name}.second." for name in residuals))
         known = Lite().state_dict()
         added = {name: values for name, values in self.state_dict().items() if name not in known}
@@ -59,13 +63,3 @@ class _Tower(Lite):
         """Return the sum of all levels and details at stride 4, from the local contrast (B x 1 x H x W)."""
         fused = super().fuse(contrast) + self.detail(contrast)
         return fused + self.mix(fused)
-
-
-class _Residual(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = unit(width, width)
-        self.second = nn.Conv2d(width, width, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(self.first(x))

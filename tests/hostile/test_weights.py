@@ -19,6 +19,7 @@ import hndesc
 from hndesc.descriptors import load_descriptor
 from hndesc.detectors.superpoint import SuperPoint, load_superpoint
 from hndesc.errors import HndescError
+from hndesc.models.architectures import MODELS
 from hndesc.models.checkpoint import load_checkpoint, read_card, save_checkpoint
 from hndesc.models.initial_weights import build_model
 from hndesc.models.projected import Projected
@@ -443,7 +444,7 @@ def test_damage_to_a_bundled_model_is_noticed(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("architecture", ["lite", "lite_pyramid", "r2d2", "r2d2_quarter", "r2d2_pyramid"])
+@pytest.mark.parametrize("architecture", sorted(set(MODELS.places) - {"caps"}))
 def test_untrained_models_are_loaded(tmp_path: Path, architecture: str, seed: int) -> None:
     model = build_model(architecture, "random", seed=seed)
     save_checkpoint(tmp_path / "m.safetensors", model, {})

@@ -61,7 +61,7 @@ def test_cells_sit_where_sampling_believes(backbone: Backbone, calibrate: Callab
     assert (shifted - plain).norm(dim=2).min() > 1e-3, "a quarter of a pixel must show, or this test shows nothing"
 
 
-@pytest.mark.parametrize("name", ["lite", "r2d2", "r2d2_quarter"])
+@pytest.mark.parametrize("name", ["fast", "lite", "r2d2", "r2d2_quarter"])
 def test_centroid_of_the_receptive_field(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With positive, even weights the influence of the pixels on a cell balances on the cell's center."""
     monkeypatch.setattr("hndesc.models.lite.local_contrast", lambda luminance: luminance)
@@ -153,9 +153,7 @@ def test_seed_decides_the_weights_and_nothing_else_is_touched(name: str) -> None
 
 
 def test_unknown_name_lists_the_known() -> None:
-    with pytest.raises(
-        HndescError, match=r"unknown model 'vgg'.*caps, lite, lite_pyramid, r2d2, r2d2_pyramid, r2d2_quarter"
-    ):
+    with pytest.raises(HndescError, match=rf"unknown model 'vgg'.*{', '.join(NAMES)}"):
         build_model("vgg")
 
 

@@ -131,7 +131,7 @@ def test_unknown_architecture(tmp_path: Path, architecture: object) -> None:
     path = _with_card(tmp_path / "m.safetensors", {"architecture": architecture})
     with pytest.raises(
         HndescError,
-        match=r"m\.safetensors: unknown architecture.*caps, lite, lite_pyramid, r2d2, r2d2_pyramid, r2d2_quarter",
+        match=r"m\.safetensors: unknown architecture.*caps, fast, fast_pyramid, lite, lite_pyramid, r2d2, r2d2_",
     ):
         load_checkpoint(path)
 

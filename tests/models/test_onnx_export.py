@@ -15,7 +15,7 @@ from hndesc.models.checkpoint import save_checkpoint
 from hndesc.models.initial_weights import build_model
 from hndesc.models.onnx_export import export_onnx
 
-PYRAMIDS = [pytest.param(name, marks=pytest.mark.slow) for name in ("lite_pyramid", "r2d2_pyramid")]
+PYRAMIDS = [pytest.param(name, marks=pytest.mark.slow) for name in ("fast_pyramid", "lite_pyramid", "r2d2_pyramid")]
 
 
 @pytest.fixture(scope="module", params=["lite", *PYRAMIDS])

@@ -157,8 +157,10 @@ def test_each_use_imports_what_its_extra_declares() -> None:
     assert at_import(*workflow, "hndesc.datasets.fetch.install") <= declared("workflow").keys()
     localization = {name for name in modules() if re.match(r"hndesc\.(\w+\.)?(localization|reconstructions?)", name)}
     assert localization and at_import(*localization) <= declared("localization").keys()
+    app = {name for name in modules() if name.startswith("hndesc.app.")}
+    assert app and at_import(*app) <= declared("app").keys()
     scripts = everything("workflow_scripts/*.py", "rules/*.smk", "workflow/Snakefile", "hndesc/**/*.py")
-    assert scripts <= declared("workflow", "localization", "onnx", "heif").keys()
+    assert scripts <= declared("workflow", "localization", "onnx", "app", "heif").keys()
     assert (
         everything("tests/**/*.py", "benchmarks/*.py", "docs/**/*.py", "envs/*.py", "hubconf.py")
         <= declared("dev").keys()

@@ -27,6 +27,7 @@ LAYERS = (
     ("evaluation",),
     ("visualization",),
     ("workflow",),
+    ("app",),
     ("cli",),
 )
 LEVELS = {package: level for level, packages in enumerate(LAYERS) for package in packages}
@@ -43,6 +44,11 @@ UNMIRRORED = {
     "hndesc.cli.localization": "tests/localization/test_photos.py and tests/cli/test_scoring.py",
     "hndesc.cli.training": "tests/training/test_from_photos.py",
     "hndesc.cli.bench": "tests/evaluation/test_speed.py",
+    "hndesc.cli.app": "tests/app/test_server.py",
+    "hndesc.app.choices": "tests/app/test_server.py",
+    "hndesc.app.matching": "tests/app/test_server.py",
+    "hndesc.extraction.photo_pair": "tests/cli/test_matching.py",
+    "hndesc.matching.report": "tests/cli/test_matching.py",
     "hndesc.cli.data": "tests/datasets/fetch/test_registry.py and tests/datasets/test_free_photos.py",
     "hndesc.cli.features": "tests/cli/test_main.py",
     "hndesc.cli.options": "tests/cli/test_main.py",

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from hndesc import __version__
+from hndesc.cli.app import add_app_command
 from hndesc.cli.bench import add_bench_command
 from hndesc.cli.data import add_data_commands
 from hndesc.cli.exports import add_export_commands
@@ -49,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hndesc {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_matching_commands(commands)
+    add_app_command(commands)
     add_reconstruction_command(commands)
     add_localization_commands(commands)
     add_feature_command(commands)

@@ -2,7 +2,6 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hndesc.cli.options import (
     DETECTOR,
@@ -14,14 +13,8 @@ from hndesc.cli.options import (
     positive,
 )
 from hndesc.errors import printable
-from hndesc.geometry.two_view import GEOMETRIES, GEOMETRY_NAMES
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from hndesc.matching.pair import Matches
-
-_ESTIMATORS = {"magsac": "MAGSAC++", "ransac": "RANSAC", "poselib": "PoseLib"}
+from hndesc.geometry.robust import ESTIMATORS
+from hndesc.geometry.two_view import GEOMETRIES
 
 
 def match(
@@ -43,8 +36,9 @@ def match(
 ) -> None:
     """Match two photos; print the matches and the estimate, write and draw them."""
     from hndesc.extraction.extractor import Extractor
-    from hndesc.io.images import read_image
-    from hndesc.matching.pair import check_matches_output, match_pair
+    from hndesc.extraction.photo_pair import match_photos
+    from hndesc.matching.pair import check_matches_output
+    from hndesc.matching.report import report
 
     if output is not None:
         from hndesc.visualization.style import check_figure
@@ -52,20 +46,14 @@ def match(
         check_figure(output, [first, second])
     if matches is not None:
         check_matches_output(matches)
-    images = read_image(first), read_image(second)
     extractor = Extractor(
         model, detector or DETECTOR, detector_weights, max_keypoints, resize_max, weights, views=views
     )
-    found = match_pair(
-        *(extractor(image) for image in images),
-        ratio=ratio,
-        geometry=geometry,
-        estimator=estimator,
-        threshold=threshold,
-        intrinsics=_intrinsics((first, second), images) if geometry == "essential" else None,
+    images, found = match_photos(
+        (first, second), extractor, ratio=ratio, geometry=geometry, estimator=estimator, threshold=threshold
     )
     names = _titles(first, second)
-    print("\n".join(_report(names, found, f"{_ESTIMATORS[estimator]}, {threshold:g} px")))
+    print("\n".join(report(names, found, estimator, threshold)))
     if matches is not None:
         found.save(matches)
         print(printable(matches))
@@ -76,54 +64,11 @@ def match(
         print(printable(output))
 
 
-def _intrinsics(paths: tuple[Path, Path], images: "tuple[np.ndarray, np.ndarray]") -> "tuple[np.ndarray, np.ndarray]":
-    from hndesc.io.exif import camera_matrix, read_exif_camera
-
-    first, second = (
-        camera_matrix(read_exif_camera(path).focal_or_usual, (image.shape[1], image.shape[0]))
-        for path, image in zip(paths, images, strict=True)
-    )
-    return first, second
-
-
 def _titles(first: Path, second: Path) -> tuple[str, str]:
     """Return the names of two files, their paths if the names are equal."""
     if first.name == second.name:
         return printable(first), printable(second)
     return printable(first.name), printable(second.name)
-
-
-def _report(names: tuple[str, str], found: "Matches", how: str) -> list[str]:
-    """Return the lines that a user reads about the matches of two photos."""
-    count, inliers = len(found.matches), int(found.inliers.sum())
-    sides = zip(names, (found.keypoints0, found.keypoints1), strict=True)
-    lines = [f"{name}: {len(points):,} keypoints" for name, points in sides]
-    lines.append(f"{count:,} matches")
-    if found.geometry == "none":
-        return lines
-    name = GEOMETRY_NAMES[found.geometry]
-    if found.matrix is None:
-        return [*lines, f"no {name} agrees with them: the photos may show different places"]
-    share = f" ({inliers / count:.0%})" if count else ""
-    lines.append(f"{name}: {inliers:,} inliers{share}, {how}{_comparison(found)}")
-    lines += ["  " + "  ".join(f"{value:13.6g}" for value in row) for row in found.matrix]
-    if found.by_chance:
-        lines.append("photos of different places have as many inliers by chance: do not rely on this estimate")
-    return lines
-
-
-def _comparison(found: "Matches") -> str:
-    """Return the reason for the geometry where there was a choice."""
-    others = {name: count for name, count in found.counts.items() if name != found.geometry}
-    if not others:
-        return ""
-    (other, count), *_ = others.items()
-    why = (
-        "it explains the matches nearly as well as"
-        if found.geometry == "homography"
-        else "more matches agree than with"
-    )
-    return f"; chosen because {why} a {GEOMETRY_NAMES[other]} ({count:,})"
 
 
 def similar(
@@ -207,7 +152,7 @@ def _add_match(parser: argparse.ArgumentParser) -> None:
         help="what relates the photos (default: fundamental, or homography if it explains the matches as well)",
     )
     parser.add_argument(
-        "--estimator", choices=list(_ESTIMATORS), default="magsac", help="robust estimator (default: %(default)s)"
+        "--estimator", choices=list(ESTIMATORS), default="magsac", help="robust estimator (default: %(default)s)"
     )
     add_max_error(parser, 3.0, "an inlier", "--threshold")
     parser.add_argument(

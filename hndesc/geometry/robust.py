@@ -6,7 +6,8 @@ import numpy as np
 from hndesc.errors import HndescError
 from hndesc.geometry.ransac import ransac_homography
 
-ESTIMATORS = ("ransac", "magsac", "poselib")
+# By their names in figures.
+ESTIMATORS = {"ransac": "RANSAC", "magsac": "MAGSAC++", "poselib": "PoseLib"}
 OPENCV_METHODS = {"ransac": cv2.RANSAC, "magsac": cv2.USAC_MAGSAC}
 _MOST = 2**31 - 1  # iterations, in OpenCV
 

@@ -46,9 +46,7 @@ def load_pretrained(
         HndescError: they do not fit the network.
     """
     entry = read_registry()[WEIGHTS[name]]
-    fetched = Path("data", entry.place)
-    if weights is None and fetched.is_file():
-        weights = fetched
+    weights = fetched_weights(name) if weights is None else weights
     if weights is None or not os.path.exists(weights):
         cause = f"{name} needs its pretrained weights" if weights is None else f"{weights}: no such weights file"
         raise MissingWeightsError(
@@ -62,6 +60,12 @@ def load_pretrained(
     network.eval().to(choose_device(), memory_format=torch.channels_last)
     probe(str(weights), name, work, cure)
     return _origin(Path(weights), entry.license, entry.files[0].sha256)
+
+
+def fetched_weights(name: str) -> Path | None:
+    """Return the weights file of a method where `hndesc datasets get` puts it, below the folder data; None without."""
+    path = Path("data", read_registry()[WEIGHTS[name]].place)
+    return path if path.is_file() else None
 
 
 def _origin(weights: Path, license: str, published: str | None) -> dict[str, Any]:

@@ -29,6 +29,7 @@ EXTRAS = {
         "yaml",
     ),
     "localization": ("filelock", "loky", "matplotlib", "plotly", "poselib", "pycolmap", "scipy", "threadpoolctl"),
+    "app": ("flask", "matplotlib", "werkzeug", "yaml"),
     "onnx": ("onnx", "onnxscript"),
     "heif": ("pillow_heif",),
 }

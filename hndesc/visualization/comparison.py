@@ -8,6 +8,7 @@ from typing import Any
 
 from hndesc.datasets.kinds import KINDS
 from hndesc.errors import HndescError
+from hndesc.geometry.robust import ESTIMATORS
 from hndesc.runtime.plugins import load_place
 from hndesc.visualization.equal_yield import equal_yield
 from hndesc.visualization.origins import origin
@@ -24,7 +25,6 @@ _KEYPOINTS = (
     ("localization_error", "Localization error (px), {} keypoints", 2),
 )
 _DIFFICULTY = {"turn": "in-plane rotation, degrees", "zoom": "factor of scale", "light": "illumination change"}
-ESTIMATORS = {"ransac": "RANSAC", "magsac": "MAGSAC++", "poselib": "PoseLib"}
 
 
 @dataclass(frozen=True)

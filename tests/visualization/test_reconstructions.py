@@ -1,7 +1,6 @@
 """Figures of a model, whose page needs no network and draws in a browser."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,9 +10,8 @@ import pytest
 
 from hndesc.datasets.localization.pycolmap_border import pycolmap
 from hndesc.visualization.reconstructions import plot_from_above, view_page
+from tests.fixtures.browser import CHROMIUM, needs_chromium
 from tests.fixtures.synthetic import Mapped
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture
@@ -43,7 +41,7 @@ def test_the_model_is_drawn_from_above(model: "pycolmap.Reconstruction", tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+@needs_chromium
 def test_a_browser_without_network_draws_the_page(model: "pycolmap.Reconstruction", tmp_path: Path) -> None:
     page, picture = tmp_path / "m.html", tmp_path / "m.png"
     page.write_text(view_page(model), encoding="utf-8")

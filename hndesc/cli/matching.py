@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hndesc.cli.options import (
     DETECTOR,
@@ -9,12 +10,18 @@ from hndesc.cli.options import (
     add_global_descriptor,
     add_max_error,
     add_ratio,
+    camera,
     list_photos,
     positive,
 )
-from hndesc.errors import printable
+from hndesc.errors import HndescError, printable
 from hndesc.geometry.robust import ESTIMATORS
 from hndesc.geometry.two_view import GEOMETRIES
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from hndesc.datasets.localization.cameras import Intrinsics
 
 
 def match(
@@ -33,6 +40,7 @@ def match(
     resize_max: int | None,
     views: bool,
     ratio: float | None,
+    cameras: "list[Intrinsics]",
 ) -> None:
     """Match two photos; print the matches and the estimate, write and draw them."""
     from hndesc.extraction.extractor import Extractor
@@ -40,6 +48,8 @@ def match(
     from hndesc.matching.pair import check_matches_output
     from hndesc.matching.report import report
 
+    if cameras and geometry != "essential":
+        raise HndescError("--camera is for --geometry essential, which alone depends on cameras")
     if output is not None:
         from hndesc.visualization.style import check_figure
 
@@ -50,7 +60,13 @@ def match(
         model, detector or DETECTOR, detector_weights, max_keypoints, resize_max, weights, views=views
     )
     images, found = match_photos(
-        (first, second), extractor, ratio=ratio, geometry=geometry, estimator=estimator, threshold=threshold
+        (first, second),
+        extractor,
+        ratio=ratio,
+        geometry=geometry,
+        estimator=estimator,
+        threshold=threshold,
+        intrinsics=_intrinsics((first, second), cameras) if cameras else None,
     )
     names = _titles(first, second)
     print("\n".join(report(names, found, estimator, threshold)))
@@ -62,6 +78,20 @@ def match(
 
         plot_pair(images, names, found, output)
         print(printable(output))
+
+
+def _intrinsics(photos: tuple[Path, Path], cameras: "list[Intrinsics]") -> "tuple[np.ndarray, np.ndarray]":
+    """Return the intrinsics of two photos as matrices, given for both or for each."""
+    from hndesc.datasets.localization.pycolmap_border import pinhole_matrix
+    from hndesc.io.images import image_orientation, image_size
+
+    if len(cameras) > 2:
+        raise HndescError(f"--camera is given {len(cameras)} times; give one for both photos, or two")
+    first, second = (
+        pinhole_matrix(given, image_size(path), image_orientation(path), printable(path))
+        for given, path in zip((cameras[0], cameras[-1]), photos, strict=True)
+    )
+    return first, second
 
 
 def _titles(first: Path, second: Path) -> tuple[str, str]:
@@ -150,6 +180,16 @@ def _add_match(parser: argparse.ArgumentParser) -> None:
         "--geometry",
         choices=GEOMETRIES,
         help="what relates the photos (default: fundamental, or homography if it explains the matches as well)",
+    )
+    parser.add_argument(
+        "--camera",
+        dest="cameras",
+        metavar="CAMERA",
+        type=camera,
+        action="append",
+        default=[],
+        help="intrinsics for --geometry essential, 'MODEL WIDTH HEIGHT PARAMETERS' as in COLMAP, of both photos, or "
+        "given twice, of each (default: from EXIF data, else a focal length of 1.2 times the longer side)",
     )
     parser.add_argument(
         "--estimator", choices=list(ESTIMATORS), default="magsac", help="robust estimator (default: %(default)s)"

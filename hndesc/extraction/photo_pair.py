@@ -18,13 +18,15 @@ def match_photos(
     geometry: str | None = None,
     estimator: str = "magsac",
     threshold: float = 3.0,
+    intrinsics: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[tuple[np.ndarray, np.ndarray], Matches]:
-    """Read and match two photos; an essential matrix takes the focal lengths of their EXIF data.
+    """Read and match two photos.
 
     Args:
         photos: files.
         extractor: what detects and describes keypoints.
         ratio, geometry, estimator, threshold: see `hndesc.matching.pair.match_pair`.
+        intrinsics: 3 x 3 each, for an essential matrix; None for the focal lengths of the EXIF data.
 
     Returns:
         The images, RGB uint8, rotated by their EXIF tags, and their matches.
@@ -33,6 +35,8 @@ def match_photos(
         HndescError: a file is no image, or a setting is out of bounds.
     """
     images = read_image(photos[0]), read_image(photos[1])
+    if geometry == "essential" and intrinsics is None:
+        intrinsics = _intrinsics(photos, images)
     found = match_pair(
         extractor(images[0]),
         extractor(images[1]),
@@ -40,7 +44,7 @@ def match_photos(
         geometry=geometry,
         estimator=estimator,
         threshold=threshold,
-        intrinsics=_intrinsics(photos, images) if geometry == "essential" else None,
+        intrinsics=intrinsics,
     )
     return images, found
 

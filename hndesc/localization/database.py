@@ -116,8 +116,8 @@ def _write_keypoints(
             counts["images_without_features"] += 1
             continue
         entry = features.read(name)
-        size = cameras[name].width, cameras[name].height
-        counts["images_of_other_size"] += entry.image_size not in (size, (0, 0))
+        size = entry.image_size if entry.orientation < 5 else entry.image_size[::-1]
+        counts["images_of_other_size"] += size not in ((cameras[name].width, cameras[name].height), (0, 0))
         keypoints = camera_keypoints(entry, cameras[name], name)
         database.write_keypoints(image_id, keypoints.astype(np.float32))
         counts["keypoints"] += len(entry)

@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 from tqdm import tqdm
 
 from hndesc.datasets.image_set import ImageEntry
-from hndesc.datasets.localization.cameras import Intrinsics
+from hndesc.datasets.localization.cameras import Intrinsics, exif_intrinsics
 from hndesc.datasets.localization.colmap import find_model
 from hndesc.datasets.localization.colmap_files import read_cameras, read_images, read_tracks
 from hndesc.datasets.localization.pycolmap_border import camera_keypoints, pycolmap, to_camera
@@ -242,9 +242,7 @@ def photo_intrinsics(photo: ImageEntry, camera: Intrinsics | None) -> tuple[Intr
     if camera is not None:
         return camera, "given"
     found = read_exif_camera(photo.path)
-    width, height = found.size
-    intrinsics = Intrinsics("SIMPLE_PINHOLE", width, height, (found.focal_or_usual, width / 2, height / 2))
-    return intrinsics, "estimated" if found.focal is None else "EXIF"
+    return exif_intrinsics(found, "SIMPLE_PINHOLE"), "estimated" if found.focal is None else "EXIF"
 
 
 def _match(

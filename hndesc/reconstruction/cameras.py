@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hndesc.datasets.image_set import ImageEntry
-from hndesc.datasets.localization.cameras import Intrinsics
+from hndesc.datasets.localization.cameras import Intrinsics, exif_intrinsics
 from hndesc.io.exif import ExifCamera, read_exif_camera
 
 # One radial distortion, as COLMAP takes by default.
@@ -30,12 +30,6 @@ class PhotoCameras:
         return [(self.ids[first][0], self.ids[second][0]) for first, second in pairs]
 
 
-def photo_camera(camera: ExifCamera) -> Intrinsics:
-    """Return the intrinsics of a photo, in COLMAP's convention, from its EXIF data."""
-    width, height = camera.size
-    return Intrinsics(MODEL, width, height, (camera.focal_or_usual, width / 2, height / 2, 0.0))
-
-
 def read_cameras(photos: Sequence[ImageEntry], shared: bool = True) -> PhotoCameras:
     """Return the cameras of photos.
 
@@ -56,4 +50,4 @@ def group_cameras(found: Mapping[str, ExifCamera], shared: bool = True) -> Photo
     for number, (name, camera) in enumerate(found.items(), 1):
         ids[name] = number, numbers.setdefault(camera if shared else name, len(numbers) + 1)
     guessed = frozenset(name for name, camera in found.items() if camera.focal is None)
-    return PhotoCameras({name: photo_camera(camera) for name, camera in found.items()}, ids, guessed)
+    return PhotoCameras({name: exif_intrinsics(camera, MODEL) for name, camera in found.items()}, ids, guessed)

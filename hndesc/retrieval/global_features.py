@@ -155,7 +155,7 @@ def _describe(entry: ImageEntry, model: GlobalDescriptor, resize_max: int | None
     try:
         image = entry.read()
     except ImageError as error:
-        logger.warning("%s: skipped: %s", entry.name, error)
+        logger.warning("skipped %s", error)
         write_text(make_group(file, entry.name), _FAILED, str(error))
         return
     group = make_group(file, entry.name)

@@ -1,6 +1,7 @@
 """Matching two photos from the command line."""
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -56,6 +57,41 @@ def test_every_geometry_can_be_chosen(
     with np.load(path) as found:
         assert found["geometry"] == geometry and np.isnan(found["matrix"]).all() == (geometry == "none")
     assert ("matrix" in capsys.readouterr().out) == (geometry != "none")
+
+
+def test_essential_matrix_of_given_cameras(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    used = []
+
+    def note(*_: object, intrinsics: tuple[np.ndarray, np.ndarray], **__: object) -> None:
+        used.append(np.array(intrinsics))
+        raise HndescError("noted")
+
+    monkeypatch.setattr("hndesc.extraction.photo_pair.match_pair", note)
+    usual = "SIMPLE_RADIAL 308 232 369.6 154 116 0"  # what photos without EXIF data have
+    one_of_two = ["--camera", usual, "--camera", "PINHOLE 616 464 600 500 308 232"]  # of a photo of twice the size
+    for options in ([], ["--camera", usual], one_of_two):
+        with pytest.raises(SystemExit):
+            main(["match", *map(str, pair), "--model", "sift", "--geometry", "essential", *options])
+    np.testing.assert_allclose(used[0], [[[369.6, 0, 153.5], [0, 369.6, 115.5], [0, 0, 1]]] * 2)
+    np.testing.assert_allclose(used[1], used[0])
+    np.testing.assert_allclose(used[2], [used[0][0], [[300, 0, 153.5], [0, 250, 115.5], [0, 0, 1]]])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--camera 'PINHOLE 308 232 300 300 154 116'", "--camera is for --geometry essential"),
+        ("--geometry essential --camera 'SIMPLE_RADIAL 308 232 300 154 116 .1'", "undistort the photos"),
+        ("--geometry essential --camera 'PINHOLE 232 308 300 300 116 154'", "different aspect ratio"),
+        ("--geometry essential" + 3 * " --camera 'PINHOLE 308 232 300 300 154 116'", "given 3 times"),
+    ],
+)
+def test_a_camera_that_does_not_fit(
+    pair: tuple[Path, Path], options: str, message: str, capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["match", *map(str, pair), "--model", "sift", "--one-view", *shlex.split(options)])
+    assert message in capsys.readouterr().err
 
 
 def test_unrelated_photos_are_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

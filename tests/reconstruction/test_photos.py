@@ -168,7 +168,7 @@ def test_a_single_photo_is_too_few(tmp_path: Path) -> None:
 def test_photos_turned_by_their_tag_are_reconstructed_as_they_are_stored(corner: Path, tmp_path: Path) -> None:
     photograph_corner(tmp_path / "turned", orientation=6, count=4)
     summary = reconstruct_photos(tmp_path / "turned" / "images", tmp_path / "out", **SETTINGS)
-    assert summary["registered"] == 4
+    assert summary["registered"] == 4 and summary["counts"]["images_of_other_size"] == 0
     poses = read_poses(tmp_path / "out" / "sparse" / "0")
     errors = position_figures(poses, read_cameras(tmp_path / "turned" / "cameras.tsv")[1])
     assert errors["median_position_share"] < 0.01 and errors["median_rotation_error"] < 2

@@ -10,6 +10,7 @@ import numpy as np
 import pycolmap
 
 from hndesc.errors import HndescError
+from hndesc.io.exif import ExifCamera
 from hndesc.io.lists import numbers
 
 pycolmap.logging.minloglevel = pycolmap.logging.Level.WARNING.value
@@ -70,6 +71,13 @@ class Intrinsics:
         for index, side in zip(form.center, size, strict=False):
             if not -side <= self.params[index] <= 2 * side:
                 raise HndescError(f"impossible camera: principal point at {self.params[index]:g} of {side} pixels")
+
+
+def exif_intrinsics(camera: ExifCamera, model: str) -> Intrinsics:
+    """Return the camera of a photo by its EXIF data, of a model with one focal length, without distortion."""
+    width, height = camera.size
+    params = camera.focal_or_usual, width / 2, height / 2
+    return Intrinsics(model, width, height, (*params, *[0.0] * (CAMERA_MODELS[model].count - len(params))))
 
 
 def read_camera(model: str, fields: Sequence[str], place: str) -> Intrinsics | None:

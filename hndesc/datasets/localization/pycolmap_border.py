@@ -1,7 +1,7 @@
 """Conversions to and from COLMAP, and its databases.
 
 In this package, the center of the top-left pixel is at (0, 0), in COLMAP at (0.5, 0.5). Only `to_colmap` converts
-between the two.
+keypoints between the two, and `pinhole_matrix` cameras.
 """
 
 import shutil
@@ -12,12 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from hndesc.datasets.localization.cameras import Intrinsics, pycolmap
+from hndesc.datasets.localization.cameras import CAMERA_MODELS, Intrinsics, pycolmap
 from hndesc.datasets.localization.scene import Pose
 from hndesc.errors import HndescError
 from hndesc.io.features import Features
 from hndesc.io.files import check_space
-from hndesc.io.images import stored_points
+from hndesc.io.images import stored_points, upright_points
+
+# Camera models that are a pinhole where all distortions are 0.
+_PERSPECTIVE = ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV")
 
 
 @contextmanager
@@ -68,13 +71,47 @@ def camera_keypoints(features: Features, camera: Intrinsics, name: str) -> np.nd
     keypoints, (width, height) = stored_points(features.keypoints, features.image_size, features.orientation)
     if min(width, height) < 1:  # unknown, in imported files
         return to_colmap(features.keypoints)
+    return to_colmap(keypoints) * _scale(camera, (width, height), name)
+
+
+def _scale(camera: Intrinsics, size: tuple[int, int], name: str) -> np.ndarray:
+    """Return the factors from pixels of an image as it is stored to those of its camera."""
+    width, height = size
     # Both sides of a resized image are rounded to whole pixels.
     if abs(width * camera.height - height * camera.width) > max(camera.width, camera.height):
         raise HndescError(
             f"'{name}' has {width}x{height} pixels, but its camera {camera.width}x{camera.height}, with a different "
             "aspect ratio; use the original image, neither rotated nor cropped"
         )
-    return to_colmap(keypoints) * [camera.width / width, camera.height / height]
+    return np.array([camera.width / width, camera.height / height])
+
+
+def pinhole_matrix(camera: Intrinsics, size: tuple[int, int], orientation: int, name: str) -> np.ndarray:
+    """Return the intrinsics of an image that was rotated by its EXIF tag as a matrix, in the package's convention.
+
+    Args:
+        camera: of the image as it is stored.
+        size: (width, height) of the rotated image in pixels.
+        orientation: value of the tag.
+        name: of the image, for messages.
+
+    Raises:
+        HndescError: a camera with distortion, or of an image of another aspect ratio.
+    """
+    form = CAMERA_MODELS[camera.model]
+    rest = [value for index, value in enumerate(camera.params) if index not in (*form.focal, *form.center)]
+    if camera.model not in _PERSPECTIVE or any(rest):
+        raise HndescError(
+            f"a {camera.model} camera with distortion has no matrix; undistort the photos and give SIMPLE_PINHOLE or "
+            "PINHOLE"
+        )
+    stored = size if orientation < 5 else size[::-1]
+    scale = _scale(camera, stored, name)
+    focal = np.array([camera.params[index] for index in (form.focal[0], form.focal[-1])]) / scale
+    center = np.array([camera.params[index] for index in form.center]) / scale - 0.5
+    (upright,), _ = upright_points(center[None], stored, orientation)
+    fx, fy = focal if orientation < 5 else focal[::-1]
+    return np.array([[fx, 0.0, upright[0]], [0.0, fy, upright[1]], [0.0, 0.0, 1.0]])
 
 
 def to_camera(intrinsics: Intrinsics, camera_id: int = 1, known: bool = True) -> pycolmap.Camera:

@@ -7,8 +7,17 @@ import pytest
 
 from hndesc.datasets.localization.aachen import read_aachen
 from hndesc.datasets.localization.cameras import CAMERA_MODELS, Intrinsics
-from hndesc.datasets.localization.pycolmap_border import pycolmap, silenced, to_camera, to_colmap, to_pose, to_rigid
+from hndesc.datasets.localization.pycolmap_border import (
+    pinhole_matrix,
+    pycolmap,
+    silenced,
+    to_camera,
+    to_colmap,
+    to_pose,
+    to_rigid,
+)
 from hndesc.io.features import FeatureReader
+from hndesc.io.images import upright_points
 from tests.fixtures.synthetic import Synthetic
 
 
@@ -63,3 +72,17 @@ def test_nothing_else_imports_pycolmap() -> None:
     package = Path(sys.modules["hndesc"].__file__).parent
     importers = [path.name for path in package.rglob("*.py") if "\nimport pycolmap" in path.read_text()]
     assert importers == ["cameras.py"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_matrix_of_a_rotated_image_keeps_the_angles_between_rays(orientation: int) -> None:
+    camera = Intrinsics("PINHOLE", 640, 480, (500.0, 450.0, 300.0, 250.0))
+    stored = (320, 240)  # half its size
+    points = np.random.default_rng(0).uniform(0, 240, (20, 2))
+    upright, size = upright_points(points, stored, orientation)
+    in_camera = to_camera(camera).cam_from_img(2 * to_colmap(points))
+    rays = [np.column_stack([in_camera, np.ones(20)])]
+    matrix = pinhole_matrix(camera, size, orientation, "a.jpg")
+    rays.append(np.column_stack([upright, np.ones(20)]) @ np.linalg.inv(matrix).T)
+    first, second = (ray @ ray.T for ray in rays)
+    np.testing.assert_allclose(second, first, rtol=1e-9)

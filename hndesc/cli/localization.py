@@ -144,7 +144,8 @@ def _add_localize(parser: argparse.ArgumentParser) -> None:
 
 def _add_map(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Triangulate the matches of a dataset with known poses: the map in which hndesc score localization localizes."
+        "Triangulate the matches of a dataset with known poses: the map in which hndesc score localization localizes. "
+        "Example: hndesc build-map data/scene features.h5 matches.h5 map"
     )
     parser.add_argument("root", metavar="ROOT", type=Path, help="folder of a localization dataset")
     parser.add_argument("features", metavar="FEATURES.h5", type=Path)

@@ -56,7 +56,7 @@ def _add_pairs(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Write pairs of photos, two names a line as in hloc: all pairs of few photos, of more the similar and the "
         "sequential ones. --exhaustive 0 --similar 0 leaves the sequential ones, --exhaustive 0 --sequential 0 the "
-        "similar ones. Names are relative to PHOTOS."
+        "similar ones. Names are relative to PHOTOS. Example: hndesc pairs photos pairs.txt --exhaustive 100"
     )
     parser.add_argument("photos", metavar="PHOTOS", type=Path, help="folder of photos, with all below it")
     parser.add_argument("output", metavar="OUT.txt", type=Path)
@@ -73,7 +73,7 @@ def _add_pairs(parser: argparse.ArgumentParser) -> None:
 def _add_match_pairs(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Match pairs of images by mutual nearest neighbors, and write the matches in the form of hloc. An interrupted "
-        "run resumes."
+        "run resumes. Example: hndesc match-pairs features.h5 pairs.txt matches.h5"
     )
     parser.add_argument("features", metavar="FEATURES.h5", type=Path, help="features of the images (hndesc extract)")
     parser.add_argument("listed", metavar="PAIRS.txt", type=Path, help="pairs of names (hndesc pairs, or hloc's)")

@@ -144,7 +144,8 @@ def _add_hpatches(hpatches: argparse.ArgumentParser) -> None:
 def _add_retrieval(parser: argparse.ArgumentParser, kind: str) -> None:
     parser.description = (
         "Re-rank a shortlist by the inliers of local matches; scores before and after are in --json. Make the features "
-        f"by hndesc extract --kind {kind}, the shortlist by hndesc shortlist --kind {kind}."
+        f"by hndesc extract --kind {kind}, the shortlist by hndesc shortlist --kind {kind}. Example: hndesc score "
+        f"{kind} data/{kind} features.h5 shortlist.h5 --output scores.txt"
     )
     parser.add_argument("root", metavar="ROOT", type=Path, help="folder of the retrieval set")
     parser.add_argument("features", metavar="FEATURES.h5", type=Path)
@@ -166,7 +167,8 @@ def _add_localization(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Localize the queries of a dataset with known poses. Make the features by hndesc extract --kind localization, "
         "the pairs by hndesc pairs --localization, the matches by hndesc match-pairs, the map by hndesc build-map. "
-        "OUT.txt gets the poses, world to camera: name qw qx qy qz tx ty tz."
+        "OUT.txt gets the poses, world to camera: name qw qx qy qz tx ty tz. Example: hndesc score localization "
+        "data/scene features.h5 matches.h5 map --output poses.txt"
     )
     parser.add_argument("root", metavar="ROOT", type=Path, help="folder of the dataset")
     parser.add_argument("features", metavar="FEATURES.h5", type=Path)
@@ -185,7 +187,10 @@ def _add_localization(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_reconstruction(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Count the registered photos, and measure the errors where the dataset has poses."
+    parser.description = (
+        "Count the registered photos, and measure the errors where the dataset has poses. Example: hndesc score "
+        "reconstruction data/scene scene --output scores.txt"
+    )
     parser.add_argument("root", metavar="ROOT", type=Path, help="folder of the photos or of a localization dataset")
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="output of hndesc reconstruct")
     add_result(parser)
@@ -193,7 +198,10 @@ def _add_reconstruction(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_shortlist(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Write the ranking of all database images for each query: what hndesc score re-ranks."
+    parser.description = (
+        "Write the ranking of all database images for each query: what hndesc score re-ranks. Example: hndesc "
+        "shortlist data/roxford5k shortlist.h5"
+    )
     parser.add_argument("root", metavar="ROOT", type=Path, help="folder of the retrieval set")
     parser.add_argument("output", metavar="OUT.h5", type=Path)
     parser.add_argument("--kind", choices=RETRIEVAL, default="retrieval", help="(default: %(default)s)")

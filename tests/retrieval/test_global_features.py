@@ -72,7 +72,7 @@ def test_broken_photo_is_skipped_named_and_recorded(photos, model, tmp_path, cap
     vectors, failed, _ = read_global(tmp_path / "g.h5", [photo.name for photo in photos])
     assert list(failed) == ["sub/1.png"] and "1.png" in failed["sub/1.png"]
     assert np.isnan(vectors[1]).all() and brightness(vectors[2:]) == [20]
-    assert "sub/1.png: skipped" in caplog.text
+    assert f"skipped {photos[1].path}: " in caplog.text
 
 
 def test_no_readable_photo_is_an_error(photos, model, tmp_path):

@@ -17,7 +17,7 @@ from hndesc.datasets.localization.readers import find_layout
 from hndesc.datasets.localization.scene import Pose, Scene
 from hndesc.errors import HndescError
 from hndesc.geometry.pose import camera_center
-from hndesc.io.files import check_output_file
+from hndesc.io.files import check_own_file
 from hndesc.io.lists import distinct_pairs, read_pairs, write_pairs
 from hndesc.retrieval.global_features import RESIZE_MAX, describe_globally, read_global, scratch_of
 from hndesc.retrieval.ranking import rank
@@ -53,7 +53,7 @@ def list_pairs(
     if min(covisible, retrieved) < 1:
         raise HndescError(f"{covisible} and {retrieved} pairs per image cannot be made; give numbers of at least 1")
     own = find_pairs(root)
-    check_output_file(output, [*lists, own] if own else lists)
+    check_own_file(output, [*lists, own] if own else lists)
     sources = [Path(path) for path in lists] or ([own] if own else [])
     # As they are: who reads the list counts what is unknown or repeated in it.
     pairs = [pair for path in sources for pair in read_pairs(path)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError
-from hndesc.io.files import check_output_file
+from hndesc.io.files import check_own_file
 from hndesc.io.lists import distinct_pairs, write_pairs
 from hndesc.retrieval.global_features import RESIZE_MAX, describe_globally, read_global, scratch_of
 from hndesc.retrieval.ranking import rank
@@ -44,7 +44,7 @@ def pair_photos(
     """
     if len(photos) < 2:
         raise HndescError(f"{output}: {len(photos)} photo has no pairs; give two photos or more")
-    check_output_file(output)
+    check_own_file(output, [photo.path for photo in photos])
     names = [photo.name for photo in photos]
     if len(names) <= exhaustive:
         pairs = list(itertools.combinations(names, 2))

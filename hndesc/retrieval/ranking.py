@@ -9,6 +9,7 @@ import numpy as np
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.datasets.listing import list_images
 from hndesc.errors import HndescError
+from hndesc.io.hdf5 import check_hdf5_output
 from hndesc.retrieval import whitening
 from hndesc.retrieval.global_features import RESIZE_MAX, describe_globally, read_global, scratch_of, stored_names
 from hndesc.retrieval.neighbor_table import write_neighbors
@@ -112,6 +113,7 @@ def make_shortlist(
             another descriptor.
     """
     images = list_images(root, kind, distractors)
+    check_hdf5_output(output, [entry.path for entry in images])
     names = [entry.name for entry in images]
     database, queries = ([name for name in names if name.startswith(prefix)] for prefix in ("db/", "query/"))
     own = scratch_of(output)

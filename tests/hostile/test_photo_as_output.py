@@ -1,5 +1,6 @@
 """A photo whose name is given for an output by mistake is refused before the work and keeps its bytes."""
 
+import pickle
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,9 @@ COMMANDS = [
     "match {photos}/0.png {photos}/1.png --output {mine}.jpg",
     "match {photos}/0.png {photos}/1.png --output {mine}.png",
     "export-onnx hndesc-lite {mine}.onnx",
+    "pairs {photos} {mine}.txt",
+    "bench {photos}/0.png --output {mine}.json",
+    "shortlist {photos} {mine}.h5",
 ]
 
 
@@ -29,6 +33,9 @@ def photos(tmp_path: Path) -> Path:
     for number in range(2):
         image = np.random.default_rng(number).integers(0, 255, (60, 80, 3), np.uint8)
         cv2.imwrite(str(folder / f"{number}.png"), image)
+    (folder / "jpg").mkdir()
+    truth = {"bbx": [0, 0, 9, 9], "easy": [0], "hard": [], "junk": []}
+    (folder / "gnd_few.pkl").write_bytes(pickle.dumps({"imlist": ["0"], "qimlist": ["0"], "gnd": [truth]}))
     return folder
 
 

@@ -105,7 +105,8 @@ def test_missing_and_broken_photos_are_in_no_query_pair(make, tmp_path: Path, ca
     list_pairs(root, tmp_path / "pairs.txt", retrieved=100, descriptor="color_gradient")
     pairs = [pair for pair in read_pairs(tmp_path / "pairs.txt") if pair[0].startswith("query/")]
     assert len(pairs) == 5 * 6 and not {"db/1.jpg", "db/2.jpg"} & {second for _, second in pairs}
-    assert "2 listed images are missing, 'db/1.jpg' first" in caplog.text and "db/2.jpg: skipped" in caplog.text
+    assert "2 listed images are missing, 'db/1.jpg' first" in caplog.text and "skipped" in caplog.text
+    assert "db/2.jpg: not an image" in caplog.text
 
 
 def test_queries_without_any_photo_are_in_no_pair(make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

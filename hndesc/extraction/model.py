@@ -12,7 +12,7 @@ from hndesc.descriptors import load_descriptor
 from hndesc.detectors import Detector, load_detector
 from hndesc.errors import HndescError, MissingWeightsError, check_count
 from hndesc.extraction.extractor import describe
-from hndesc.io.exif import ExifCamera, camera_matrix, read_exif_camera
+from hndesc.io.exif import exif_matrix
 from hndesc.io.features import Features, check_inside
 from hndesc.io.image_reading import check_size
 from hndesc.io.images import read_image
@@ -208,10 +208,7 @@ def find_model(model: str | os.PathLike) -> Path:
 
 
 def _intrinsics(image: ImageLike, pixels: np.ndarray) -> np.ndarray:
-    """Return the intrinsics of an image by the EXIF data of its file; those of a usual camera without them."""
-    size = pixels.shape[1], pixels.shape[0]
-    camera = read_exif_camera(image) if isinstance(image, str | os.PathLike) else ExifCamera(size, None, "")
-    return camera_matrix(camera.focal_or_usual, size)
+    return exif_matrix(image if isinstance(image, str | os.PathLike) else None, (pixels.shape[1], pixels.shape[0]))
 
 
 def _to_pixels(image: ImageLike) -> np.ndarray:

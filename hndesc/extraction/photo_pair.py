@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from hndesc.extraction.extractor import Extractor
-from hndesc.io.exif import camera_matrix, read_exif_camera
+from hndesc.io.exif import exif_matrix
 from hndesc.io.images import read_image
 from hndesc.matching.pair import Matches, match_pair
 
@@ -36,7 +36,7 @@ def match_photos(
     """
     images = read_image(photos[0]), read_image(photos[1])
     if geometry == "essential" and intrinsics is None:
-        intrinsics = _intrinsics(photos, images)
+        intrinsics = _intrinsics(photos[0], images[0]), _intrinsics(photos[1], images[1])
     found = match_pair(
         extractor(images[0]),
         extractor(images[1]),
@@ -49,9 +49,5 @@ def match_photos(
     return images, found
 
 
-def _intrinsics(photos: tuple[Path, Path], images: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    first, second = (
-        camera_matrix(read_exif_camera(path).focal_or_usual, (image.shape[1], image.shape[0]))
-        for path, image in zip(photos, images, strict=True)
-    )
-    return first, second
+def _intrinsics(photo: Path, image: np.ndarray) -> np.ndarray:
+    return exif_matrix(photo, (image.shape[1], image.shape[0]))

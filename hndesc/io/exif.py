@@ -44,6 +44,12 @@ def camera_matrix(focal: float, size: tuple[int, int]) -> np.ndarray:
     return np.array([[focal, 0.0, (size[0] - 1) / 2], [0.0, focal, (size[1] - 1) / 2], [0.0, 0.0, 1.0]])
 
 
+def exif_matrix(path: str | os.PathLike | None, size: tuple[int, int]) -> np.ndarray:
+    """Return the intrinsics, 3 x 3, of an image of (width, height) by its EXIF data; of a usual camera without it."""
+    camera = ExifCamera(size, None, "") if path is None else read_exif_camera(path)
+    return camera_matrix(camera.focal_or_usual, size)
+
+
 def read_exif_camera(path: str | os.PathLike) -> ExifCamera:
     """Return size, focal length and name of the camera of a photo; errors as for `hndesc.io.images.read_image`.
 

@@ -38,7 +38,10 @@ def train(
     from hndesc.runtime.logs import limit_threads
     from hndesc.training import from_photos
     from hndesc.visualization.curves import plot_training
+    from hndesc.visualization.style import check_figure
 
+    figure, model = output / "training.png", output / from_photos.MODEL
+    check_figure(figure)
     limit_threads(threads)
     chosen = detector or DETECTOR
     detection = {"max_keypoints": max_keypoints, "resize_max": resize_max}
@@ -55,7 +58,6 @@ def train(
         processes=processes or max(1, count_gpus()),
         threads=threads,
     )
-    figure, model = output / "training.png", output / from_photos.MODEL
     plot_training(output / from_photos.HISTORY, figure)
     metrics = read_card(model)["metrics"]
     print(

@@ -40,9 +40,7 @@ def check_output_folder(output: str | os.PathLike, step: str, inputs: Iterable[s
     """
     with named_errors(output):
         target = Path(os.path.realpath(output))
-        for source in inputs:
-            if source:
-                _check_apart(output, target, Path(source))
+        check_apart(output, target, inputs)
         check_parent(target)
         if not os.path.lexists(target):
             return target
@@ -209,15 +207,22 @@ def remove_folder(folder: str | os.PathLike, step: str) -> None:
         _remove(target)
 
 
-def _check_apart(output: str | os.PathLike, target: Path, source: Path) -> None:
-    """Refuse an output that is, contains or lies within an input, or that a link in the input leads to."""
-    found = Path(os.path.realpath(source))
-    if overlap(target, found):
-        raise HndescError(f"{output}: overlaps with the input {source}; choose an output apart from it")
-    if target.is_dir() and found.is_dir():
-        for link in _links(found):
-            if overlap(target, Path(os.path.realpath(link))):
-                raise HndescError(f"{output}: the input {source} links to it ({link}); choose another output")
+def check_apart(output: str | os.PathLike, target: Path, inputs: Iterable[str | os.PathLike | None]) -> None:
+    """Refuse an output that is, contains or lies within an input, or that a link in the input leads to.
+
+    Args:
+        output: as the user names it.
+        target: its path without links.
+        inputs: files and folders, None for none.
+    """
+    for source in [Path(one) for one in inputs if one]:
+        found = Path(os.path.realpath(source))
+        if overlap(target, found):
+            raise HndescError(f"{output}: overlaps with the input {source}; choose an output apart from it")
+        if target.is_dir() and found.is_dir():
+            for link in _links(found):
+                if overlap(target, Path(os.path.realpath(link))):
+                    raise HndescError(f"{output}: the input {source} links to it ({link}); choose another output")
 
 
 def overlap(first: Path, second: Path) -> bool:

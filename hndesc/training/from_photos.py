@@ -9,7 +9,7 @@ from hndesc.datasets.listing import list_images
 from hndesc.errors import HndescError
 from hndesc.extraction.detection import detect_keypoints
 from hndesc.io.files import check_parent, read_json, write_json
-from hndesc.io.owned_folders import overlap
+from hndesc.io.owned_folders import check_apart
 from hndesc.retrieval.ranking import find_neighbors
 from hndesc.training.launch import train_distributed
 from hndesc.training.settings import TrainingSettings, training_settings
@@ -68,10 +68,7 @@ def train_on_photos(
 
 
 def _check_output(output: Path, inputs: Sequence[Path | None]) -> None:
-    place = Path(os.path.realpath(output))
-    for source in filter(None, inputs):
-        if overlap(place, Path(os.path.realpath(source))):
-            raise HndescError(f"{output}: overlaps with the input {source}; choose an output apart from it")
+    check_apart(output, Path(os.path.realpath(output)), inputs)
     if output.exists() and not output.is_dir():
         raise HndescError(f"{output}: not a folder, but training writes one there; choose another place")
     check_parent(output / MODEL)

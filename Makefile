@@ -1,4 +1,4 @@
-# make all        set up .venv and run the demo from photographs to scores and a report
+# make all        set up .venv and run the demo from photographs to scores: results/index.html
 # make test       set up .venv and run the fast tests: minutes
 # make test-all   run all tests and print the coverage of the package
 # make docs       build the documentation as a site: site/index.html
@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 .PHONY: all test test-all docs setup lock clean distclean
 
 all: setup
-	@echo "The demo: photographs, keypoints, stylized copies, training (minutes), three benchmarks. Then the report."
+	@echo "The demo: photographs, keypoints, stylized copies, training (minutes), three benchmarks. Then results/index.html."
 	$(BIN)/python -m snakemake --cores $(CORES) all
 
 # The tests of a module stay together, in the order of the modules: the longest come first.

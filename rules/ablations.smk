@@ -39,6 +39,27 @@ rule ablation_table:
         "../workflow_scripts/ablation_table.py"
 
 
+use rule page as ablation_page with:
+    input:
+        results=[],
+        figures=rules.ablation_table.output,
+    output:
+        page="<results>/ablation/index.html",
+    log:
+        "<results>/logs/ablation_page.log",
+    benchmark:
+        "<results>/timings/ablation_page.tsv"
+    params:
+        benchmarks=[],
+        descriptors=[],
+        sections=PLAN.ablation_sections,
+        title=f"{PLAN.title}: ablation",
+        note=PLAN.note,
+        links={},
+        code=PLAN.page_code,
+
+
 rule ablation:
     input:
         rules.ablation_table.output,
+        rules.ablation_page.output,

@@ -145,8 +145,8 @@ atexit.register(print_expected_training)
 
 
 def print_closing_lines():
-    """Print the main scores and the place of the report after a run that has made it."""
-    if any(job.rule.name == "report" for job in workflow.dag.jobs):
+    """Print the main scores and the place of the page if it was asked for."""
+    if any(job.rule.name == "page" for job in workflow.dag.jobs):
         kinds = {name: entry.kind for name, entry in PLAN.images.entries.items()}
         print(*closing_lines(PLAN.places.results, kinds), sep="\n", flush=True)
 

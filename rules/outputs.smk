@@ -76,8 +76,11 @@ def build_dag():
     type(workflow)._build_dag(workflow)
     check_outputs()
     if not (workflow.dryrun or workflow.touch):
-        for job in workflow.dag.needrun_jobs(exclude_finished=False):
+        needed = list(workflow.dag.needrun_jobs(exclude_finished=False))
+        for job in needed:
             job.params  # with the fingerprints of inputs, which Snakemake would take when the job starts
+        if not needed and workflow.execution_settings is not None:
+            atexit.register(print_closing_lines)
 
 
 def check_inputs():

@@ -212,6 +212,34 @@ rule plot_stylization:
         "../workflow_scripts/plot_stylization.py"
 
 
+rule page:
+    input:
+        results=rules.compare.input.results,
+        figures=PLAN.figures,
+    output:
+        page="<results>/index.html",
+    log:
+        "<results>/logs/page.log",
+    benchmark:
+        "<results>/timings/page.tsv"
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=more(1000),
+        runtime=more(10),
+    params:
+        benchmarks=rules.compare.params.benchmarks,
+        descriptors=rules.compare.params.descriptors,
+        sections=PLAN.sections,
+        title=PLAN.title,
+        note=PLAN.note,
+        links={"Snakemake's report": f"{PLAN.places.results}/report.html"},
+        code=PLAN.page_code,
+    script:
+        "../workflow_scripts/page.py"
+
+
 rule figures:
     input:
         PLAN.figures,

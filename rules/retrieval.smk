@@ -203,3 +203,39 @@ rule score_retrieval:
         code=lambda wildcards: PLAN.scoring_code(wildcards.benchmark),
     script:
         "../workflow_scripts/score_retrieval.py"
+
+
+rule plot_retrieval:
+    input:
+        images=images_folder,
+        distractors=distractors,
+        result=of_first("<results>/scores/{benchmark}/{descriptor}.json"),
+    output:
+        figure=report(
+            "<results>/figures/{benchmark}_retrieval.jpg",
+            category="Retrieval",
+            caption="report/retrieval.rst",
+            labels={"what": "{benchmark}: before and after re-ranking"},
+        ),
+    log:
+        "<results>/logs/plot_retrieval/{benchmark}.log",
+    benchmark:
+        "<results>/timings/plot_retrieval/{benchmark}.tsv"
+    wildcard_constraints:
+        benchmark=pattern(PLAN.images.with_shortlist),
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 1
+    resources:
+        mem_mb=more(2000),
+        runtime=more(30),
+    params:
+        kind=lambda wildcards: PLAN.images.entries[wildcards.benchmark].kind,
+        label=lambda wildcards: evaluated(wildcards)[0],
+        content=content(images_folder, distractors),
+        code=lambda wildcards: fingerprint(
+            "hndesc.visualization.retrieval_figures",
+            PLAN.images.listing(wildcards.benchmark),
+        ),
+    script:
+        "../workflow_scripts/plot_retrieval.py"

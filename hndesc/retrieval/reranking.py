@@ -34,8 +34,13 @@ RATIO, MIN_INLIERS = 0.95, 8
 
 @dataclass(frozen=True)
 class Reranked:
-    """Rankings before and after (queries x database, as in a shortlist), and the record of the result file."""
+    """Rankings before and after (queries x database, as in a shortlist), and the record of the result file.
 
+    Attributes:
+        database: names that the rankings refer to, distractors included.
+    """
+
+    database: list[str]
     before: np.ndarray
     after: np.ndarray
     record: dict
@@ -103,7 +108,7 @@ def rerank_shortlist(
                 "pairs_without_inliers": empty,
             },
         }
-    return Reranked(start.ranks, after, record)
+    return Reranked(start.database, start.ranks, after, record)
 
 
 def count_shortlist(

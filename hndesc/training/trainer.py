@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from hndesc.errors import HndescError, reason
 from hndesc.runtime.devices import choose_device
+from hndesc.runtime.progress import ProgressLines
 from hndesc.training.data import Batch, PairBatches, stream_batches
 from hndesc.training.distributed import join_group, share_batch_norms
 from hndesc.training.evaluation import batch_loss, describe, validate
@@ -96,6 +97,7 @@ class Trainer:
         numbers = range(self.step * settings.accumulation, steps * settings.accumulation)
         stream = stream_batches(self.batches, numbers, settings.workers, self.device.type == "cuda")
         disable = None if self.group.first else True
+        lines = ProgressLines(steps, self.step)
         with tqdm(total=steps, initial=self.step, desc="training", unit="step", disable=disable) as bar:
             while self.step < steps:
                 loss = self._update(stream)
@@ -103,6 +105,8 @@ class Trainer:
                 self.history.add(loss)
                 bar.update()
                 bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+                if self.group.first and bar.disable and (line := lines.line(self.step)):
+                    logger.info("%s, loss %.4f", line, loss)
                 self._after_step()
 
     def _after_step(self) -> None:

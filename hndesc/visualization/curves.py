@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,22 +11,35 @@ from matplotlib.ticker import PercentFormatter
 
 from hndesc.errors import HndescError
 from hndesc.evaluation.hpatches.ranking import RECALL_LEVELS
+from hndesc.visualization.comparison import ESTIMATORS
 from hndesc.visualization.origins import descriptor_key
 from hndesc.visualization.results import Result
 from hndesc.visualization.style import COLORS, MARKERS, check_figure, figure, line_styles
 
-_THRESHOLDS = np.arange(1, 11)
+_THRESHOLDS = range(1, 11)
 _PANELS = (("all", "All pairs"), ("v", "Viewpoint"), ("i", "Illumination"))
 _WIDTH = 10.5  # inches
 _HISTORY = ("step", "loss", "validation_loss", "accuracy", "learning_rate")
 
 
+class _Row(NamedTuple):
+    """A row of panels: the curves of each descriptor for all, viewpoint and illumination pairs."""
+
+    x: Sequence[float]
+    curves: Sequence[dict[str, list[float]]]
+    xlabel: str
+    ylabel: str
+    xlim: tuple[float, float]
+    ticks: bool = False
+
+
 def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), title: str = "") -> None:
     """Plot mean matching accuracy over the threshold for all, viewpoint and illumination pairs.
 
-    Below are the curves of precision over recall (`hndesc.evaluation.hpatches.ranking`), if all results have them. Each
-    descriptor has one line. The legend states the average numbers of keypoints per image and matches per pair. A
-    descriptor at keypoints of several detectors has one color.
+    Below are the curves of precision over recall (`hndesc.evaluation.hpatches.ranking`) and the AUC of the homography
+    error over the threshold, by the last estimator, each if all results have them. Each descriptor has one line. The
+    legend states the average numbers of keypoints per image and matches per pair. A descriptor at keypoints of several
+    detectors has one color.
 
     Args:
         results: JSON results of the HPatches benchmark.
@@ -38,36 +52,27 @@ def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), 
         raise HndescError(f"{output}: no results to plot")
     labels = labels or [Path(path).stem for path in results]
     read = [_matching_result(path) for path in results]
-    curves = [_mma(result) for result in read]
     names = [_legend(label, result) for label, result in zip(labels, read, strict=True)]
     styles = line_styles([descriptor_key(one.get("features")) or row for row, one in enumerate(read)])
     # A character of the legend is about 0.08 inches wide.
     columns = max(1, min(len(names), 5, int(_WIDTH / (0.08 * max(map(len, names)) + 0.7))))
-    ranked = all(result.has("figures", "precision_at_recall") for result in read)
-    with figure(output, _WIDTH, (6.9 if ranked else 3.7) + 0.19 * -(-len(names) // columns)) as drawing:
+    rows = [_mma(read), *(row for row in (_precision(read), _area(read)) if row)]
+    with figure(output, _WIDTH, 0.5 + 3.2 * len(rows) + 0.19 * -(-len(names) // columns)) as drawing:
         drawing.suptitle(title or f"{read[0].get('benchmark')}: {read[0].get('protocol')}")
-        rows = drawing.subplots(1 + ranked, 3, sharey=True, squeeze=False)
-        for axes in rows[0]:
-            axes.set(xlabel="threshold (px)", xticks=_THRESHOLDS, xlim=(0.7, 10.3), ylim=(0, 1))
-        _draw_panels(rows[0], _THRESHOLDS, curves, names, styles)
-        rows[0][0].set_ylabel("mean matching accuracy")
-        if ranked:
-            _draw_panels(rows[1], np.array(RECALL_LEVELS), [_precision(one) for one in read], names, styles)
-            for axes in rows[1]:
-                axes.set(xlabel="recall", xlim=(0, 1))
-            rows[1][0].set_ylabel("precision")
-        handles = rows[0][0].get_legend_handles_labels()
+        grid = drawing.subplots(len(rows), 3, sharey=True, squeeze=False)
+        for panels, row in zip(grid, rows, strict=True):
+            _draw_panels(panels, row, names, styles)
+        handles = grid[0][0].get_legend_handles_labels()
         drawing.legend(*handles, loc="outside lower center", ncols=columns, fontsize=9)
 
 
-def _draw_panels(
-    panels: Sequence[Axes],
-    x: np.ndarray,
-    curves: Sequence[dict[str, list[float]]],
-    names: Sequence[str],
-    styles: Sequence[dict],
-) -> None:
+def _draw_panels(panels: Sequence[Axes], row: _Row, names: Sequence[str], styles: Sequence[dict]) -> None:
+    x, curves = row.x, row.curves
+    panels[0].set_ylabel(row.ylabel)
     for axes, (key, name) in zip(panels, _PANELS, strict=True):
+        axes.set(xlabel=row.xlabel, xlim=row.xlim, ylim=(0, 1))
+        if row.ticks:
+            axes.set_xticks(x)
         for label, curve, style in zip(names, curves, styles, strict=True):
             axes.plot(x, curve[key], label=label, **style)
         if all(np.isnan(curve[key]).all() for curve in curves):
@@ -84,13 +89,37 @@ def _matching_result(path: Path) -> Result:
     return result
 
 
-def _mma(result: Result) -> dict[str, list[float]]:
-    return {key: [result.number("figures", "mma", str(t), key) for t in _THRESHOLDS] for key, _ in _PANELS}
+def _mma(results: Sequence[Result]) -> _Row:
+    curves = [_curves(result, ("figures", "mma"), _THRESHOLDS) for result in results]
+    return _Row(_THRESHOLDS, curves, "threshold (px)", "mean matching accuracy", (0.7, 10.3), ticks=True)
 
 
-def _precision(result: Result) -> dict[str, list[float]]:
+def _precision(results: Sequence[Result]) -> _Row | None:
     place = ("figures", "precision_at_recall")
-    return {key: [result.number(*place, str(level), key) for level in RECALL_LEVELS] for key, _ in _PANELS}
+    if not all(result.has(*place) for result in results):
+        return None
+    curves = [_curves(result, place, RECALL_LEVELS) for result in results]
+    return _Row(RECALL_LEVELS, curves, "recall", "precision", (0, 1))
+
+
+def _area(results: Sequence[Result]) -> _Row | None:
+    """Return the AUC of the homography error by the last estimator that all results have."""
+    shared = [
+        name
+        for name in results[0].get("figures", "estimators")
+        if all(result.has("figures", "estimators", name, "homography_auc") for result in results)
+    ]
+    if not shared:
+        return None
+    place = ("figures", "estimators", shared[-1], "homography_auc")
+    thresholds = sorted(map(int, results[0].get(*place)))
+    curves = [_curves(result, place, thresholds) for result in results]
+    label = f"homography AUC ({ESTIMATORS.get(shared[-1], shared[-1])})"
+    return _Row(thresholds, curves, "threshold (px)", label, (0.7, 10.3), ticks=True)
+
+
+def _curves(result: Result, place: tuple[str, ...], x: Sequence[float]) -> dict[str, list[float]]:
+    return {key: [result.number(*place, str(one), key) for one in x] for key, _ in _PANELS}
 
 
 def _legend(label: str, result: Result) -> str:

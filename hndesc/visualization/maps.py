@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.ticker import MaxNLocator
 
 from hndesc.datasets.localization.images import posed_images
 from hndesc.datasets.localization.pycolmap_border import camera_keypoints, pycolmap, to_camera
@@ -15,17 +14,19 @@ from hndesc.datasets.localization.readers import read_scene
 from hndesc.datasets.localization.scene import Pose, Scene
 from hndesc.errors import HndescError
 from hndesc.io.features import FeatureReader
+from hndesc.io.images import to_gray
 from hndesc.io.owned_folders import check_output_folder, replace_folder
 from hndesc.localization.mapping import observed, read_map
 from hndesc.localization.matches import MatchReader
 from hndesc.visualization.ground_plan import draw_cameras, level_axes, limit_axes
 from hndesc.visualization.match_figures import Correspondences, draw_classified_matches
 from hndesc.visualization.results import Result
-from hndesc.visualization.style import COLORS, OUTLIER, figure
+from hndesc.visualization.style import COLORS, OUTLIER, figure, line_styles
 
 STEP = "plot_localization"
-_BINS = 12
 _LEAST = 1e-6  # replaces an error of zero on a logarithmic axis
+# Images of a lower median are brightened for display.
+_DARK, _BRIGHT = 60, 110
 
 
 def plot_localization(
@@ -151,8 +152,23 @@ def _plot_query(
     title = f"{correct.sum()} of {len(correct)} matches are inliers of the pose at {largest:g} px"
     if "position_error" in query:
         title += f"; error {query['position_error']:.3g} in position, {query['rotation_error']:.2g}\N{DEGREE SIGN}"
-    heading = f"{name}  \N{RIGHTWARDS ARROW}  {best}"
-    draw_classified_matches((images[name].read(), images[best].read()), [found[best]], output, heading, [title])
+    shown, dark = brighten(images[name].read())
+    heading = f"{name}{' (brightened)' if dark else ''}  \N{RIGHTWARDS ARROW}  {best}"
+    draw_classified_matches((shown, images[best].read()), [found[best]], output, heading, [title])
+
+
+def brighten(image: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return an image, a dark one with its median luma raised by a gamma curve, and whether it was dark.
+
+    Args:
+        image: RGB, uint8.
+    """
+    median = float(np.median(to_gray(image)))
+    if median >= _DARK:
+        return image, False
+    gamma = np.log(_BRIGHT / 255) / np.log(max(median, 1.0) / 255)
+    table = np.rint(255 * (np.arange(256) / 255) ** gamma).astype(np.uint8)
+    return table[image], True
 
 
 def _errors(camera: "pycolmap.Camera", pose: Pose, points: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
@@ -166,26 +182,27 @@ def _errors(camera: "pycolmap.Camera", pose: Pose, points: np.ndarray, keypoints
 
 
 def plot_errors(results: Sequence[str | os.PathLike], output: Path, labels: Sequence[str]) -> None:
-    """Draw histograms of position and rotation errors of queries with ground truth, one line per descriptor."""
+    """Draw the share of queries within each position and each rotation error, one line per descriptor."""
     errors = {label: _query_errors(Result(path)) for label, path in zip(labels, results, strict=True)}
     everything = np.concatenate(list(errors.values()))
     if not len(everything):
         raise HndescError(f"{output}: no query in the results has a ground truth pose")
+    styles = line_styles(range(len(errors)))
     titles = ("Position error (units of the scene)", "Rotation error (\N{DEGREE SIGN})")
     with figure(output, 10.5, 3.6) as drawing:
-        drawing.suptitle("Errors of all queries; queries that failed have the pose of their best database image")
+        drawing.suptitle("Recall over error; queries that failed have the pose of their best database image")
         for column, (axes, title) in enumerate(zip(drawing.subplots(1, 2, sharey=True), titles, strict=True)):
             values = np.maximum(everything[:, column], _LEAST)
-            edges = np.geomspace(values.min() / 1.1, values.max() * 1.1, _BINS + 1)
-            for row, (label, both) in enumerate(errors.items()):
-                heights, _ = np.histogram(np.maximum(both[:, column], _LEAST), edges)
-                axes.stairs(heights, edges, color=COLORS[row % len(COLORS)], label=label, linewidth=1.8)
-            axes.set(title=title, xscale="log")
-            axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        drawing.axes[0].set_ylabel("queries")
-        drawing.legend(
-            *drawing.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(5, len(errors))
-        )
+            limits = values.min() / 1.2, values.max() * 1.2
+            for (label, both), style in zip(errors.items(), styles, strict=True):
+                ranked = np.sort(np.maximum(both[:, column], _LEAST))
+                shares = np.arange(len(ranked) + 1) / max(1, len(ranked))
+                look = {"color": style["color"], "linestyle": style["linestyle"], "label": label}
+                axes.step([limits[0], *ranked, limits[1]], [*shares, shares[-1]], where="post", **look)
+            axes.set(xlabel=title, xscale="log", xlim=limits, ylim=(0, 1.02))
+        drawing.axes[0].set_ylabel("share of queries")
+        handles = drawing.axes[0].get_legend_handles_labels()
+        drawing.legend(*handles, loc="outside lower center", ncols=min(5, len(errors)))
 
 
 def _query_errors(result: Result) -> np.ndarray:

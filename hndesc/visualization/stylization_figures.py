@@ -33,7 +33,7 @@ def plot_stylization(
     folders = {"photo": Path(photos), "style": None if styles is None else Path(styles), "copy": Path(stylized)}
     rows = -(-len(chosen) // 2)
     lines = [] if measures is None else measure_lines(read_json(measures))
-    with figure(output, 13.0, 1.75 * rows + 0.4 + 0.17 * len(lines)) as drawing:
+    with figure(output, 13.0, 1.75 * rows + 0.4 + 0.19 * len(lines)) as drawing:
         grid = drawing.subplots(rows, 7, squeeze=False, width_ratios=(1, 1, 1, 0.06, 1, 1, 1))
         for axes in grid.flat:
             axes.set_axis_off()
@@ -46,7 +46,7 @@ def plot_stylization(
                 else:
                     axes.text(0.5, 0.5, entry["class"], transform=axes.transAxes, ha="center", va="center")
         if lines:
-            drawing.supxlabel("\n".join(lines), fontsize=8, family="monospace", ha="left", x=0.01)
+            drawing.supxlabel("\n".join(lines), fontsize=9, family="monospace", ha="left", x=0.01)
 
 
 def measure_lines(measures: dict) -> list[str]:
@@ -95,4 +95,4 @@ def _shorten(name: str, most: int = 24) -> str:
 
 def _show(axes: Axes, path: Path, caption: str) -> None:
     axes.imshow(resize_longest(read_image(path), _LONGEST)[0])
-    axes.set_title(caption, fontsize=8)
+    axes.set_title(caption, fontsize=9)

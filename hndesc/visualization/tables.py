@@ -50,7 +50,8 @@ def write_tables(
     write_text(summary, _text(tables, note))
 
 
-def _show(value: float, digits: int, sign: bool = False) -> str:
+def show(value: float, digits: int, sign: bool = False) -> str:
+    """Return a value with a number of decimals; a dash for NaN."""
     if isnan(value):
         return "\N{EN DASH}"
     return f"{round(value, digits) + 0.0:{'+' if sign else ''}.{digits}f}".replace("-", "\N{MINUS SIGN}")
@@ -80,12 +81,12 @@ def _text_rows(table: Table) -> list[str]:
     for name, values in table.rows.items():
         cells = []
         for column, (figure, value) in enumerate(zip(table.figures, values, strict=True)):
-            cells.append(_show(value, figure.digits) + ("*" if value == table.best(column) else " "))
+            cells.append(show(value, figure.digits) + ("*" if value == table.best(column) else " "))
         columns.append((name + " ", cells))
     if table.difference:
         name, values = table.difference
         shown = zip(values, table.figures, strict=True)
-        columns.append((name, [_show(value, figure.digits, sign=True) for value, figure in shown]))
+        columns.append((name, [show(value, figure.digits, sign=True) for value, figure in shown]))
     lines: list[str] = []
     for part in _side_by_side(columns[1:], _WIDEST - _width(columns[0])):
         rows = zip(*([name, *cells] for name, cells in (columns[0], *part)), strict=True)
@@ -116,6 +117,8 @@ body { font: 15px/1.45 system-ui, sans-serif; color: #1b1b1b; background: #fff; 
        padding: 0 1em; }
 h1 { font-size: 1.35em; } h2 { font-size: 1.1em; margin: 1.8em 0 .2em; }
 p { margin: .3em 0; color: #444; } .note { color: #1b1b1b; border-left: 4px solid #E69F00; padding: .3em .8em; }
+"""
+TABLE_STYLE = """
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .6em 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .25em .6em; text-align: right; white-space: nowrap; font-size: .93em; }
@@ -133,21 +136,30 @@ _DIFFERENCE = [
 
 
 def _html(tables: Sequence[Table], note: str) -> str:
-    body = "\n".join(_html_table(table, f"{number}") for number, table in enumerate(tables))
+    body = "\n".join(
+        f"<h2>{escape(table.benchmark)}</h2>\n<p>{escape(table.protocol)}</p>\n{table_html(table, str(number))}"
+        for number, table in enumerate(tables)
+    )
     remark = f'<p class="note">{escape(note)}</p>\n' if note else ""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>Scores</title>\n'
-        f"<style>{_STYLE}</style>\n</head>\n<body>\n<h1>Scores</h1>\n{remark}{body}\n"
+        f"<style>{_STYLE}{TABLE_STYLE}</style>\n</head>\n<body>\n<h1>Scores</h1>\n{remark}{body}\n"
         "<p>The best value of each column is bold.</p>\n</body>\n</html>\n"
     )
 
 
-def _html_table(table: Table, name: str) -> str:
+def table_html(table: Table, name: str) -> str:
+    """Return the scores of a benchmark as HTML, with remarks below.
+
+    Args:
+        table: the scores.
+        name: of the tables in the page, unique.
+    """
     blocks = groupby(range(len(table.figures)), key=lambda column: table.figures[column].block)
     parts = [_html_block(table, list(columns), f"{name}_{part}") for part, (_, columns) in enumerate(blocks)]
     inner = "".join(f'<div class="wide">\n{part}</div>\n' for part in parts)
     remarks = "".join(f"<p>{escape(remark)}</p>\n" for remark in table.remarks)
-    return f"<h2>{escape(table.benchmark)}</h2>\n<p>{escape(table.protocol)}</p>\n{inner}{remarks}"
+    return inner + remarks
 
 
 def _html_block(table: Table, columns: Sequence[int], name: str) -> str:
@@ -155,13 +167,13 @@ def _html_block(table: Table, columns: Sequence[int], name: str) -> str:
     heads = MultiIndex.from_tuples([(figure.group, figure.name) for figure in figures], names=["", "descriptor"])
     cells, classes = {}, {}
     for descriptor, values in table.rows.items():
-        cells[descriptor] = [_show(values[column], table.figures[column].digits) for column in columns]
+        cells[descriptor] = [show(values[column], table.figures[column].digits) for column in columns]
         classes[descriptor] = ["best" if values[column] == table.best(column) else "" for column in columns]
     starts = [head for head, before in zip(heads, [None, *heads], strict=False) if not before or head[0] != before[0]]
     styles = [({head: _START for head in starts}, 0)]
     if table.difference:
         label, values = table.difference
-        cells[label] = [_show(values[column], table.figures[column].digits, sign=True) for column in columns]
+        cells[label] = [show(values[column], table.figures[column].digits, sign=True) for column in columns]
         styles.append(({label: _DIFFERENCE}, 1))
     styler = Styler(DataFrame.from_dict(cells, "index", columns=heads), uuid=name, cell_ids=False)
     styler.set_td_classes(DataFrame.from_dict(classes, "index", columns=heads)).format(escape="html")

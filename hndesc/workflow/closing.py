@@ -1,8 +1,8 @@
-"""The last lines of a run: the main score of each benchmark, descriptors side by side, and the place of the report."""
+"""The last lines of a run: the main score of each benchmark, descriptors side by side, and the place of the page."""
 
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hndesc.datasets.kinds import KINDS
@@ -15,7 +15,7 @@ def closing_lines(results: str | os.PathLike, kinds: Mapping[str, str]) -> list[
     """Return the lines to print after a run.
 
     Args:
-        results: folder of the results, with `tables/scores.csv` and `report.html`.
+        results: folder of the results, with `tables/scores.csv` and `index.html`.
         kinds: kind of each benchmark, by its name.
 
     Returns:
@@ -34,7 +34,7 @@ def closing_lines(results: str | os.PathLike, kinds: Mapping[str, str]) -> list[
             lines.append(
                 [f"{benchmark}: {group} {figure}", *(values.get(name) or "\N{EN DASH}" for name in descriptors)]
             )
-    return [*(aligned(lines) if len(lines) > 1 else []), f"all scores and figures: {folder / 'report.html'}"]
+    return [*(aligned(lines) if len(lines) > 1 else []), f"all scores and figures: {folder / 'index.html'}"]
 
 
 def _read_scores(path: Path) -> dict[str, list[tuple[str, str, str, str]]]:
@@ -49,12 +49,8 @@ def _read_scores(path: Path) -> dict[str, list[tuple[str, str, str, str]]]:
     return found
 
 
-def _headline(kind: str, figures: list[tuple[str, str]]) -> tuple[str, str]:
-    """Return group and name of the main figure of a benchmark: what its kind says, else the first."""
-    wanted = KINDS[kind].headline
+def _headline(kind: str, figures: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """Return group and name of the main figure of a benchmark."""
     known = list(dict.fromkeys(figures))
-    for part in wanted:
-        found = [figure for figure in known if part in f"{figure[0]} {figure[1]}"]
-        if found:
-            return found[0]
-    return known[0] if known else ("", "")
+    places = KINDS[kind].main_columns([f"{group} {name}" for group, name in known])
+    return known[places[0]] if places else ("", "")

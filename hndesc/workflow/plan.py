@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hndesc.datasets.fetch.registry import Entry, read_registry
-from hndesc.datasets.kinds import KINDS
+from hndesc.datasets.kinds import KINDS, Drawing
 from hndesc.errors import HndescError
 from hndesc.models.architectures import MODELS
 from hndesc.retrieval.global_descriptors import GLOBAL_DESCRIPTORS
 from hndesc.runtime.plugins import module_of
-from hndesc.runtime.provenance import fingerprint
+from hndesc.runtime.provenance import PACKAGE, file_hash, fingerprint
 from hndesc.stylization import METHODS
 from hndesc.workflow.config import TRAINING, Config, read_config, read_files
 from hndesc.workflow.content import content_fingerprint
@@ -27,6 +27,14 @@ _DEMO_NOTE = (
     "Demo: a small network trained for minutes and evaluated on data made from the photographs that Python packages "
     "bundle. Its numbers compare with no published ones."
 )
+_TRAINING_FIGURES = (
+    Drawing(
+        "training.png", "Loss on training and held-out photos, matching accuracy on held-out pairs, and learning rate"
+    ),
+    Drawing("training_matches.png", "Held-out pairs before and after training, correct matches green, false ones red"),
+    Drawing("training_similarities.png", "Similarity to the correct match and to the most similar false one"),
+)
+_STYLIZATION_FIGURES = (Drawing("stylization.png", "Photos, their style photos, and the stylized copies"),)
 
 
 def pattern(names: Iterable[str]) -> str:
@@ -191,12 +199,41 @@ class Plan:
     @property
     def figures(self) -> list[str]:
         """The files that the report includes."""
-        found = ["tables/scores.html", "tables/scores.csv", "summary.txt"] if self.images.entries else []
-        for kind in KINDS:
-            for name in self.images.of_kind(kind):
-                found += [f"figures/{drawing.format(benchmark=name)}" for drawing in KINDS[kind].drawings]
+        tables = ("tables/scores.html", "tables/scores.csv", "summary.txt") if self.images.entries else ()
+        drawn = [path for section in self.sections for path, _ in section["figures"]]
+        return [f"{self.places.results}/{path}" for path in tables] + drawn
+
+    @property
+    def sections(self) -> list[dict[str, Any]]:
+        """The sections of the page of results (`hndesc.visualization.page.Section`)."""
+        found = [
+            self._section(f"{KINDS[entry.kind].title}: {name}", KINDS[entry.kind].drawings, name)
+            for name, entry in self.images.entries.items()
+        ]
         if any(name in self.runs.checkpoints for name in self.descriptors.names):
-            found += [f"figures/{name}.png" for name in ("training", "training_matches", "training_similarities")]
+            found.append(self._section("Training", _TRAINING_FIGURES))
             if self.runs.copies(TRAINING):
-                found.append("figures/stylization.png")
-        return [f"{self.places.results}/{path}" for path in found]
+                found.append(self._section("Stylized photos", _STYLIZATION_FIGURES))
+        return found
+
+    @property
+    def ablation_sections(self) -> list[dict[str, Any]]:
+        """The sections of the page of the ablation."""
+        folder = f"{self.places.results}/ablation"
+        figure = (f"{folder}/plot.png", "Matching accuracy of the variants; bars show the deviation over seeds")
+        return [{"title": "Ablation", "figures": [figure], "text": f"{folder}/table.txt"}]
+
+    def _section(self, title: str, drawings: Iterable[Drawing], benchmark: str = "") -> dict[str, Any]:
+        folder = f"{self.places.results}/figures"
+        figures = [(f"{folder}/{path.format(benchmark=benchmark)}", caption) for path, caption in drawings]
+        return {"title": title, "figures": figures, "benchmark": benchmark}
+
+    @property
+    def title(self) -> str:
+        """The heading of the page of results."""
+        return f"Results: {self.config.run}" if self.places.named else "Results"
+
+    @property
+    def page_code(self) -> str:
+        """The fingerprint of what writes the page of results."""
+        return f"{fingerprint('hndesc.visualization.page')} {file_hash(PACKAGE / 'visualization' / 'page.html.jinja')}"

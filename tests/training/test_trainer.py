@@ -1,6 +1,10 @@
 """The loop: learning, schedules, accumulation, stopping, going on."""
 
+import io
+import logging
 import math
+import re
+import sys
 
 import pytest
 import torch
@@ -190,6 +194,22 @@ def test_initial_weights_that_were_best_are_said_so(trainer_of, caplog):
     trainer.best.step = 0
     trainer.run()
     assert "initial weights" in caplog.text
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_progress_is_a_bar_in_a_terminal_and_lines_in_a_log(trainer_of, caplog, monkeypatch, terminal):
+    stream = Terminal() if terminal else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with caplog.at_level(logging.INFO):
+        trainer_of().run()
+    lines = re.findall(r"step (\d) of 6 \(\d+ %\), \d\d:\d\d left, loss \d\.\d{4}$", caplog.text, re.MULTILINE)
+    assert lines == ([] if terminal else list("123456"))
+    assert ("6/6" in stream.getvalue()) == ("\r" in stream.getvalue()) == terminal
 
 
 def test_learning_rates():

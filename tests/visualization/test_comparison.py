@@ -111,7 +111,7 @@ def test_a_further_kind_brings_its_figures(write_result, monkeypatch: pytest.Mon
     path = write_result("retrieval", change=lambda record: record.update(kind="toy"))
     with pytest.raises(HndescError, match="no table for a benchmark of kind 'toy'"):
         gather([path], ["t"], ["sift"], DIFFERENCE)
-    toy = BenchmarkKind(section="", images="", verify="", score="", main_figures=f"{__name__}:toy_figures")
+    toy = BenchmarkKind(title="", section="", images="", verify="", score="", main_figures=f"{__name__}:toy_figures")
     monkeypatch.setitem(KINDS, "toy", toy)
     (table,) = gather([path], ["t"], ["sift"], DIFFERENCE)
     assert table.rows == {"sift": [0.9]}

@@ -40,7 +40,7 @@ def colors_in(path: Path) -> set[str]:
 def test_mma_draws_one_line_a_descriptor_and_panel(write_result, tmp_path: Path, drawn: list) -> None:
     results = [write_result("hpatches", "a"), write_result("hpatches", "b", 0.5)]
     plot_mma(results, tmp_path / "mma.png", ["trained", "sift"])
-    assert [(axes.get_title(), label) for axes, label, *_ in drawn] == [
+    assert [(axes.get_title(), label) for axes, label, *_ in drawn[:6]] == [
         (panel, f"{label} (1,234 keypoints, 400 matches)")
         for panel in ("All pairs", "Viewpoint", "Illumination")
         for label in ("trained", "sift")
@@ -56,6 +56,26 @@ def test_mma_draws_one_line_a_descriptor_and_panel(write_result, tmp_path: Path,
     assert COLORS[2] not in colors_in(tmp_path / "mma.png")
 
 
+def test_the_area_of_the_last_estimator_is_below_where_all_results_have_it(write_result, tmp_path: Path, drawn) -> None:
+    def change(record: dict) -> None:
+        own = record["figures"]["estimators"]["ransac"]
+        less = {t: {kind: value / 5 for kind, value in means.items()} for t, means in own["homography_auc"].items()}
+        record["figures"]["estimators"]["magsac"] = {**own, "homography_auc": less}
+
+    plot_mma([write_result("hpatches", "a", change=change)], tmp_path / "mma.png")
+    assert len(drawn) == 6
+    axes, _, x, y = drawn[4]  # viewpoint
+    assert axes.get_title() == "Viewpoint" and x.tolist() == [3, 5, 10] and np.allclose(y, 0.05)
+    assert drawn[3][0].get_ylabel() == "homography AUC (MAGSAC++)"
+    drawn.clear()
+    results = [write_result("hpatches", "a", change=change), write_result("hpatches", "b")]
+    plot_mma(results, tmp_path / "mma.png")
+    assert drawn[6][0].get_ylabel() == "homography AUC (RANSAC)" and np.allclose(drawn[8][3], 0.25)
+    drawn.clear()
+    plot_mma([write_result("hpatches", change=lambda r: r["figures"].update(estimators={}))], tmp_path / "mma.png")
+    assert len(drawn) == 3
+
+
 def test_precision_over_recall_is_below_where_all_results_have_it(write_result, tmp_path: Path, drawn: list) -> None:
     def change(record: dict) -> None:
         levels = [round(0.1 * tenth, 1) for tenth in range(1, 10)]
@@ -63,13 +83,13 @@ def test_precision_over_recall_is_below_where_all_results_have_it(write_result, 
 
     results = [write_result("hpatches", "a", change=change), write_result("hpatches", "b", 0.5, change=change)]
     plot_mma(results, tmp_path / "both.png", ["trained", "sift"])
-    assert len(drawn) == 12
+    assert len(drawn) == 18
     axes, _, x, y = drawn[8]  # viewpoint, the first descriptor
     assert (axes.get_xlabel(), axes.get_title()) == ("recall", "Viewpoint")
     assert np.allclose(x, np.arange(1, 10) / 10) and np.allclose(y, 1 - x)
     drawn.clear()
     plot_mma([results[0], write_result("hpatches", "c")], tmp_path / "one.png", ["trained", "old"])
-    assert len(drawn) == 6
+    assert len(drawn) == 12 and {axes.get_xlabel() for axes, *_ in drawn} == {"threshold (px)"}
 
 
 def test_one_descriptor_at_several_keypoints_has_one_color(write_result, tmp_path: Path, monkeypatch) -> None:

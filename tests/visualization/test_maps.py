@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import matplotlib.axes
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from hndesc.datasets.localization.scene import Intrinsics, Pose
 from hndesc.errors import HndescError
 from hndesc.io.images import read_image, write_image
 from hndesc.visualization import maps
-from hndesc.visualization.maps import plot_errors, plot_localization, plot_model
+from hndesc.visualization.maps import brighten, plot_errors, plot_localization, plot_model
 from hndesc.visualization.match_figures import Correspondences
 from tests.fixtures.synthetic import FOCAL, HEIGHT, WIDTH, Mapped, look_at, make_scene, map_scene
 
@@ -93,6 +94,28 @@ def test_without_truth_there_are_no_errors(mapped: Mapped, drawn, tmp_path: Path
     (tmp_path / "none.json").write_text('{"kind": "localization", "per_query": {"a": {}}}')
     with pytest.raises(HndescError, match="no query in the results has a ground truth pose"):
         plot_errors([tmp_path / "none.json"], tmp_path / "errors.png", ["one"])
+
+
+def test_recall_curves_have_the_share_of_queries_within_each_error(tmp_path: Path, monkeypatch) -> None:
+    steps = []
+    step = matplotlib.axes.Axes.step
+    monkeypatch.setattr(
+        matplotlib.axes.Axes, "step", lambda axes, x, y, **k: steps.append((x, y)) or step(axes, x, y, **k)
+    )
+    queries = {str(error): {"position_error": error, "rotation_error": 10 * error} for error in (0.4, 0.1, 2.0, 0.2)}
+    (tmp_path / "r.json").write_text(json.dumps({"kind": "localization", "per_query": queries}))
+    plot_errors([tmp_path / "r.json"], tmp_path / "errors.png", ["one"])
+    (x, shares), (degrees, _) = steps
+    assert np.allclose(x[1:-1], [0.1, 0.2, 0.4, 2.0]) and np.allclose(shares, [0, 0.25, 0.5, 0.75, 1, 1])
+    assert np.allclose(degrees[1:-1], [1, 2, 4, 20])
+
+
+def test_dark_images_are_brightened_and_others_kept() -> None:
+    ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+    assert brighten(ramp)[0] is ramp and not brighten(ramp)[1]
+    shown, dark = brighten(ramp // 8)
+    assert dark and abs(int(np.median(shown)) - 110) < 8 and (np.diff(shown[0, :, 0].astype(int)) >= 0).all()
+    assert brighten(np.zeros((2, 2, 3), np.uint8))[0].max() == 0
 
 
 def test_a_scene_without_points_or_poses_still_has_its_image(mapped: Mapped, tmp_path: Path) -> None:

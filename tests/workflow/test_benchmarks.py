@@ -62,6 +62,7 @@ def toy_figures(result) -> list[Figure]:
     return [Figure("toys", "share", ("figures", "share"))]
 '''
 ENTRY = """    "toy": BenchmarkKind(
+        title="Toys",
         section="hndesc.toy:ToyBenchmark",
         images="hndesc.toy:toy_photos",
         verify="hndesc.toy:verify_toy",

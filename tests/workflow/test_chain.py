@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.pages import check_page
+
 from .conftest import TINY, Checkout, make_checkout
 
 pytestmark = pytest.mark.workflow
@@ -62,6 +64,19 @@ def test_report_is_one_file_with_the_images_and_says_demo(finished: Checkout) ->
     assert "Its numbers compare with no published ones" in finished.path("results/summary.txt").read_text()
 
 
+def test_the_page_is_one_file_with_the_sections_of_the_configuration(finished: Checkout) -> None:
+    page = check_page(finished.path("results/index.html").read_text(encoding="utf-8"))
+    assert [title for _, title in page.headings] == [
+        *("Results", "Scores", "Image matching: hpatches", "Image retrieval: retrieval"),
+        *("Visual localization: localization", "Training", "Stylized photos", "Settings and versions"),
+    ]
+    stems = {str(alt).rpartition(": ")[2] for alt in page.attributes("img", "alt")}
+    assert stems >= {"hpatches_mma", "retrieval_retrieval", "model", "errors", "training", "stylization"}
+    assert "Its numbers compare with no" in page.text and "photos: data/demo/photos" in page.text
+    accuracy = json.loads(finished.path("results/hpatches.json").read_text())["figures"]["mma"]["3"]["avg"]
+    assert f"MMA@3 px avg{accuracy:.3f}" in page.text
+
+
 def test_training_wrote_its_course(finished: Checkout) -> None:
     with open(finished.path("results/training/history.csv"), newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -86,7 +101,7 @@ def test_a_changed_scoring_parameter_rebuilds_that_score_only(finished: Checkout
         tmp_path / "changed.yaml", "max_keypoints: 500", "max_keypoints: 500, settings: {ransac_threshold: 2}"
     )
     jobs = finished.jobs("all", configfile=changed)
-    assert jobs["score_hpatches"] == 2 and "plot_mma" in jobs and "report" in jobs
+    assert jobs["score_hpatches"] == 2 and {"plot_mma", "page", "report"} <= jobs.keys()
     assert not (SCORES - {"score_hpatches"} | HEAVY) & set(jobs)
 
 
@@ -98,7 +113,7 @@ def test_a_changed_training_setting_retrains(finished: Checkout, tmp_path: Path)
 def test_editing_the_plots_redraws_and_retrains_nothing(spare: Checkout) -> None:
     spare.edit("hndesc/visualization/curves.py", "threshold (px)", "threshold (pixels)")
     jobs = spare.jobs("all")
-    assert {"plot_mma", "plot_training", "report"} <= set(jobs)
+    assert {"plot_mma", "plot_training", "page", "report"} <= set(jobs)
     assert not (HEAVY | SCORES) & set(jobs)
 
 
@@ -106,6 +121,10 @@ def test_editing_a_docstring_or_comment_runs_nothing(spare: Checkout) -> None:
     spare.edit("hndesc/training/trainer.py", '"""', '"""Words. ')
     spare.edit("hndesc/matching/matcher.py", "import numpy as np\n", "import numpy as np  # a comment\n")
     assert spare.jobs("all") == {}
+    lines = spare.run("all").stdout.splitlines()  # scores and page are named all the same
+    assert any("Nothing to be done" in line for line in lines)
+    assert lines[-1] == "all scores and figures: results/index.html"
+    assert [line.split(":")[0] for line in lines[-4:-1]] == ["hpatches", "retrieval", "localization"]
 
 
 def test_editing_the_loss_retrains_but_detects_nothing_again(spare: Checkout) -> None:
@@ -126,8 +145,8 @@ def test_editing_a_reader_runs_its_benchmark_alone(spare: Checkout) -> None:
     assert spare.jobs("all") == {}
     spare.edit("hndesc/datasets/homography/layouts.py", *edit)
     own = {"detect_keypoints": 1, "describe_keypoints": 2, "score_hpatches": 2, "plot_matches": 1, "plot_mma": 1}
-    gathered = dict.fromkeys(("compare", "publish", "report", "all"), 1)
-    assert spare.jobs("all") == own | gathered | {"total": 11}
+    gathered = dict.fromkeys(("compare", "publish", "page", "report", "all"), 1)
+    assert spare.jobs("all") == own | gathered | {"total": 12}
 
 
 @pytest.mark.slow

@@ -34,12 +34,12 @@ def test_main_scores_stand_side_by_side(tmp_path: Path) -> None:
         "pairs: MMA@3 px all                   0.5      \N{EN DASH}",
         "oxford: mAP re-ranked (%) Medium    73.90      \N{EN DASH}",
         "other: something else                   \N{EN DASH}      1",
-        f"all scores and figures: {tmp_path / 'report.html'}",
+        f"all scores and figures: {tmp_path / 'index.html'}",
     ]
 
 
 def test_without_scores_the_page_is_named(tmp_path: Path) -> None:
-    assert closing_lines(tmp_path, KINDS_OF) == [f"all scores and figures: {tmp_path / 'report.html'}"]
+    assert closing_lines(tmp_path, KINDS_OF) == [f"all scores and figures: {tmp_path / 'index.html'}"]
 
 
 def test_every_kind_has_a_headline() -> None:

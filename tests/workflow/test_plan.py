@@ -28,7 +28,8 @@ def test_figures() -> None:
         f"results/{name}"
         for name in (
             *("tables/scores.html", "tables/scores.csv", "summary.txt"),
-            *("figures/hpatches_mma.png", "figures/hpatches_matches", "figures/localization_localization"),
+            *("figures/hpatches_mma.png", "figures/hpatches_matches", "figures/retrieval_retrieval.jpg"),
+            "figures/localization_localization",
             *("figures/training.png", "figures/training_matches.png", "figures/training_similarities.png"),
             "figures/stylization.png",
         )

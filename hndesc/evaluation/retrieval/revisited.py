@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from hndesc.datasets.revisited import read_ground_truth
+from hndesc.datasets.revisited import Query, read_ground_truth
 from hndesc.evaluation.result import describe
 from hndesc.evaluation.retrieval.average_precision import CUTS, SETUPS, score_rankings
 from hndesc.evaluation.retrieval.reranked import score_reranked
@@ -49,9 +49,18 @@ def score_retrieval(
         benchmark=describe(root, name, "retrieval", PROTOCOL),
         images=(truth.database, [query.name for query in truth.queries]),
         score=lambda *ranks: _compare(*(score_rankings(each, truth) for each in ranks)),
+        label=lambda row, index: label(truth.queries[row], index),
         text=lambda record: format_result(record["figures"]),
         settings=settings,
     )
+
+
+def label(query: Query, index: int) -> str:
+    """Return whether a database image is "correct" for a query in the medium setup, "ignored" or "wrong"."""
+    positive, junk = SETUPS["medium"]
+    if any(index in getattr(query, name) for name in positive):
+        return "correct"
+    return "ignored" if any(index in getattr(query, name) for name in junk) else "wrong"
 
 
 def _compare(before: Mapping, after: Mapping) -> dict:

@@ -51,6 +51,7 @@ def score_tokyo247(
         benchmark=describe(root, name, "tokyo247", PROTOCOL),
         images=(views.database, views.queries),
         score=lambda *ranks: _compare(views, *(first_hits(each, views) for each in ranks)),
+        label=lambda row, index: "correct" if within_distance(views, row, np.array([index]))[0] else "wrong",
         text=format_result,
         settings=settings,
     )
@@ -77,14 +78,20 @@ def first_hits(ranks: np.ndarray, views: Views) -> np.ndarray:
         views: ground truth.
     """
     firsts = np.full(len(ranks), -1, np.int64)
-    for row, (ranking, position) in enumerate(zip(ranks, views.query_positions, strict=True)):
-        ranked = ranking[ranking >= 0]
-        known = np.flatnonzero(ranked < len(views.database))
-        distances = np.linalg.norm(views.database_positions[ranked[known]] - position, axis=1)
-        hits = known[distances <= views.distance]
+    for row, ranking in enumerate(ranks):
+        hits = np.flatnonzero(within_distance(views, row, ranking[ranking >= 0]))
         if len(hits):
             firsts[row] = hits[0]
     return firsts
+
+
+def within_distance(views: Views, query: int, indices: np.ndarray) -> np.ndarray:
+    """Return for K indices of views whether each is correct for a query; indices beyond the views are distractors."""
+    correct = np.zeros(len(indices), bool)
+    known = indices < len(views.database)
+    distances = np.linalg.norm(views.database_positions[indices[known]] - views.query_positions[query], axis=1)
+    correct[known] = distances <= views.distance
+    return correct
 
 
 def recall(firsts: np.ndarray, cuts: tuple[int, ...] = CUTS) -> dict[str, float]:

@@ -133,6 +133,11 @@ def test_reranking_brings_the_views_of_the_place_forward(places):
     assert record["figures"]["mAP"] == {"easy": 1, "medium": 1, "hard": 1}
     assert record["per_query"]["r"]["after"] == {"easy": 1, "medium": 1, "hard": 1}
     assert record["per_query"]["q"]["before"]["medium"] == pytest.approx(medium)
+    before = [["far", "wrong"], ["away", "wrong"], *([f"r_{view}", "wrong"] for view in ("junk", "hard", "easy"))]
+    assert record["top"]["q"]["before"] == before
+    after = record["top"]["q"]["after"]
+    assert sorted(after[:3]) == [["q_easy", "correct"], ["q_hard", "correct"], ["q_junk", "ignored"]]
+    assert len(after) == 5 and {label for _, label in after[3:]} == {"wrong"}
     assert (record["benchmark"], record["kind"], record["pairs"]) == ("places", "retrieval", 16)
     assert record["settings"] == {
         "top": 100,
@@ -164,6 +169,7 @@ def test_distractors_are_ranked_and_counted(places):
     assert record["database"] == {"photos": 8, "distractors": 1}
     assert record["per_query"]["r"]["after"]["easy"] == 1
     assert record["per_query"]["q"]["after"]["easy"] == pytest.approx((0 + 1 / 2) / 2)
+    assert record["top"]["q"]["before"][0] == record["top"]["q"]["after"][0] == ["distractors/d.jpg", "wrong"]
     places.database[-1] = "stranger"
     with pytest.raises(HndescError, match="ranks images"):
         places.score()
@@ -209,7 +215,7 @@ def test_rankings_that_end_early(places):
     places.unranked = {"query/r": "broken"}
     record = places.score()[1]
     assert record["figures"]["mAP"]["hard"] == record["figures"]["mAP"]["easy"] == 0
-    assert record["pairs"] == 6
+    assert record["pairs"] == 6 and record["top"]["r"] == {"before": [], "after": []}
     assert record["failures"]["global_descriptor"] == {"query/r": "broken"}
 
 

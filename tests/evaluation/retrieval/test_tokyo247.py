@@ -6,7 +6,14 @@ import pytest
 
 from hndesc.datasets.tokyo247 import POSITIONS, TOP, Views, read_views, view_images
 from hndesc.errors import HndescError
-from hndesc.evaluation.retrieval.tokyo247 import CUTS, first_hits, format_result, recall, score_tokyo247
+from hndesc.evaluation.retrieval.tokyo247 import (
+    CUTS,
+    first_hits,
+    format_result,
+    recall,
+    score_tokyo247,
+    within_distance,
+)
 from hndesc.io.features import FeatureWriter
 from hndesc.retrieval.shortlist import Shortlist, write_shortlist
 from tests.evaluation.retrieval.test_revisited import make_view
@@ -62,6 +69,7 @@ def test_the_distance_itself_is_a_hit(tokyo):
     tokyo.database_positions[0], tokyo.database_positions[1] = (25.0, 7.0), (25.0001, 7.0)
     views = read_views(tokyo.write())
     assert first_hits(np.array([[1, 0], [1, 0]]), views)[0] == 1
+    assert within_distance(views, 0, np.array([1, 0, 99])).tolist() == [False, True, False]
 
 
 def test_published_form():
@@ -87,6 +95,8 @@ def test_reranking_brings_the_true_view_forward(tokyo, tmp_path):
     assert record["figures"]["recall"] == {"1": 0.5, "5": 0.5, "10": 0.5, "20": 0.5}
     assert record["per_query"] == {"00001": {"before": 3, "after": 0}, "00002": {"before": None, "after": None}}
     assert record["settings"]["estimator"] == "magsac" and record["pairs"] == 8
+    assert record["top"]["00001"]["after"][0] == [tokyo.names[1], "correct"]
+    assert [label for _, label in record["top"]["00001"]["before"]] == ["wrong", "wrong", "wrong", "correct"]
     assert "after re-ranking: [50.00, 50.00, 50.00, 50.00]" in paths[2].read_text()
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.fixtures.pages import check_page
+
 from .conftest import TINY, Checkout
 
 pytestmark = pytest.mark.workflow
@@ -83,6 +85,9 @@ def test_two_runs_make_a_table_and_a_plot(finished: Checkout, tmp_path: Path) ->
     assert rows["base", "MMA@3 px", "avg"]["mean"] != shown["mean"]
     assert "in_pair  loss.negatives = in_pair" in checkout.path("results/ablation/table.txt").read_text()
     assert checkout.path("results/ablation/plot.png").stat().st_size > 5000
+    page = check_page(checkout.path("results/ablation/index.html").read_text(encoding="utf-8"))
+    assert [title for _, title in page.headings] == ["Results: ablation", "Ablation", "Settings and versions"]
+    assert len(page.attributes("img", "alt")) == 1 and "in_pair  loss.negatives = in_pair" in page.text
     card = json.loads(checkout.path("results/ablation/in_pair/seed0/model.json").read_text())
     assert card["settings"]["loss"]["negatives"] == "in_pair"
     assert "training in 3 processes" in checkout.path("results/logs/train/ablation/in_pair/seed0.log").read_text()

@@ -1,14 +1,22 @@
 """Scoring of retrieval and localization from the command line: every step is a command."""
 
+import inspect
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from hndesc.cli.main import main
+from hndesc.cli.main import build_parser, main
+from hndesc.evaluation.localization.evaluate import localize_queries
+from hndesc.evaluation.speed import measure_speed
 from hndesc.io.features import FeatureReader
 from hndesc.io.images import write_image
+from hndesc.localization.pnp import PnpSettings
+from hndesc.reconstruction.mapping import ReconstructionSettings
+from hndesc.reconstruction.pairs import pair_photos
+from hndesc.retrieval.reranking import rerank_shortlist
 from tests.cli.test_main import texture
 from tests.fixtures.synthetic import Mapped
 
@@ -80,3 +88,20 @@ def test_a_mistake_is_named(places: Path, capsys: pytest.CaptureFixture, argumen
     with pytest.raises(SystemExit) as stopped:
         run(*(one.format(places=places) for one in arguments))
     assert stopped.value.code == 1 and message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "step", "names"),
+    [
+        ("score retrieval a b c --output d", rerank_shortlist, {"top", "ratio", "min_inliers", "estimator"}),
+        ("score localization a b c d --output e", localize_queries, {"method", "seed"}),
+        ("pairs a b", pair_photos, {"exhaustive", "similar", "sequential"}),
+        ("localize a b", PnpSettings, {"max_error", "min_inliers"}),
+        ("reconstruct a b", ReconstructionSettings, {"max_error", "min_num_inliers", "min_model_size", "seed"}),
+        ("bench", measure_speed, {"keypoints", "seconds"}),
+    ],
+)
+def test_defaults_are_those_of_the_step(command: str, step: Callable[..., object], names: set[str]) -> None:
+    chosen = vars(build_parser().parse_args(command.split()))
+    parameters = inspect.signature(step).parameters
+    assert {name: chosen[name] for name in names} == {name: parameters[name].default for name in names}

@@ -2,7 +2,9 @@
 
 import argparse
 import io
+import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -22,6 +24,8 @@ from hndesc.cli.training import add_training_commands
 from hndesc.errors import HndescError, MissingWeightsError
 from hndesc.runtime.logs import step
 
+_INTERRUPTED = 128 + signal.SIGINT  # as shells report it
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `hndesc`; invalid input ends it with one line on stderr and exit status 1."""
@@ -40,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except BrokenPipeError:  # as in `hndesc datasets | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
+        except KeyboardInterrupt:
+            logging.getLogger("hndesc").error("interrupted; long commands resume when they are run again")
+            sys.exit(_INTERRUPTED)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+from hndesc.cli.main import main
 from hndesc.io.features import FeatureReader
 from hndesc.io.images import write_image
 from hndesc.models.checkpoint import save_checkpoint
@@ -165,3 +166,16 @@ def test_a_reader_that_stops_reading_ends_the_command_in_silence() -> None:
         process.stdout.close()  # before the command has written anything, as `head` does later
         assert process.stderr.read() == ""
     assert process.returncode == 1
+
+
+def test_an_interrupt_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hndesc.datasets.listing.find_images", interrupt)
+    with pytest.raises(SystemExit) as stopped:
+        main(["extract", str(tmp_path), str(tmp_path / "f.h5"), "--model", "sift"])
+    error = capsys.readouterr().err
+    assert stopped.value.code == 130 and "interrupted" in error and error.count("\n") == 1

@@ -5,6 +5,7 @@ import hashlib
 import os
 import platform
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from importlib import metadata
@@ -14,6 +15,8 @@ from hndesc import __version__
 
 PACKAGE = Path(__file__).parents[1]
 _BLOCK = 4096
+# Where statements hold others: in lists of statements, exception handlers and cases.
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 
 
 def fingerprint(*modules: str) -> str:
@@ -47,10 +50,20 @@ def _code(name: str) -> tuple[str, tuple[str, ...]]:
     if path is None:
         raise ModuleNotFoundError(f"{name}: no such module of hndesc to take a fingerprint of")
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    imported = {found for node in ast.walk(tree) for found in _imports(node)}
-    _strip_docstrings(tree)
+    imported = set()
+    for node in _statements(tree):
+        imported.update(_imports(node))
+        _strip_docstring(node)
     parents = {name.rsplit(".", depth)[0] for depth in range(1, name.count(".") + 1)}
     return ast.dump(tree), tuple(sorted(imported | parents - {"hndesc"}))
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a node and the statements within it; an expression, of which most nodes are part, holds none."""
+    yield node
+    for field in _BLOCKS:
+        for inner in getattr(node, field, ()):
+            yield from _statements(inner)
 
 
 def _imports(node: ast.AST) -> list[str]:
@@ -68,13 +81,11 @@ def _path(name: str) -> Path | None:
     return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
 
 
-def _strip_docstrings(tree: ast.Module) -> None:
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body:
-            first = body[0]
-            if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
-                node.body = body[1:]
+def _strip_docstring(node: ast.AST) -> None:
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
+        first = node.body[0]
+        if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
+            node.body = node.body[1:]
 
 
 def versions() -> dict[str, str]:

@@ -39,14 +39,15 @@ def saved(plugin: str, image: Image.Image = PICTURE, **options: object) -> bytes
     return None
 
 
-def all_plugins() -> dict[str, bytes]:
+def foreign_plugins() -> dict[str, bytes]:
     Image.init()
-    return {plugin: data for plugin in sorted(Image.SAVE) if (data := saved(plugin))}
+    foreign = sorted(Image.SAVE.keys() - {*FORMATS, "MPO", "ICO", "ICNS"})
+    return {plugin: data for plugin in foreign if (data := saved(plugin))}
 
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n"
 FOREIGN = {
-    **{name: data for name, data in all_plugins().items() if name not in (*FORMATS, "MPO", "ICO", "ICNS")},
+    **foreign_plugins(),
     "ICO": saved("ICO"),
     "ICNS": saved("ICNS", Image.new("RGBA", (32, 32))),
     "PostScript that writes": EPS + b"(%MARK%) (w) file closefile showpage\n%%EOF\n",

@@ -21,6 +21,21 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
+# Modules of many seconds that hold no slow test: begun late, one of them would leave the other workers idle.
+LONG = {
+    ROOT / "tests" / path
+    for path in (
+        "datasets/test_synthetic_sequences.py",
+        "evaluation/localization/test_evaluate.py",
+        "extraction/test_model.py",
+        "hostile/test_images.py",
+        "hostile/test_registry.py",
+        "training/test_distributed.py",
+        "training/test_train.py",
+    )
+}
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of optional extra test data: HNDESC_SHARED, or `shared` beside the checkout."""
@@ -38,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     workflow = {item.path for item in items if item.get_closest_marker("workflow")}
     chain = {item.path for item in items if "finished" in getattr(item, "fixturenames", ())}
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    slow = LONG | {item.path for item in items if item.get_closest_marker("slow")}
     first = ROOT / "tests" / "workflow" / "test_chain.py"
     items.sort(key=lambda item: (item.path != first, item.path not in workflow - chain, item.path not in slow))
 

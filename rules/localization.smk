@@ -192,6 +192,7 @@ rule plot_localization:
         runtime=more(30),
     params:
         labels=evaluated,
+        order=PLAN.descriptors.names,
         content=content(images_folder),
         code=fingerprint("hndesc.visualization.maps"),
     script:

@@ -81,6 +81,7 @@ rule plot_mma:
         runtime=more(10),
     params:
         labels=evaluated,
+        order=PLAN.descriptors.names,
         code=fingerprint("hndesc.visualization.curves"),
     script:
         "../workflow_scripts/plot_mma.py"

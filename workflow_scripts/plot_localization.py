@@ -13,4 +13,5 @@ with step(snakemake.log[0], snakemake.threads):
         snakemake.output.figures,
         snakemake.params.labels,
         pairs=snakemake.input.pairs,
+        order=snakemake.params.order,
     )

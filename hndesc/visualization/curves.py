@@ -12,9 +12,9 @@ from matplotlib.ticker import PercentFormatter
 from hndesc.errors import HndescError
 from hndesc.evaluation.hpatches.ranking import RECALL_LEVELS
 from hndesc.visualization.comparison import ESTIMATORS
-from hndesc.visualization.origins import descriptor_key
+from hndesc.visualization.origins import descriptor_styles
 from hndesc.visualization.results import Result
-from hndesc.visualization.style import COLORS, MARKERS, check_figure, figure, line_styles
+from hndesc.visualization.style import COLORS, MARKERS, check_figure, figure
 
 _THRESHOLDS = range(1, 11)
 _PANELS = (("all", "All pairs"), ("v", "Viewpoint"), ("i", "Illumination"))
@@ -33,7 +33,9 @@ class _Row(NamedTuple):
     ticks: bool = False
 
 
-def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), title: str = "") -> None:
+def plot_mma(
+    results: Sequence[Path], output: Path, labels: Sequence[str] = (), title: str = "", order: Sequence[str] = ()
+) -> None:
     """Plot mean matching accuracy over the threshold for all, viewpoint and illumination pairs.
 
     Below are the curves of precision over recall (`hndesc.evaluation.hpatches.ranking`) and the AUC of the homography
@@ -46,6 +48,7 @@ def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), 
         output: PNG or SVG file to write.
         labels: name of the descriptor of each result; by default the stem of the file.
         title: title of the figure; by default benchmark and protocol.
+        order: names of all descriptors of the run, so that each has the same color in all figures.
     """
     check_figure(output)
     if not results:
@@ -53,7 +56,7 @@ def plot_mma(results: Sequence[Path], output: Path, labels: Sequence[str] = (), 
     labels = labels or [Path(path).stem for path in results]
     read = [_matching_result(path) for path in results]
     names = [_legend(label, result) for label, result in zip(labels, read, strict=True)]
-    styles = line_styles([descriptor_key(one.get("features")) or row for row, one in enumerate(read)])
+    styles = descriptor_styles(labels, [one.get("features") for one in read], order)
     # A character of the legend is about 0.08 inches wide.
     columns = max(1, min(len(names), 5, int(_WIDTH / (0.08 * max(map(len, names)) + 0.7))))
     rows = [_mma(read), *(row for row in (_precision(read), _area(read)) if row)]

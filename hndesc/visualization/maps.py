@@ -20,8 +20,9 @@ from hndesc.localization.mapping import observed, read_map
 from hndesc.localization.matches import MatchReader
 from hndesc.visualization.ground_plan import draw_cameras, level_axes, limit_axes
 from hndesc.visualization.match_figures import Correspondences, draw_classified_matches
+from hndesc.visualization.origins import descriptor_styles
 from hndesc.visualization.results import Result
-from hndesc.visualization.style import COLORS, OUTLIER, figure, line_styles
+from hndesc.visualization.style import COLORS, OUTLIER, figure
 
 STEP = "plot_localization"
 _LEAST = 1e-6  # replaces an error of zero on a logarithmic axis
@@ -40,6 +41,7 @@ def plot_localization(
     *,
     pairs: Path | None = None,
     count: int = 2,
+    order: Sequence[str] = (),
 ) -> None:
     """Write `model.jpg`, `errors.jpg` (if the ground truth is known) and `<query>.jpg` for some queries.
 
@@ -53,6 +55,7 @@ def plot_localization(
         labels: name of each descriptor.
         pairs: list of pairs that replaces that of the dataset.
         count: number of queries per condition whose matches are drawn, those with a median number of inliers.
+        order: names of all descriptors of the run, so that each has the same color in all figures.
     """
     inputs = [root, features, matches, map_folder, *results, pairs]
     check_output_folder(output, STEP, inputs)
@@ -71,7 +74,7 @@ def plot_localization(
             place = part / f"{name.replace('/', '_').rpartition('.')[0]}.jpg"
             _plot_query(scene, name, queries[name], feature_reader, match_reader, model, largest, place)
         if scene.truth:
-            plot_errors(results, part / "errors.jpg", labels)
+            plot_errors(results, part / "errors.jpg", labels, order)
 
 
 def _typical(queries: Mapping[str, Mapping], count: int) -> list[str]:
@@ -181,13 +184,16 @@ def _errors(camera: "pycolmap.Camera", pose: Pose, points: np.ndarray, keypoints
     return errors
 
 
-def plot_errors(results: Sequence[str | os.PathLike], output: Path, labels: Sequence[str]) -> None:
+def plot_errors(
+    results: Sequence[str | os.PathLike], output: Path, labels: Sequence[str], order: Sequence[str] = ()
+) -> None:
     """Draw the share of queries within each position and each rotation error, one line per descriptor."""
-    errors = {label: _query_errors(Result(path)) for label, path in zip(labels, results, strict=True)}
+    read = [Result(path) for path in results]
+    errors = {label: _query_errors(result) for label, result in zip(labels, read, strict=True)}
     everything = np.concatenate(list(errors.values()))
     if not len(everything):
         raise HndescError(f"{output}: no query in the results has a ground truth pose")
-    styles = line_styles(range(len(errors)))
+    styles = descriptor_styles(labels, [result.get("features") for result in read], order)
     titles = ("Position error (units of the scene)", "Rotation error (\N{DEGREE SIGN})")
     with figure(output, 10.5, 3.6) as drawing:
         drawing.suptitle("Recall over error; queries that failed have the pose of their best database image")

@@ -1,8 +1,9 @@
 """Descriptions of the rows of a table: descriptor, keypoints, weights and license."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 
 from hndesc.pretrained.baselines import OWN_DETECTORS, TITLES
+from hndesc.visualization.style import line_styles
 
 
 def origin(features: object) -> str:
@@ -24,6 +25,23 @@ def descriptor_key(features: object) -> tuple[str, ...]:
     """Return a key that identifies a descriptor regardless of its keypoints: name and weights; empty if unknown."""
     part = _part(features, "descriptor") if isinstance(features, Mapping) else {}
     return tuple(str(part[key]) for key in ("name", "weights", "sha256", "source") if key in part)
+
+
+def descriptor_styles(
+    labels: Sequence[str], features: Sequence[object], order: Sequence[str] = ()
+) -> list[dict[str, str]]:
+    """Return the style of each descriptor's line (`hndesc.visualization.style.line_styles`), by its place in `order`.
+
+    Args:
+        labels: names of the descriptors.
+        features: settings of the feature file of each.
+        order: names of all descriptors of a run, so that each has the same color in all figures.
+    """
+    names: Sequence[Hashable] = labels if len(set(labels)) == len(labels) else range(len(labels))
+    keys = dict(zip(names, map(descriptor_key, features), strict=True))
+    known = list(dict.fromkeys([*order, *names]))
+    styles = dict(zip(known, line_styles([keys.get(name) or name for name in known]), strict=True))
+    return [styles[name] for name in names]
 
 
 def _part(features: Mapping, name: str) -> Mapping:

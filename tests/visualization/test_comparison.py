@@ -1,6 +1,7 @@
 """Main figures: what is read, how it is rounded, which is best."""
 
 import math
+import re
 
 import pytest
 
@@ -48,6 +49,23 @@ def test_columns_of_each_kind(write_result) -> None:
     assert ("night queries", "localized (%)") in localization
     assert [name for group, name in localization if group == "night queries"] == ["localized (%)"]  # no truth
     assert ("day queries", "0.25 m, 2\N{DEGREE SIGN} (%)") in localization
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_main_column_of_a_kind_is_a_column_of_its_tables(write_result, kind: str) -> None:
+    cuts = {str(cut): 0.5 for cut in (1, 5, 10, 20)}
+    others = {
+        "tokyo247": {"figures": {"recall": cuts}, "figures_before": {"recall": cuts}},
+        "reconstruction": {"figures": {"median_position_share": 0.01}},
+    }
+    written = write_result(
+        "retrieval" if kind in others else kind, change=lambda r: r.update(others.get(kind, {}), kind=kind)
+    )
+    names = [f"{figure.group} {figure.name}" for figure in main_figures(Result(written))]
+    for form in KINDS[kind].headline:
+        assert any(re.fullmatch(form, name) for name in names), form
+    assert re.fullmatch(KINDS[kind].headline[0], names[KINDS[kind].main_columns(names)[0]])
+    assert KINDS[kind].main_columns(["something else", "other"]) == [0] and KINDS[kind].main_columns([]) == []
 
 
 def test_columns_of_orders_and_difficulty(write_result) -> None:

@@ -103,7 +103,7 @@ def test_recall_curves_have_the_share_of_queries_within_each_error(tmp_path: Pat
         matplotlib.axes.Axes, "step", lambda axes, x, y, **k: steps.append((x, y)) or step(axes, x, y, **k)
     )
     queries = {str(error): {"position_error": error, "rotation_error": 10 * error} for error in (0.4, 0.1, 2.0, 0.2)}
-    (tmp_path / "r.json").write_text(json.dumps({"kind": "localization", "per_query": queries}))
+    (tmp_path / "r.json").write_text(json.dumps({"kind": "localization", "features": {}, "per_query": queries}))
     plot_errors([tmp_path / "r.json"], tmp_path / "errors.png", ["one"])
     (x, shares), (degrees, _) = steps
     assert np.allclose(x[1:-1], [0.1, 0.2, 0.4, 2.0]) and np.allclose(shares, [0, 0.25, 0.5, 0.75, 1, 1])

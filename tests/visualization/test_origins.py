@@ -3,7 +3,8 @@
 import json
 
 from hndesc.visualization.comparison import gather
-from hndesc.visualization.origins import origin
+from hndesc.visualization.origins import descriptor_styles, origin
+from hndesc.visualization.style import COLORS
 
 WEIGHTS = {"weights": "ab", "weights_file": "disk.pth", "license": "Apache 2.0"}
 DISK = {"name": "disk", **WEIGHTS}
@@ -41,3 +42,12 @@ def test_tables_have_a_line_a_descriptor(write_result):
     assert "peer: DISK (disk.pth: Apache 2.0) at its own keypoints." in table.remarks
     assert not any(remark.startswith("other:") for remark in table.remarks)
     assert json.loads(paths[1].read_text())["features"] == {}
+
+
+def test_a_descriptor_has_one_color_wherever_others_are_left_out():
+    order = ["trained", "untrained", "disk", "disk-at-sift"]
+    disk = {"descriptor": DISK}
+    everywhere = descriptor_styles(order, [None, None, disk, disk], order)
+    assert [style["color"] for style in everywhere] == [COLORS[0], COLORS[1], COLORS[2], COLORS[2]]
+    assert descriptor_styles(["trained", "disk"], [None, disk], order) == [everywhere[0], everywhere[2]]
+    assert [style["color"] for style in descriptor_styles(["a", "a"], [None, {}])] == list(COLORS[:2])

@@ -54,7 +54,7 @@ use rule page as ablation_page with:
         descriptors=[],
         sections=PLAN.ablation_sections,
         title=f"{PLAN.title}: ablation",
-        note=PLAN.note,
+        note="",  # the table begins with it
         links={},
         code=PLAN.page_code,
 

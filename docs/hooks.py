@@ -9,14 +9,22 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 from hndesc.cli.main import build_parser
+from hndesc.datasets.free_photos import credits
 
 ROOT = Path(__file__).resolve().parents[1]
 # Pages of the repository's root, by their place on the site.
 ROOT_PAGES = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 COMMANDS = "reference/cli.md"
+PHOTOS = "free_photos.md"
 _HEAD = """# Command line
 
 Made from the program's own help (`hndesc COMMAND --help`).
+"""
+_PHOTOS_HEAD = """# Photographs under free licenses
+
+What `hndesc free-photos` gathers from Debian's packages and Python's, with authors and licenses as the packages state
+them. `*` stands for several photographs of one author. `hndesc-r2d2-free` was trained on a part of them: see its
+[card](models/hndesc-r2d2-free.md).
 """
 
 
@@ -25,6 +33,7 @@ def on_files(files: Files, config: Any) -> Files:
     for place, name in ROOT_PAGES.items():
         files.append(File.generated(config, place, content=root_page(ROOT / name)))
     files.append(File.generated(config, COMMANDS, content=command_page()))
+    files.append(File.generated(config, PHOTOS, content=photo_page()))
     return files
 
 
@@ -39,6 +48,12 @@ def root_page(path: Path) -> str:
 def command_page() -> str:
     """Return the reference of all commands."""
     return "\n".join([_HEAD, *_commands(build_parser(), "", 2)])
+
+
+def photo_page() -> str:
+    """Return the list of the photographs under free licenses."""
+    rows = [f"| {package} | `{photo}` | {author} | {license} |" for package, photo, author, license in credits()]
+    return "\n".join([_PHOTOS_HEAD, "| package | photo | author | license |", "|---|---|---|---|", *rows, ""])
 
 
 def _commands(parser: argparse.ArgumentParser, summary: str, level: int) -> Iterator[str]:

@@ -241,7 +241,7 @@ print(len(stored), len(mutual_nearest(descriptors, descriptors)))
 @pytest.mark.parametrize(
     ("arguments", "package", "extra"),
     [
-        (["match", "a.png", "b.png", "--output", "matches.png"], "matplotlib", "workflow"),
+        (["match", "a.png", "b.png", "--output", "matches.png"], "matplotlib", "figures"),
         (["datasets"], "filelock", "workflow"),
         (["extract", ".", "features.h5", "--detector", "aliked"], "kornia", "workflow"),
         (["export-onnx", "hndesc-lite", "model.onnx"], "onnx", "onnx"),

@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from hndesc.cli.main import build_parser
+from hndesc.datasets.free_photos import credits
+from hndesc.datasets.kinds import KINDS
 from hndesc.errors import HndescError
 from hndesc.models.release import ABOUT
 from tests.documentation import DOCS, FIGURE, PAGES, ROOT, blocks, name
@@ -19,7 +21,10 @@ from tests.workflow.planning import default_config, laid_over, plan_of
 SHELL = [block for page in PAGES for block in blocks(page) if block.kind == "sh"]
 LINES = [(name(block.page), line) for block in SHELL for line in block.commands]
 CONFIGURATIONS = [block for page in PAGES for block in blocks(page) if block.kind == "yaml"]
-GUIDES = [page for page in PAGES if page.parent.name in ("quickstarts", "concepts")]
+GUIDES = [page for page in PAGES if page.parent.name in ("docs", "quickstarts", "concepts")]
+GUIDES.remove(DOCS / "configuration.md")  # generated
+# Pages that are made when the site is built.
+MADE = {DOCS / "reference" / "cli.md", DOCS / "free_photos.md"}
 
 
 class Addresses(HTMLParser):
@@ -67,6 +72,11 @@ def test_the_reference_lists_every_command_and_argument(site: Path) -> None:
         assert words in text
 
 
+def test_the_authors_of_free_photographs_are_named(site: Path) -> None:
+    text = (site / "free_photos" / "index.html").read_text(encoding="utf-8")
+    assert all(author in text and license in text for *_, author, license in credits())
+
+
 def test_the_reference_has_the_docstrings(site: Path) -> None:
     text = (site / "reference" / "python" / "index.html").read_text(encoding="utf-8")
     assert "Load a bundled model, or a checkpoint that hndesc has trained." in text
@@ -77,9 +87,9 @@ def test_the_reference_has_the_docstrings(site: Path) -> None:
 def test_links_between_files_lead_somewhere(page: Path) -> None:
     """mkdocs checks those between pages of the site; this is what a reader of the repository follows."""
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-        if not target.startswith(("https://", "http://")) and target != "reference/cli.md":
-            made = (page.parent / target).resolve() == DOCS / "reference" / "cli.md"
-            assert made or (page.parent / target).exists(), target
+        if not target.startswith(("https://", "http://")):
+            path = (page.parent / target).resolve()
+            assert path in MADE or path.exists(), target
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=name)
@@ -101,11 +111,17 @@ def test_every_figure_is_on_a_page() -> None:
     assert {path.name for path in (DOCS / "figures").iterdir() if path.suffix not in (".py", "")} == shown
 
 
-@pytest.mark.parametrize("script", ["pipeline", "glossary"])
+@pytest.mark.parametrize("script", ["pipeline", "glossary", "kinds"])
 def test_a_drawing_is_what_its_script_draws(script: str) -> None:
     code = {"__name__": script, "__file__": str(DOCS / "figures" / f"{script}.py")}
     exec((DOCS / "figures" / f"{script}.py").read_text(), code)
     assert code["OUTPUT"].read_text(encoding="utf-8") == code["draw"]()
+
+
+def test_the_drawing_of_kinds_has_all_kinds() -> None:
+    code = {"__name__": "kinds", "__file__": str(DOCS / "figures" / "kinds.py")}
+    exec((DOCS / "figures" / "kinds.py").read_text(), code)
+    assert code["ROWS"].keys() == KINDS.keys()
 
 
 def test_the_diagram_names_rules() -> None:

@@ -4,8 +4,8 @@
 
 hndesc-lite, in several views, and RootSIFT have the same keypoints, OpenCV's SIFT with the settings of
 config/hpatches.yaml; SuperPoint has its own. Matches are mutual nearest neighbors. The images are the first and the
-last one of two sequences of the demo, made of china.jpg in scikit-learn (by Florian F., CC BY); their true homographies
-are known.
+last one of two sequences of the demo, made of china.jpg in scikit-learn (by danielbuechele, CC BY 2.0); their
+true homographies are known.
 """
 
 import argparse

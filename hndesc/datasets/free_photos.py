@@ -54,6 +54,21 @@ def gather_free_photos(unpacked: str | os.PathLike, output: str | os.PathLike) -
     logger.info("%s: %d photos", output, len(rows))
 
 
+def credits() -> list[tuple[str, str, str, str]]:
+    """Return package, photo or pattern of photos, author and license of all photographs."""
+    debian = [
+        (package, pattern, author, license)
+        for package, entry in _read_list().items()
+        for pattern, (author, license) in entry["photos"].items()
+    ]
+    python = [
+        (source.package, source.file, *source.license.rpartition(", ")[::2])
+        for name, source in SOURCES.items()
+        if name not in _LEFT_OUT
+    ]
+    return [*debian, *python]
+
+
 def _read_list() -> dict[str, dict]:
     return yaml.safe_load(LIST.read_text(encoding="utf-8"))
 

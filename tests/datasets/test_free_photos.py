@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from hndesc.datasets import free_photos
-from hndesc.datasets.free_photos import gather_free_photos, packages
+from hndesc.datasets.free_photos import credits, gather_free_photos, packages
 from hndesc.errors import HndescError
 from hndesc.io.images import image_size, write_image
 
@@ -20,6 +20,13 @@ def test_every_listed_photo_has_an_author_and_a_free_license() -> None:
     for entry in listed.values():
         for author, license in entry["photos"].values():
             assert author and license.startswith(FREE), license
+
+
+def test_photos_under_attribution_licenses_have_an_author() -> None:
+    for package, photo, author, license in credits():
+        assert package and photo and license
+        assert author or license == "no known restrictions", photo
+        assert ", " not in license
 
 
 @pytest.fixture

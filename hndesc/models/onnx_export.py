@@ -9,7 +9,9 @@ import importlib
 import json
 import logging
 import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +27,9 @@ from hndesc.runtime.extras import EXTRAS, extras_named
 logger = logging.getLogger(__name__)
 
 OPSET = 18
-_EXAMPLE = (1, 3, 250, 330)  # any size works
+# The sides are odd numbers of 32 pixels when padded: if a half or a quarter of them were a multiple of 32, the padding
+# of octaves would be left out of the file, which would fail on other sizes.
+EXAMPLE = (1, 3, 282, 330)
 
 
 class ImageToDescriptors(nn.Module):
@@ -52,29 +56,63 @@ def export_onnx(checkpoint: str | Path, output: str | Path) -> None:
     Raises:
         HndescError: the checkpoint is unusable, the suffix is wrong, or `onnx` or `onnxscript` is not installed.
     """
+    output = check_onnx_output(output, [checkpoint])
+    model, card = load_checkpoint(checkpoint)
+    free = torch.export.Dim.DYNAMIC
+    write_onnx(
+        ImageToDescriptors(fold_batch_norm(model)),
+        {"image": torch.rand(EXAMPLE), "keypoints": torch.rand(1, 50, 2)},
+        ["descriptors"],
+        {"image": {2: free, 3: free}, "keypoints": {1: free}},
+        card,
+        output,
+    )
+
+
+def check_onnx_output(output: str | Path, inputs: Iterable[str | Path]) -> Path:
+    """Return the path of an ONNX file to write after checking it, and that the packages are installed."""
     output = Path(output)
     if output.suffix != ".onnx":
         raise HndescError(f"{output}: an ONNX file must be named *.onnx")
-    check_own_file(output, [checkpoint])
+    check_own_file(output, inputs)
     with extras_named():
         for package in EXTRAS["onnx"]:
             importlib.import_module(package)
-    model, card = load_checkpoint(checkpoint)
+    return output
+
+
+def write_onnx(
+    network: nn.Module,
+    examples: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    shapes: Mapping[str, dict[int, Any] | None],
+    card: Mapping[str, Any],
+    path: Path,
+) -> None:
+    """Trace a network and write it as an ONNX file.
+
+    Args:
+        network: any network.
+        examples: its inputs by name, in their order.
+        outputs: names of its outputs.
+        shapes: dynamic dimensions of each input.
+        card: stored in the metadata.
+        path: file to write.
+    """
     logger.info("the network is traced and simplified, which takes some 20 seconds")
-    free = torch.export.Dim.DYNAMIC
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", FutureWarning)  # torch warns of its own code
         program = torch.onnx.export(
-            ImageToDescriptors(fold_batch_norm(model.eval())).eval(),
-            (torch.rand(_EXAMPLE), torch.rand(1, 50, 2)),
+            network.eval(),
+            tuple(examples.values()),
             dynamo=True,
             opset_version=OPSET,
-            input_names=["image", "keypoints"],
-            output_names=["descriptors"],
-            dynamic_shapes={"image": {2: free, 3: free}, "keypoints": {1: free}},
+            input_names=list(examples),
+            output_names=list(outputs),
+            dynamic_shapes=shapes,
             verbose=False,
         )
     program.model.metadata_props["hndesc"] = json.dumps(card)
-    with atomic_path(output) as temporary:
+    with atomic_path(path) as temporary:
         program.save(temporary)
-    logger.info("%s: %.1f MB", output, output.stat().st_size / 1e6)
+    logger.info("%s: %.1f MB", path, path.stat().st_size / 1e6)

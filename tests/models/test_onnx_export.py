@@ -41,7 +41,7 @@ def session(exported: Path) -> onnxruntime.InferenceSession:
 
 @pytest.mark.parametrize(
     ("height", "width", "count"),
-    [(250, 330, 50), (128, 96, 3), (97, 131, 7), (16, 16, 1), (33, 64, 2), (240, 320, 500)],
+    [(250, 330, 50), (128, 96, 3), (97, 131, 7), (16, 16, 1), (33, 64, 2), (240, 320, 500), (224, 160, 4)],
 )
 def test_equals_pytorch(
     checkpoint: Path, session: onnxruntime.InferenceSession, height: int, width: int, count: int

@@ -37,3 +37,28 @@ rule train:
         code=lambda wildcards: PLAN.training_code(wildcards.run),
     script:
         "../workflow_scripts/train.py"
+
+
+rule train_detector:
+    input:
+        photos=PLAN.images.photos,
+    output:
+        detector="<results>/detector/hndesc.safetensors",
+        history="<results>/detector/hndesc.csv",
+    log:
+        "<results>/logs/train_detector.log",
+    benchmark:
+        "<results>/timings/train_detector.tsv"
+    conda:
+        "../envs/hndesc.yaml"
+    threads: 2
+    resources:
+        mem_mb=more(4000),
+        runtime=2880,  # for every attempt; the next one resumes from the state
+        gpu=lambda wildcards: gpus(),
+        nodes=1,
+    params:
+        settings=PLAN.detector_training,
+        code=PLAN.detector_training_code,
+    script:
+        "../workflow_scripts/train_detector.py"

@@ -29,12 +29,20 @@ def list_models(pages: Path | None) -> None:
         print("there are no bundled models; train a model and give its file")
 
 
-def export_onnx(model: str, output: Path) -> None:
-    """Export a model to ONNX, from image and keypoints to descriptors."""
+def export_onnx(model: str, output: Path, detector: str | None, detector_weights: Path | None) -> None:
+    """Export a model to ONNX, from image and keypoints to descriptors, or with a detector from image to both."""
     from hndesc.extraction.model import find_model
-    from hndesc.models.onnx_export import export_onnx
 
-    export_onnx(find_model(model), output)
+    if detector is None:
+        from hndesc.models.onnx_export import export_onnx
+
+        if detector_weights is not None:
+            raise HndescError("--detector-weights needs --detector hndesc")
+        export_onnx(find_model(model), output)
+    else:
+        from hndesc.extraction.onnx_extractor import export_extractor
+
+        export_extractor(find_model(model), output, detector, detector_weights)
     print(output)
 
 
@@ -72,10 +80,16 @@ def add_model_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
 def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Inputs: image, 1 x 3 x H x W float32, RGB, 0 to 1; keypoints, 1 x N x 2 float32, in pixels with the center of "
-        "the top-left pixel at (0, 0). Output: descriptors, 1 x N x D float32, L2-normalized."
+        "the top-left pixel at (0, 0). Output: descriptors, 1 x N x D float32, L2-normalized. With --detector hndesc, "
+        "inputs and outputs are those of COLMAP's ALIKED extractor: image, max_keypoints, min_score; keypoints, "
+        "descriptors, scores."
     )
     parser.add_argument("model", metavar="NAME_OR_FILE", help="bundled model or checkpoint")
     parser.add_argument("output", metavar="OUT.onnx", type=Path)
+    parser.add_argument(
+        "--detector", metavar="NAME", help="hndesc: find the keypoints, too (default: keypoints are given)"
+    )
+    parser.add_argument("--detector-weights", metavar="FILE", type=Path, help="weights of the detector")
     parser.set_defaults(command=export_onnx)
 
 

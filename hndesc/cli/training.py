@@ -92,6 +92,20 @@ def stylize(
     print(f"{printable(output)}: {count:,} copies")
 
 
+def train_detector(photos: Path, output: Path, config: list[Path], changes: list[str], seed: int, threads: int) -> None:
+    """Train the detector on photos and print how well it does."""
+    from hndesc.runtime.logs import limit_threads
+    from hndesc.training.detector import train
+
+    limit_threads(threads)
+    settings = read_section(config, changes, "detector_training")
+    found = train.train_detector(photos, output, **{**settings, "seed": seed})
+    print(
+        f"{printable(output)}: repeatability {found['repeatability']:.3f} within {train.THRESHOLD:g} px, "
+        f"localization error {found['error']:.2f} px, on pairs of held-out photos"
+    )
+
+
 def read_section(files: Sequence[Path], changes: Sequence[str], section: str) -> dict[str, Any]:
     """Return the settings of a section of configuration files, with changes `key=value` laid over them.
 
@@ -121,6 +135,7 @@ def read_section(files: Sequence[Path], changes: Sequence[str], section: str) ->
 def add_training_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the commands for training to the parser."""
     _add_train(commands.add_parser("train", help="train a model on a folder of photos"))
+    _add_train_detector(commands.add_parser("train-detector", help="train the detector hndesc on a folder of photos"))
     _add_stylize(commands.add_parser("stylize", help="make copies of photos in another light, for training"))
 
 
@@ -153,6 +168,21 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     add_detection(parser)
     parser.set_defaults(command=train)
+
+
+def _add_train_detector(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Train the keypoint detector on the photos in PHOTOS; no keypoints, poses or labels are needed. The history is "
+        "written beside OUT as .csv. An interrupted run resumes. Use the detector with --detector hndesc "
+        "--detector-weights OUT. Example: hndesc train-detector photos detector.safetensors --config "
+        "config/hndesc-detector.yaml"
+    )
+    parser.add_argument("photos", metavar="PHOTOS", type=Path, help="folder of photos, with all below it")
+    parser.add_argument("output", metavar="OUT.safetensors", type=Path)
+    add_settings(parser, "detector_training")
+    add_seed(parser)
+    add_threads(parser)
+    parser.set_defaults(command=train_detector)
 
 
 def _add_stylize(parser: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ DETECTORS = Registry(
     {
         "aliked": "hndesc.detectors.aliked:AlikedDetector",
         "disk": "hndesc.detectors.disk:DiskDetector",
+        "hndesc": "hndesc.detectors.hndesc:HndescDetector",
         "r2d2": "hndesc.detectors.r2d2:R2d2Detector",
         "sift": "hndesc.detectors.sift:SiftDetector",
         "superpoint": "hndesc.detectors.superpoint:SuperPointDetector",

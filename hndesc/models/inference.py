@@ -1,12 +1,14 @@
 """A network prepared for inference: equal descriptors with fewer operations."""
 
+from typing import TypeVar
+
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from hndesc.models.backbone import Backbone
+Network = TypeVar("Network", bound=nn.Module)
 
 
-def fold_batch_norm(model: Backbone) -> Backbone:
+def fold_batch_norm(model: Network) -> Network:
     """Fold each batch normalization that directly follows a convolution into its weights, in place.
 
     Only pairs of an `nn.Sequential` are folded, since its order is that of the computation. Outputs change by rounding.

@@ -14,7 +14,7 @@ import numpy as np
 from hndesc.geometry.homography import homography_of_corners, translation, warp_points
 from hndesc.io.images import to_gray
 from hndesc.training.bending import bend_points, draw_field, pixels
-from hndesc.training.settings import PairSettings
+from hndesc.training.settings import PairSettings, ViewSettings
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def scaled_difficulty(settings: PairSettings, hardness: float) -> PairSettings:
     return settings.model_copy(update=easier)
 
 
-def random_quadrilateral(generator: np.random.Generator, crop_size: int, settings: PairSettings) -> np.ndarray:
+def random_quadrilateral(generator: np.random.Generator, crop_size: int, settings: ViewSettings) -> np.ndarray:
     """Draw the region of a photo that fills a crop, centered at the origin.
 
     Returns:
@@ -70,7 +70,7 @@ def random_quadrilateral(generator: np.random.Generator, crop_size: int, setting
 
 
 def random_quadrilaterals(
-    generator: np.random.Generator, photo_size: tuple[int, int], crop_size: int, settings: PairSettings
+    generator: np.random.Generator, photo_size: tuple[int, int], crop_size: int, settings: ViewSettings
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw the regions of a pair inside a photo of `photo_size` (width, height), each 4 x 2 in pixels of the photo."""
     first, second = (random_quadrilateral(generator, crop_size, settings) for _ in range(2))

@@ -30,8 +30,8 @@ NEGATIVES = ("in_pair", "in_batch", "all", "random", "in_batch_global")
 _Temperature = Annotated[float, *within(ge=0.001)]
 
 
-class PairSettings(Settings):
-    """How two crops of one photo are drawn."""
+class ViewSettings(Settings):
+    """Which regions of a photo two crops show."""
 
     zoom: Annotated[float, *within(ge=0.1, le=1)] = Field(
         0.8, description="smallest side of the photo's region that fills a crop, in crop sides"
@@ -51,6 +51,17 @@ class PairSettings(Settings):
     turns: Share = Field(
         0.0, description="share of the pairs whose second crop is turned further by any angle, uniform over the circle"
     )
+    tries: Count = Field(
+        10, description="maximum number of draws for a pair with keypoints and contrast; the last one is used"
+    )
+    contrast: Annotated[float, *within(ge=0, le=127.5)] = Field(
+        20.0, description="smallest standard deviation of the first crop's gray levels (0 to 255)"
+    )
+
+
+class PairSettings(ViewSettings):
+    """How two crops of one photo are drawn."""
+
     turns_from: Share = Field(
         0.7, description="share of the steps before the first such pair; validation has them always"
     )
@@ -70,12 +81,6 @@ class PairSettings(Settings):
         0.0,
         description="share of the steps during which zoom, rotation and perspective rise from none to the values "
         "above; validation pairs always use these values; 0: no curriculum",
-    )
-    tries: Count = Field(
-        10, description="maximum number of draws for a pair with keypoints and contrast; the last one is used"
-    )
-    contrast: Annotated[float, *within(ge=0, le=127.5)] = Field(
-        20.0, description="smallest standard deviation of the first crop's gray levels (0 to 255)"
     )
 
 

@@ -22,6 +22,7 @@ from hndesc.runtime.settings import (
     wrong_key,
 )
 from hndesc.runtime.spelling import suggest
+from hndesc.training.detector.settings import DetectorSection
 from hndesc.training.settings import TrainingSection
 from hndesc.workflow.benchmarks import Benchmark
 from hndesc.workflow.sections.data import DatasetSettings, SplitSettings
@@ -33,20 +34,9 @@ from hndesc.workflow.sections.stylization import Stylization
 TRAINING = "training"
 # Folders below results of the run without a name, and the one that all runs share.
 _FOLDERS = (
-    *("ablation", "features", "figures", "keypoints", "localization", "logs", "neighbors", "photos", "places"),
-    *(
-        "reconstruction",
-        "resized",
-        "retrieval",
-        "scores",
-        "shared",
-        "shortlists",
-        "stylized",
-        "tables",
-        "timings",
-        TRAINING,
-        "training_runs",
-    ),
+    *("ablation", "detector", "features", "figures", "keypoints", "localization", "logs", "neighbors", "photos"),
+    *("places", "reconstruction", "resized", "retrieval", "scores", "shared", "shortlists", "stylized", "tables"),
+    *("timings", TRAINING, "training_runs"),
 )
 
 
@@ -109,6 +99,9 @@ class Config(Settings):
     training: TrainingSection = Field(description="what is trained, and how")
     training_runs: dict[Name, TrainingRunSettings] = Field(
         {}, description="trainings before the configured one, by name; a name as `weights` is its model"
+    )
+    detector_training: DetectorSection = Field(
+        DetectorSection(), description="training of the detector hndesc, for `keypoints.weights: trained`"
     )
     descriptors: Annotated[list[DescriptorName | DescriptorSettings], Field(min_length=1)] = Field(
         description="which descriptors are evaluated; results/<benchmark>.txt are the scores of the first"

@@ -7,13 +7,14 @@ from hndesc.descriptors import class_file, descriptor_module, is_class
 from hndesc.detectors import DETECTORS
 from hndesc.errors import HndescError
 from hndesc.models.architectures import MODELS
-from hndesc.models.bundled import bundled_models
+from hndesc.models.bundled import DETECTOR, bundled_models
 from hndesc.pretrained.baselines import OWN_DETECTORS, WEIGHTS
 from hndesc.runtime.provenance import file_hash, fingerprint
 from hndesc.workflow.config import TRAINING, Config
 from hndesc.workflow.image_sets import ImageSets
 from hndesc.workflow.places import Places
 from hndesc.workflow.sections.descriptors import DescriptorSettings
+from hndesc.workflow.sections.keypoints import TRAINED_DETECTOR
 from hndesc.workflow.training_runs import TrainingRuns
 
 
@@ -135,7 +136,10 @@ class Descriptors:
 
     def detector_weights(self, points: str) -> str | list[str]:
         """Return the file of a detector's weights, if it has any."""
-        return _weights_file(self.keypoint_sets[points].get("weights"), self.detector(points))
+        detector, weights = self.detector(points), self.keypoint_sets[points].get("weights")
+        if detector == "hndesc" and weights in (None, TRAINED_DETECTOR):
+            return str(DETECTOR) if weights is None else f"{self.places.results}/detector/hndesc.safetensors"
+        return _weights_file(weights, detector)
 
     def detector_settings(self, points: str, images: dict[str, Any]) -> dict[str, Any]:
         """Return the settings of detection: those of the images, under those of the set of keypoints."""

@@ -175,6 +175,16 @@ class Plan:
         """Return the fingerprint of a training, which covers its own backbone alone."""
         return fingerprint("hndesc.training.train", MODELS.module(self.runs.architecture(run)))
 
+    @property
+    def detector_training(self) -> dict[str, Any]:
+        """The settings of the training of the detector."""
+        return {**self.config.detector_training.model_dump(exclude_unset=True), "seed": self.config.seed}
+
+    @property
+    def detector_training_code(self) -> str:
+        """The fingerprint of the training of the detector."""
+        return fingerprint("hndesc.training.detector.train")
+
     def stylization_code(self, stylization: str) -> str:
         """Return the fingerprint of what makes stylized copies, which covers the methods in use alone."""
         return fingerprint("hndesc.stylization.stylize", *map(METHODS.module, self.runs.methods(stylization)))

@@ -28,7 +28,7 @@ WRONG = [
     ({"training": {"seed": 3}}, "'training.seed' is unknown; "),
     ({"training": {"steps": 0}}, "'training.steps' must be greater than or equal to 1, not 0"),
     ({"training": {"loss": {"kind": "l2"}}}, "'training.loss.kind' is 'l2'; choose one of: ap, triplet, contrastive"),
-    ({"keypoints": {"detector": "orb"}}, "'keypoints.detector' is 'orb'; choose one of: aliked, disk, r2d2, sift, "),
+    ({"keypoints": {"detector": "orb"}}, "'keypoints.detector' is 'orb'; choose one of: aliked, disk, hndesc, r2d2, "),
     ({"keypoints": {"detector": "SIFT"}}, "'keypoints.detector' is 'SIFT'; choose one of: "),
     ({"keypoints": {"threshold": 0.1}}, "'keypoints.threshold' is unknown; did you mean 'contrast_threshold'?; known"),
     ({"keypoints": {"weights": "x"}}, "'keypoints.weights' must be None, not 'x'"),

@@ -1,11 +1,12 @@
 """Which keypoints an entry describes, and which files it needs."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hndesc.errors import HndescError
-from hndesc.models.bundled import bundled_models
+from hndesc.models.bundled import DETECTOR, bundled_models
 
 from .planning import plan_of
 
@@ -116,3 +117,22 @@ def test_what_is_left_out_is_known_and_not_everything(without: list[str], messag
     pairs = {"name": "pairs", "kind": "hpatches", "dataset": "pairs", "without": without}
     with pytest.raises(HndescError, match=message):
         plan_of(descriptors=["trained", "untrained"], benchmarks=[pairs])
+
+
+def test_detector_weights_are_bundled_trained_or_named() -> None:
+    def weights(value: str | None, **more: Any) -> str | list[str]:
+        keypoints = {"detector": "hndesc", "weights": value}
+        plan = plan_of(descriptors=[{"name": "one", "descriptor": "hndesc-lite", "keypoints": keypoints}], **more)
+        return plan.descriptors.detector_weights("@one")
+
+    assert weights(None) == str(DETECTOR) and DETECTOR.is_file()
+    assert weights("trained") == "results/detector/hndesc.safetensors"
+    assert weights("trained", run="mine") == "results/mine/detector/hndesc.safetensors"
+    assert weights("some/../own.safetensors") == "own.safetensors"
+
+
+def test_detector_is_trained_by_its_section_and_the_seed_of_the_run() -> None:
+    plan = plan_of(detector_training={"steps": 7, "loss": {"distance": 2.0}}, seed=3)
+    assert plan.detector_training == {"steps": 7, "loss": {"distance": 2.0}, "seed": 3}
+    with pytest.raises(HndescError, match=r"config key 'detector_training\.stepz' is unknown; did you mean 'steps'"):
+        plan_of(detector_training={"stepz": 7})

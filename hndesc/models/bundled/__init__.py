@@ -4,6 +4,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 DEFAULT = "hndesc-lite"
+# The weights of the detector `hndesc`, which is no model of descriptors.
+DETECTOR = FOLDER / "detector" / "hndesc.safetensors"
 
 
 def bundled_models() -> dict[str, Path]:

@@ -5,8 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from hndesc.pretrained.baselines import WEIGHTS
-from hndesc.runtime.settings import Count, InputFile, Natural, NotNegative, Number, Settings
+from hndesc.runtime.settings import Count, InputFile, Natural, NotNegative, Number, PathOf, Settings, Share, Text
 
+# In place of a file of weights.
+TRAINED_DETECTOR = "trained"
 _BORDER = "no keypoint is nearer to the edge than this, pixels"
 _RADIUS = "half the side of the window that has one keypoint, pixels"
 _THRESHOLD = "lowest score of a keypoint; higher finds fewer"
@@ -56,6 +58,18 @@ class DiskKeypoints(_LearnedKeypoints):
     threshold: Number = Field(0.0, description=_THRESHOLD)
 
 
+class HndescKeypoints(_LearnedKeypoints):
+    """The detector of hndesc."""
+
+    detector: Literal["hndesc"] = Field(description="name of the detector")
+    weights: Annotated[Text, PathOf("file", other=(TRAINED_DETECTOR,))] | None = Field(
+        None, description="file of weights; trained: those of this run's `detector_training`; null: the bundled ones"
+    )
+    border: Natural = Field(4, description=_BORDER)
+    nms_radius: Natural = Field(3, description=_RADIUS)
+    threshold: Share = Field(0.0, description=_THRESHOLD)
+
+
 class R2d2Keypoints(_LearnedKeypoints):
     """R2D2."""
 
@@ -85,6 +99,12 @@ class XFeatKeypoints(_LearnedKeypoints):
 
 
 Keypoints = Annotated[
-    AlikedKeypoints | DiskKeypoints | R2d2Keypoints | SiftKeypoints | SuperPointKeypoints | XFeatKeypoints,
+    AlikedKeypoints
+    | DiskKeypoints
+    | HndescKeypoints
+    | R2d2Keypoints
+    | SiftKeypoints
+    | SuperPointKeypoints
+    | XFeatKeypoints,
     Field(discriminator="detector"),
 ]

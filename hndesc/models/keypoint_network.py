@@ -1,0 +1,122 @@
+"""The network of the detector `hndesc`: a score for each pixel, from local contrast at 1/4 and 1/8 of its size.
+
+The score is the logit of the probability that a keypoint at this pixel is found again in another image of the scene.
+Differences of the scores around a keypoint are its position: their softmax is the distribution of the keypoint over
+these pixels (`hndesc.training.detector.loss`).
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hndesc import __version__
+from hndesc.errors import HndescError
+from hndesc.io.files import atomic_path, check_own_file
+from hndesc.io.tensor_files import check_tensors, regular_file
+from hndesc.models.lite import enlarge, local_contrast, pad_to_multiple, unit
+
+CELL = 4
+MULTIPLE = 16
+_WIDTH = 32
+_CONTEXT = 48
+_PRIOR = -2.0  # the first logit of all pixels
+
+
+class KeypointNetwork(nn.Module):
+    """Two residual levels, on the pixels of cells of 4 x 4 as channels and at half that resolution."""
+
+    name = "keypoint_network"
+    # Pixels: convolutions on cells of 4 and of 8, interpolation, and the window of local contrast.
+    reach = 112
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = unit(CELL**2, _WIDTH)
+        self.detail = Residual(_WIDTH)
+        self.context = nn.Sequential(
+            unit(_WIDTH, _CONTEXT, kernel=2, stride=2),
+            Residual(_CONTEXT),
+            Residual(_CONTEXT),
+            nn.Conv2d(_CONTEXT, _WIDTH, 1),
+        )
+        self.head = nn.Sequential(unit(_WIDTH, _WIDTH), nn.Conv2d(_WIDTH, CELL**2, 3, padding=1))
+        nn.init.constant_(self.head[-1].bias, _PRIOR)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits, B x H x W, of RGB images, B x 3 x H x W in [0, 1]."""
+        height, width = images.shape[-2:]
+        contrast = local_contrast(pad_to_multiple(images.mean(1, keepdim=True), MULTIPLE))
+        x = self.detail(self.stem(functional.pixel_unshuffle(contrast, CELL)))
+        x = x + enlarge(self.context(x), 2)
+        return functional.pixel_shuffle(self.head(x), CELL)[:, 0, :height, :width]
+
+
+class Residual(nn.Module):
+    """Two convolutions whose output is added to their input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            unit(width, width), nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return B x C x H x W for B x C x H x W."""
+        return torch.relu(x + self.layers(x))
+
+
+_KEY = "hndesc_detector"
+_CURE = "train the detector or fetch the file again"
+
+
+def check_weights(path: Path) -> None:
+    """Raise an error if a file of weights to write has the wrong suffix or would overwrite a foreign file."""
+    if path.suffix != ".safetensors":
+        raise HndescError(f"{path}: a checkpoint must be named *.safetensors")
+    check_own_file(path, [])
+
+
+def save_weights(path: Path, network: KeypointNetwork, card: Mapping[str, Any]) -> None:
+    """Write the weights of a network, and its card in the same file, atomically."""
+    check_weights(path)
+    text = json.dumps({"version": __version__, "architecture": network.name, **card})
+    tensors = {name: values.detach().cpu().contiguous() for name, values in network.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, {_KEY: text})
+
+
+def read_detector_card(path: Path) -> dict[str, Any]:
+    """Return the card of a file of weights.
+
+    Raises:
+        HndescError: the file is missing, not a complete safetensors file or has no card of a detector.
+    """
+    regular_file(path, "detector", "train one or check the path")
+    try:
+        with safe_open(path, "pt") as file:
+            card = json.loads((file.metadata() or {})[_KEY])
+    except (SafetensorError, OSError) as error:
+        raise HndescError(f"{path}: not a complete safetensors file ({error}); {_CURE}") from None
+    except (KeyError, ValueError, RecursionError):
+        card = None
+    if not isinstance(card, dict) or card.get("architecture") != KeypointNetwork.name:
+        raise HndescError(f"{path}: not a checkpoint written by 'hndesc train-detector'; {_CURE}")
+    return card
+
+
+def load_weights(path: Path) -> tuple[KeypointNetwork, dict[str, Any]]:
+    """Return the network of a file, in evaluation mode on the CPU, and its card.
+
+    Raises:
+        HndescError: the file is unusable, see `read_detector_card`, or its weights do not fit the network.
+    """
+    card, network = read_detector_card(path), KeypointNetwork()
+    network.load_state_dict(check_tensors(str(path), load_file(path), network.state_dict(), network.name, _CURE))
+    return network.eval(), card

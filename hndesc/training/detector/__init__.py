@@ -1,0 +1,1 @@
+"""Training of the keypoint detector `hndesc` on pairs of crops of single photos."""

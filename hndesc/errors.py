@@ -36,9 +36,12 @@ def printable(name: str | os.PathLike) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as "1 query" or "1,200 queries"."""
+    """Return a number with its noun, such as "1 query", "2 matches" or "1,200 queries"."""
     if number != 1:
-        noun = f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"
+        if re.search("[^aeiou]y$", noun):
+            noun = f"{noun[:-1]}ies"
+        else:
+            noun += "es" if re.search("([sx]|[cs]h)$", noun) else "s"
     return f"{number:,} {noun}"
 
 

@@ -33,6 +33,7 @@ def test_what_is_no_count(value: object) -> None:
         (0, "sequence", "0 sequences"),
         (1200, "query", "1,200 queries"),
         (2, "day", "2 days"),
+        (2, "match", "2 matches"),
     ],
 )
 def test_a_number_agrees_with_its_noun(number: int, noun: str, text: str) -> None:

@@ -19,7 +19,7 @@ from hndesc.cli.options import (
     list_photos,
     positive,
 )
-from hndesc.errors import printable
+from hndesc.errors import counted, printable
 
 if TYPE_CHECKING:
     from hndesc.datasets.localization.cameras import Intrinsics
@@ -90,7 +90,7 @@ def build_map(
 
     mapping.build_map(root, features, matches, output, pairs=pairs, seed=seed, threads=threads)
     figures = mapping.read_map(output)[0]["figures"]
-    print(f"{printable(output)}: {figures['images']} images, {figures['points']:,} points")
+    print(f"{printable(output)}: {counted(figures['images'], 'image')}, {counted(figures['points'], 'point')}")
 
 
 def add_localization_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

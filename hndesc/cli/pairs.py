@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from hndesc.cli.options import add_pairing, add_ratio, add_threads
-from hndesc.errors import HndescError, printable
+from hndesc.errors import HndescError, counted, printable
 
 
 def pairs(
@@ -29,7 +29,7 @@ def pairs(
 
         numbers = {"exhaustive": exhaustive, "similar": similar, "sequential": sequential}
         pair_photos(photo_images(photos), output, **numbers, descriptor=global_descriptor)
-    print(f"{printable(output)}: {sum(1 for _ in read_pairs(output)):,} pairs")
+    print(f"{printable(output)}: {counted(sum(1 for _ in read_pairs(output)), 'pair')}")
 
 
 def match_pairs(features: Path, listed: Path, output: Path, ratio: float | None, threads: int) -> None:
@@ -43,7 +43,7 @@ def match_pairs(features: Path, listed: Path, output: Path, ratio: float | None,
     if not found:
         raise HndescError(f"{printable(listed)}: lists no pair; make it by hndesc pairs")
     match_listed(found, features, output, place=listed, ratio=ratio, threads=threads)
-    print(f"{printable(output)}: {len(found):,} pairs")
+    print(f"{printable(output)}: {counted(len(found), 'pair')}")
 
 
 def add_pair_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

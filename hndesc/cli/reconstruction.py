@@ -18,7 +18,7 @@ from hndesc.cli.options import (
     positive,
     usual_workers,
 )
-from hndesc.errors import HndescError, printable
+from hndesc.errors import HndescError, counted, printable
 
 
 def reconstruct(
@@ -85,7 +85,7 @@ def _report(summary: dict, output: Path) -> list[str]:
     for number, model in enumerate(summary["models"]):
         place = printable(output / "sparse" / str(number))
         lines.append(
-            f"{place}: {model['images']} images, {model['points']:,} points, mean track length "
+            f"{place}: {counted(model['images'], 'image')}, {counted(model['points'], 'point')}, mean track length "
             f"{model['mean_track_length']:.2f}, mean reprojection error {model['mean_reprojection_error']:.2f} px"
         )
         lines.append(f"{place}/model.html: interactive view; model.png: from above; points.ply: points")

@@ -14,7 +14,7 @@ from hndesc.cli.options import (
     positive,
     usual_workers,
 )
-from hndesc.errors import HndescError, printable
+from hndesc.errors import HndescError, counted, printable
 
 
 def train(
@@ -89,7 +89,7 @@ def stylize(
     settings |= {name: value for name, value in given.items() if value is not None}
     stylize_photos(photos, styles, output, seed=seed, threads=workers, **read_stylization(settings))
     count = len((output / TABLE).read_text(encoding="utf-8").splitlines()) - 1
-    print(f"{printable(output)}: {count:,} copies")
+    print(f"{printable(output)}: {counted(count, 'copy')}")
 
 
 def train_detector(photos: Path, output: Path, config: list[Path], changes: list[str], seed: int, threads: int) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 
 from hndesc.datasets.demo.photographs import SOURCES, load
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, counted
 from hndesc.io.files import write_text
 from hndesc.io.images import read_image, resize_longest, write_image
 from hndesc.io.owned_folders import replace_folder
@@ -51,7 +51,7 @@ def gather_free_photos(unpacked: str | os.PathLike, output: str | os.PathLike) -
             write_image(part / name, resize_longest(image, LONGEST)[0], quality=QUALITY)
             rows.append(f"{name}\t{author}\t{license}\n")
         write_text(part / "manifest.tsv", "path\tauthor\tlicense\n" + "".join(rows))
-    logger.info("%s: %d photos", output, len(rows))
+    logger.info("%s: %s", output, counted(len(rows), "photo"))
 
 
 def credits() -> list[tuple[str, str, str, str]]:

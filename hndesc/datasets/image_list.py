@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hndesc.errors import HndescError, ImageError
+from hndesc.errors import HndescError, ImageError, counted
 from hndesc.io.images import find_images, read_image
 from hndesc.io.lists import one_line, write_table
 from hndesc.io.owned_folders import check_output_folder, replace_folder
@@ -53,7 +53,7 @@ def list_own_photos(photos: str | os.PathLike, output: str | os.PathLike, *, thr
             link_photo(photos / name, part / name, output / name)
         write_table(part / TABLE, ("path", "width", "height", "hash"), rows)
         write_table(part / LEFT_OUT, ("path", "reason"), ([*map(one_line, row)] for row in left_out))
-    logger.info("%d photos in %s, %d excluded", len(rows), output, len(left_out))
+    logger.info("%s in %s, %d excluded", counted(len(rows), "photo"), output, len(left_out))
 
 
 def _inspect(path: Path) -> tuple[int, int, str] | str:

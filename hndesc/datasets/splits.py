@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hndesc.datasets.image_list import link_photo
-from hndesc.errors import HndescError, ImageError
+from hndesc.errors import HndescError, ImageError, counted
 from hndesc.io.files import check_text_file
 from hndesc.io.images import find_images, read_image, to_gray
 from hndesc.io.lists import check_cell, write_table
@@ -88,7 +88,7 @@ def split_photos(
         with replace_folder(output / FOLDERS[side], STEP, photos) as part:
             for name in chosen[side]:
                 link_photo(sources[name], part / name, output / FOLDERS[side] / name)
-        logger.info("%s: %d photos", output / FOLDERS[side], len(chosen[side]))
+        logger.info("%s: %s", output / FOLDERS[side], counted(len(chosen[side]), "photo"))
     named = ["unused" if name in unused else sides[name] for name in names]
     write_table(output / "split.tsv", _COLUMNS, zip(names, named, groups, strict=True))
 

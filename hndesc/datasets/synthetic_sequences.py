@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from hndesc.datasets.conditions import Conditions, simulate_image
 from hndesc.datasets.views import GROWTH, mount_on_wall, view_homography, warp, write_homography
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, counted
 from hndesc.geometry.homography import warp_points
 from hndesc.io.images import find_images, image_size, read_image, resize_longest, write_image
 from hndesc.io.owned_folders import check_output_folder, replace_folder
@@ -118,7 +118,9 @@ def make_sequences(
             scene = _Scene(photos / name, photos / wall)
             make = _make_viewpoint if folder.startswith("v_") else _make_illumination
             make(part / folder, scene, change, generator(seed, f"sequences/{folder}"))
-    logger.info("%d sequences of %d photos in %s", len(tasks), len({task[2] for task in tasks}), output)
+    logger.info(
+        "%s of %s in %s", counted(len(tasks), "sequence"), counted(len({task[2] for task in tasks}), "photo"), output
+    )
 
 
 def _large_enough(photos: Path) -> list[str]:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from hndesc.descriptors import DESCRIPTORS, Descriptor, load_descriptor
 from hndesc.detectors import DETECTORS, load_detector
-from hndesc.errors import MissingWeightsError
+from hndesc.errors import MissingWeightsError, counted
 from hndesc.io.features import Features
 from hndesc.matching.matcher import match_scored
 from hndesc.models.bundled import bundled_models
@@ -85,7 +85,7 @@ def measure_speed(
 def _detection(name: str, image: np.ndarray, keypoints: int, seconds: float) -> Iterator[Speed]:
     detector = load_detector(name, max_keypoints=keypoints)
     processor, wall, found = least_times(lambda: detector.detect(image), seconds)
-    yield Speed("detect", name, processor, wall, f"{len(found):,} keypoints")
+    yield Speed("detect", name, processor, wall, counted(len(found), "keypoint"))
 
 
 def _description(name: str, image: np.ndarray, keypoints: int, seconds: float) -> Iterator[Speed]:
@@ -95,7 +95,7 @@ def _description(name: str, image: np.ndarray, keypoints: int, seconds: float) -
     yield Speed("describe", name, processor, wall, f"{len(first):,} x {first.shape[1]}")
     sides = _described(features, first), _described(features, _mirrored(descriptor, image, features))
     processor, wall, (rows, _) = least_times(lambda: match_scored(*sides), seconds)
-    yield Speed("match", name, processor, wall, f"{len(rows):,} matches")
+    yield Speed("match", name, processor, wall, counted(len(rows), "match"))
 
 
 def _random_keypoints(image: np.ndarray, count: int) -> Features:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from hndesc import __version__
 from hndesc.datasets.image_set import ImageEntry
-from hndesc.errors import HndescError, ImageError
+from hndesc.errors import HndescError, ImageError, counted
 from hndesc.io.features import Features, FeatureWriter
 from hndesc.io.hdf5 import check_hdf5_output
 from hndesc.io.images import scale_points
@@ -112,7 +112,7 @@ def process_images(
                     logger.warning("no keypoint in '%s'", entry.name)
         if len(reasons) == len(images):
             raise HndescError(f"{output}: none of {len(images)} images is readable (first: {reasons[0]})")
-    logger.info("%s: %d images, %d skipped, %d without keypoints", output, len(images), len(reasons), empty)
+    logger.info("%s: %s, %d skipped, %d without keypoints", output, counted(len(images), "image"), len(reasons), empty)
 
 
 @contextmanager

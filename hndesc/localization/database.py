@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from hndesc.datasets.localization.pycolmap_border import camera_keypoints, opened, pycolmap, to_camera
 from hndesc.datasets.localization.scene import Intrinsics, Scene
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, counted
 from hndesc.io.features import FeatureReader
 from hndesc.localization.matches import MatchReader
 
@@ -123,7 +123,7 @@ def _write_keypoints(
         counts["keypoints"] += len(entry)
     if counts["images_of_other_size"]:
         logger.info(
-            "%d images are resized; their keypoints are scaled to their cameras", counts["images_of_other_size"]
+            "keypoints of %s are scaled to their cameras", counted(counts["images_of_other_size"], "resized image")
         )
     if counts["images_without_features"] == len(ids):
         raise HndescError(f"{features.path}: has features of no image of {place}; was it made from another one?")

@@ -15,7 +15,7 @@ from hndesc.datasets.localization.aachen import find_pairs
 from hndesc.datasets.localization.images import posed_images
 from hndesc.datasets.localization.readers import find_layout
 from hndesc.datasets.localization.scene import Pose, Scene
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, counted
 from hndesc.geometry.pose import camera_center
 from hndesc.io.files import check_own_file
 from hndesc.io.lists import distinct_pairs, read_pairs, write_pairs
@@ -60,14 +60,14 @@ def list_pairs(
     layout = find_layout(root)
     scene = layout.read(Path(root), None)
     if sources:
-        logger.info("%d pairs from %s", len(pairs), ", ".join(map(str, sources)))
+        logger.info("%s from %s", counted(len(pairs), "pair"), ", ".join(map(str, sources)))
     else:
         pairs = pair_database(scene, layout.tracks(Path(root)), covisible)
-        logger.info("%s: %d pairs made of %d database images", root, len(pairs), len(scene.poses))
+        logger.info("%s: %s made of %s", root, counted(len(pairs), "pair"), counted(len(scene.poses), "database image"))
     named = {name for pair in pairs for name in pair}
     queries = [name for name in scene.queries if name not in named]
     if queries:
-        logger.info("%s: %d queries are in no list; pairing them by '%s'", root, len(queries), descriptor)
+        logger.info("%s: no list has %s; pairing by '%s'", root, counted(len(queries), "query"), descriptor)
         pairs += pair_queries(scene, queries, Path(output), retrieved, descriptor, resize_max)
     write_pairs(output, pairs)
 

@@ -23,7 +23,7 @@ from hndesc.datasets.localization.colmap_files import read_cameras, read_images,
 from hndesc.datasets.localization.pycolmap_border import camera_keypoints, pycolmap, to_camera
 from hndesc.datasets.localization.scene import Pose
 from hndesc.datasets.photo_sets import SUMMARY
-from hndesc.errors import HndescError, ImageError, printable
+from hndesc.errors import HndescError, ImageError, counted, printable
 from hndesc.extraction.extractor import Extractor
 from hndesc.io.exif import read_exif_camera
 from hndesc.io.features import Features
@@ -94,7 +94,7 @@ class MapImages:
         if not self.entries:
             raise HndescError(f"{images}: none of the {len(absent)} images of {root} is there; give their folder")
         if absent:
-            logger.warning("%s: %d images of the model are not there, '%s' first", images, len(absent), absent[0])
+            logger.warning("%s: lacks %s of the model, '%s' first", images, counted(len(absent), "image"), absent[0])
         self.read = lru_cache(_CACHED)(self._read)
 
     def _read(self, name: str) -> tuple[Features, np.ndarray] | None:

@@ -1,5 +1,6 @@
 """What a user reads about the matches of two photos."""
 
+from hndesc.errors import counted
 from hndesc.geometry.robust import ESTIMATORS
 from hndesc.geometry.two_view import GEOMETRY_NAMES
 from hndesc.matching.pair import Matches
@@ -15,8 +16,8 @@ def report(names: tuple[str, str], found: Matches, estimator: str, threshold: fl
     """
     count, inliers = len(found.matches), int(found.inliers.sum())
     sides = zip(names, (found.keypoints0, found.keypoints1), strict=True)
-    lines = [f"{name}: {len(points):,} keypoints" for name, points in sides]
-    lines.append(f"{count:,} matches")
+    lines = [f"{name}: {counted(len(points), 'keypoint')}" for name, points in sides]
+    lines.append(counted(count, "match"))
     if found.geometry == "none":
         return lines
     warning = doubt(found)
@@ -24,7 +25,7 @@ def report(names: tuple[str, str], found: Matches, estimator: str, threshold: fl
         return [*lines, warning]
     share = f" ({inliers / count:.0%})" if count else ""
     how = "; ".join(filter(None, [f"{ESTIMATORS[estimator]}, {threshold:g} px", choice_of_geometry(found)]))
-    lines.append(f"{GEOMETRY_NAMES[found.geometry]}: {inliers:,} inliers{share}, {how}")
+    lines.append(f"{GEOMETRY_NAMES[found.geometry]}: {counted(inliers, 'inlier')}{share}, {how}")
     lines += ["  " + "  ".join(f"{value:13.6g}" for value in row) for row in found.matrix]
     return [*lines, warning] if warning else lines
 

@@ -11,7 +11,7 @@ from typing import Any
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.datasets.localization.pycolmap_border import pycolmap
 from hndesc.datasets.photo_sets import SUMMARY
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, counted
 from hndesc.io.features import FeatureReader
 from hndesc.io.files import read_json, write_json
 from hndesc.io.lists import read_pairs
@@ -96,7 +96,9 @@ def fill_reconstruction(
         failed = {photo.name: feature_reader.reason(photo.name) for photo in photos if photo.name not in feature_reader}
         readable = [photo for photo in photos if photo.name not in failed]
         if len(readable) < 2:
-            raise HndescError(f"{features}: has features of {len(readable)} photos of {root}, and two are needed")
+            raise HndescError(
+                f"{features}: has features of {counted(len(readable), 'photo')} of {root}, and two are needed"
+            )
         cameras = read_cameras(readable, share_cameras)
         listed = [pair for pair in read_pairs(Path(pairs)) if cameras.ids.keys() >= set(pair)]
         counts = _write_database(part, cameras, listed, feature_reader, match_reader, root)

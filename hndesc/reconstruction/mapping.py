@@ -13,6 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from hndesc.datasets.localization.pycolmap_border import opened, pycolmap, silenced
+from hndesc.errors import counted
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +163,7 @@ def _map_once(
     latest = _latest_snapshot(snapshots)
     if latest is not None:
         images_before = pycolmap.Reconstruction(latest).num_reg_images()
-        logger.info("resuming with the %d images of an interrupted run", images_before)
+        logger.info("resuming an interrupted run with %s", counted(images_before, "image"))
         progress.n += images_before
     snapshots.mkdir(parents=True, exist_ok=True)
     options.snapshot_path, options.snapshot_frames_freq = snapshots, _SNAPSHOT

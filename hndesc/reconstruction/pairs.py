@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hndesc.datasets.image_set import ImageEntry
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, counted
 from hndesc.io.files import check_own_file
 from hndesc.io.lists import distinct_pairs, write_pairs
 from hndesc.retrieval.global_features import RESIZE_MAX, describe_globally, read_global, scratch_of
@@ -47,14 +47,13 @@ def pair_photos(
     check_own_file(output, [photo.path for photo in photos])
     names = [photo.name for photo in photos]
     if len(names) <= exhaustive:
-        pairs = list(itertools.combinations(names, 2))
-        logger.info("%d photos, all in pairs: %d pairs", len(names), len(pairs))
+        kind, pairs = "all", list(itertools.combinations(names, 2))
     else:
         if min(similar, sequential) < 0 or not similar + sequential:
             raise HndescError(f"{similar} similar and {sequential} sequential photos give no pairs; give more")
         alike = _similar(photos, Path(output), similar, descriptor, resize_max) if similar else []
-        pairs = distinct_pairs(itertools.chain(_following(names, sequential), alike))
-        logger.info("%d photos, similar and sequential ones in pairs: %d pairs", len(names), len(pairs))
+        kind, pairs = "similar and sequential", distinct_pairs(itertools.chain(_following(names, sequential), alike))
+    logger.info("%s of %s: %s", counted(len(pairs), "pair"), counted(len(names), "photo"), kind)
     write_pairs(output, pairs)
 
 

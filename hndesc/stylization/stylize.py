@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hndesc.errors import HndescError, ImageError, check_count
+from hndesc.errors import HndescError, ImageError, check_count, counted
 from hndesc.io.files import read_json, write_json
 from hndesc.io.images import find_images, read_image, resize_longest, write_image
 from hndesc.io.locks import writing
@@ -198,7 +198,7 @@ def _resume(part: Path, settings: Mapping[str, object], copies: Sequence[str]) -
 
 
 def _report(output: Path, done: Sequence[Copy], failed: Sequence[Failure]) -> None:
-    logger.info("%d stylized copies in %s, %d photos failed", len(done), output, len(failed))
+    logger.info("%s in %s, %s failed", counted(len(done), "stylized copy"), output, counted(len(failed), "photo"))
 
 
 def _digest(*folders: Path) -> str:

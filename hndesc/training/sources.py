@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, counted
 from hndesc.io.features import FeatureReader, Features
 from hndesc.io.images import find_images, read_image
 from hndesc.retrieval.neighbor_table import read_neighbors
@@ -69,7 +69,9 @@ class TrainingPhotos:
                 "use other photos or a lower detection threshold"
             )
         if len(usable) < len(found):
-            logger.warning("%d photos with fewer than %d keypoints are skipped", len(found) - len(usable), _FEWEST)
+            logger.warning(
+                "skipped %s with fewer than %d keypoints", counted(len(found) - len(usable), "photo"), _FEWEST
+            )
         return usable, sum(sum(count.values()) for count in counts)
 
     def _count(self, file: Path, names: Sequence[str]) -> dict[str, int]:

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, counted
 from hndesc.io.files import check_output_files
 from hndesc.io.locks import writing
 from hndesc.models.architectures import MODELS
@@ -100,7 +100,7 @@ def train(
 def _check_detectors(settings: TrainingSettings, keypoints: Sequence[Path]) -> None:
     count = len(settings.detectors or ("one",))
     if len(keypoints) != count:
-        raise HndescError(f"training.detectors asks for {count} files of keypoints; {len(keypoints)} are given")
+        raise HndescError(f"training.detectors asks for {counted(count, 'file')} of keypoints, not {len(keypoints)}")
 
 
 def _open_photos(
@@ -122,7 +122,7 @@ def _split(data: TrainingPhotos, settings: TrainingSettings) -> tuple[PairBatche
             f"{data.folder}: {len(data.names)} usable photos are too few; negatives '{settings.loss.negatives}' need "
             f"{least} for training and {least} for validation"
         )
-    logger.info("%d photos for training, %d for validation", len(rest), len(held))
+    logger.info("%s for training, %d for validation", counted(len(rest), "photo"), len(held))
     batches = PairBatches(data, held, settings, VALIDATION)
     fixed = [batches.batch(number) for number in range(-(-settings.validation.pairs // settings.batch_size))]
     return PairBatches(data, rest, settings), fixed

@@ -12,7 +12,7 @@ from hndesc.datasets.localization.images import posed_images
 from hndesc.datasets.localization.pycolmap_border import camera_keypoints, pycolmap, to_camera
 from hndesc.datasets.localization.readers import read_scene
 from hndesc.datasets.localization.scene import Pose, Scene
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, counted
 from hndesc.io.features import FeatureReader
 from hndesc.io.images import to_gray
 from hndesc.io.owned_folders import check_output_folder, replace_folder
@@ -101,7 +101,8 @@ def plot_model(scene: Scene, queries: Mapping[str, Mapping], points: np.ndarray,
     length = 0.06 * np.ptp(centers @ ground.T, axis=0).max()
     with figure(output, 8.0, 7.0) as drawing:
         axes = drawing.subplots()
-        axes.set_title(f"{len(points)} points, {len(scene.poses)} database images, {len(found)} queries localized")
+        shown = (points, "point"), (scene.poses, "database image"), (found, "query")
+        axes.set_title(", ".join(counted(len(things), noun) for things, noun in shown) + " localized")
         if len(points):
             axes.plot(*(points @ ground.T).T, ".", color="#888888", markersize=1.5, alpha=0.6, zorder=1)
         draw_cameras(axes, list(scene.poses.values()), ground, length, COLORS[0], "database")

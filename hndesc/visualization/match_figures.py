@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, counted
 from hndesc.geometry.homography import warp_points
 from hndesc.geometry.robust import estimate_homography
 from hndesc.geometry.two_view import GEOMETRY_NAMES
@@ -86,7 +86,7 @@ def plot_pair(
     """
     shown = Correspondences(found.points0, found.points1, found.inliers)
     name = GEOMETRY_NAMES.get(found.geometry)
-    title = _title(name, shown, "are inliers", most_lines) if name else f"{len(found.matches)} matches"
+    title = _title(name, shown, "are inliers", most_lines) if name else counted(len(found.matches), "match")
     heading = f"{names[0]}  \N{RIGHTWARDS ARROW}  {names[1]}"
     draw_classified_matches(images, [shown], output, heading, [title], most_lines)
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from hndesc.datasets.localization.pycolmap_border import pycolmap, to_pose
 from hndesc.datasets.localization.scene import Pose
+from hndesc.errors import counted
 from hndesc.io.files import write_text
 from hndesc.io.owned_folders import replace_folder
 from hndesc.reconstruction.build import MODELS
@@ -59,7 +60,7 @@ def _plot_model(place: Path, stem: Path) -> tuple[Path, Path]:
 
 def _title(model: "pycolmap.Reconstruction") -> str:
     return (
-        f"{model.num_reg_images()} images, {model.num_points3D():,} points, mean track length "
+        f"{counted(model.num_reg_images(), 'image')}, {counted(model.num_points3D(), 'point')}, mean track length "
         f"{model.compute_mean_track_length():.1f}, mean reprojection error "
         f"{model.compute_mean_reprojection_error():.2f} px"
     )

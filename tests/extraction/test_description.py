@@ -213,7 +213,7 @@ def test_photo_without_keypoints_is_an_empty_entry_and_a_warning(tmp_path, image
     photos = list_images(tmp_path / "photos")
     detect_keypoints(photos, tmp_path / "k.h5", resize_max=32)
     assert "no keypoint in 'a.png'" in caplog.text
-    assert caplog.messages[-1].endswith("k.h5: 1 images, 0 skipped, 1 without keypoints")
+    assert caplog.messages[-1].endswith("k.h5: 1 image, 0 skipped, 1 without keypoints")
     describe_keypoints(photos, tmp_path / "k.h5", tmp_path / "f.h5", "sift")
     with FeatureReader(tmp_path / "f.h5") as reader:
         features = reader.read("a.png")

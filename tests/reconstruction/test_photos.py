@@ -109,7 +109,7 @@ def test_mapping_resumes_at_a_snapshot(
         reconstruct_photos(corner / "images", tmp_path / "out", **SETTINGS)
     caplog.set_level(logging.INFO)
     summary = reconstruct_photos(corner / "images", tmp_path / "out", **SETTINGS)
-    assert "images of an interrupted run" in caplog.text
+    assert "resuming an interrupted run with" in caplog.text
     assert summary["registered"] == 8 and len(summary["models"]) == 1
 
 

@@ -125,7 +125,7 @@ def test_the_written_weights_are_interpolated_with_the_initial_ones(data, tmp_pa
 def test_each_pair_is_drawn_at_the_keypoints_of_one_detector(data, tmp_path, write_keypoints) -> None:
     write_keypoints(tmp_path / "few.h5", {f"set/{number}.png": (120, 96) for number in range(6)}, count=20)
     arguments = arguments_of(data, tmp_path / "run") | {"keypoints": [str(data.keypoints), str(tmp_path / "few.h5")]}
-    with pytest.raises(HndescError, match=r"training\.detectors asks for 1 files of keypoints; 2 are given"):
+    with pytest.raises(HndescError, match=r"training\.detectors asks for 1 file of keypoints, not 2"):
         train(**arguments, **SETTINGS)
     settings = training_settings(SETTINGS | {"detectors": ["superpoint", "sift"], "max_keypoints": 200})
     photos = TrainingPhotos(data.photos, [data.keypoints, tmp_path / "few.h5"], None, None)

@@ -17,7 +17,7 @@ from hndesc.datasets.localization.cameras import CAMERA_MODELS, Intrinsics, Unkn
 from hndesc.datasets.localization.image_ids import read_ids
 from hndesc.datasets.localization.poses import quaternion_and_position, read_poses
 from hndesc.datasets.localization.scene import Pose, Scene
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, counted
 from hndesc.io.lists import read_lines, read_pairs, split, split_name, whole
 
 logger = logging.getLogger(__name__)
@@ -139,9 +139,11 @@ def read_truth(root: Path, queries: Collection[str]) -> dict[str, Pose]:
         example = f"'{next(iter(truth), '')}' there, '{next(iter(queries), '')}' in the lists"
         raise HndescError(f"{path}: contains none of the queries ({example}); correct the names, or move the file away")
     if strangers := sorted(truth.keys() - set(queries)):
-        logger.warning("%s: %d poses of no query: %s", path, len(strangers), _first(strangers))
+        logger.warning("%s: %s of no query: %s", path, counted(len(strangers), "pose"), _first(strangers))
     if missing := sorted(set(queries) - truth.keys()):
-        logger.warning("%s: %d queries without a true pose, not scored: %s", path, len(missing), _first(missing))
+        logger.warning(
+            "%s: %s without a true pose, not scored: %s", path, counted(len(missing), "query"), _first(missing)
+        )
     return truth
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from hndesc.datasets.localization.poses import format_poses
 from hndesc.datasets.localization.readers import read_scene
 from hndesc.datasets.localization.scene import Scene
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, counted
 from hndesc.evaluation.localization.metrics import THRESHOLDS, mean_camera_distance, pose_errors, score
 from hndesc.evaluation.result import describe, write_result
 from hndesc.io.features import FeatureReader
@@ -143,7 +143,9 @@ def _report(
             logger.warning("'%s' could not be localized (%s): it gets the pose of '%s'", name, reason, other)
         elif not is_localized(record):
             logger.warning(
-                "'%s' has a pose with only %d inliers, which does not count as localized", name, record["inliers"]
+                "'%s' has a pose with only %s, which does not count as localized",
+                name,
+                counted(record["inliers"], "inlier"),
             )
     for condition, count in count_localized(records).items():
         logger.info("%s: %d of %d queries localized", condition, count["localized"], count["queries"])

@@ -8,6 +8,7 @@ from hndesc.datasets.localization.pycolmap_border import pycolmap, to_pose
 from hndesc.datasets.localization.readers import LAYOUTS
 from hndesc.datasets.localization.scene import Pose
 from hndesc.datasets.photo_sets import SUMMARY
+from hndesc.errors import counted
 from hndesc.evaluation.reconstruction.metrics import position_figures
 from hndesc.evaluation.result import describe, write_result
 from hndesc.io.files import check_output_files, read_json
@@ -84,7 +85,9 @@ def _poses(folder: Path) -> dict[str, Pose]:
 
 
 def _text(figures: Mapping) -> str:
-    lines = [f"registered: {figures['registered']} of {figures['images']} images in {figures['models']} models"]
+    lines = [
+        f"registered: {figures['registered']} of {figures['images']} images in {counted(figures['models'], 'model')}"
+    ]
     if figures["models"]:
         lines.append(
             f"largest model: {figures['points']} points, mean track length {figures['mean_track_length']:.2f}, mean "

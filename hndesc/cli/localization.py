@@ -85,7 +85,7 @@ def localize(
 def build_map(
     root: Path, features: Path, matches: Path, output: Path, pairs: Path | None, seed: int, threads: int
 ) -> None:
-    """Build the map of a localization benchmark and print what it holds."""
+    """Build the map of a localization benchmark and print its size."""
     from hndesc.localization import mapping
 
     mapping.build_map(root, features, matches, output, pairs=pairs, seed=seed, threads=threads)

@@ -88,7 +88,7 @@ def load_class(name: str, settings: Mapping[str, object]) -> ClassDescriptor:
 
 
 def _recorded(value: object) -> object:
-    """Return a setting as it is stored: what it holds, and not its name, tells a file from another."""
+    """Return a setting as it is stored: a file by its content instead of its name."""
     if isinstance(value, str | os.PathLike):
         return file_hash(Path(value)) if os.path.isfile(value) else os.fspath(value)
     return value

@@ -25,7 +25,7 @@ from hndesc.workflow.training_runs import TrainingRuns
 DEMO = "data/demo"
 _DEMO_NOTE = (
     "Demo: a small network trained for minutes and evaluated on data made from the photographs that Python packages "
-    "bundle. Its numbers compare with no published ones."
+    "bundle. Its scores are not comparable with published ones."
 )
 _TRAINING_FIGURES = (
     Drawing(

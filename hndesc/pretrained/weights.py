@@ -84,4 +84,5 @@ def below(key: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
 def image_tensor(image: np.ndarray, network: nn.Module) -> Tensor:
     """Return an RGB H x W x 3 image (0 to 255) as 1 x 3 x H x W in [0, 1], on the device of the network."""
     device = next(network.parameters()).device
-    return torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255
+    writable = np.require(image, requirements="W")  # torch warns of others
+    return torch.from_numpy(writable).to(device).permute(2, 0, 1)[None].float() / 255

@@ -99,7 +99,8 @@ def test_onnx_equals_pytorch_like_colmap_runs_it(files: tuple[Path, Path], extra
         found = session.run(None, inputs)
         assert [values.shape for values in found] == [tuple(values.shape) for values in expected]
         # Keypoints of equal scores may change their places.
-        order = np.abs(expected[0].numpy()[0, :, None] - found[0][0, None]).sum(axis=2).argmin(axis=1) if count else []
+        distances = np.abs(expected[0].numpy()[0, :, None] - found[0][0, None]).sum(axis=2)
+        order = distances.argmin(axis=1) if distances.size else np.empty(0, np.int64)
         assert len(set(order)) == len(order)
         for values, one in zip(found, expected, strict=True):
             np.testing.assert_allclose(values[:, order], one.numpy(), atol=1e-4)

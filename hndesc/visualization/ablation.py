@@ -11,6 +11,7 @@ import numpy as np
 
 from hndesc.errors import HndescError
 from hndesc.io.files import write_text
+from hndesc.io.lists import aligned
 from hndesc.visualization.comparison import Figure, main_figures
 from hndesc.visualization.curves import read_history
 from hndesc.visualization.results import Result
@@ -134,22 +135,13 @@ def _text(grouped: Mapping[str, Rows], minutes: Mapping[str, Spread], difference
         for name, results in rows.items():
             trained = minutes[name].show(1) if name in minutes else "\N{EN DASH}"
             cells.append([name, *(_spread(results, *keys).show() for _, keys in _SHOWN), trained])
-        lines += [f"{benchmark} ({first.get('protocol')})", *_align(cells), ""]
+        lines += [f"{benchmark} ({first.get('protocol')})", *aligned(cells), ""]
     seeds = max(len(results) for rows in grouped.values() for results in rows.values())
     if seeds > 1:
         lines += [f"Means and sample standard deviations over {seeds} seeds.", ""]
     lines += [_LEGEND, ""]
-    width = max(map(len, differences), default=0)
-    lines += [f"{name.ljust(width)}  {text}" for name, text in differences.items()]
+    lines += aligned(list(differences.items()), left=2)
     return "\n".join(lines) + "\n"
-
-
-def _align(cells: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
-        for row in cells
-    ]
 
 
 def _csv(grouped: Mapping[str, Rows], minutes: Mapping[str, Spread], differences: Mapping[str, str]) -> str:

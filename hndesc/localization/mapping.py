@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from hndesc.datasets.localization.pycolmap_border import opened, pycolmap, silenced, to_camera, to_rigid
+from hndesc.datasets.localization.pycolmap_border import count_verified, opened, pycolmap, silenced, to_camera, to_rigid
 from hndesc.datasets.localization.readers import read_scene
 from hndesc.datasets.localization.scene import Scene
 from hndesc.errors import HndescError
@@ -151,7 +151,7 @@ def verify(database: Path, seed: int, threads: int) -> int:
     geometry.ransac.random_seed = seed
     pycolmap.geometric_verification(database, verifier, two_view_geometry_options=geometry)
     with opened(database) as connection:
-        return connection.num_verified_image_pairs()
+        return count_verified(connection)
 
 
 def triangulate(

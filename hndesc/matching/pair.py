@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hndesc.errors import HndescError, printable
+from hndesc.geometry.epipolar import chance_inliers
 from hndesc.geometry.two_view import TwoView, estimate_two_view
 from hndesc.io.features import Features
 from hndesc.io.files import atomic_path, check_own_file, write_json
@@ -17,9 +18,8 @@ from hndesc.io.hdf5 import check_hdf5_output, write_array, write_text, written_h
 from hndesc.matching.matcher import match_scored
 
 FORMATS = (".npz", ".json", ".h5")
-# 276 pairs of unrelated photos of 481 x 321 pixels had 22 to 274 matches: in 98 % of them at most 12 were inliers of a
-# homography, and at most 4 times the root of their number of a fundamental matrix.
-_CHANCE, _CHANCE_EPIPOLAR = 12, 4.0
+# In 98 % of the pairs of unrelated photos that `chance_inliers` is by, at most 12 matches were inliers of a homography.
+_CHANCE = 12
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Matches:
     @property
     def by_chance(self) -> bool:
         """Whether there are no more inliers than images of different places have."""
-        chance = _CHANCE if self.geometry == "homography" else _CHANCE_EPIPOLAR * len(self.matches) ** 0.5
+        chance = _CHANCE if self.geometry == "homography" else chance_inliers(len(self.matches))
         return self.geometry != "none" and int(self.inliers.sum()) <= chance
 
     def save(self, path: str | os.PathLike) -> None:

@@ -12,11 +12,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hndesc.datasets.localization.pycolmap_border import opened, pycolmap, silenced
+from hndesc.datasets.localization.pycolmap_border import count_verified, opened, pycolmap, silenced
 from hndesc.errors import counted
+from hndesc.geometry.epipolar import chance_inliers
 
 logger = logging.getLogger(__name__)
 
+# Homographies need no such test: the fewest inliers of a pair are more than unrelated images have.
+_EPIPOLAR = (pycolmap.TwoViewGeometryConfiguration.CALIBRATED, pycolmap.TwoViewGeometryConfiguration.UNCALIBRATED)
 # Pairs that are verified between two writes, and images that are registered between two snapshots.
 _BATCH, _SNAPSHOT = 64, 50
 
@@ -64,10 +67,11 @@ def verify_pairs(
 ) -> int:
     """Verify the matches of pairs of images (ids) by two-view geometry; an interrupted run resumes.
 
+    A pair with no more inliers than unrelated images have by chance does not hold.
+
     Returns:
         The number of pairs in the database that hold.
     """
-    options = settings.verification()
     with opened(database) as connection:
         waiting = [
             pair
@@ -78,19 +82,31 @@ def verify_pairs(
 
         def read(pair: tuple[int, int]) -> tuple:
             first, second = ((cameras[image], connection.read_keypoints(image)[:, :2]) for image in pair)
-            return *first, *second, connection.read_matches(*pair), options
+            return *first, *second, connection.read_matches(*pair)
 
         progress = tqdm(total=len(waiting), desc="pairs verified", unit="pair", disable=None)
         with ThreadPoolExecutor(threads) as pool, progress:
             for start in range(0, len(waiting), _BATCH):
                 batch = waiting[start : start + _BATCH]
                 jobs = [read(pair) for pair in batch]
-                found = list(pool.map(lambda job: pycolmap.estimate_two_view_geometry(*job), jobs))
+                found = list(pool.map(lambda job: _verify(job, settings), jobs))
                 with pycolmap.DatabaseTransaction(connection):
                     for pair, geometry in zip(batch, found, strict=True):
                         connection.write_two_view_geometry(*pair, geometry)
                 progress.update(len(batch))
-        return connection.num_verified_image_pairs()
+        return count_verified(connection)
+
+
+def _verify(job: tuple, settings: ReconstructionSettings) -> "pycolmap.TwoViewGeometry":
+    """Return the geometry of two cameras with keypoints and matches, none if unrelated images have as many inliers."""
+    count = len(job[-1])
+    options, chance = settings.verification(), chance_inliers(count)
+    # With fewer inliers the pair is not used, and RANSAC need not look for them.
+    options.ransac.min_inlier_ratio = min(1.0, max(options.ransac.min_inlier_ratio, chance / max(count, 1)))
+    found = pycolmap.estimate_two_view_geometry(*job, options)
+    if found.config in _EPIPOLAR and len(found.inlier_matches) <= chance:
+        return pycolmap.TwoViewGeometry()
+    return found
 
 
 def map_images(

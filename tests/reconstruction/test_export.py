@@ -12,7 +12,7 @@ from hndesc.errors import HndescError
 from hndesc.io.features import FeatureReader
 from hndesc.localization.matches import MatchReader, match_listed
 from hndesc.reconstruction.export import export_colmap
-from tests.fixtures.synthetic import Synthetic
+from tests.fixtures.synthetic import Synthetic, write_features
 
 PAIRS = [("db/0.jpg", "db/1.jpg"), ("db/2.jpg", "db/1.jpg"), ("db/0.jpg", "query/day/cam/d0.jpg")]
 
@@ -48,6 +48,22 @@ def test_a_database_has_everything(files: tuple[Path, Path], tmp_path: Path, cap
         assert camera.mean_focal_length() == 1.2 * 640
     with pytest.raises(HndescError, match="exists; move it away"):
         export_colmap(*files, output)
+
+
+@pytest.mark.parametrize(("right", "verified"), [(26, 0), (60, 1)])
+def test_pairs_of_few_inliers_are_not_verified(exact: Synthetic, tmp_path: Path, right: int, verified: int) -> None:
+    rng = np.random.default_rng(0)
+    features = {}
+    with FeatureReader(exact.features) as reader:
+        for name in ("db/0.jpg", "db/1.jpg"):
+            found = reader.read(name)
+            entry = found.take(np.argsort(exact.seen[name])[:80])  # the same points of the scene
+            entry.keypoints[right:] = rng.uniform(0, 480, (80 - right, 2))
+            features[name] = entry
+    write_features(tmp_path / "f.h5", features)
+    match_listed([("db/0.jpg", "db/1.jpg")], tmp_path / "f.h5", tmp_path / "m.h5", place=tmp_path)
+    counts = export_colmap(tmp_path / "f.h5", tmp_path / "m.h5", tmp_path / "database.db", verify=True)
+    assert counts["matched_pairs"] == 1 and counts["verified_pairs"] == verified
 
 
 def write_as_hloc(features: Path, matches: Path, folder: Path, old: bool) -> tuple[Path, Path]:

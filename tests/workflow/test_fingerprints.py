@@ -75,7 +75,8 @@ COVERED = {
     "scoring of reconstruction": f"""
         {MATCHING} {SCENES} datasets datasets.image_set datasets.localization.pycolmap_border datasets.photo_sets
         evaluation evaluation.localization evaluation.localization.metrics evaluation.reconstruction
-        evaluation.reconstruction.evaluate evaluation.reconstruction.metrics evaluation.result geometry.pose
+        evaluation.reconstruction.evaluate evaluation.reconstruction.metrics evaluation.result
+        geometry.epipolar geometry.pose
         localization localization.database localization.matches reconstruction reconstruction.build
         reconstruction.cameras reconstruction.mapping
     """,

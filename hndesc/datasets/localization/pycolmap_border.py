@@ -44,6 +44,12 @@ def opened_copy(path: Path) -> Iterator[pycolmap.Database]:
             yield database
 
 
+def count_verified(database: pycolmap.Database) -> int:
+    """Return the number of pairs with verified matches; COLMAP's own count has those that were tried in vain, too."""
+    _, counts = database.read_two_view_geometry_num_inliers()
+    return sum(count > 0 for count in counts)
+
+
 @contextmanager
 def silenced() -> Iterator[None]:
     """Suppress COLMAP's warnings, but not its errors, within the block."""

@@ -3,7 +3,7 @@
 dependencies = ["torch", "numpy", "safetensors"]
 
 
-def hndesc(name: str = "hndesc-lite"):
+def hndesc(name: str = "hndesc-fast"):
     """Return a model as a torch network in evaluation mode; for input and output see `hndesc.models.backbone.Backbone`.
 
     Use `torch.hub.load(<this repository>, "hndesc")`, or `import hndesc; hndesc.load(name)` if the package is
@@ -15,7 +15,7 @@ def hndesc(name: str = "hndesc-lite"):
     return load_checkpoint(find_model(name))[0]
 
 
-def hndesc_describer(name: str = "hndesc-lite", **settings):
+def hndesc_describer(name: str = "hndesc-fast", **settings):
     """Return a model like `hndesc.load`, from images to numpy arrays."""
     from hndesc.extraction.model import load
 

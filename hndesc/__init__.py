@@ -28,7 +28,7 @@ __version__ = "0.2.0"
 
 
 def load(
-    model: "str | os.PathLike" = "hndesc-lite",
+    model: "str | os.PathLike" = "hndesc-fast",
     detector: str = "sift",
     detector_weights: "str | os.PathLike | None" = None,
     max_keypoints: int | None = None,
@@ -38,7 +38,7 @@ def load(
 
     Examples:
         >>> import hndesc
-        >>> model = hndesc.load("hndesc-lite")
+        >>> model = hndesc.load()
         >>> keypoints, descriptors = model.extract("photo.jpg")
 
     Args:

@@ -29,7 +29,7 @@ def reconstruct_photos(
     photos: str | os.PathLike,
     output: str | os.PathLike,
     *,
-    descriptor: str | Path = "hndesc-lite",
+    descriptor: str | Path = "hndesc-fast",
     detector: str = "sift",
     extraction: dict[str, Any] | None = None,
     pairing: dict[str, Any] | None = None,

@@ -74,7 +74,7 @@ def test_settings_change_the_result(client: FlaskClient, photos: dict[str, Path]
         (("left", "left"), {}, "'left.png' was chosen twice"),
         (("left",), {}, "the second photo is missing"),
         (("left", "flat"), {}, "'flat.png' has fewer than 8 keypoints"),
-        (("left", "right"), {"model": "os:system"}, "model is 'os:system'; choose one of: hndesc-lite"),
+        (("left", "right"), {"model": "os:system"}, "model is 'os:system'; choose one of: hndesc-fast"),
         (("left", "right"), {"ratio": "2"}, "ratio is '2'; expected a number from 0.5 to 1.0"),
     ],
 )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-DEFAULT = "hndesc-lite"
+DEFAULT = "hndesc-fast"
 # The weights of the detector `hndesc`, which is no model of descriptors.
 DETECTOR = FOLDER / "detector" / "hndesc.safetensors"
 

@@ -119,8 +119,8 @@ def _one_way(
 def agreement(own: Tensor, other: Tensor, matrix: Tensor, settings: DetectorLossSettings) -> Tensor:
     """Return the mean logarithm of the agreement of positions drawn by two maps in each window that both crops show.
 
-    A position is drawn by the softmax of each map over the pixels of the window, both blurred to about a pixel. Their
-    agreement is the probability that they are the same, divided by that for constant maps.
+    A position is drawn by the blurred softmax of each map over the pixels of the window. Their agreement is the
+    probability that they are the same, divided by that for constant maps.
 
     Args:
         own, other: B x H x W, logits of the own and of the other crops.
@@ -135,7 +135,7 @@ def agreement(own: Tensor, other: Tensor, matrix: Tensor, settings: DetectorLoss
     warped = functional.grid_sample(other[:, None], grid, align_corners=False, padding_mode="border")
     mask = (shown.view_as(own) & inner(own, settings.border))[:, None].to(own.dtype)
     one, two = (
-        functional.avg_pool2d((values - values.amax(dim=(2, 3), keepdim=True)).exp(), 3, 1, 1) * mask
+        _blurred((values - values.amax(dim=(2, 3), keepdim=True)).exp(), settings.blur) * mask
         for values in (own[:, None], warped)
     )
     side = 2 * settings.window + 1
@@ -143,6 +143,10 @@ def agreement(own: Tensor, other: Tensor, matrix: Tensor, settings: DetectorLoss
     ratio = means[:, 2] / (means[:, 0] * means[:, 1]).clamp(min=_SMALLEST)
     whole = means[:, 3] > 1 - 0.5 / side**2
     return (ratio.clamp(min=_LEAST_AGREEMENT).log() * whole).sum() / whole.sum().clamp(min=1)
+
+
+def _blurred(values: Tensor, radius: int) -> Tensor:
+    return functional.avg_pool2d(values, 2 * radius + 1, 1, radius)
 
 
 def project(points: Tensor, matrix: Tensor, size: tuple[int, int], border: int) -> tuple[Tensor, Tensor]:

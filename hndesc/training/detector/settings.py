@@ -25,6 +25,7 @@ class DetectorLossSettings(Settings):
     distance: Positive = Field(1.5, description="largest distance at which a local maximum is found again, pixels")
     window: Count = Field(4, description="half the side of the windows of agreement and position, pixels")
     agreement: NotNegative = Field(1.0, description="weight of the agreement of windows")
+    blur: Natural = Field(1, description="half the side of the blur of both maps before they are compared, pixels")
     position: NotNegative = Field(1.0, description="weight of the cross-entropy of the position")
 
 

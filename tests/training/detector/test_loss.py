@@ -53,6 +53,14 @@ def test_agreement_of_one_window_by_hand() -> None:
     assert found.item() == pytest.approx(math.log((1 / 21) / (1 / 49)), abs=1e-3)
 
 
+def test_blur_tolerates_peaks_that_are_a_few_pixels_apart() -> None:
+    first, moved = spikes(POINTS), spikes(POINTS + torch.tensor([7, -3]))  # 2 pixels from where they should be
+    sharp, blurred = (
+        agreement(first, moved, SHIFT.float(), SETTINGS.model_copy(update={"blur": blur})).item() for blur in (0, 3)
+    )
+    assert sharp < 0 < blurred
+
+
 def test_only_what_both_crops_show_counts() -> None:
     far = torch.tensor([[[1.0, 0, 500], [0, 1, 0], [0, 0, 1]]], dtype=torch.float64)
     maps = torch.rand(2, 64, 64, requires_grad=True)

@@ -187,7 +187,7 @@ def _map_once(
     def registered(count: int) -> None:
         progress.update(min(count, progress.total - progress.n))
 
-    with silenced():
+    with silenced(errors=True):  # to COLMAP, that no more images make a model is an error
         found = pycolmap.incremental_mapping(
             database,
             images,

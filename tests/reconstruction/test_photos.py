@@ -134,7 +134,7 @@ def test_two_scenes_give_two_models(corner: Path, tmp_path: Path) -> None:
     assert {Path(name).parts[0] for name in read_poses(tmp_path / "out" / "sparse" / "1")} == {"b"}
 
 
-def test_photos_without_overlap_give_no_model(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_photos_without_overlap_give_no_model(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     for seed in (1, 2, 3):
@@ -142,7 +142,8 @@ def test_photos_without_overlap_give_no_model(tmp_path: Path, capsys: pytest.Cap
         (tmp_path / str(seed) / "images" / "0.jpg").rename(photos / f"{seed}.jpg")
     with pytest.raises(SystemExit):
         main(["reconstruct", str(photos), str(tmp_path / "out"), "--model", "sift", "--max-keypoints", "200"])
-    assert "0 of 3 photos registered" in capsys.readouterr().out
+    found = capfd.readouterr()
+    assert "0 of 3 photos registered" in found.out and ".cc:" not in found.err  # no message of COLMAP's own
     assert json.loads((tmp_path / "out" / "reconstruction.json").read_text())["not_registered"] == [
         "1.jpg",
         "2.jpg",

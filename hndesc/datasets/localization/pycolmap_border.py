@@ -51,10 +51,10 @@ def count_verified(database: pycolmap.Database) -> int:
 
 
 @contextmanager
-def silenced() -> Iterator[None]:
-    """Suppress COLMAP's warnings, but not its errors, within the block."""
+def silenced(errors: bool = False) -> Iterator[None]:
+    """Suppress COLMAP's warnings within the block, and if wanted its errors."""
     level = pycolmap.logging.minloglevel
-    pycolmap.logging.minloglevel = pycolmap.logging.Level.ERROR.value
+    pycolmap.logging.minloglevel = (pycolmap.logging.Level.FATAL if errors else pycolmap.logging.Level.ERROR).value
     try:
         yield
     finally:

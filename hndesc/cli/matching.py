@@ -17,6 +17,7 @@ from hndesc.cli.options import (
 from hndesc.errors import HndescError, printable
 from hndesc.geometry.robust import ESTIMATORS
 from hndesc.geometry.two_view import GEOMETRIES
+from hndesc.io.images import image_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +51,8 @@ def match(
 
     if cameras and geometry != "essential":
         raise HndescError("--camera is for --geometry essential, which alone depends on cameras")
+    for photo in (first, second):
+        image_size(photo)  # refuses what is no image before a model is loaded
     if output is not None:
         from hndesc.visualization.style import check_figure
 

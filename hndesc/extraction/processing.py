@@ -112,7 +112,9 @@ def process_images(
                     logger.warning("no keypoint in '%s'", entry.name)
         if len(reasons) == len(images):
             raise HndescError(f"{output}: none of {len(images)} images is readable (first: {reasons[0]})")
-    logger.info("%s: %s, %d skipped, %d without keypoints", output, counted(len(images), "image"), len(reasons), empty)
+    images_read = counted(len(images), "image")
+    # Without the folder, which may be a hidden one that is renamed in the end.
+    logger.info("%s: %s, %d skipped, %d without keypoints", Path(output).name, images_read, len(reasons), empty)
 
 
 @contextmanager

@@ -266,6 +266,8 @@ def find_images_folder(root: str | os.PathLike) -> Path:
         HndescError: there is neither.
     """
     root = Path(root)
+    if not root.is_dir():
+        raise HndescError(f"{printable(root)}: no such folder of a model")
     # The model may be given by the folder that holds it, or by its own, `sparse/0` of that.
     for place in (root, root.parent, root.parent.parent):
         if (place / "images").is_dir():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hndesc.errors import HndescError, printable
+from hndesc.errors import HndescError, counted, printable
 from hndesc.geometry.epipolar import chance_inliers
 from hndesc.geometry.two_view import TwoView, estimate_two_view
 from hndesc.io.features import Features
@@ -47,7 +47,8 @@ class Matches:
     counts: dict[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"Matches({len(self.matches)} matches, {self.inliers.sum()} inliers, geometry={self.geometry!r})"
+        numbers = counted(len(self.matches), "match"), counted(int(self.inliers.sum()), "inlier")
+        return f"Matches({', '.join(numbers)}, geometry={self.geometry!r})"
 
     @property
     def points0(self) -> np.ndarray:

@@ -16,7 +16,7 @@ from hndesc.errors import HndescError
 from hndesc.evaluation.reconstruction.metrics import position_figures
 from hndesc.io.image_reading import _turn
 from hndesc.io.images import stored_points, upright_points
-from hndesc.localization.photos import read_reconstruction
+from hndesc.localization.photos import find_images_folder, read_reconstruction
 from hndesc.reconstruction.photos import reconstruct_photos
 from tests.fixtures.corner import FOCAL, photograph_corner
 from tests.fixtures.sharing import make_once
@@ -114,6 +114,8 @@ def test_only_similar_images_are_matched(scene: Path, tmp_path: Path) -> None:
 
 
 def test_mistakes_name_the_cure(scene: Path, tmp_path: Path) -> None:
+    with pytest.raises(HndescError, match="no such folder of a model"):
+        find_images_folder("nowhere")
     with pytest.raises(HndescError, match="no COLMAP model"):
         read_reconstruction(tmp_path)
     broken = tmp_path / "broken"

@@ -92,7 +92,7 @@ def verify_photo_set(root: Path, images: int | None = None) -> str:
     _check_count(root, "photos", len(photos), images)
     for entry in photos:
         image_size(entry.path)
-    return f"{len(photos)} photos"
+    return counted(len(photos), "photo")
 
 
 def _photos(root: Path, least: int = 1) -> str:

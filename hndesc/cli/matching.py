@@ -51,14 +51,14 @@ def match(
 
     if cameras and geometry != "essential":
         raise HndescError("--camera is for --geometry essential, which alone depends on cameras")
-    for photo in (first, second):
-        image_size(photo)  # refuses what is no image before a model is loaded
     if output is not None:
         from hndesc.visualization.style import check_figure
 
         check_figure(output, [first, second])
     if matches is not None:
         check_matches_output(matches)
+    for photo in (first, second):
+        image_size(photo)  # refuses what is no image before a model is loaded
     extractor = Extractor(
         model, detector or DETECTOR, detector_weights, max_keypoints, resize_max, weights, views=views
     )

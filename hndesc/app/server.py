@@ -25,15 +25,17 @@ _POLICY = (
 )
 
 
-def create_app(models: Sequence[str] = (), local: bool = True) -> Flask:
+def create_app(models: Sequence[str] = (), host: str = "127.0.0.1") -> Flask:
     """Return the application.
 
     Args:
         models: checkpoints that can be chosen beside the bundled models.
-        local: answer only requests to a loopback name, so that no other site can reach the page through the browser.
+        host: address that is listened on. At a loopback address, only requests to it or to a name of it are answered,
+            so that no other site can reach the page through the browser.
     """
     app = Flask(__name__)
-    app.config.update(MAX_CONTENT_LENGTH=_LARGEST, TRUSTED_HOSTS=_LOOPBACK_NAMES if local else None)
+    local = _is_loopback(host)
+    app.config.update(MAX_CONTENT_LENGTH=_LARGEST, TRUSTED_HOSTS=[*_LOOPBACK_NAMES, host] if local else None)
     names = choices.list_models(models)
 
     @app.get("/")
@@ -90,7 +92,7 @@ def serve(host: str, port: int, models: Sequence[str] = ()) -> None:
 
 def open_server(host: str, port: int, models: Sequence[str] = ()) -> BaseWSGIServer:
     """Return a server that listens; port 0 takes a free one."""
-    app = create_app(models, local=_is_loopback(host))
+    app = create_app(models, host)
     try:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
             return make_server(host, port, app, threaded=True, fd=listening.fileno())

@@ -4,6 +4,7 @@ import logging
 import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException
@@ -17,7 +18,6 @@ from hndesc.geometry.two_view import GEOMETRIES
 logger = logging.getLogger(__name__)
 
 _LARGEST = 200_000_000  # bytes of both photos
-_LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]"]
 # The browser itself refuses whatever is not from this server.
 _POLICY = (
     "default-src 'none'; img-src 'self' blob:; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -30,13 +30,18 @@ def create_app(models: Sequence[str] = (), host: str = "127.0.0.1") -> Flask:
 
     Args:
         models: checkpoints that can be chosen beside the bundled models.
-        host: address that is listened on. At a loopback address, only requests to it or to a name of it are answered,
-            so that no other site can reach the page through the browser.
+        host: address that is listened on. At a loopback address, only requests to such an address are answered, so
+            that no other site can reach the page through the browser.
     """
     app = Flask(__name__)
     local = _is_loopback(host)
-    app.config.update(MAX_CONTENT_LENGTH=_LARGEST, TRUSTED_HOSTS=[*_LOOPBACK_NAMES, host] if local else None)
+    app.config.update(MAX_CONTENT_LENGTH=_LARGEST)
     names = choices.list_models(models)
+
+    @app.before_request
+    def check_host() -> None:
+        if local and not _is_loopback(urlsplit(f"//{request.host}").hostname or ""):
+            raise HndescError(f"'{printable(request.host)}' is not the address of this page")
 
     @app.get("/")
     def page() -> str:

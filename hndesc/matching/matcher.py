@@ -41,16 +41,26 @@ def match_features(a: Features, b: Features, ratio: float | None = None) -> np.n
     Raises:
         HndescError: features without descriptors, or a ratio out of bounds.
     """
-    return match_scored(a, b, ratio)[0]
+    return _match(*_sides(a, b), ratio)
 
 
 def match_scored(a: Features, b: Features, ratio: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return the matches of `match_features` and their scores, K float32: cosines of the descriptors."""
-    if ratio is not None:
-        check_ratio(ratio)
-    first, second = (descriptors_in_view(one, 0) for one in in_matching_views(a, b))
-    matches = mutual_nearest(first, second)
-    if ratio is not None:
-        matches = matches[query_ratios(first, second, matches) <= ratio]
+    first, second = _sides(a, b)
+    matches = _match(first, second, ratio)
     pairs = (side[rows].astype(np.float32) for side, rows in zip((first, second), matches.T, strict=True))
     return matches, np.einsum("kd,kd->k", *pairs)
+
+
+def _sides(a: Features, b: Features) -> tuple[np.ndarray, np.ndarray]:
+    """Return the descriptors of two images in the views to match, N x D and M x D."""
+    first, second = in_matching_views(a, b)
+    return descriptors_in_view(first, 0), descriptors_in_view(second, 0)
+
+
+def _match(a: np.ndarray, b: np.ndarray, ratio: float | None) -> np.ndarray:
+    if ratio is None:
+        return mutual_nearest(a, b)
+    check_ratio(ratio)
+    matches = mutual_nearest(a, b)
+    return matches[query_ratios(a, b, matches) <= ratio]

@@ -14,7 +14,7 @@ rule demo_data:
         "<results>/timings/demo_data.tsv"
     conda:
         "../envs/hndesc.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=more(2000),
         runtime=more(10),

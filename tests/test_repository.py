@@ -60,3 +60,35 @@ def test_continuous_integration_runs_what_there_is() -> None:
     assert set(re.findall(r"make ([\w-]+)", commands)) <= set(targets)
     for path in re.findall(r"(?:tests|envs|docs)/[\w./]+", commands):
         assert (ROOT / path).exists(), path
+
+
+# Packages whose results are sums of products, whose last bits differ between processors, and what shows that a test
+# compares some of them.
+NUMERIC = (
+    *("descriptors", "detectors", "evaluation", "extraction", "geometry", "localization", "matching", "models"),
+    *("retrieval", "stylization", "training"),
+)
+COMPARES = re.compile(r"approx\(|allclose|array_equal|assert_close|torch\.equal|read_bytes\(\) ==|isclose")
+# Modules that compare numbers, none of which leans on rounding, or too slowly for what another test shows.
+EXACT = {
+    "localization/test_database.py": "numbers through a database",
+    "localization/test_photos.py": "minutes of COLMAP, which rounds alike everywhere",
+    "localization/test_photos_of_cameras.py": "minutes of COLMAP, which rounds alike everywhere",
+    "training/test_distributed.py": "two processes and one round alike; minutes",
+    "training/test_history.py": "numbers through a file",
+    "training/test_launch.py": "two processes and one round alike; minutes",
+    "training/test_sources.py": "numbers through files",
+    "training/test_state.py": "numbers through a file",
+}
+
+
+def test_modules_that_lean_on_rounding_are_repeated_on_other_processors() -> None:
+    """`make test-all` repeats the modules of tests/numeric.txt with the arithmetic of other processors."""
+    repeated = [ROOT / line for line in (ROOT / "tests" / "numeric.txt").read_text().split()]
+    assert all(path.exists() for path in repeated) and repeated == sorted(set(repeated))
+    left = set()
+    for package in NUMERIC:
+        for path in (ROOT / "tests" / package).rglob("test_*.py"):
+            if COMPARES.search(path.read_text()) and not {path, *path.parents} & set(repeated):
+                left.add(path.relative_to(ROOT / "tests").as_posix())
+    assert left == EXACT.keys(), "a module that compares numbers belongs into tests/numeric.txt"

@@ -6,31 +6,43 @@ comparable with any published results.
 
 import logging
 import os
+from functools import partial
 from pathlib import Path
 
 from hndesc.io.files import check_text_file, write_text
 from hndesc.io.owned_folders import check_output_folder, replace_folder
+from hndesc.runtime.processes import workers
 
 logger = logging.getLogger(__name__)
 
 STEP = "demo_data"
-PARTS = ("photos", "styles", "sequences", "retrieval", "scene")
+PARTS = ("scene", "retrieval", "sequences", "styles", "photos")  # the one that takes longest first
 
 
-def make_demo(output: str | os.PathLike, seed: int = 0) -> None:
+def make_demo(output: str | os.PathLike, seed: int = 0, threads: int = 1) -> None:
     """Create the demo data; the same seed gives the same bytes.
 
     Writes `photos/` (training photos), `styles/<class>/` (style photos), `sequences/` (layout of HPatches),
     `retrieval/` (layout of revisited Oxford), `scene/` (layout of Aachen Day-Night v1.1) and `README.txt` to `output`.
     Each folder is moved into place when it is complete and replaces an earlier one. Other files in `output` are not
-    touched.
+    touched. `threads` processes make the parts.
 
     Raises:
         HndescError: a photograph is missing or broken, or a folder exists that was not made by this step.
     """
+    output = Path(output)
+    for part in PARTS:
+        check_output_folder(output / part, STEP)
+    check_text_file(output / "README.txt", README.partition("\n")[0])
+    with workers(partial(_make_part, output, seed), threads) as make:
+        for made in make(PARTS):
+            logger.info("made %s", made)
+    write_text(output / "README.txt", readme())
+
+
+def _make_part(output: Path, seed: int, part: str) -> Path:
     from hndesc.datasets.demo import photographs, retrieval, scene, sequences
 
-    output = Path(output)
     makers = {
         "photos": lambda folder: photographs.make_photos(folder),
         "styles": lambda folder: photographs.make_styles(folder, seed),
@@ -38,14 +50,9 @@ def make_demo(output: str | os.PathLike, seed: int = 0) -> None:
         "retrieval": lambda folder: retrieval.make_retrieval(folder, seed),
         "scene": lambda folder: scene.make_scene(folder, seed),
     }
-    for part in PARTS:
-        check_output_folder(output / part, STEP)
-    check_text_file(output / "README.txt", README.partition("\n")[0])
-    for part in PARTS:
-        with replace_folder(output / part, STEP) as temporary:
-            makers[part](temporary)
-        logger.info("made %s", output / part)
-    write_text(output / "README.txt", readme())
+    with replace_folder(output / part, STEP) as temporary:
+        makers[part](temporary)
+    return output / part
 
 
 def readme() -> str:

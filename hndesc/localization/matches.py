@@ -106,7 +106,7 @@ def match_listed(
         keys = {_key(*pair) for pair in listed}
         if len(keys) < len(listed):
             raise HndescError(f"{place}: two images whose names differ in '/' and '-' only; rename one")
-        settings = {"matcher": "mutual_nearest", "features": reader.settings}
+        settings: dict[str, Any] = {"matcher": "mutual_nearest", "features": reader.settings}
         if ratio is not None:
             settings["ratio"] = ratio
         with MatchWriter(output, settings, missing, f"{reader.identity}\n{part}", listed) as writer:
@@ -152,8 +152,9 @@ class _Matcher:
         return _Matcher, (self._reader, self._images, self._ratio)
 
     def __call__(self, pair: tuple[str, str]) -> tuple[np.ndarray, np.ndarray]:
-        with named_pair(*pair):
-            return _match_loaded(*map(self._read, pair), self._ratio)
+        first, second = pair
+        with named_pair(first, second):
+            return _match_loaded(self._read(first), self._read(second), self._ratio)
 
 
 def _match_loaded(first: Features, second: Features, ratio: float | None) -> tuple[np.ndarray, np.ndarray]:

@@ -47,8 +47,11 @@ def complete(scene: Scene, estimates: Mapping[str, Estimate]) -> tuple[dict[str,
     retrieved = scene.retrieved()
     poses, records = {}, {}
     for name, estimate in estimates.items():
-        other = None if estimate.pose else next(iter(retrieved[name]), next(iter(scene.poses)))
-        poses[name] = estimate.pose or scene.poses[other]
+        pose, other = estimate.pose, None
+        if pose is None:
+            other = next(iter(retrieved[name]), next(iter(scene.poses)))
+            pose = scene.poses[other]
+        poses[name] = pose
         records[name] = {
             "condition": scene.conditions[name],
             "inliers": estimate.inliers,

@@ -84,6 +84,7 @@ def nearest_with_products(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.
     a, b = a[rows], b[columns]
     pairs = None if arithmetic == "float64" else _search(a, b, "float32")
     pairs = _search(a, b, "float64") if pairs is None else pairs
+    assert pairs is not None  # in double precision, all candidates are compared
     return np.stack([rows[pairs[:, 0]], columns[pairs[:, 1]]], axis=1), None
 
 

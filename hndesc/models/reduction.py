@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from hndesc.errors import HndescError
 from hndesc.io.described_images import DescribedImages
+from hndesc.matching.views import descriptors_in_view
 from hndesc.models.checkpoint import check_checkpoint, load_checkpoint, save_checkpoint
 from hndesc.models.projected import Projected
 from hndesc.models.release import ADDED
@@ -65,7 +66,7 @@ def _second_moment(path: Path, sha256: str, dim: int) -> tuple[np.ndarray, int, 
             raise HndescError(f"{path}: contains no descriptors of this model; compute them first (hndesc extract)")
         names = reader.names()
         for name in tqdm(names, desc="descriptors", unit="photo"):
-            descriptors = reader.read(name).descriptors.astype(np.float64)
+            descriptors = descriptors_in_view(reader.read(name), 0).astype(np.float64)
             if descriptors.shape[1] != dim:
                 raise HndescError(f"{path}: '{name}' has descriptors of {descriptors.shape[1]} dimensions, not {dim}")
             moment += descriptors.T @ descriptors

@@ -49,7 +49,7 @@ def read_model(root: Path, pairs: Path | None = None) -> Scene:
     """
     root = Path(root)
     problems: Counter[str] = Counter()
-    cameras, poses = _posed_images(find_model(root), problems)
+    cameras, poses = _posed_images(_model_of(root), problems)
     if not query_lists(root):
         return hold_out(root, cameras, poses, pairs, problems=problems)
     queries, conditions = read_queries(root, problems)
@@ -62,8 +62,16 @@ def read_model(root: Path, pairs: Path | None = None) -> Scene:
 
 def read_model_tracks(root: Path) -> Iterator[list[str]]:
     """Return, for each point of the model, the names of the images that observe it."""
-    folder = find_model(root)
+    folder = _model_of(root)
     return read_tracks(folder, read_images(folder))
+
+
+def _model_of(root: Path) -> Path:
+    """Return the folder of the COLMAP model of a dataset; a HndescError if there is none."""
+    folder = find_model(root)
+    if folder is None:
+        raise HndescError(f"{root}: has no COLMAP model ({', '.join(FILES)}, each .bin or .txt)")
+    return folder
 
 
 def _posed_images(folder: Path, problems: Counter[str]) -> tuple[dict[str, Intrinsics], dict[str, Pose]]:

@@ -7,6 +7,7 @@ of the top-left pixel at (0, 0)), r00 … r22 (rotation, world to camera, by row
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def read_cameras(path: Path) -> tuple[dict[str, Intrinsics], dict[str, Pose]]:
     place, header = next(lines, (f"{path}:1", ""))
     if split(header) != COLUMNS:
         raise HndescError(f"{place}: expected the columns {' '.join(COLUMNS)}")
-    cameras: dict[str, Intrinsics | None] = {}
+    cameras: dict[str, Intrinsics] = {}
     poses: dict[str, Pose] = {}
     for place, line in lines:
         name, fields = split_name(line, len(COLUMNS) - 1, place, " ".join(COLUMNS))
@@ -80,7 +81,7 @@ def read_cameras(path: Path) -> tuple[dict[str, Intrinsics], dict[str, Pose]]:
         fx, fy, cx, cy, *pose = numbers(fields[2:], place)
         # COLMAP has the center of the top-left pixel at (0.5, 0.5).
         params = (repr(value) for value in (fx, fy, cx + 0.5, cy + 0.5))
-        cameras[name] = read_camera("PINHOLE", [*fields[:2], *params], place)
+        cameras[name] = cast(Intrinsics, read_camera("PINHOLE", [*fields[:2], *params], place))  # a known model
         poses[name] = Pose(_rotation(pose[:9], place), np.array(check_position(pose[9:], place)))
     return cameras, poses
 

@@ -235,7 +235,7 @@ def test_a_truth_of_other_queries_is_refused_and_gaps_are_named(make, caplog: py
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("stranger.jpg 1 0 0 0 0 0 0\n" + lines[0])
     assert len(read_aachen(root).truth) == 2
-    assert "1 poses of no query: stranger.jpg" in caplog.text and "without a true pose, not scored" in caplog.text
+    assert "1 pose of no query: stranger.jpg" in caplog.text and "without a true pose, not scored" in caplog.text
     path.write_text("stranger.jpg 1 0 0 0 0 0 0\n")
     with pytest.raises(HndescError, match=r"ground_truth\.txt: contains none of the queries \('stranger.jpg' there, "):
         read_aachen(root)

@@ -90,7 +90,8 @@ def test_the_page_is_only_for_this_machine(client: FlaskClient) -> None:
     assert page.status_code == 200 and not re.search(r"https?://", page.text)
     assert "stay on this machine" in page.text and "default-src 'none'" in page.headers["Content-Security-Policy"]
     # Another site whose name leads to this machine.
-    assert client.get("/", headers={"Host": "evil.example:7000"}).status_code == 400
+    for name in ("evil.example:7000", "[::1", "127.0.0.1.evil.example", "@"):
+        assert client.get("/", headers={"Host": name}).status_code == 400
     for name in ("localhost:7000", "127.0.0.1:7000", "[::1]:7000"):
         assert client.get("/", headers={"Host": name}).status_code == 200
     assert create_app(host="0.0.0.0").test_client().get("/", headers={"Host": "box.lan"}).status_code == 200

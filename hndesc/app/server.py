@@ -40,7 +40,7 @@ def create_app(models: Sequence[str] = (), host: str = "127.0.0.1") -> Flask:
 
     @app.before_request
     def check_host() -> None:
-        if local and not _is_loopback(_host_name(request.host)):
+        if local and not _is_loopback(urlsplit(f"//{request.host}").hostname or ""):
             raise HndescError(f"'{printable(request.host)}' is not the address of this page")
 
     @app.get("/")
@@ -104,14 +104,6 @@ def open_server(host: str, port: int, models: Sequence[str] = ()) -> BaseWSGISer
     except OSError as error:
         cause = f"cannot be listened on ({error.strerror or error})"
         raise HndescError(f"{printable(host)}, port {port}: {cause}; choose another by --port or --host") from None
-
-
-def _host_name(host: str) -> str:
-    """Return the header `Host` without its port; empty if it is malformed."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
 
 
 def _is_loopback(host: str) -> bool:

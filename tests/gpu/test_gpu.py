@@ -52,7 +52,7 @@ def test_auto_chooses_the_gpu() -> None:
     assert choose_device("auto").type == "cuda"
 
 
-@pytest.mark.parametrize("name", ["hndesc-lite", "hndesc-r2d2"])
+@pytest.mark.parametrize("name", ["hndesc-fast", "hndesc-lite", "hndesc-r2d2"])
 def test_bundled_models_describe_as_on_the_cpu(name: str) -> None:
     image, features = textured(0, 200, 150), keypoints(200, 150)
     expected = NetworkDescriptor(find_model(name), device="cpu").describe(image, features)

@@ -74,7 +74,7 @@ def test_second_protocol_with_every_estimator(sequences: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert "Homography benchmark (poselib):\nth: 1 v/i/avg: 1.000 / 1.000 / 1.000\n" in done.stdout
     assert done.stdout.endswith("Matching score:\nth: 3 v/i/avg: 1.000 / 1.000 / 1.000\n")
-    assert [len(table.read_text().splitlines()) for table in tables] == [1 + 10 + 4 + 12 + 3, 1 + 2]
+    assert [len(table.read_text().splitlines()) for table in tables] == [1 + 10 + 4 + 12 + 3 + 6, 1 + 2]
 
 
 def test_given_keypoints_are_described(sequences: Path, tmp_path: Path) -> None:

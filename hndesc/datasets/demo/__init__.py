@@ -16,7 +16,7 @@ from hndesc.runtime.processes import workers
 logger = logging.getLogger(__name__)
 
 STEP = "demo_data"
-PARTS = ("scene", "retrieval", "sequences", "styles", "photos")  # the one that takes longest first
+PARTS = ("photos", "styles", "scene", "retrieval", "sequences")  # quick ones, and those of seconds, the longest first
 
 
 def make_demo(output: str | os.PathLike, seed: int = 0, threads: int = 1) -> None:

@@ -23,7 +23,7 @@ def score(first, second, homography, protocol="full", estimators=("ransac",)):
 
 def test_pair_by_hand():
     moved = warp_points(translation(3, 0), POINTS)
-    found = score(make_features(), make_features(moved), translation(0, 0), estimators=ESTIMATORS)
+    found = score(make_features(), make_features(moved), translation(0, 0), estimators=[*ESTIMATORS])
     assert found["matches"] == len(POINTS)
     assert found["features"] == (len(POINTS), len(POINTS))
     assert found["accuracy"].tolist() == [0, 0, 1, 1, 1, 1, 1, 1, 1, 1]

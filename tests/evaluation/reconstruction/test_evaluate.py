@@ -40,7 +40,7 @@ def test_steps_give_scores_against_measured_cameras(built: Path, tmp_path: Path)
     assert record["figures"]["registered"] == record["figures"]["images"] == 5
     assert record["figures"]["median_position_share"] < 0.01 and len(record["per_image"]) == 5
     text = (tmp_path / "s.txt").read_text()
-    assert text.startswith("registered: 5 of 5 images in 1 models\n") and "% of the mean camera distance" in text
+    assert text.startswith("registered: 5 of 5 images in 1 model\n") and "% of the mean camera distance" in text
     figures = {
         figure.name: figure.read(Result(tmp_path / "s.json"))
         for figure in reconstruction_figures(Result(tmp_path / "s.json"))

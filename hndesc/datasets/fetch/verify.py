@@ -99,7 +99,7 @@ def _photos(root: Path, least: int = 1) -> str:
     """Check for at least `least` photos in the folder and its sub-folders."""
     found = len(find_images(root))
     if found < least:
-        raise HndescError(f"{root}: {found} photos instead of at least {least}")
+        raise HndescError(f"{root}: {counted(found, 'photo')} instead of at least {least}")
     return counted(found, "photo")
 
 
@@ -107,7 +107,7 @@ def _files(root: Path, least: int = 1) -> str:
     """Check for at least `least` files in the folder and its sub-folders."""
     found = sum(path.is_file() for path in root.rglob("*"))
     if found < least:
-        raise HndescError(f"{root}: {found} files instead of at least {least}")
+        raise HndescError(f"{root}: {counted(found, 'file')} instead of at least {least}")
     return counted(found, "file")
 
 

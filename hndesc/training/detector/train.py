@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from hndesc.errors import HndescError, reason
+from hndesc.errors import HndescError, counted, reason
 from hndesc.geometry.repeatability import measure_repeatability
 from hndesc.io.files import atomic_path, check_own_file
 from hndesc.io.image_listing import find_images
@@ -67,7 +67,8 @@ def train_detector(photos: Path, output: Path, **settings: Any) -> dict[str, flo
     validation = held_out(names, chosen.held_out, 1, chosen.seed)
     training = sorted(set(names) - set(validation))
     if not training:
-        raise HndescError(f"{photos}: contains {len(names)} photos; training and validation need one each at least")
+        found = counted(len(names), "photo")
+        raise HndescError(f"{photos}: contains {found}; training and validation need one each at least")
     states = [(name, file_state(photos / name)) for name in names]
     text = json.dumps([chosen.model_dump(exclude=_WITHOUT_EFFECT), states], sort_keys=True)
     state = StateFolder(output.with_suffix(".state"), hashlib.sha256(text.encode()).hexdigest())

@@ -318,5 +318,5 @@ def test_mistakes_in_a_layout_are_named(tmp_path: Path) -> None:
     with pytest.raises(HndescError, match="layout 'photos' of the registry has wrong settings"):
         verify_layout(tmp_path, {"kind": "photos", "most": 3})
     (tmp_path / "one.ppm").write_bytes(photo(2))
-    with pytest.raises(HndescError, match="1 photos instead of at least 2"):
+    with pytest.raises(HndescError, match="1 photo instead of at least 2"):
         verify_layout(tmp_path, {"kind": "photos", "least": 2})

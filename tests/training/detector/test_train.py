@@ -96,5 +96,5 @@ def test_what_cannot_be_trained_is_named(data, tmp_path: Path) -> None:
     one = tmp_path / "one"
     one.mkdir()
     (one / "1.png").write_bytes((data.photos / "set" / "0.png").read_bytes())
-    with pytest.raises(HndescError, match=r"contains 1 photos; training and validation need one each at least"):
+    with pytest.raises(HndescError, match=r"contains 1 photo; training and validation need one each at least"):
         train_detector(one, tmp_path / "a.safetensors", **FEW)

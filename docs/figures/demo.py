@@ -4,8 +4,8 @@
 
 similar.jpg and reconstruction.png are figures of two commands on the demo's data:
 
-    hndesc similar data/demo/retrieval/jpg --rerank --figure similar.jpg \\
-        --query data/demo/retrieval/jpg/pagoda_query_1.jpg data/demo/retrieval/jpg/coffee_query_0.jpg --model hndesc-lite
+    hndesc similar data/demo/retrieval/jpg --model hndesc-lite --rerank --figure similar.jpg \\
+        --query data/demo/retrieval/jpg/pagoda_query_1.jpg data/demo/retrieval/jpg/coffee_query_0.jpg
     hndesc reconstruct data/demo/scene/images/images_upright/db scene # scene/sparse/0/model.png
 
 page.png is the top of results/index.html in a browser window of 1250 pixels.

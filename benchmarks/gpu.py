@@ -31,7 +31,8 @@ from hndesc.matching.nearest_neighbors import mutual_nearest
 from hndesc.models.initial_weights import build_model
 from hndesc.models.sampling import normalize_images
 from hndesc.runtime.devices import choose_device
-from hndesc.training.data import PairBatches, stream_batches
+from hndesc.training.batches import stream_batches
+from hndesc.training.data import PairBatches
 from hndesc.training.settings import training_settings
 from hndesc.training.sources import TrainingPhotos
 from hndesc.training.state import StateFolder

@@ -114,6 +114,7 @@ UNMIRRORED = {
     "hndesc.retrieval.global_descriptors.resnet": "tests/retrieval/global_descriptors/test_descriptors.py",
     "hndesc.stylization.methods": "tests/stylization/test_stylize.py",
     "hndesc.stylization.tables": "tests/stylization/test_stylize.py",
+    "hndesc.training.batches": "tests/training/test_data.py and tests/training/detector/test_data.py",
     "hndesc.training.detector.settings": "tests/training/detector/test_train.py",
     "hndesc.visualization.style": "every figure's test goes through it",
     "hndesc.workflow.sections.benchmarks": "tests/workflow/test_config.py and tests/workflow/test_schema.py",

@@ -1,16 +1,14 @@
 """Batches of training pairs. A batch is the same for any number of worker processes and after any resume."""
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from hndesc.errors import HndescError, ImageError
+from hndesc.training.batches import TRAINING, NumberedBatches
 from hndesc.training.distributed import ProcessGroup
 from hndesc.training.negatives import NONE
 from hndesc.training.pairs import Pair, draw_crop, draw_pair, scaled_difficulty
@@ -18,12 +16,8 @@ from hndesc.training.photometric import augment_photometrically
 from hndesc.training.settings import PairSettings, TrainingSettings
 from hndesc.training.sources import TrainingPhotos
 
-logger = logging.getLogger(__name__)
-
 # Photos tried for one position in a batch.
 _ATTEMPTS = 100
-# Identifiers of the random number streams of training and validation.
-TRAINING, VALIDATION = 0, 1
 _Crop = tuple[np.ndarray, np.ndarray]
 
 
@@ -55,7 +49,7 @@ class Batch(NamedTuple):
     unmatched_counts: Tensor | None = None
 
 
-class PairBatches(Dataset):
+class PairBatches(NumberedBatches[Batch]):
     """Batches by number: a batch depends on the seed and its number only.
 
     Args:
@@ -76,13 +70,6 @@ class PairBatches(Dataset):
         self._with_similar = settings.loss.negatives == "in_batch_global"
         self._index = {name: index for index, name in enumerate(photos.names)}
 
-    def __getitem__(self, number: int) -> Batch | HndescError:
-        """Return batch `number`, or its HndescError, which workers can return but not raise unchanged."""
-        try:
-            return self.batch(number)
-        except HndescError as error:
-            return error
-
     def batch(self, number: int) -> Batch:
         """Return batch `number`, or the share of this process."""
         size = self.settings.batch_size
@@ -93,6 +80,10 @@ class PairBatches(Dataset):
         difficulty = self.difficulty(number)
         drawn = [self._draw(number * size + place, names[place], difficulty, skipped) for place in places]
         return self._collate(drawn, skipped)._replace(first=places.start)
+
+    def close(self) -> None:
+        """Close the files of keypoints, which worker processes would inherit."""
+        self.photos.close()
 
     def difficulty(self, number: int) -> PairSettings:
         """Return the pair settings of batch `number`; difficulty rises during the curriculum, large turns come late."""
@@ -220,35 +211,3 @@ class _Drawn(NamedTuple):
     crops: list[_Crop]
     similar: str | None
     unmatched: tuple[np.ndarray, np.ndarray]
-
-
-def stream_batches(dataset: PairBatches, numbers: range, workers: int, pin_memory: bool = False) -> Iterator[Batch]:
-    """Yield the batches of `numbers` in order, made in this process (no workers) or prefetched by worker processes.
-
-    Each unreadable photo is logged once.
-    """
-    dataset.photos.close()
-    if workers:
-        # Workers inherit this. Setting it in a worker would deadlock: OpenCV's thread pool does not survive a fork.
-        cv2.setNumThreads(1)
-    loader = DataLoader(
-        dataset,
-        batch_size=None,
-        sampler=numbers,
-        num_workers=workers,
-        collate_fn=_identity,
-        pin_memory=pin_memory,
-    )
-    warned: set[str] = set()
-    for batch in loader:
-        if isinstance(batch, HndescError):
-            raise batch
-        for name, reason in batch.skipped:
-            if name not in warned:
-                logger.warning("unreadable photo replaced by another: %s", reason)
-                warned.add(name)
-        yield batch
-
-
-def _identity(batch: Batch | HndescError) -> Batch | HndescError:
-    return batch

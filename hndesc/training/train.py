@@ -14,7 +14,8 @@ from hndesc.models.architectures import MODELS
 from hndesc.models.checkpoint import check_checkpoint, save_checkpoint
 from hndesc.models.initial_weights import build_model, interpolated
 from hndesc.runtime.provenance import file_hash, versions
-from hndesc.training.data import VALIDATION, Batch, PairBatches
+from hndesc.training.batches import VALIDATION
+from hndesc.training.data import Batch, PairBatches
 from hndesc.training.settings import TrainingSettings, fingerprint, training_settings
 from hndesc.training.sources import TrainingPhotos, files_of, held_out
 from hndesc.training.state import StateFolder

@@ -13,7 +13,8 @@ from tqdm import tqdm
 from hndesc.errors import HndescError, reason
 from hndesc.runtime.devices import choose_device
 from hndesc.runtime.progress import ProgressLines
-from hndesc.training.data import Batch, PairBatches, stream_batches
+from hndesc.training.batches import stream_batches
+from hndesc.training.data import Batch, PairBatches
 from hndesc.training.distributed import join_group, share_batch_norms
 from hndesc.training.evaluation import batch_loss, describe, validate
 from hndesc.training.history import History, TensorBoardLog

@@ -18,7 +18,8 @@ from hndesc.models.checkpoint import load_checkpoint, save_checkpoint
 from hndesc.models.initial_weights import build_model
 from hndesc.runtime.devices import choose_device
 from hndesc.training import trainer as training_loop
-from hndesc.training.data import PairBatches, stream_batches
+from hndesc.training.batches import stream_batches
+from hndesc.training.data import PairBatches
 from hndesc.training.distributed import ProcessGroup, _Sum
 from hndesc.training.settings import training_settings
 from hndesc.training.sources import TrainingPhotos

@@ -7,7 +7,8 @@ import torch
 from hndesc.errors import HndescError
 from hndesc.io.images import write_image
 from hndesc.retrieval.neighbor_table import write_neighbors
-from hndesc.training.data import TRAINING, VALIDATION, Batch, PairBatches, stream_batches
+from hndesc.training.batches import TRAINING, VALIDATION, stream_batches
+from hndesc.training.data import Batch, PairBatches
 from hndesc.training.settings import training_settings
 from hndesc.training.sources import TrainingPhotos
 

@@ -52,7 +52,7 @@ COVERED = {
     """,
     "training": f"""
         {NETWORK} detectors geometry geometry.homography models.initial_weights models.sampling retrieval
-        retrieval.neighbor_table stylization stylization.tables training training.bending training.data
+        retrieval.neighbor_table stylization stylization.tables training training.batches training.bending training.data
         training.distributed training.evaluation training.history training.losses training.negatives training.pairs
         training.photometric training.ring training.settings training.sources training.state training.train
         training.trainer training.validation_record

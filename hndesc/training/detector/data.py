@@ -1,30 +1,24 @@
 """Batches of pairs of crops with their homographies. A batch depends on the seed and its number only."""
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from hndesc.errors import HndescError, ImageError
 from hndesc.io.images import to_gray
+from hndesc.training.batches import TRAINING, NumberedBatches
 from hndesc.training.detector.settings import DetectorSettings
 from hndesc.training.pairs import crop_homography, cut, random_quadrilaterals
 from hndesc.training.photometric import augment_photometrically
 from hndesc.training.settings import ViewSettings
 from hndesc.training.sources import ImageCache
 
-logger = logging.getLogger(__name__)
-
 # Photos tried for one pair.
 _ATTEMPTS = 100
-# Identifiers of the random number streams of training and validation.
-TRAINING, VALIDATION = 0, 1
 
 
 class ViewBatch(NamedTuple):
@@ -33,15 +27,15 @@ class ViewBatch(NamedTuple):
     Attributes:
         images: 2B x S x S x 3 uint8, first crops, then second crops.
         homographies: B x 3 x 3 float64, from pixels of the first crops to those of the second.
-        skipped: reasons why photos were replaced by others.
+        skipped: (photo, reason) of photos that could not be read.
     """
 
     images: Tensor
     homographies: Tensor
-    skipped: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...]
 
 
-class ViewBatches(Dataset):
+class ViewBatches(NumberedBatches[ViewBatch]):
     """Batches of pairs by number.
 
     Args:
@@ -55,23 +49,16 @@ class ViewBatches(Dataset):
         self.folder, self.names, self.settings, self.stream = Path(folder), list(names), settings, stream
         self._cache = ImageCache(settings.cache_megabytes * 2**20)
 
-    def __getitem__(self, number: int) -> ViewBatch | HndescError:
-        """Return batch `number`, or its HndescError, which workers can return but not raise unchanged."""
-        try:
-            return self.batch(number)
-        except HndescError as error:
-            return error
-
     def batch(self, number: int) -> ViewBatch:
         """Return batch `number`."""
-        skipped: list[str] = []
+        skipped: dict[str, str] = {}
         size = self.settings.batch_size
         drawn = [self._draw(number * size + place, skipped) for place in range(size)]
         images = [crops[part] for part in range(2) for crops, _ in drawn]
         matrices = np.stack([matrix for _, matrix in drawn])
-        return ViewBatch(torch.from_numpy(np.stack(images)), torch.from_numpy(matrices), tuple(skipped))
+        return ViewBatch(torch.from_numpy(np.stack(images)), torch.from_numpy(matrices), tuple(skipped.items()))
 
-    def _draw(self, index: int, skipped: list[str]) -> tuple[list[np.ndarray], np.ndarray]:
+    def _draw(self, index: int, skipped: dict[str, str]) -> tuple[list[np.ndarray], np.ndarray]:
         """Draw pair `index` from a random photo, or from another if that one is broken."""
         for attempt in range(_ATTEMPTS):
             generator = np.random.default_rng((self.settings.seed, self.stream, index, attempt))
@@ -79,11 +66,11 @@ class ViewBatches(Dataset):
             try:
                 photo = self._cache.read(self.folder / name)
             except ImageError as error:
-                skipped.append(str(error))
+                skipped[name] = last = str(error)
                 continue
             crops, matrix = draw_views(generator, photo, self.settings.crop_size, self.settings.pair)
             return [augment_photometrically(generator, crop, self.settings.color) for crop in crops], matrix
-        raise HndescError(f"{self.folder}: {_ATTEMPTS} photos could not be read (last: {skipped[-1]})")
+        raise HndescError(f"{self.folder}: {_ATTEMPTS} photos could not be read (last: {last})")
 
 
 def draw_views(
@@ -109,23 +96,3 @@ def draw_views(
         if to_gray(crops[0]).std() >= settings.contrast:
             break
     return crops, matrices[1] @ np.linalg.inv(matrices[0])
-
-
-def stream_views(dataset: ViewBatches, numbers: range, workers: int) -> Iterator[ViewBatch]:
-    """Yield the batches of `numbers` in order, made in this process (no workers) or prefetched by worker processes."""
-    if workers:
-        # Workers inherit this. Setting it in a worker would deadlock: OpenCV's thread pool does not survive a fork.
-        cv2.setNumThreads(1)
-    warned: set[str] = set()
-    for batch in DataLoader(dataset, batch_size=None, sampler=numbers, num_workers=workers, collate_fn=_identity):
-        if isinstance(batch, HndescError):
-            raise batch
-        for reason in batch.skipped:
-            if reason not in warned:
-                logger.warning("unreadable photo replaced by another: %s", reason)
-                warned.add(reason)
-        yield batch
-
-
-def _identity(batch: ViewBatch | HndescError) -> ViewBatch | HndescError:
-    return batch

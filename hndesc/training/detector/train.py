@@ -24,7 +24,8 @@ from hndesc.models.keypoint_network import KeypointNetwork, check_weights, save_
 from hndesc.runtime.devices import choose_device
 from hndesc.runtime.provenance import file_state, versions
 from hndesc.runtime.settings import read_settings
-from hndesc.training.detector.data import VALIDATION, ViewBatch, ViewBatches, stream_views
+from hndesc.training.batches import VALIDATION, stream_batches
+from hndesc.training.detector.data import ViewBatch, ViewBatches
 from hndesc.training.detector.loss import detector_loss, find_peaks
 from hndesc.training.detector.settings import DetectorSettings
 from hndesc.training.settings import SchedulerSettings
@@ -133,7 +134,7 @@ class DetectorTrainer:
         self._restore()
         settings = self.settings
         numbers = range(self.step, settings.steps)
-        stream = stream_views(self.batches, numbers, settings.workers)
+        stream = stream_batches(self.batches, numbers, settings.workers)
         with tqdm(total=settings.steps, initial=self.step, desc="training", unit="step", disable=None) as bar:
             for batch in stream:
                 self._terms.append(self._update(batch))

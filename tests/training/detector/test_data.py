@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from hndesc.errors import HndescError
-from hndesc.training.detector.data import VALIDATION, ViewBatches, draw_views, stream_views
+from hndesc.training.batches import VALIDATION, stream_batches
+from hndesc.training.detector.data import ViewBatches, draw_views
 from hndesc.training.detector.settings import DetectorSettings
 from hndesc.training.settings import ColorSettings, ViewSettings
 
@@ -43,7 +44,7 @@ def test_batch_depends_on_its_number_alone(data) -> None:
 
 def test_workers_change_nothing(data) -> None:
     found = [
-        list(stream_views(ViewBatches(data.photos, NAMES, settings()), range(2, 5), workers)) for workers in (0, 1)
+        list(stream_batches(ViewBatches(data.photos, NAMES, settings()), range(2, 5), workers)) for workers in (0, 1)
     ]
     for one, other in zip(*found, strict=True):
         assert torch.equal(one.images, other.images)
@@ -52,8 +53,8 @@ def test_workers_change_nothing(data) -> None:
 def test_broken_photo_is_replaced_and_named_once(data, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "broken.png").write_bytes(b"no photo")
     (tmp_path / "good.png").write_bytes((data.photos / NAMES[0]).read_bytes())
-    found = list(stream_views(ViewBatches(tmp_path, ["broken.png", "good.png"], settings()), range(4), 0))
+    found = list(stream_batches(ViewBatches(tmp_path, ["broken.png", "good.png"], settings()), range(4), 0))
     assert len(found) == 4
     assert caplog.text.count("broken.png") == 1
     with pytest.raises(HndescError, match="100 photos could not be read"):
-        list(stream_views(ViewBatches(tmp_path, ["broken.png"], settings()), range(1), 0))
+        list(stream_batches(ViewBatches(tmp_path, ["broken.png"], settings()), range(1), 0))

@@ -102,7 +102,7 @@ def add_localization_commands(commands: "argparse._SubParsersAction[argparse.Arg
 def _add_localize(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Print the pose of each PHOTO in a COLMAP model, whose images are needed: position, inliers, deviation. "
-        " Poses are world to camera, of photos as their files store them (not rotated by EXIF)."
+        "Poses are world to camera, of photos as their files store them (not rotated by EXIF)."
     )
     parser.add_argument(
         "model_folder", metavar="MODEL", type=Path, help="folder of a COLMAP model, or one that has it in sparse/0"

@@ -86,7 +86,7 @@ def match(
 def _intrinsics(photos: tuple[Path, Path], cameras: "list[Intrinsics]") -> "tuple[np.ndarray, np.ndarray]":
     """Return the intrinsics of two photos as matrices, given for both or for each."""
     from hndesc.datasets.localization.pycolmap_border import pinhole_matrix
-    from hndesc.io.images import image_orientation, image_size
+    from hndesc.io.images import image_orientation
 
     if len(cameras) > 2:
         raise HndescError(f"--camera is given {len(cameras)} times; give one for both photos, or two")

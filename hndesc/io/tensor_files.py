@@ -1,5 +1,6 @@
 """Reading files of weights that may be broken or hostile: none of their code runs, and their size bounds the memory."""
 
+import json
 import pickletools
 import stat
 import zipfile
@@ -9,6 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -55,6 +57,24 @@ def regular_file(path: Path, what: str, cure: str) -> None:
         raise HndescError(f"{path}: this {what} cannot be opened ({reason(error)})") from None
     kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
     raise HndescError(f"{path}: {kind} instead of a {what}; {cure}")
+
+
+def embedded_card(path: Path, key: str, cure: str) -> dict[str, Any] | None:
+    """Return the JSON mapping below a key of a safetensors file's metadata; None if it has none.
+
+    Raises:
+        HndescError: not a complete safetensors file; the message ends with the cure.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise HndescError(f"{path}: not a complete safetensors file ({error}); {cure}") from None
+    try:
+        card = json.loads(metadata[key])
+    except (KeyError, ValueError, RecursionError):
+        return None
+    return card if isinstance(card, dict) else None
 
 
 def read_tensors(path: str | Path, cure: str = "download it again") -> Mapping[str, Any]:

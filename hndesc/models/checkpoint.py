@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
@@ -21,7 +21,7 @@ from torch.nn import functional
 from hndesc import __version__
 from hndesc.errors import HndescError
 from hndesc.io.files import atomic_path, check_output_file, check_own_file, read_json, write_json
-from hndesc.io.tensor_files import check_tensors, probe, regular_file
+from hndesc.io.tensor_files import check_tensors, embedded_card, probe, regular_file
 from hndesc.models import bundled
 from hndesc.models.architectures import MODELS, new_model
 from hndesc.models.backbone import Backbone
@@ -173,16 +173,8 @@ def _read(path: Path) -> tuple[dict[str, Any], str | None]:
         raise HndescError(
             f"{path}: pickled weights are not accepted as a checkpoint; give the .safetensors file written by training"
         )
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise HndescError(f"{path}: not a complete safetensors file ({error}); {_CURE}") from None
-    try:
-        card = json.loads(metadata[_KEY])
-    except (KeyError, ValueError, RecursionError):
-        card = None
-    if not isinstance(card, dict):
+    card = embedded_card(path, _KEY, _CURE)
+    if card is None:
         raise HndescError(
             f"{path}: a safetensors file without a card of hndesc; give one written by the training of hndesc"
         )

@@ -36,12 +36,8 @@ class Fast(Lite):
 
     def fuse(self, contrast: Tensor) -> Tensor:
         """Return the sum of all levels at stride 4, from the local contrast (B x 1 x H x W)."""
-        x = self.stem(contrast)
-        pyramid = []
-        for level in self.levels:
-            x = level(x)
-            pyramid.append(x)
-        detail, *context = (lateral(features) for lateral, features in zip(self.laterals, pyramid, strict=True))
+        levels = zip(self.laterals, self.pyramid(contrast), strict=True)
+        detail, *context = (lateral(features) for lateral, features in levels)
         fused = context.pop()
         for features in reversed(context):
             fused = features + enlarge(fused, 2)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,7 +18,7 @@ from torch.nn import functional
 from hndesc import __version__
 from hndesc.errors import HndescError
 from hndesc.io.files import atomic_path, check_own_file
-from hndesc.io.tensor_files import check_tensors, regular_file
+from hndesc.io.tensor_files import check_tensors, embedded_card, regular_file
 from hndesc.models.lite import enlarge, local_contrast, pad_to_multiple, unit
 
 CELL = 4
@@ -99,14 +98,8 @@ def read_detector_card(path: Path) -> dict[str, Any]:
         HndescError: the file is missing, not a complete safetensors file or has no card of a detector.
     """
     regular_file(path, "detector", "train one or check the path")
-    try:
-        with safe_open(path, "pt") as file:
-            card = json.loads((file.metadata() or {})[_KEY])
-    except (SafetensorError, OSError) as error:
-        raise HndescError(f"{path}: not a complete safetensors file ({error}); {_CURE}") from None
-    except (KeyError, ValueError, RecursionError):
-        card = None
-    if not isinstance(card, dict) or card.get("architecture") != KeypointNetwork.name:
+    card = embedded_card(path, _KEY, _CURE)
+    if card is None or card.get("architecture") != KeypointNetwork.name:
         raise HndescError(f"{path}: not a checkpoint written by 'hndesc train-detector'; {_CURE}")
     return card
 

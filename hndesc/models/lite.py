@@ -48,13 +48,18 @@ class Lite(Backbone):
         contrast = local_contrast(pad_to_multiple(to_luminance(images), self.period))
         return self.head(self.fuse(contrast))[..., :rows, :columns]
 
-    def fuse(self, contrast: Tensor) -> Tensor:
-        """Return the sum of all levels at stride 4, from the local contrast (B x 1 x H x W)."""
+    def pyramid(self, contrast: Tensor) -> list[Tensor]:
+        """Return the features of all levels, the finest first, from the local contrast (B x 1 x H x W)."""
         x = self.stem(contrast)
-        pyramid = []
+        features = []
         for level in self.levels:
             x = level(x)
-            pyramid.append(x)
+            features.append(x)
+        return features
+
+    def fuse(self, contrast: Tensor) -> Tensor:
+        """Return the sum of all levels at stride 4, from the local contrast (B x 1 x H x W)."""
+        pyramid = self.pyramid(contrast)
         fused = self.laterals[-1](pyramid[-1])
         for lateral, features in zip(reversed(self.laterals[:-1]), reversed(pyramid[:-1]), strict=True):
             fused = lateral(features) + enlarge(fused, 2)

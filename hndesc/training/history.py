@@ -1,6 +1,7 @@
 """The history of a training run: rows for a CSV file, and scalars and figures for TensorBoard."""
 
 import csv
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,10 +55,15 @@ class History:
 
     def write(self, path: Path) -> None:
         """Write the rows as CSV, atomically."""
-        with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
+        write_rows(path, COLUMNS, self.rows)
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, float | None]]) -> None:
+    """Write rows of a history as CSV, atomically."""
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 class TensorBoardLog:

@@ -1,12 +1,10 @@
 """The training of the detector."""
 
-import csv
 import hashlib
 import json
 import logging
 import math
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ from tqdm import tqdm
 
 from hndesc.errors import HndescError, counted, reason
 from hndesc.geometry.repeatability import measure_repeatability
-from hndesc.io.files import atomic_path, check_own_file
+from hndesc.io.files import check_own_file
 from hndesc.io.image_listing import find_images
 from hndesc.io.locks import writing
 from hndesc.models.keypoint_network import KeypointNetwork, check_weights, save_weights
@@ -28,6 +26,7 @@ from hndesc.training.batches import VALIDATION, stream_batches
 from hndesc.training.detector.data import ViewBatch, ViewBatches
 from hndesc.training.detector.loss import detector_loss, find_peaks
 from hndesc.training.detector.settings import DetectorSettings
+from hndesc.training.history import write_rows
 from hndesc.training.settings import SchedulerSettings
 from hndesc.training.sources import held_out
 from hndesc.training.state import StateFolder
@@ -80,17 +79,9 @@ def train_detector(photos: Path, output: Path, **settings: Any) -> dict[str, flo
         trainer.run()
         card = {"settings": chosen.model_dump(), "photos": len(names), "versions": versions()}
         save_weights(output, trainer.network, card | {"metrics": trainer.rows[-1]})
-        write_history(history, trainer.rows)
+        write_rows(history, _COLUMNS, trainer.rows)
         state.remove()
     return trainer.rows[-1]
-
-
-def write_history(path: Path, rows: Sequence[dict[str, float]]) -> None:
-    """Write the rows of a history as CSV, atomically."""
-    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 class DetectorTrainer:

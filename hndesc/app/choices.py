@@ -41,14 +41,14 @@ class Settings:
 
 
 def list_models(own: Sequence[str] = ()) -> list[str]:
-    """Return the descriptors that are at hand, those of the user first, then the default model."""
+    """Return the available descriptors, those of the user first, then the default model."""
     bundled = sorted(bundled_models(), key=lambda name: (name != DEFAULT, name))
-    return [*own, *bundled, *filter(_is_at_hand, sorted(DESCRIPTORS.places))]
+    return [*own, *bundled, *filter(_is_available, sorted(DESCRIPTORS.places))]
 
 
 def list_detectors() -> list[str]:
-    """Return the detectors that are at hand, SIFT first."""
-    return sorted(filter(_is_at_hand, DETECTORS.places), key=lambda name: (name != "sift", name))
+    """Return the available detectors, SIFT first."""
+    return sorted(filter(_is_available, DETECTORS.places), key=lambda name: (name != "sift", name))
 
 
 def read_settings(form: Mapping[str, str], models: Sequence[str]) -> Settings:
@@ -66,7 +66,7 @@ def read_settings(form: Mapping[str, str], models: Sequence[str]) -> Settings:
     )
 
 
-def _is_at_hand(name: str) -> bool:
+def _is_available(name: str) -> bool:
     return name not in WEIGHTS or fetched_weights(name) is not None
 
 

@@ -30,7 +30,9 @@ def add_app_command(commands: "argparse._SubParsersAction[argparse.ArgumentParse
         "--port", metavar="N", type=natural, default=7000, help="port, 0 for a free one (default: %(default)s)"
     )
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on; others than %(default)s let other machines in"
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; any other than %(default)s gives other machines access",
     )
     parser.add_argument(
         "--model", metavar="FILE", type=Path, nargs="+", default=[], help="checkpoints to offer beside bundled models"

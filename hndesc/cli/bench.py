@@ -92,13 +92,13 @@ def add_bench_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         help="size of the generated image in pixels (default: 640x480)",
     )
     parser.add_argument(
-        "--detectors", metavar="NAME", nargs="*", help="detectors (default: all whose weights are there)"
+        "--detectors", metavar="NAME", nargs="*", help="detectors (default: all whose weights are available)"
     )
     parser.add_argument(
         "--models",
         metavar="NAME_OR_FILE",
         nargs="*",
-        help="bundled models, checkpoints or descriptors (default: all whose weights are there)",
+        help="bundled models, checkpoints or descriptors (default: all whose weights are available)",
     )
     parser.add_argument(
         "--keypoints", metavar="N", type=positive, default=2048, help="keypoints of an image (default: %(default)s)"

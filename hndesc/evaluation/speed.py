@@ -57,7 +57,7 @@ def measure_speed(
 
     Args:
         image: RGB uint8 H x W x 3.
-        detectors, descriptors: names, or checkpoint files of models; None for all whose weights and packages are there.
+        detectors, descriptors: names or checkpoint files; None for all whose weights and packages are available.
         keypoints: most keypoints that are detected, and the number of those that are described and matched.
         seconds: for the repetitions of each step.
 

@@ -85,7 +85,7 @@ def _make_inputs(
     detection: Mapping[str, Any],
     workers: int,
 ) -> dict[str, Any]:
-    """Return `keypoints` and `neighbors`; what is not given is made below `output`, unless it is there."""
+    """Return `keypoints` and `neighbors`; what is not given is made below `output` unless it exists."""
     images = list_images(photos)
     of_each = {name: dict(detection) if name == detector else {} for name in settings.detectors or [detector]}
     made = {} if keypoints else {output / "keypoints" / f"{name}.h5": name for name in of_each}

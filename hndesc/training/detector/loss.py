@@ -4,7 +4,7 @@ It has three terms, and no labels but the homography:
 
 - Agreement: in each small window, the softmaxes of both maps have their mass at the same pixels. A constant map agrees
   by chance, so maps become peaky, where peaks can be found again. It is dense, so that random weights learn from it.
-  R2D2 (Revaud et al., NeurIPS 2019) has a cosine similarity and a term for peaks in its place.
+  R2D2 (Revaud et al., NeurIPS 2019) uses a cosine similarity and a term for peaks instead.
 - Ranking: a local maximum is found again if the other map has one at the same place. The binary cross-entropy with this
   label makes the logit that of the probability of being found again, by which keypoints are ranked.
 - Position: the cross-entropy with the position of each local maximum of the other map makes the softmax over the pixels

@@ -1,4 +1,4 @@
-"""Named runs that differ from the configured training, judged side by side."""
+"""Named runs that differ from the configured training, compared side by side."""
 
 import csv
 import json

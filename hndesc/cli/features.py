@@ -3,12 +3,13 @@
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hndesc.cli.options import (
-    DETECTOR,
     MOST_WORKERS,
     add_features,
     add_views,
+    extraction_settings,
     list_photos,
     positive,
     usual_workers,
@@ -23,35 +24,25 @@ def extract(
     images: list[Path],
     output: Path,
     kind: str | None,
-    model: str,
-    detector: str | None,
-    detector_weights: Path | None,
-    weights: Path | None,
     keypoints: Path | None,
-    max_keypoints: int | None,
-    resize_max: int | None,
     as_stored: bool,
-    views: bool,
     workers: int | None,
+    **features: Any,
 ) -> None:
     """Describe images, or all in folders, at detected or given keypoints."""
     from hndesc.extraction import description as steps
 
     if keypoints is not None:
-        _refuse_beside_keypoints(
-            {"--detector": detector, "--detector-weights": detector_weights, "--max-keypoints": max_keypoints}
-        )
+        _refuse_beside_keypoints(features)
     photos = _list(images, kind, as_stored)
-    processes = workers or usual_workers(model)
+    settings = extraction_settings(**features)
+    processes = workers or usual_workers(settings["descriptor"])
     if keypoints is not None:
-        steps.describe_keypoints(
-            photos, keypoints, output, model, resize_max, views=views, processes=processes, weights=weights
-        )
+        description = {name: settings[name] for name in ("descriptor", "resize_max", "views")}
+        weights = settings["descriptor_weights"]
+        steps.describe_keypoints(photos, keypoints, output, **description, processes=processes, weights=weights)
         return
-    detector = detector or DETECTOR
-    steps.extract(
-        photos, output, model, detector, detector_weights, max_keypoints, resize_max, weights, views, processes
-    )
+    steps.extract(photos, output, **settings, processes=processes)
 
 
 def _list(images: list[Path], kind: str | None, as_stored: bool) -> list[ImageEntry]:
@@ -62,8 +53,9 @@ def _list(images: list[Path], kind: str | None, as_stored: bool) -> list[ImageEn
     return list_images(images[0], kind)
 
 
-def _refuse_beside_keypoints(options: Mapping[str, object]) -> None:
-    given = [name for name, value in options.items() if value is not None]
+def _refuse_beside_keypoints(features: Mapping[str, object]) -> None:
+    detection = ("detector", "detector_weights", "max_keypoints")
+    given = [f"--{name.replace('_', '-')}" for name in detection if features[name] is not None]
     if given:
         raise HndescError(f"{', '.join(given)} cannot be combined with --keypoints, with which nothing is detected")
 

@@ -2,10 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hndesc.cli.options import (
-    DETECTOR,
     add_features,
     add_global_descriptor,
     add_max_error,
@@ -16,6 +15,7 @@ from hndesc.cli.options import (
     add_threads,
     add_views,
     camera,
+    extraction_settings,
     list_photos,
     positive,
 )
@@ -37,14 +37,8 @@ def localize(
     max_error: float,
     min_inliers: int,
     seed: int,
-    model: str,
-    detector: str | None,
-    detector_weights: Path | None,
-    weights: Path | None,
-    max_keypoints: int | None,
-    resize_max: int | None,
-    views: bool,
     ratio: float | None,
+    **features: Any,
 ) -> None:
     """Localize photos in a COLMAP model, print their poses and write them."""
     from hndesc.extraction.extractor import Extractor
@@ -63,7 +57,7 @@ def localize(
         listed,
         model_folder,
         folder,
-        Extractor(model, detector or DETECTOR, detector_weights, max_keypoints, resize_max, weights, views=views),
+        Extractor(**extraction_settings(**features)),
         camera=camera,
         retrieved=retrieved,
         descriptor=global_descriptor,

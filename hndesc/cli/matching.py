@@ -2,15 +2,15 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hndesc.cli.options import (
-    DETECTOR,
     add_features,
     add_global_descriptor,
     add_max_error,
     add_ratio,
     camera,
+    extraction_settings,
     list_photos,
     positive,
 )
@@ -33,15 +33,9 @@ def match(
     geometry: str | None,
     estimator: str,
     threshold: float,
-    model: str,
-    detector: str | None,
-    detector_weights: Path | None,
-    weights: Path | None,
-    max_keypoints: int | None,
-    resize_max: int | None,
-    views: bool,
     ratio: float | None,
     cameras: "list[Intrinsics]",
+    **features: Any,
 ) -> None:
     """Match two photos; print the matches and the estimate, write and draw them."""
     from hndesc.extraction.extractor import Extractor
@@ -59,9 +53,7 @@ def match(
         check_matches_output(matches)
     for photo in (first, second):
         image_size(photo)  # refuses what is no image before a model is loaded
-    extractor = Extractor(
-        model, detector or DETECTOR, detector_weights, max_keypoints, resize_max, weights, views=views
-    )
+    extractor = Extractor(**extraction_settings(**features))
     images, found = match_photos(
         (first, second),
         extractor,
@@ -113,12 +105,7 @@ def similar(
     global_descriptor: str,
     table: Path | None,
     figure: Path | None,
-    model: str,
-    detector: str | None,
-    detector_weights: Path | None,
-    weights: Path | None,
-    max_keypoints: int | None,
-    resize_max: int | None,
+    **features: Any,
 ) -> None:
     """Find the photos of a folder that look alike, or like others; print, write and draw them."""
     from hndesc.datasets.listing import list_images
@@ -136,13 +123,12 @@ def similar(
         check_figure(figure, inputs)
     if table is not None:
         check_own_file(table, inputs)
-    settings = detector or DETECTOR, detector_weights, max_keypoints, resize_max, weights
     found = find_similar(
         entries,
         queries,
         count=count,
         descriptor=global_descriptor,
-        extractor=Extractor(model, *settings) if rerank else None,
+        extractor=Extractor(**extraction_settings(**features)) if rerank else None,
         candidates=candidates,
     )
     rows = [

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.datasets.listing import list_images
@@ -93,6 +93,27 @@ def add_detection(
         default=resize_max,
         help=f"longest side in pixels (default: {resize_max or 'full resolution'})",
     )
+
+
+def extraction_settings(
+    model: str,
+    detector: str | None,
+    detector_weights: Path | None,
+    weights: Path | None,
+    max_keypoints: int | None,
+    resize_max: int | None,
+    views: bool = False,
+) -> dict[str, Any]:
+    """Return the arguments of `Extractor` that the options of `add_features` and `add_views` give."""
+    return {
+        "descriptor": model,
+        "detector": detector or DETECTOR,
+        "weights": detector_weights,
+        "max_keypoints": max_keypoints,
+        "resize_max": resize_max,
+        "descriptor_weights": weights,
+        "views": views,
+    }
 
 
 def add_views(parser: argparse.ArgumentParser, use: str = "") -> None:

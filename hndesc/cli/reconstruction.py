@@ -1,11 +1,11 @@
 """The command that reconstructs a scene from photos."""
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from hndesc.cli.options import (
-    DETECTOR,
     add_features,
     add_max_error,
     add_min_inliers,
@@ -15,6 +15,7 @@ from hndesc.cli.options import (
     add_separate_cameras,
     add_threads,
     add_views,
+    extraction_settings,
     positive,
     usual_workers,
 )
@@ -24,13 +25,6 @@ from hndesc.errors import HndescError, counted, printable
 def reconstruct(
     photos: Path,
     output: Path,
-    model: str,
-    detector: str | None,
-    detector_weights: Path | None,
-    weights: Path | None,
-    max_keypoints: int | None,
-    resize_max: int | None,
-    views: bool,
     ratio: float | None,
     exhaustive: int,
     similar: int,
@@ -38,24 +32,19 @@ def reconstruct(
     global_descriptor: str,
     share_cameras: bool,
     threads: int,
-    **settings: Any,
+    **options: Any,
 ) -> None:
     """Reconstruct cameras and points from a folder of photos, and print a summary."""
+    from hndesc.reconstruction.mapping import ReconstructionSettings
     from hndesc.reconstruction.photos import reconstruct_photos
     from hndesc.visualization.reconstructions import plot_reconstruction
 
+    settings = {field.name: options.pop(field.name) for field in fields(ReconstructionSettings)}
+    extraction = extraction_settings(**options)
     summary = reconstruct_photos(
         photos,
         output,
-        descriptor=model,
-        detector=detector or DETECTOR,
-        extraction={
-            "weights": detector_weights,
-            "max_keypoints": max_keypoints,
-            "resize_max": resize_max,
-            "descriptor_weights": weights,
-            "views": views,
-        },
+        extraction=extraction,
         pairing={
             "exhaustive": exhaustive,
             "similar": similar,
@@ -65,7 +54,7 @@ def reconstruct(
         ratio=ratio,
         share_cameras=share_cameras,
         threads=threads,
-        processes=min(threads, usual_workers(model)),
+        processes=min(threads, usual_workers(extraction["descriptor"])),
         draw=plot_reconstruction,
         **settings,
     )

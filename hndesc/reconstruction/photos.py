@@ -29,8 +29,6 @@ def reconstruct_photos(
     photos: str | os.PathLike,
     output: str | os.PathLike,
     *,
-    descriptor: str | Path = "hndesc-fast",
-    detector: str = "sift",
     extraction: dict[str, Any] | None = None,
     pairing: dict[str, Any] | None = None,
     ratio: float | None = None,
@@ -46,8 +44,7 @@ def reconstruct_photos(
         photos: folder of photos, with all below it. They are sorted by name, in which order they count as a sequence.
         output: folder to write: `features.h5`, `pairs.txt`, `matches.h5`, and what
             `hndesc.reconstruction.build.build_reconstruction` writes.
-        descriptor, detector: see `hndesc.extraction.description.extract`.
-        extraction: its further settings.
+        extraction: settings of `hndesc.extraction.description.extract`; by default with the descriptor `hndesc-fast`.
         pairing: settings of `hndesc.reconstruction.pairs.pair_photos`.
         ratio: see `hndesc.matching.matcher.match_features`.
         share_cameras: see `hndesc.reconstruction.cameras.read_cameras`.
@@ -64,10 +61,11 @@ def reconstruct_photos(
     """
     place = check_output_folder(output, STEP, [photos])
     chosen = ReconstructionSettings(**settings)
-    extraction, pairing = extraction or {}, {"exhaustive": EXHAUSTIVE} | (pairing or {})
+    extraction = {"descriptor": "hndesc-fast", "detector": "sift"} | (extraction or {})
+    pairing = {"exhaustive": EXHAUSTIVE} | (pairing or {})
     images = list_images(photos)
     record = {
-        "extraction": {"descriptor": str(descriptor), "detector": detector, **extraction},
+        "extraction": {name: str(value) if isinstance(value, Path) else value for name, value in extraction.items()},
         "pairing": pairing,
         "ratio": ratio,
         "mapping": asdict(chosen),
@@ -77,7 +75,7 @@ def reconstruct_photos(
     with writing(place):
         part = resume_folder(output, STEP, [photos], record, _RECORD)
         paths = part / FEATURES, part / MATCHES, part / PAIRS
-        _match(part, images, photos, descriptor, detector, extraction, pairing, ratio, threads, processes)
+        _match(part, images, photos, extraction, pairing, ratio, threads, processes)
         summary = fill_reconstruction(
             part, images, photos, *paths, chosen, share_cameras=share_cameras, threads=threads
         )
@@ -91,8 +89,6 @@ def _match(
     part: Path,
     images: list[ImageEntry],
     photos: str | os.PathLike,
-    descriptor: str | Path,
-    detector: str,
     extraction: dict[str, Any],
     pairing: dict[str, Any],
     ratio: float | None,
@@ -102,7 +98,7 @@ def _match(
     """Make features, pairs and matches, those that an interrupted run has not made; each resumes by itself."""
     features, pairs, matches = part / FEATURES, part / PAIRS, part / MATCHES
     if not features.is_file():
-        extract(images, features, descriptor, detector, processes=processes, **extraction)
+        extract(images, features, processes=processes, **extraction)
     if not pairs.is_file():
         pair_photos(images, pairs, **pairing)
     if not matches.is_file():

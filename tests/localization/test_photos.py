@@ -30,7 +30,7 @@ def reconstruct_without_queries(folder: Path) -> None:
     (folder / "queries").mkdir()
     for name in QUERIES:
         (folder / "scene" / "images" / name).rename(folder / "queries" / name)
-    settings = {"descriptor": "sift", "extraction": {"max_keypoints": 800}}
+    settings = {"extraction": {"descriptor": "sift", "max_keypoints": 800}}
     reconstruct_photos(folder / "scene" / "images", folder / "model", **settings)
 
 

@@ -20,7 +20,7 @@ from hndesc.reconstruction.photos import reconstruct_photos
 from tests.fixtures.corner import photograph_corner
 from tests.fixtures.sharing import make_once
 
-SETTINGS = {"descriptor": "sift", "extraction": {"max_keypoints": 800}}
+SETTINGS = {"extraction": {"descriptor": "sift", "max_keypoints": 800}}
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_other_settings_and_photos_start_over(corner: Path, tmp_path: Path, monk
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         interrupt(patch, mapping.pycolmap, "incremental_mapping")
         reconstruct_photos(corner / "images", tmp_path / "out", **SETTINGS)
-    changed = SETTINGS | {"extraction": {"max_keypoints": 700}}
+    changed = {"extraction": SETTINGS["extraction"] | {"max_keypoints": 700}}
     summary = reconstruct_photos(corner / "images", tmp_path / "out", **changed)
     assert summary["features"]["detector"]["max_keypoints"] == 700 and summary["counts"]["keypoints"] <= 5600
 
@@ -128,7 +128,7 @@ def test_two_scenes_give_two_models(corner: Path, tmp_path: Path) -> None:
     photos.mkdir()
     for name, root in (("a", corner), ("b", tmp_path / "other")):
         (photos / name).symlink_to(root / "images")
-    few = SETTINGS | {"extraction": {"max_keypoints": 300}}
+    few = {"extraction": SETTINGS["extraction"] | {"max_keypoints": 300}}
     summary = reconstruct_photos(photos, tmp_path / "out", **few)
     assert [model["images"] for model in summary["models"]] == [8, 4] and not summary["not_registered"]
     assert {Path(name).parts[0] for name in read_poses(tmp_path / "out" / "sparse" / "1")} == {"b"}
@@ -158,6 +158,13 @@ def test_a_folder_of_the_users_stays(corner: Path, tmp_path: Path) -> None:
         reconstruct_photos(corner / "images", tmp_path / "out", **SETTINGS)
     with pytest.raises(HndescError, match="overlaps with the input"):
         reconstruct_photos(corner / "images", corner / "images" / "out", **SETTINGS)
+
+
+def test_missing_weights_are_named(corner: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    arguments = ["--detector", "superpoint", "--detector-weights", str(tmp_path / "w.npz")]
+    with pytest.raises(SystemExit, match="1"):
+        main(["reconstruct", str(corner / "images"), str(tmp_path / "out"), *arguments])
+    assert "w.npz" in capsys.readouterr().err
 
 
 def test_a_single_photo_is_too_few(tmp_path: Path) -> None:

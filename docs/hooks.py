@@ -22,9 +22,10 @@ Made from the program's own help (`hndesc COMMAND --help`).
 """
 _PHOTOS_HEAD = """# Photographs under free licenses
 
-What `hndesc free-photos` gathers from Debian's packages and Python's, with authors and licenses as the packages state
-them. `*` stands for several photographs of one author. `hndesc-r2d2-free` was trained on a part of them: see its
-[card](models/hndesc-r2d2-free.md).
+What `hndesc free-photos` gathers from Debian's packages, Python's and the dataset `free-wallpapers`, with authors and
+licenses as the packages and repositories state them. `*` stands for several photographs of one author.
+[`hndesc-fast`](models/hndesc-fast.md) and [`hndesc-r2d2-free`](models/hndesc-r2d2-free.md) were trained on a part of
+them.
 """
 
 

@@ -26,7 +26,7 @@ def get_dataset(
 
 
 def gather_free_photos(unpacked: Path, output: Path) -> None:
-    """Gather photographs under free licenses from unpacked packages."""
+    """Gather photographs under free licenses from unpacked packages and a dataset."""
     from hndesc.datasets import free_photos
 
     free_photos.gather_free_photos(unpacked, output)
@@ -36,7 +36,7 @@ def gather_free_photos(unpacked: Path, output: Path) -> None:
 def add_data_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the commands for data to the parser."""
     _add_datasets(commands.add_parser("datasets", help="list or download datasets and weights"))
-    _add_free_photos(commands.add_parser("free-photos", help="collect photographs under free licenses from packages"))
+    _add_free_photos(commands.add_parser("free-photos", help="collect photographs under free licenses"))
 
 
 def _add_datasets(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +52,6 @@ def _add_datasets(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_free_photos(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("unpacked", metavar="UNPACKED", type=Path, help="folder with one folder per Debian package")
+    parser.add_argument("unpacked", metavar="UNPACKED", type=Path, help="folder with one folder per package")
     parser.add_argument("output", metavar="OUT", type=Path)
     parser.set_defaults(command=gather_free_photos)

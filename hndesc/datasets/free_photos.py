@@ -1,7 +1,8 @@
-"""Photographs under free licenses from Debian and Python packages, for a model without license restrictions.
+"""Photographs under free licenses, for a model without license restrictions.
 
-`free_photos.yaml` lists the photographs in Debian packages. Those in Python packages are the photographs of the demo
-data, except pages of text, photographs with little content, and those with unclear licenses.
+`free_photos.yaml` lists the photographs in Debian packages and in a dataset of the registry. Those in Python packages
+are the photographs of the demo data, except pages of text, photographs with little content, and those with unclear
+licenses.
 """
 
 import logging
@@ -30,7 +31,7 @@ _SIZE_AND_FOLDERS = re.compile(r"/contents/images/\d+x\d+")
 
 
 def packages() -> list[str]:
-    """Return the names of the Debian packages that `gather_free_photos` needs."""
+    """Return the names of the Debian packages and datasets that `gather_free_photos` needs."""
     return list(_read_list())
 
 
@@ -38,7 +39,8 @@ def gather_free_photos(unpacked: str | os.PathLike, output: str | os.PathLike) -
     """Write `<package>/<photo>.jpg` (longest side at most 1400 pixels) and `manifest.tsv`: photo, author, license.
 
     Args:
-        unpacked: folder with a folder for each package, created by `dpkg-deb --extract <file> <folder>/<package>`.
+        unpacked: folder with a folder for each package, created by `dpkg-deb --extract <file> <folder>/<package>`, and
+            each dataset, created by `hndesc datasets --data <folder> get <dataset>`.
         output: folder to write, which is replaced on success.
 
     Raises:
@@ -47,7 +49,7 @@ def gather_free_photos(unpacked: str | os.PathLike, output: str | os.PathLike) -
     """
     rows = []
     with replace_folder(output, "free_photos", [unpacked]) as part:
-        for name, image, author, license in [*_of_debian(Path(unpacked)), *_of_python()]:
+        for name, image, author, license in [*_of_list(Path(unpacked)), *_of_python()]:
             write_image(part / name, resize_longest(image, LONGEST)[0], quality=QUALITY)
             rows.append(f"{name}\t{author}\t{license}\n")
         write_text(part / "manifest.tsv", "path\tauthor\tlicense\n" + "".join(rows))
@@ -56,7 +58,7 @@ def gather_free_photos(unpacked: str | os.PathLike, output: str | os.PathLike) -
 
 def credits() -> list[tuple[str, str, str, str]]:
     """Return package, photo or pattern of photos, author and license of all photographs."""
-    debian = [
+    listed = [
         (package, pattern, author, license)
         for package, entry in _read_list().items()
         for pattern, (author, license) in entry["photos"].items()
@@ -66,24 +68,31 @@ def credits() -> list[tuple[str, str, str, str]]:
         for name, source in SOURCES.items()
         if name not in _LEFT_OUT
     ]
-    return [*debian, *python]
+    return [*listed, *python]
 
 
 def _read_list() -> dict[str, dict]:
     return yaml.safe_load(LIST.read_text(encoding="utf-8"))
 
 
-def _of_debian(unpacked: Path) -> Iterator[tuple[str, np.ndarray, str, str]]:
+def _of_list(unpacked: Path) -> Iterator[tuple[str, np.ndarray, str, str]]:
     for package, entry in _read_list().items():
         if not (unpacked / package).is_dir():
-            raise HndescError(
-                f"{unpacked / package}: no such folder; download the package (apt-get download {package}) and unpack "
-                f"it there (dpkg-deb --extract {package}_*.deb {unpacked / package})"
-            )
-        folder = unpacked / package / entry["folder"]
+            raise HndescError(f"{unpacked / package}: no such folder; {_cure(unpacked, package, entry)}")
+        folder = unpacked / package / entry.get("folder", ".")
         for path, (author, license) in _photos(folder, entry).items():
             name = _SIZE_AND_FOLDERS.sub("", path).rsplit(".", 1)[0]
             yield f"{package}/{name}.jpg", read_image(folder / path), author, license
+
+
+def _cure(unpacked: Path, package: str, entry: Mapping[str, Any]) -> str:
+    """Return how to get the folder of a package or dataset."""
+    if "folder" not in entry:
+        return f"download the dataset (hndesc datasets --data {unpacked} get {package})"
+    return (
+        f"download the package (apt-get download {package}) and unpack it there "
+        f"(dpkg-deb --extract {package}_*.deb {unpacked / package})"
+    )
 
 
 def _photos(folder: Path, entry: Mapping[str, Any]) -> dict[str, tuple[str, str]]:

@@ -2,6 +2,7 @@ import logging
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from hndesc.errors import HndescError
 from hndesc.io.features import FeatureReader, Features
 from hndesc.localization import matches as module
-from hndesc.localization.matches import MatchReader, gather_matches, match_pairs
+from hndesc.localization.matches import MatchReader, gather_matches, match_listed, match_pairs
 from tests.fixtures.synthetic import Synthetic, write_features
 
 
@@ -45,6 +46,27 @@ def test_a_ratio_drops_keypoints_with_a_twin(exact: Synthetic, tmp_path: Path) -
             counts[name] = len(reader.read("query/day/cam/d0.jpg", "db/7.jpg"))
             assert reader.settings.get("ratio") == ratio
     assert counts["all"] == 200 and 140 <= counts["clear"] <= 170
+
+
+def test_images_described_in_several_views_are_matched_in_the_best_pair(exact: Synthetic, tmp_path: Path) -> None:
+    first, second = "query/day/cam/d0.jpg", "db/7.jpg"
+    noise = np.random.default_rng(0).normal(size=(4, 200, 32)).astype(np.float32)
+    noise /= np.linalg.norm(noise, axis=2, keepdims=True)
+    with FeatureReader(exact.features) as reader:
+        features = {name: replace(reader.read(name), views=noise) for name in (first, second)}
+    # The second image agrees with the first in its third view alone, as if turned by 180 degrees.
+    turned = features[second]
+    views = np.stack([*noise[:1], turned.descriptors, *noise[1:3]])
+    features[second] = replace(turned, descriptors=noise[3], views=views)
+    write_features(tmp_path / "views.h5", features)
+    write_features(tmp_path / "one.h5", {name: replace(one, views=None) for name, one in features.items()})
+    right = {}
+    for name in ("views", "one"):
+        match_listed([(first, second)], tmp_path / f"{name}.h5", tmp_path / f"{name}-matches.h5", place="two")
+        with MatchReader(tmp_path / f"{name}-matches.h5") as reader:
+            rows = reader.read(first, second)
+        right[name] = int((exact.seen[first][rows[:, 0]] == exact.seen[second][rows[:, 1]]).sum())
+    assert right["views"] == 200 and right["one"] < 10
 
 
 @pytest.mark.parametrize("threads", [2, 3])

@@ -4,11 +4,16 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import skimage.data
 
+from hndesc.io.images import write_image
 from tests.fixtures.commands import commands, environment
 from tests.fixtures.sharing import make_once
 
@@ -61,6 +66,18 @@ class Checkout:
         text = self.path(name).read_text()
         assert old in text, f"{name} does not contain {old!r}"
         self.path(name).write_text(text.replace(old, new, 1))
+
+
+PHOTOS = ("astronaut", "coffee", "chelsea", "rocket", "hubble_deep_field", "retina", "brick", "gravel", "grass")
+
+
+def write_photos(folders: Sequence[Path]) -> None:
+    """Write nine photographs of 640 x 480 pixels, in turn to each of the folders."""
+    for number, name in enumerate(PHOTOS):
+        image = np.atleast_3d(getattr(skimage.data, name)())
+        image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., :3]
+        target = folders[number % len(folders)] / f"{name}.png"
+        write_image(target, cv2.resize(image, (640, 480), interpolation=cv2.INTER_AREA))
 
 
 def make_checkout(folder: Path) -> Checkout:

@@ -3,21 +3,16 @@
 import json
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
-import skimage.data
 
 from hndesc.datasets.homography.sequences import read_sequences
-from hndesc.io.images import write_image
 from hndesc.models.checkpoint import save_checkpoint
 from hndesc.models.initial_weights import build_model
 
-from .conftest import Checkout, make_checkout
+from .conftest import Checkout, make_checkout, write_photos
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
-PHOTOS = ("astronaut", "coffee", "chelsea", "rocket", "hubble_deep_field", "retina", "brick", "gravel", "grass")
 CONFIG = """
 split:
   name: own
@@ -35,11 +30,7 @@ benchmarks:
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     made = make_checkout(tmp_path_factory.mktemp("split") / "hndesc")
-    for number, name in enumerate(PHOTOS):
-        image = np.atleast_3d(getattr(skimage.data, name)())
-        image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., :3]
-        folder = made.path("photos") / ("one" if number % 2 else "two")
-        write_image(folder / f"{name}.png", cv2.resize(image, (640, 480), interpolation=cv2.INTER_AREA))
+    write_photos([made.path("photos/two"), made.path("photos/one")])
     save_checkpoint(
         made.path("hndesc/models/bundled/hndesc-tiny.safetensors"), build_model("lite", "random", seed=8), {}
     )

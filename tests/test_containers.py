@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,20 @@ def test_steps_are_those_of_any_machine() -> None:
     packages, setup = [rest for instruction, rest in docker_steps() if instruction == "RUN"]
     assert re.search(r"install --yes --no-install-recommends make &&", packages)
     assert setup == f"make -C {PLACE} setup"
-    for target in ("all", "test"):
-        assert re.search(rf"^{target}: setup$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert re.search("^test: setup$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_the_demo_installs_no_tools_of_development(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", "envs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    planned = partial(subprocess.run, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert '--editable ".[workflow,localization]"' in planned(["make", "-n", "all"]).stdout
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / ".installed").touch()
+    assert "--editable" not in planned(["make", "-n", "all"]).stdout
+    assert '--editable ".[dev]"' in planned(["make", "-n", "test"]).stdout
+    (tmp_path / ".venv" / ".installed-dev").touch()
+    assert "--editable" not in planned(["make", "-n", "test"]).stdout
 
 
 def test_make_finds_what_it_needs_in_what_is_copied(tmp_path: Path) -> None:
@@ -56,7 +69,7 @@ def test_make_finds_what_it_needs_in_what_is_copied(tmp_path: Path) -> None:
     done = subprocess.run(["make", "-C", copied, "-n", "setup"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert ".venv/bin/python -m pip install --quiet " in done.stdout
-    assert ' --constraint envs/lock.txt --editable ".[dev]"' in done.stdout
+    assert " --constraint envs/lock.txt " in done.stdout and '--editable ".[dev]"' in done.stdout
     for path in (
         "workflow/Snakefile",
         "config/config.yaml",

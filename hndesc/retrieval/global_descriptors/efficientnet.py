@@ -14,6 +14,7 @@ from efficientnet_lite_pytorch import EfficientNet
 from hndesc.io.tensor_files import check_tensors, read_tensors
 from hndesc.retrieval.global_descriptors import l2_normalize
 from hndesc.retrieval.global_descriptors.pooling import generalized_mean
+from hndesc.runtime.memory import keep_freed_memory
 from hndesc.runtime.provenance import file_hash
 
 STRIDE = 32
@@ -30,6 +31,7 @@ class EfficientNetLite0:
 
     def __init__(self, power: float = 3.0) -> None:
         weights = Path(EfficientnetLite0ModelFile.get_model_file_path())
+        keep_freed_memory()
         self.power = power
         self.settings = {"name": "efficientnet_lite0", "power": power, "sha256": file_hash(weights)}
         self._network = EfficientNet.from_name("efficientnet-lite0").eval().to(memory_format=torch.channels_last)

@@ -18,6 +18,7 @@ from hndesc.models.sampling import normalize_images
 from hndesc.models.torchvision_import import torchvision_models
 from hndesc.retrieval.global_descriptors import l2_normalize
 from hndesc.retrieval.global_descriptors.pooling import generalized_mean
+from hndesc.runtime.memory import keep_freed_memory
 from hndesc.runtime.provenance import file_hash
 
 SMALLEST = 32
@@ -37,6 +38,7 @@ class ResNet:
     """
 
     def __init__(self, depth: int, weights: str | Path | None = None, power: float = 3.0) -> None:
+        keep_freed_memory()
         name = f"resnet{depth}"
         self.power = power
         network = getattr(torchvision_models(), name)()

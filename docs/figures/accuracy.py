@@ -3,56 +3,66 @@
 import re
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
 from hndesc.visualization.style import COLORS, figure
 
+SCORES = ("MMA@3, mean of v and i", "AUC@5 of the homography")
+# Where a label stays clear of its neighbors: row, name -> offset in points and alignment.
+LABELS = {
+    (0, "hndesc-fast"): ((-5, 4), "right"),
+    (0, "hndesc-lite"): ((0, 6), "center"),
+    (0, "hndesc-r2d2"): ((6, -2), "left"),
+    (1, "hndesc-fast"): ((-5, 4), "right"),
+    (1, "hndesc-lite"): ((2, -11), "left"),
+    (1, "XFeat"): ((0, 6), "center"),
+}
 OUTPUT = Path(__file__).with_suffix(".svg")
 README = Path(__file__).parents[2] / "README.md"
 
 
 def main() -> None:
-    """Draw a point for each descriptor, in a panel for each part of the table."""
+    """Draw a point for each descriptor, in a column for each part of the table and a row for each score."""
     parts = read_table(README.read_text(encoding="utf-8"))
-    with figure(OUTPUT, 9.0, 4.5) as drawing:
-        for axes, (title, rows) in zip(drawing.subplots(1, len(parts), sharey=True), parts.items(), strict=True):
+    with figure(OUTPUT, 9.0, 8.0) as drawing:
+        panels = drawing.subplots(len(SCORES), len(parts), sharex="col", sharey="row", squeeze=False)
+        for column, (title, rows) in enumerate(parts.items()):
             rows.pop("SIFT")  # hidden by RootSIFT
-            for name, (accuracy, time) in rows.items():
-                ours = name.startswith("hndesc")
-                axes.plot(time, accuracy, "o", color=COLORS[1 if ours else 0])
-                place = {"xytext": (5, 3), "ha": "left"} if ours else {"xytext": (-6, -3), "ha": "right"}
-                side = {"xytext": (-5, 4), "ha": "right"} if name == "hndesc-fast" else place  # clear of hndesc-lite
-                axes.annotate(
-                    name,
-                    (time, accuracy),
-                    textcoords="offset points",
-                    size=7.5,
-                    weight="bold" if ours else None,
-                    **side,
-                )
-            axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-            axes.xaxis.set_major_formatter("{x:,.0f}")
-            axes.xaxis.set_minor_locator(NullLocator())
-            axes.set_title(title)
-            axes.set_xlabel("ms per image, one core")
-            axes.margins(x=0.25)
-        drawing.axes[0].set_ylabel("MMA@3, mean of v and i")
+            for row in range(len(SCORES)):
+                draw(panels[row, column], row, {name: (time, scores[row]) for name, (time, *scores) in rows.items()})
+            panels[0, column].set_title(title)
+            panels[-1, column].set_xlabel("ms per image, one core")
+        for axes, label in zip(panels[:, 0], SCORES, strict=True):
+            axes.set_ylabel(label)
 
 
-def read_table(text: str) -> dict[str, dict[str, tuple[float, float]]]:
-    """Return accuracy and time of each descriptor, by part of the table."""
+def draw(axes: Axes, row: int, points: dict[str, tuple[float, float]]) -> None:
+    """Draw named points (time, score)."""
+    for name, point in points.items():
+        ours = name.startswith("hndesc")
+        axes.plot(*point, "o", color=COLORS[1 if ours else 0])
+        offset, side = LABELS.get((row, name), ((5, 3), "left") if ours else ((-6, -3), "right"))
+        weight = "bold" if ours else None
+        axes.annotate(name, point, offset, textcoords="offset points", ha=side, size=7.5, weight=weight)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.margins(x=0.25)
+
+
+def read_table(text: str) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """Return the time, MMA@3 and AUC@5 of each descriptor, by part of the table."""
     table = text.partition("<!-- scores -->")[2].partition("<!-- end of scores -->")[0].replace("**", "")
-    parts: dict[str, dict[str, tuple[float, float]]] = {}
+    parts: dict[str, dict[str, tuple[float, float, float]]] = {}
     for line in table.strip().splitlines()[2:]:
-        name, accuracy, *others = (cell.strip() for cell in line.strip("|").split("|"))
+        name, accuracy, _, _, auc, time, *_ = (cell.strip() for cell in line.strip("|").split("|"))
         if name.startswith("*"):
             rows = parts.setdefault(name.strip("*"), {})
         else:
-            rows[re.sub(",? [\\d,]+$|, SIFT keypoints.*", "", name)] = (
-                float(accuracy.split("/")[-1]),
-                float(others[3].replace(",", "")),
-            )
+            plain = re.sub(",? [\\d,]+$|, SIFT keypoints.*", "", name)
+            rows[plain] = float(time.replace(",", "")), float(accuracy.split("/")[-1]), float(auc)
     return parts
 
 

@@ -59,7 +59,6 @@ PLACES = ("hndesc", "rules", "workflow_scripts", "benchmarks", "docs", "config",
 FILES = (*PLACES, "Snakefile", "config.yaml", "README.md", "CONTRIBUTING.md")
 # Lines in which a retired word is right: (file, part of the line).
 EXCEPTIONS = (
-    ("docs/models/hndesc-r2d2-free.md", ""),  # the card in the file of the model, whose hash is published
     ("hndesc/io/image_listing.py", "lone surrogates"),  # the term of Unicode
     ("hndesc/datasets/free_photos.yaml", "Grey/contents"),  # the name of a file
     ("tests/runtime/test_settings.py", "did you mean 'color'"),

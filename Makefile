@@ -17,8 +17,9 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: all test test-all docs setup lock clean distclean
 
 all: $(VENV)/.installed
-	@echo "The demo: photographs, keypoints, stylized copies, training (minutes), three benchmarks. Then results/index.html."
-	$(BIN)/python -m snakemake --cores $(CORES) all
+	@echo "The demo: photographs, keypoints, stylized copies, training, three benchmarks. Then results/index.html."
+	@echo "It takes five to seven minutes on two cores. Each step is announced by 'Job N:', and logs to results/logs/."
+	@$(BIN)/python -m snakemake --cores $(CORES) all
 
 # The tests of a module stay together, in the order of the modules: the longest come first.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
@@ -45,13 +46,12 @@ $(VENV)/.installed: PIP_OPTIONS := --no-compile
 $(VENV)/.installed-dev: EXTRAS := dev
 
 $(VENV)/.installed $(VENV)/.installed-dev: pyproject.toml envs/lock.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hndesc needs Python 3.11 or newer: make PYTHON=python3.11 all")'
-	test -e $(VENV) || { mkdir $(VENV) && touch $(VENV)/.made_by_make; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hndesc needs Python 3.11 or newer: make PYTHON=python3.11 all")'
 	@echo "Installing the locked packages into $(VENV): minutes, the first time."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) --constraint envs/lock.txt \
-	--editable ".[$(EXTRAS)]"
-	touch $(VENV)/.installed $@
+	@test -e $(VENV) || { mkdir $(VENV) && touch $(VENV)/.made_by_make; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python envs/install.py $(PIP_OPTIONS) --constraint envs/lock.txt --editable ".[$(EXTRAS)]"
+	@touch $(VENV)/.installed $@
 
 docs: setup
 	$(BIN)/python -m mkdocs build --strict

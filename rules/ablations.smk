@@ -35,6 +35,8 @@ rule ablation_table:
         differences=PLAN.runs.differences,
         note=PLAN.note,
         code=fingerprint("hndesc.visualization.ablation"),
+    message:
+        "Write the table of the ablation"
     script:
         "../workflow_scripts/ablation_table.py"
 

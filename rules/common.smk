@@ -21,7 +21,7 @@ ABLATIONS = workflow.source_path("../config/ablations.yaml")
 
 from hndesc.detectors import DETECTORS
 from hndesc.runtime.provenance import fingerprint
-from hndesc.workflow.closing import closing_lines
+from hndesc.workflow.closing import closing_lines, failure_lines
 from hndesc.workflow.config import TRAINING
 from hndesc.workflow.plan import DEMO, Plan, pattern
 
@@ -131,17 +131,17 @@ def shards_of(template):
 
 
 def print_expected_training():
-    """Print the expected duration of trainings at the end of a dry run."""
-    dag = workflow.dag
-    if dag is None or not (workflow.is_main_process and workflow.dryrun):
-        return
-    needed = dag.needrun_jobs(exclude_finished=False)
+    """Print the expected duration of the planned trainings, if any."""
+    needed = workflow.dag.needrun_jobs(exclude_finished=False)
     runs = [job.wildcards.run for job in needed if job.rule.name == "train"]
     if runs:
-        print(PLAN.expectation(runs), file=sys.stderr)
+        print(PLAN.expectation(runs), file=sys.stderr, flush=True)
 
 
-atexit.register(print_expected_training)
+@atexit.register
+def end_dry_run():
+    if workflow.dag is not None and workflow.is_main_process and workflow.dryrun:
+        print_expected_training()
 
 
 def print_closing_lines():
@@ -149,6 +149,14 @@ def print_closing_lines():
     if any(job.rule.name == "page" for job in workflow.dag.jobs):
         kinds = {name: entry.kind for name, entry in PLAN.images.entries.items()}
         print(*closing_lines(PLAN.places.results, kinds), sep="\n", flush=True)
+
+
+def print_failures(logs):
+    """Print the failed steps of a run, given Snakemake's logs of it: other steps may have printed much since."""
+    for log in logs:
+        with open(log, encoding="utf-8", errors="replace") as stream:
+            lines = failure_lines(stream.read())
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
 
 
 def scores(wildcards):

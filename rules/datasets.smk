@@ -20,6 +20,8 @@ rule demo_data:
         runtime=more(10),
     params:
         code=fingerprint("hndesc.datasets.demo"),
+    message:
+        "Create the demo data: photographs, styles, homography sequences, retrieval images and a scene"
     script:
         "../workflow_scripts/demo_data.py"
 
@@ -44,6 +46,8 @@ rule get_dataset:
         runtime=more(2880),
     params:
         settings=PLAN.dataset_settings,
+    message:
+        "Download, verify and unpack the dataset {wildcards.dataset}"
     script:
         "../workflow_scripts/get_dataset.py"
 
@@ -66,6 +70,8 @@ rule get_weights:
         runtime=more(240),
     params:
         settings=PLAN.dataset_settings,
+    message:
+        "Download and verify the weights {wildcards.dataset}"
     script:
         "../workflow_scripts/get_dataset.py"
 
@@ -88,5 +94,7 @@ rule list_photos:
     params:
         content=content(lambda wildcards: PLAN.photos),
         code=fingerprint("hndesc.datasets.image_list"),
+    message:
+        "List the training photos in {input.photos}"
     script:
         "../workflow_scripts/list_photos.py"

@@ -38,6 +38,8 @@ rule describe_keypoints:
         code=lambda wildcards: PLAN.descriptors.code(
             wildcards.descriptor, PLAN.images.listing(wildcards.benchmark)
         ),
+    message:
+        "Describe the keypoints of {wildcards.benchmark} by {wildcards.descriptor}"
     script:
         "../workflow_scripts/describe_keypoints.py"
 
@@ -56,6 +58,8 @@ use rule describe_keypoints as describe_shard with:
         "<results>/logs/describe_keypoints/{benchmark}/{descriptor}.{part}.log",
     benchmark:
         "<results>/timings/describe_keypoints/{benchmark}/{descriptor}.{part}.tsv"
+    message:
+        "Describe the keypoints of {wildcards.benchmark} by {wildcards.descriptor}, shard {wildcards.part}"
 
 
 ruleorder: import_features > gather_features > describe_keypoints
@@ -80,6 +84,8 @@ rule gather_features:
         runtime=more(240),
     params:
         code=fingerprint("hndesc.io.features"),
+    message:
+        "Gather the shards of descriptors by {wildcards.descriptor} on {wildcards.benchmark}"
     script:
         "../workflow_scripts/gather_features.py"
 
@@ -110,5 +116,7 @@ rule import_features:
             )
         ),
         code=fingerprint("hndesc.io.features"),
+    message:
+        "Import the features {wildcards.descriptor} of {wildcards.benchmark}"
     script:
         "../workflow_scripts/import_features.py"

@@ -20,6 +20,8 @@ rule resize_sequences:
         layout=lambda wildcards: PLAN.images.entries[image_set(wildcards)].layout,
         content=content(dataset_folder),
         code=fingerprint("hndesc.datasets.homography.resizing"),
+    message:
+        "Resize the sequences of {wildcards.prepared}"
     script:
         "../workflow_scripts/resize_sequences.py"
 
@@ -49,5 +51,7 @@ rule score_hpatches:
         settings=lambda wildcards: PLAN.images.hpatches(wildcards.benchmark),
         content=content(images_folder),
         code=lambda wildcards: PLAN.scoring_code(wildcards.benchmark),
+    message:
+        "Score {wildcards.descriptor} on {wildcards.benchmark}: image matching"
     script:
         "../workflow_scripts/score_hpatches.py"

@@ -38,6 +38,8 @@ rule detect_keypoints:
         code=lambda wildcards: PLAN.descriptors.detector_code(
             keypoint_set(wildcards), PLAN.images.listing(image_set(wildcards))
         ),
+    message:
+        "Detect {params.detector} keypoints in the images of {wildcards.keypoints}"
     script:
         "../workflow_scripts/detect_keypoints.py"
 
@@ -49,3 +51,5 @@ use rule detect_keypoints as detect_shard with:
         "<results>/logs/detect_keypoints/{keypoints}.{part}.log",
     benchmark:
         "<results>/timings/detect_keypoints/{keypoints}.{part}.tsv"
+    message:
+        "Detect {params.detector} keypoints in the images of {wildcards.keypoints}, shard {wildcards.part}"

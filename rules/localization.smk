@@ -29,6 +29,8 @@ rule list_pairs:
         code=PLAN.ranking_code(
             PLAN.config.neighbors.descriptor, "hndesc.localization.pairs"
         ),
+    message:
+        "List the pairs of images of {wildcards.benchmark} to match"
     script:
         "../workflow_scripts/list_pairs.py"
 
@@ -57,6 +59,8 @@ rule match_pairs:
         settings=lambda wildcards: PLAN.images.matching(wildcards.benchmark),
         content=content(images_folder),
         code=fingerprint("hndesc.localization.matches"),
+    message:
+        "Match the pairs of {wildcards.benchmark} by {wildcards.descriptor}"
     script:
         "../workflow_scripts/match_pairs.py"
 
@@ -70,6 +74,8 @@ use rule match_pairs as match_shard with:
         "<results>/logs/match_pairs/{benchmark}/{descriptor}.{part}.log",
     benchmark:
         "<results>/timings/match_pairs/{benchmark}/{descriptor}.{part}.tsv"
+    message:
+        "Match the pairs of {wildcards.benchmark} by {wildcards.descriptor}, shard {wildcards.part}"
 
 
 ruleorder: gather_matches > match_pairs
@@ -96,6 +102,8 @@ rule gather_matches:
         runtime=more(240),
     params:
         code=fingerprint("hndesc.localization.matches"),
+    message:
+        "Gather the shards of matches by {wildcards.descriptor} on {wildcards.benchmark}"
     script:
         "../workflow_scripts/gather_matches.py"
 
@@ -127,6 +135,8 @@ rule build_map:
         seed=PLAN.config.seed,
         content=content(images_folder),
         code=fingerprint("hndesc.localization.mapping"),
+    message:
+        "Triangulate the map of {wildcards.benchmark} from matches by {wildcards.descriptor}"
     script:
         "../workflow_scripts/build_map.py"
 
@@ -158,6 +168,8 @@ rule score_localization:
         seed=PLAN.config.seed,
         content=content(images_folder),
         code=lambda wildcards: PLAN.scoring_code(wildcards.benchmark),
+    message:
+        "Localize the queries of {wildcards.benchmark} by {wildcards.descriptor}"
     script:
         "../workflow_scripts/score_localization.py"
 
@@ -195,5 +207,7 @@ rule plot_localization:
         order=PLAN.descriptors.names,
         content=content(images_folder),
         code=fingerprint("hndesc.visualization.maps"),
+    message:
+        "Draw the maps and matches of {wildcards.benchmark}"
     script:
         "../workflow_scripts/plot_localization.py"

@@ -19,5 +19,7 @@ rule find_neighbors:
     params:
         settings=PLAN.neighbor_settings,
         code=PLAN.ranking_code(PLAN.config.neighbors.descriptor),
+    message:
+        "Find similar training photos for hard negatives"
     script:
         "../workflow_scripts/find_neighbors.py"

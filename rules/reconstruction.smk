@@ -27,6 +27,8 @@ rule pair_photos:
             "hndesc.reconstruction.pairs",
             "hndesc.datasets.photo_sets",
         ),
+    message:
+        "List the pairs of photos of {wildcards.benchmark} to match"
     script:
         "../workflow_scripts/pair_photos.py"
 
@@ -54,6 +56,8 @@ rule match_photos:
         part=lambda wildcards: wildcards.get("part"),
         settings=lambda wildcards: PLAN.images.matching(wildcards.benchmark),
         code=fingerprint("hndesc.localization.matches"),
+    message:
+        "Match the photos of {wildcards.benchmark} by {wildcards.descriptor}"
     script:
         "../workflow_scripts/match_photos.py"
 
@@ -67,6 +71,8 @@ use rule match_photos as match_photos_shard with:
         "<results>/logs/match_photos/{benchmark}/{descriptor}.{part}.log",
     benchmark:
         "<results>/timings/match_photos/{benchmark}/{descriptor}.{part}.tsv"
+    message:
+        "Match the photos of {wildcards.benchmark} by {wildcards.descriptor}, shard {wildcards.part}"
 
 
 use rule gather_matches as gather_photo_matches with:
@@ -110,6 +116,8 @@ rule reconstruct:
         seed=PLAN.config.seed,
         content=content(images_folder),
         code=fingerprint("hndesc.reconstruction.build", "hndesc.datasets.photo_sets"),
+    message:
+        "Reconstruct {wildcards.benchmark} from matches by {wildcards.descriptor}"
     script:
         "../workflow_scripts/reconstruct.py"
 
@@ -136,6 +144,8 @@ rule score_reconstruction:
     params:
         content=content(images_folder),
         code=lambda wildcards: PLAN.scoring_code(wildcards.benchmark),
+    message:
+        "Score the reconstruction of {wildcards.benchmark} by {wildcards.descriptor}"
     script:
         "../workflow_scripts/score_reconstruction.py"
 
@@ -165,5 +175,7 @@ rule plot_reconstruction:
         runtime=more(30),
     params:
         code=fingerprint("hndesc.visualization.reconstructions"),
+    message:
+        "Draw the reconstruction of {wildcards.benchmark}"
     script:
         "../workflow_scripts/plot_reconstruction.py"

@@ -19,6 +19,8 @@ rule publish:
     resources:
         mem_mb=more(100),
         runtime=more(5),
+    message:
+        "Copy the scores of the first descriptor on {wildcards.benchmark} to {output.text}"
     shell:
         "(cp {input.text} {output.text} && cp {input.json} {output.json}) 2> {log}"
 
@@ -53,6 +55,8 @@ rule compare:
         descriptors=[descriptor for _, descriptor in PLAN.evaluations],
         note=PLAN.note,
         code=fingerprint("hndesc.visualization.tables"),
+    message:
+        "Write the table of all scores"
     script:
         "../workflow_scripts/compare.py"
 
@@ -83,6 +87,8 @@ rule plot_mma:
         labels=evaluated,
         order=PLAN.descriptors.names,
         code=fingerprint("hndesc.visualization.curves"),
+    message:
+        "Plot the matching accuracy on {wildcards.benchmark}"
     script:
         "../workflow_scripts/plot_mma.py"
 
@@ -119,6 +125,8 @@ rule plot_matches:
         layout=lambda wildcards: PLAN.images.layout(wildcards.benchmark),
         content=content(images_folder),
         code=fingerprint("hndesc.visualization.sequence_figures"),
+    message:
+        "Draw matches of {wildcards.benchmark}"
     script:
         "../workflow_scripts/plot_matches.py"
 
@@ -145,6 +153,8 @@ rule plot_training:
         runtime=more(10),
     params:
         code=fingerprint("hndesc.visualization.curves"),
+    message:
+        "Plot the training curves"
     script:
         "../workflow_scripts/plot_training.py"
 
@@ -177,6 +187,8 @@ rule plot_validation:
         runtime=more(10),
     params:
         code=fingerprint("hndesc.visualization.training_figures"),
+    message:
+        "Draw the validation of the training"
     script:
         "../workflow_scripts/plot_validation.py"
 
@@ -209,6 +221,8 @@ rule plot_stylization:
             lambda wildcards: PLAN.runs.styles(PLAN.runs.configured_stylization)
         ),
         code=fingerprint("hndesc.visualization.stylization_figures"),
+    message:
+        "Draw examples of stylized photos"
     script:
         "../workflow_scripts/plot_stylization.py"
 
@@ -237,6 +251,8 @@ rule page:
         note=PLAN.note,
         links={"Snakemake's report": f"{PLAN.places.results}/report.html"},
         code=PLAN.page_code,
+    message:
+        "Write the page of results {output.page}"
     script:
         "../workflow_scripts/page.py"
 
@@ -263,5 +279,7 @@ rule report:
     resources:
         mem_mb=more(2000),
         runtime=more(10),
+    message:
+        "Write Snakemake's report {output.report}"
     script:
         "../workflow_scripts/report.py"

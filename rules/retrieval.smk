@@ -19,6 +19,8 @@ rule make_places:
     params:
         content=content(dataset_folder),
         code=fingerprint("hndesc.datasets.places"),
+    message:
+        "Prepare the places of {wildcards.prepared}"
     script:
         "../workflow_scripts/make_places.py"
 
@@ -46,6 +48,8 @@ rule learn_whitening:
         ),
         content=content(lambda wildcards: PLAN.shortlist_weights(wildcards.benchmark)),
         code=lambda wildcards: PLAN.shortlist_code(wildcards.benchmark),
+    message:
+        "Learn the whitening of the global descriptors of {wildcards.benchmark}"
     script:
         "../workflow_scripts/learn_whitening.py"
 
@@ -76,6 +80,8 @@ rule describe_globally:
             lambda wildcards: PLAN.shortlist_weights(wildcards.benchmark),
         ),
         code=lambda wildcards: PLAN.shortlist_code(wildcards.benchmark),
+    message:
+        "Compute global descriptors of {wildcards.benchmark}, shard {wildcards.part}"
     script:
         "../workflow_scripts/describe_globally.py"
 
@@ -110,6 +116,8 @@ rule make_shortlist:
             lambda wildcards: PLAN.shortlist_weights(wildcards.benchmark),
         ),
         code=lambda wildcards: PLAN.shortlist_code(wildcards.benchmark),
+    message:
+        "Make the shortlists of {wildcards.benchmark} by global descriptors"
     script:
         "../workflow_scripts/make_shortlist.py"
 
@@ -144,6 +152,8 @@ rule import_shortlist:
             "hndesc.retrieval.published_rankings",
             PLAN.images.listing(wildcards.benchmark),
         ),
+    message:
+        "Import the shortlists of {wildcards.benchmark} from {input.ranking}"
     script:
         "../workflow_scripts/import_shortlist.py"
 
@@ -169,6 +179,8 @@ rule count_inliers:
     params:
         settings=lambda wildcards: PLAN.images.counting(wildcards.benchmark),
         code=fingerprint("hndesc.retrieval.reranking"),
+    message:
+        "Match shortlisted images of {wildcards.benchmark} by {wildcards.descriptor}, shard {wildcards.part}"
     script:
         "../workflow_scripts/count_inliers.py"
 
@@ -201,6 +213,8 @@ rule score_retrieval:
         settings=lambda wildcards: PLAN.images.scoring(wildcards.benchmark),
         content=content(images_folder),
         code=lambda wildcards: PLAN.scoring_code(wildcards.benchmark),
+    message:
+        "Score {wildcards.descriptor} on {wildcards.benchmark}: retrieval"
     script:
         "../workflow_scripts/score_retrieval.py"
 
@@ -237,5 +251,7 @@ rule plot_retrieval:
             "hndesc.visualization.retrieval_figures",
             PLAN.images.listing(wildcards.benchmark),
         ),
+    message:
+        "Draw retrieved images of {wildcards.benchmark}"
     script:
         "../workflow_scripts/plot_retrieval.py"

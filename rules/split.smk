@@ -25,6 +25,8 @@ rule split_photos:
         settings=PLAN.split_settings,
         content=content(lambda wildcards: PLAN.photos_to_split),
         code=fingerprint("hndesc.datasets.splits"),
+    message:
+        "Split the photos {wildcards.split} into training and held-out photos"
     script:
         "../workflow_scripts/split_photos.py"
 
@@ -50,5 +52,7 @@ rule make_sequences:
     params:
         settings=PLAN.sequence_settings,
         code=fingerprint("hndesc.datasets.synthetic_sequences"),
+    message:
+        "Create homography sequences of the held-out {wildcards.side} photos of {wildcards.split}"
     script:
         "../workflow_scripts/make_sequences.py"

@@ -27,6 +27,8 @@ rule stylize_photos:
             lambda wildcards: PLAN.runs.stylization_weights(wildcards.stylization),
         ),
         code=lambda wildcards: PLAN.stylization_code(wildcards.stylization),
+    message:
+        "Stylize the training photos: {wildcards.stylization}"
     script:
         "../workflow_scripts/stylize_photos.py"
 
@@ -38,6 +40,8 @@ use rule stylize_photos as stylize_shard with:
         "<results>/logs/stylize_photos/{stylization}.{part}.log",
     benchmark:
         "<results>/timings/stylize_photos/{stylization}.{part}.tsv"
+    message:
+        "Stylize the training photos: {wildcards.stylization}, shard {wildcards.part}"
 
 
 ruleorder: gather_stylized > stylize_photos
@@ -62,6 +66,8 @@ rule gather_stylized:
         runtime=more(60),
     params:
         code=fingerprint("hndesc.stylization.stylize"),
+    message:
+        "Gather the shards of stylized photos: {wildcards.stylization}"
     script:
         "../workflow_scripts/gather_stylized.py"
 
@@ -84,5 +90,7 @@ rule measure_stylization:
         runtime=more(60),
     params:
         code=fingerprint("hndesc.stylization.measures", DETECTORS.module("sift")),
+    message:
+        "Measure what stylization changed: {wildcards.stylization}"
     script:
         "../workflow_scripts/measure_stylization.py"

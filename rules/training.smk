@@ -35,6 +35,8 @@ rule train:
         ),
         content=content(lambda wildcards: PLAN.runs.weights(wildcards.run)),
         code=lambda wildcards: PLAN.training_code(wildcards.run),
+    message:
+        "Train the descriptors of {wildcards.run}"
     script:
         "../workflow_scripts/train.py"
 
@@ -60,5 +62,7 @@ rule train_detector:
     params:
         settings=PLAN.detector_training,
         code=PLAN.detector_training_code,
+    message:
+        "Train the keypoint detector"
     script:
         "../workflow_scripts/train_detector.py"

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -18,9 +19,16 @@ from hndesc.runtime.extras import EXTRAS
 from tests.test_layout import modules
 
 ROOT = Path(__file__).resolve().parents[1]
-_spec = importlib.util.spec_from_file_location("lock", ROOT / "envs" / "lock.py")
-lock = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(lock)
+
+
+def _script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "envs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+lock, install = _script("lock"), _script("install")
 EXTRAS_DECLARED: dict[str, list[str]] = lock.PROJECT["optional-dependencies"]
 
 # Packages that are imported by another name than their own.
@@ -278,3 +286,28 @@ def test_a_requirement_is_followed_through_extras_and_markers() -> None:
     found = lock.closure("slurm")
     assert {"numpy", "snakemake", "snakemake-executor-plugin-slurm", "pygments"} <= found.keys()  # [reports]
     assert "onnx" not in found and "hndesc" not in found and "pytest" not in found
+
+
+def test_the_installation_shows_its_progress_and_the_end_of_a_failure(tmp_path: Path, monkeypatch, capsys) -> None:
+    lines = [
+        "Obtaining file:///hndesc\n",
+        "Collecting numpy>=2.0 (from hndesc==0.2.0)\n",
+        "  Downloading numpy-2.4.6.whl (16 MB)\n",
+        "Requirement already satisfied: six in a/b (from x)\n",
+        "Collecting numpy>=1.2 (from torch)\n",
+        "Installing collected packages: numpy, six\n",
+    ]
+    assert list(install.progress(lines, 9)) == [
+        "package 1 of about 9: numpy",
+        "package 2 of about 9: six",
+        "package 2 of about 9: numpy",
+        "unpacking 2 packages: about a minute",
+    ]
+    failing = "print('Collecting numpy'); print('ERROR: no space left'); raise SystemExit(3)"
+    monkeypatch.setattr(install, "PIP", (sys.executable, "-c", failing))
+    monkeypatch.setattr(install, "LOG", tmp_path / "install.log")
+    assert install.install(".[dev]") == 3
+    printed = capsys.readouterr()
+    assert "package 1 of about" in printed.out and "ERROR: no space left" in printed.err
+    assert printed.err.endswith(f"pip failed; all that it printed is in {tmp_path / 'install.log'}\n")
+    assert "ERROR: no space left" in (tmp_path / "install.log").read_text()

@@ -31,11 +31,11 @@ def test_clean(command: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_rule_that_runs_has_log_benchmark_threads_resources_and_environment() -> None:
+def test_every_rule_that_runs_has_message_log_benchmark_threads_resources_and_environment() -> None:
     for path in SMK:
         for rule in (ROOT / path).read_text().split("\nrule ")[1:]:
             if "script:" in rule or "shell:" in rule:
-                for key in ("log:", "benchmark:", "threads:", "mem_mb=", "runtime=", "conda:"):
+                for key in ("message:", "log:", "benchmark:", "threads:", "mem_mb=", "runtime=", "conda:"):
                     assert key in rule, f"{path}: rule {rule.partition(':')[0]} has no {key}"
 
 

@@ -1,7 +1,8 @@
-"""The last lines of a run: the main score of each benchmark, descriptors side by side, and the place of the page."""
+"""The last lines of a run: the main score of each benchmark, and the place of the page; or the steps that failed."""
 
 import csv
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from hndesc.datasets.kinds import KINDS
 from hndesc.io.lists import aligned
 
 _MOST = 6  # descriptors side by side
+_TAIL = 5  # lines of the log of a failed step
+# What Snakemake writes of a failed job.
+_FAILED = re.compile(r"^ *Error in rule (\w+):\n(?:    .*\n)*?    log: (.+?) \(check log", re.MULTILINE)
 
 
 def closing_lines(results: str | os.PathLike, kinds: Mapping[str, str]) -> list[str]:
@@ -35,6 +39,21 @@ def closing_lines(results: str | os.PathLike, kinds: Mapping[str, str]) -> list[
                 [f"{benchmark}: {group} {figure}", *(values.get(name) or "\N{EN DASH}" for name in descriptors)]
             )
     return [*(aligned(lines) if len(lines) > 1 else []), f"all scores and figures: {folder / 'index.html'}"]
+
+
+def failure_lines(text: str) -> list[str]:
+    """Return the lines to print after a run with failed steps: each with its log, and the log's last lines.
+
+    Args:
+        text: all that Snakemake wrote about the run.
+    """
+    failed = dict.fromkeys((rule, log) for rule, logs in _FAILED.findall(text) for log in logs.split(", "))
+    lines = []
+    for rule, log in failed:
+        lines.append(f"failed: {rule}, see {log}")
+        if Path(log).is_file():
+            lines += [f"  {line}" for line in Path(log).read_text(errors="replace").splitlines()[-_TAIL:]]
+    return lines
 
 
 def _read_scores(path: Path) -> dict[str, list[tuple[str, str, str, str]]]:

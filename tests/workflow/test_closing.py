@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hndesc.datasets.kinds import KINDS
-from hndesc.workflow.closing import closing_lines
+from hndesc.workflow.closing import closing_lines, failure_lines
 
 ROWS = """benchmark,descriptor,group,figure,value
 hpatches,trained,MMA@1 px,v,0.1
@@ -44,3 +44,23 @@ def test_without_scores_the_page_is_named(tmp_path: Path) -> None:
 
 def test_every_kind_has_a_headline() -> None:
     assert all(kind.headline for kind in KINDS.values())
+
+
+def test_failed_steps_are_named_with_the_end_of_their_logs(tmp_path: Path) -> None:
+    log = tmp_path / "train" / "log 1.log"
+    log.parent.mkdir()
+    log.write_text("".join(f"step {i}\n" for i in range(100)) + "ERROR the disk is full\n")
+    block = """[Sat Nov 28 05:10:47 2026]
+Error in rule {rule}:
+    message: None
+    jobid: 0
+    output: a.json
+    log: {log} (check log file(s) for error details)
+Logfile {log}:
+"""
+    text = block.format(rule="train", log=log) * 2 + block.format(rule="score", log=tmp_path / "absent.log")
+    lines = failure_lines("Job 0: Train\n" + text + "Exiting because a job execution failed.\n")
+    assert lines[0] == f"failed: train, see {log}" and lines[5] == "  ERROR the disk is full"
+    assert lines[1:5] == [f"  step {i}" for i in range(96, 100)]
+    assert lines[6:] == [f"failed: score, see {tmp_path / 'absent.log'}"]
+    assert failure_lines("Job 0: Train\n") == []

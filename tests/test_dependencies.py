@@ -128,7 +128,11 @@ def _run_at_import(node: ast.AST):
 def foreign(names: set[str]) -> set[str]:
     """Return the packages among imported modules that are neither Python's nor this project's."""
     tops = {name.partition(".")[0] for name in names}
-    own = {"hndesc", "tests", *(path.stem for path in (ROOT / "benchmarks").glob("*.py"))}
+    own = {
+        "hndesc",
+        "tests",
+        *(path.stem for folder in ("benchmarks", "docs/figures") for path in (ROOT / folder).glob("*.py")),
+    }
     return {BROUGHT.get(top, top) for top in tops - own - sys.stdlib_module_names}
 
 

@@ -6,6 +6,8 @@ python docs/figures/baselines.py results/hpatches hpatches
 import sys
 from pathlib import Path
 
+from page_size import reduce
+
 from hndesc.visualization.curves import plot_mma
 
 OUTPUT = Path(__file__).with_suffix(".png")
@@ -24,6 +26,7 @@ def main(run: Path, benchmark: str) -> None:
     """Draw the results of a benchmark."""
     results = [run / "scores" / benchmark / f"{name}.json" for name in SHOWN]
     plot_mma(results, OUTPUT, list(SHOWN.values()), f"{benchmark}, own keypoints (hndesc-lite: SIFT's)")
+    reduce(OUTPUT)
 
 
 if __name__ == "__main__":

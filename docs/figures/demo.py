@@ -14,6 +14,7 @@ page.png is the top of results/index.html in a browser window of 1250 pixels.
 import sys
 from pathlib import Path
 
+from page_size import LONGEST, reduce
 from PIL import Image
 
 HERE = Path(__file__).parent
@@ -22,7 +23,6 @@ FIGURES = {
     "training.png": "training.png",
     "localization.png": "localization_localization/model.jpg",
 }
-LONGEST = 1200  # pixels
 
 
 def main(results: Path) -> None:
@@ -30,7 +30,8 @@ def main(results: Path) -> None:
     for name, source in FIGURES.items():
         image = Image.open(results / "figures" / source).convert("RGB")
         image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
-        image.quantize(128).save(HERE / name, optimize=True)
+        image.save(HERE / name)
+        reduce(HERE / name)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from page_size import reduce
 
 from hndesc.datasets.demo.sequences import make_sequences
 from hndesc.datasets.image_set import ImageEntry
@@ -56,6 +57,7 @@ def main() -> None:
                     ends = reader.read(f"{pair}/1"), reader.read(f"{pair}/6")
                     found[method, pair] = classify_matches(*ends, truth[pair], THRESHOLD)
     draw(images, found)
+    reduce(OUTPUT)
 
 
 def draw(images: dict[str, np.ndarray], found: dict[tuple[str, str], Matches]) -> None:

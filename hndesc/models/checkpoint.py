@@ -3,25 +3,21 @@
 Nothing is unpickled, so an untrusted checkpoint cannot run code.
 """
 
-import hashlib
-import json
-import math
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
 from hndesc import __version__
 from hndesc.errors import HndescError
-from hndesc.io.files import atomic_path, check_output_file, check_own_file, read_json, write_json
-from hndesc.io.tensor_files import check_tensors, embedded_card, probe, regular_file
+from hndesc.io.carded_tensors import finite, load_carded, read_carded, write_carded
+from hndesc.io.files import check_output_file, check_own_file, read_json, write_json
+from hndesc.io.tensor_files import check_tensors, probe, regular_file
 from hndesc.models import bundled
 from hndesc.models.architectures import MODELS, new_model
 from hndesc.models.backbone import Backbone
@@ -30,7 +26,6 @@ from hndesc.models.sampling import SHORTEST, normalize_images
 from hndesc.runtime.provenance import file_hash
 
 _KEY = "hndesc"
-_CHECKSUM = "checksum"
 _PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".tar"})
 _LEAST_LENGTH = 0.99
 _CURE = "train the model or fetch the file again"
@@ -54,13 +49,11 @@ def save_checkpoint(path: str | Path, model: Backbone, card: Mapping[str, Any], 
     path = Path(path)
     check_checkpoint(path)
     own = {"architecture": model.name, "dim": model.dim, "stride": model.stride, "version": __version__}
-    card = _finite(own | dict(card) | own)
-    tensors = {name: values.detach().cpu().contiguous() for name, values in model.state_dict().items()}
+    card = finite(own | dict(card) | own)
+    tensors = model.state_dict()
     if half:
         tensors = {name: values.half() if values.dim() == 4 else values for name, values in tensors.items()}
-    text = json.dumps(dict(card) | {_CHECKSUM: _checksum(card, tensors)}, allow_nan=False)
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {_KEY: text})
+    write_carded(path, _KEY, card, tensors)
     write_json(path.with_suffix(".json"), card)
 
 
@@ -122,9 +115,7 @@ def load_into(model: Backbone, path: str | Path) -> dict[str, Any]:
     path = Path(path)
     card, checksum = _read(path)
     architecture = card["architecture"]
-    tensors: Mapping[str, Tensor] = load_file(path)
-    if checksum is not None and checksum != _checksum(card, tensors):
-        raise HndescError(f"{path}: damaged, its weights or its card do not match its checksum; {_CURE}")
+    tensors: Mapping[str, Tensor] = load_carded(path, card, checksum, _CURE)
     if not isinstance(model, Projected):
         tensors = unprojected(tensors)
     adapted = tensors if architecture == model.name else model.adapt(architecture, tensors)
@@ -173,12 +164,11 @@ def _read(path: Path) -> tuple[dict[str, Any], str | None]:
         raise HndescError(
             f"{path}: pickled weights are not accepted as a checkpoint; give the .safetensors file written by training"
         )
-    card = embedded_card(path, _KEY, _CURE)
+    card, checksum = read_carded(path, _KEY, _CURE)
     if card is None:
         raise HndescError(
             f"{path}: a safetensors file without a card of hndesc; give one written by the training of hndesc"
         )
-    checksum = card.pop(_CHECKSUM, None)
     _check_card(path, card)
     return card, checksum
 
@@ -203,31 +193,9 @@ def _shorten(card: Mapping[str, Any], key: str) -> str:
     return f"{value!r:.60}"
 
 
-def _checksum(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 of a card and of the names, types, shapes and values of tensors."""
-    digest = hashlib.sha256(json.dumps(card, allow_nan=False).encode())
-    for name in sorted(tensors):
-        values = tensors[name]
-        digest.update(f"\n{name} {values.dtype} {tuple(values.shape)}\n".encode())
-        digest.update(values.contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-
 def has_card(path: str | Path) -> bool:
     """Return whether a file is a safetensors file with a card of hndesc."""
     try:
         return bool(read_card(path))
     except HndescError:
         return False
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return _finite(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value

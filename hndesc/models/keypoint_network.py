@@ -5,20 +5,19 @@ Differences of the scores around a keypoint are its position: their softmax is t
 these pixels (`hndesc.training.detector.loss`).
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from hndesc import __version__
 from hndesc.errors import HndescError
-from hndesc.io.files import atomic_path, check_own_file
-from hndesc.io.tensor_files import check_tensors, embedded_card, regular_file
+from hndesc.io.carded_tensors import load_carded, read_carded, write_carded
+from hndesc.io.files import check_own_file
+from hndesc.io.tensor_files import check_tensors, regular_file
 from hndesc.models.lite import enlarge, local_contrast, pad_to_multiple, unit
 
 CELL = 4
@@ -38,11 +37,11 @@ class KeypointNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = unit(CELL**2, _WIDTH)
-        self.detail = Residual(_WIDTH)
+        self.detail = BasicBlock(_WIDTH)
         self.context = nn.Sequential(
             unit(_WIDTH, _CONTEXT, kernel=2, stride=2),
-            Residual(_CONTEXT),
-            Residual(_CONTEXT),
+            BasicBlock(_CONTEXT),
+            BasicBlock(_CONTEXT),
             nn.Conv2d(_CONTEXT, _WIDTH, 1),
         )
         self.head = nn.Sequential(unit(_WIDTH, _WIDTH), nn.Conv2d(_WIDTH, CELL**2, 3, padding=1))
@@ -57,8 +56,8 @@ class KeypointNetwork(nn.Module):
         return functional.pixel_shuffle(self.head(x), CELL)[:, 0, :height, :width]
 
 
-class Residual(nn.Module):
-    """Two convolutions whose output is added to their input."""
+class BasicBlock(nn.Module):
+    """Two convolutions whose output is added to their input, as in ResNet."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -85,10 +84,8 @@ def check_weights(path: Path) -> None:
 def save_weights(path: Path, network: KeypointNetwork, card: Mapping[str, Any]) -> None:
     """Write the weights of a network, and its card in the same file, atomically."""
     check_weights(path)
-    text = json.dumps({"version": __version__, "architecture": network.name, **card})
-    tensors = {name: values.detach().cpu().contiguous() for name, values in network.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {_KEY: text})
+    own = {"version": __version__, "architecture": network.name}
+    write_carded(path, _KEY, own | dict(card), network.state_dict())
 
 
 def read_detector_card(path: Path) -> dict[str, Any]:
@@ -97,19 +94,24 @@ def read_detector_card(path: Path) -> dict[str, Any]:
     Raises:
         HndescError: the file is missing, not a complete safetensors file or has no card of a detector.
     """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str | None]:
     regular_file(path, "detector", "train one or check the path")
-    card = embedded_card(path, _KEY, _CURE)
+    card, checksum = read_carded(path, _KEY, _CURE)
     if card is None or card.get("architecture") != KeypointNetwork.name:
         raise HndescError(f"{path}: not a checkpoint written by 'hndesc train-detector'; {_CURE}")
-    return card
+    return card, checksum
 
 
 def load_weights(path: Path) -> tuple[KeypointNetwork, dict[str, Any]]:
     """Return the network of a file, in evaluation mode on the CPU, and its card.
 
     Raises:
-        HndescError: the file is unusable, see `read_detector_card`, or its weights do not fit the network.
+        HndescError: the file is unusable, see `read_detector_card`, or damaged, or its weights do not fit the network.
     """
-    card, network = read_detector_card(path), KeypointNetwork()
-    network.load_state_dict(check_tensors(str(path), load_file(path), network.state_dict(), network.name, _CURE))
+    (card, checksum), network = _read(path), KeypointNetwork()
+    tensors = load_carded(path, card, checksum, _CURE)
+    network.load_state_dict(check_tensors(str(path), tensors, network.state_dict(), network.name, _CURE))
     return network.eval(), card

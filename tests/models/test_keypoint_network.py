@@ -8,6 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from hndesc.errors import HndescError
+from hndesc.io.carded_tensors import read_carded
+from hndesc.models.bundled import DETECTOR
 from hndesc.models.keypoint_network import MULTIPLE, KeypointNetwork, load_weights, read_detector_card, save_weights
 
 
@@ -89,3 +91,18 @@ def test_missing_file_and_wrong_suffix(network: KeypointNetwork, tmp_path: Path)
         read_detector_card(tmp_path / "none.safetensors")
     with pytest.raises(HndescError, match="must be named"):
         save_weights(tmp_path / "detector.pt", network, {})
+
+
+def test_damaged_weights_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "detector.safetensors"
+    save_weights(path, KeypointNetwork(), {"metrics": {"error": float("nan")}})
+    assert read_detector_card(path)["metrics"] == {"error": None}
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1  # of a weight
+    path.write_bytes(content)
+    with pytest.raises(HndescError, match=r"detector\.safetensors: damaged, .*checksum"):
+        load_weights(path)
+
+
+def test_the_bundled_weights_have_a_checksum() -> None:
+    assert read_carded(DETECTOR, "hndesc_detector", "")[1] is not None

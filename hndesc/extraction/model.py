@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from hndesc.descriptors import load_descriptor
+from hndesc.descriptors.network import NetworkDescriptor
 from hndesc.detectors import Detector, load_detector
 from hndesc.errors import HndescError, MissingWeightsError, check_count
 from hndesc.extraction.extractor import describe
@@ -72,7 +72,7 @@ class Model:
     """
 
     def __init__(self, checkpoint: str | Path, detector: Detector, device: str = "auto") -> None:
-        self._network: Any = load_descriptor(Path(checkpoint), device=device)
+        self._network = NetworkDescriptor(checkpoint, device)
         self._detector = detector
         self.name: str = self._network.settings["name"]
         self.dim: int = self._network.settings["dim"]
@@ -158,8 +158,9 @@ class Model:
         a, b = (
             describe(self._network, one, self._detector.detect(one), resize_max=None, views=views) for one in pixels
         )
-        options = {"geometry": geometry, "estimator": estimator, "threshold": threshold, "intrinsics": intrinsics}
-        return match_pair(a, b, ratio=ratio, **options)
+        return match_pair(
+            a, b, ratio=ratio, geometry=geometry, estimator=estimator, threshold=threshold, intrinsics=intrinsics
+        )
 
 
 def load(

@@ -28,9 +28,9 @@ def write_carded(path: Path, key: str, card: Mapping[str, Any], tensors: Mapping
         card: description of the tensors, see `finite`.
         tensors: by name, on any device.
     """
-    card = finite(card)
+    described: dict[str, Any] = finite(card)
     tensors = {name: values.detach().cpu().contiguous() for name, values in tensors.items()}
-    text = json.dumps(card | {_CHECKSUM: checksum(card, tensors)}, allow_nan=False)
+    text = json.dumps(described | {_CHECKSUM: checksum(described, tensors)}, allow_nan=False)
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, {key: text})
 

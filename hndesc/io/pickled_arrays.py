@@ -136,7 +136,9 @@ class StandIns:
 
 
 class _Array(np.ndarray):
-    """An array that takes only a checked state."""
+    """An array that takes only a checked state, whose data `read` checks."""
+
+    read: Callable[[Any], bytes]
 
     def __setstate__(self, state: Any) -> None:
         """Fill the array from a pickled state, whose data must be as long as its shape and dtype say."""
@@ -145,7 +147,8 @@ class _Array(np.ndarray):
         if isinstance(raw, list):
             raise Refused("a numpy array of objects")
         raw = self.__dict__.pop("read")(raw)  # once
-        super().__setstate__((1, _shape(shape, final, raw), final, bool(fortran), raw))
+        checked: Any = (1, _shape(shape, final, raw), final, bool(fortran), raw)
+        super().__setstate__(checked)
 
 
 def _shape(value: Any, dtype: np.dtype, raw: bytes) -> tuple[int, ...]:

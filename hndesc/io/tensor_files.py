@@ -202,6 +202,7 @@ def _check_pickle(stream: IO[bytes]) -> None:
     mark = object()
     stack: list[Any] = []  # of each object, how many it holds
     memo: dict[int, int] = {}
+    argument: Any  # of an operation: text, a number or nothing
     for opcode, argument, _ in pickletools.genops(stream):
         name = opcode.name
         if name == "GLOBAL" and not _known(argument):

@@ -38,14 +38,15 @@ def estimate_by_pnp(
     points = {image.name: observed(image) for image in model.images.values()}
     estimates = {}
     for name, retrieved in tqdm(scene.retrieved().items(), desc="localization", unit="query", disable=None):
+        camera = scene.queries[name]
         reason = find_obstacle(scene, features, name, retrieved)
-        if reason:
+        if reason or camera is None:
             estimates[name] = Estimate(reason=reason)
             continue
         rows, ids = match_points(name, retrieved, matches, points)
-        keypoints = camera_keypoints(features.read(name), scene.queries[name], name)[rows]
+        keypoints = camera_keypoints(features.read(name), camera, name)[rows]
         xyz = np.array([model.points3D[point].xyz for point in ids]).reshape(-1, 3)
-        estimates[name] = solve(keypoints, xyz, to_camera(scene.queries[name]), settings, seed)
+        estimates[name] = solve(keypoints, xyz, to_camera(camera), settings, seed)
     return estimates
 
 

@@ -134,10 +134,12 @@ def _plot_query(
     output: Path,
 ) -> None:
     """Draw the 2D-3D matches of a query with the database image that shares most inliers."""
-    pose = Pose.from_quaternion(query["pose"][:4], query["pose"][4:])
-    camera = to_camera(scene.queries[name])
+    intrinsics = scene.queries[name]
+    if intrinsics is None:
+        return
+    pose, camera = Pose.from_quaternion(query["pose"][:4], query["pose"][4:]), to_camera(intrinsics)
     entry = features.read(name)
-    keypoints, in_camera = entry.keypoints, camera_keypoints(entry, scene.queries[name], name)
+    keypoints, in_camera = entry.keypoints, camera_keypoints(entry, intrinsics, name)
     found: dict[str, Correspondences] = {}
     for other in scene.retrieved()[name]:
         rows, image = matches.read(name, other), model.find_image_with_name(other)

@@ -83,7 +83,7 @@ class Descriptors:
             return shared
         if entry.keypoints == "shared":
             settings = shared
-        elif entry.keypoints == "own":
+        elif isinstance(entry.keypoints, str):  # "own"
             settings = self._own_keypoints(entry)
         else:
             settings = entry.keypoints.model_dump(exclude_unset=True)
@@ -196,7 +196,9 @@ class Descriptors:
 
     def features(self, benchmark: str, name: str) -> str:
         """Return the existing file that an entry imports."""
-        return os.path.normpath(self.entries[name].features.replace("{benchmark}", benchmark))
+        path = self.entries[name].features
+        assert path is not None  # only those that are imported have such a file
+        return os.path.normpath(path.replace("{benchmark}", benchmark))
 
 
 def _weights_file(path: str | None, method: str) -> str | list[str]:

@@ -8,7 +8,7 @@ from hndesc.datasets.kinds import KINDS
 from hndesc.runtime.plugins import module_of
 from hndesc.workflow.config import TRAINING, Config
 from hndesc.workflow.places import Places
-from hndesc.workflow.sections.benchmarks import BenchmarkSettings, ShortlistedBenchmark
+from hndesc.workflow.sections.benchmarks import BenchmarkSettings, HpatchesBenchmark, ShortlistedBenchmark
 
 RESIZED_KEYPOINTS = 1000  # of the protocol that resizes images
 
@@ -106,7 +106,7 @@ class ImageSets:
             return {"kind": "folder", "top": 100, "part": part}
         entry = self.entries[name]
         chosen = {"kind": entry.kind, "top": getattr(entry.settings, "top", 100), "part": part}
-        if entry.kind == "hpatches":  # the very large ones have no features unless they are scored
+        if isinstance(entry, HpatchesBenchmark):  # the very large ones have no features unless they are scored
             chosen |= {"layout": self.layout(name), "leave_out": () if entry.settings.large_scenes else LARGE_SCENES}
         return chosen
 
@@ -120,7 +120,9 @@ class ImageSets:
 
     def hpatches(self, name: str) -> dict[str, Any]:
         """Return the settings of scoring sequences; the protocol is one of the entry, since images depend on it."""
-        return {"protocol": self.entries[name].protocol, "layout": self.layout(name), **self.scoring(name)}
+        entry = self.entries[name]
+        assert isinstance(entry, HpatchesBenchmark)
+        return {"protocol": entry.protocol, "layout": self.layout(name), **self.scoring(name)}
 
     def registration(self, name: str) -> dict[str, Any]:
         """Return the settings of registering queries and scoring their poses."""
@@ -141,7 +143,7 @@ class ImageSets:
 
     def pair_lists(self, name: str) -> list[str]:
         """Return the files that list pairs of images."""
-        return [os.path.normpath(path) for path in self.entries[name].settings.pairs.lists]
+        return [os.path.normpath(path) for path in self.scoring(name).get("pairs", {}).get("lists", ())]
 
     def reconstruction(self, name: str) -> dict[str, Any]:
         """Return the settings of verification and mapping."""

@@ -156,16 +156,21 @@ class _Adapter(HTTPAdapter):
 
 
 def _pools(watch: Watch) -> dict[str, type[HTTPConnectionPool]]:
-    class Watched:
+    class PlainConnection(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            watch.connected(self.sock)
+
+    class SecureConnection(HTTPSConnection):
         def connect(self) -> None:
             super().connect()
             watch.connected(self.sock)
 
     class Plain(HTTPConnectionPool):
-        ConnectionCls = type("Connection", (Watched, HTTPConnection), {})
+        ConnectionCls = PlainConnection
 
     class Secure(HTTPSConnectionPool):
-        ConnectionCls = type("Connection", (Watched, HTTPSConnection), {})
+        ConnectionCls = SecureConnection
 
     return {"http": Plain, "https": Secure}
 

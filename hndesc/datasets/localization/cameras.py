@@ -92,9 +92,11 @@ def read_camera(model: str, fields: Sequence[str], place: str) -> Intrinsics | N
         HndescError: the camera is impossible; the message names `place`.
     """
     width, height, *params = numbers(fields, place)
-    try:
-        return Intrinsics(model, *(int(side) if side == int(side) else side for side in (width, height)), tuple(params))
-    except UnknownModelError:
+    if model not in CAMERA_MODELS:
         return None
+    if not (width.is_integer() and height.is_integer()):
+        raise HndescError(f"{place}: impossible camera: {width:g}x{height:g} pixels")
+    try:
+        return Intrinsics(model, int(width), int(height), tuple(params))
     except HndescError as error:
         raise HndescError(f"{place}: {error}") from None

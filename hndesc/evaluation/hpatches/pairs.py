@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from hndesc.geometry.repeatability import Repeatability, measure_repeatability
 from hndesc.geometry.robust import estimate_homography
 from hndesc.io.features import Features
 from hndesc.matching.matcher import match_and_rank
-from hndesc.matching.views import in_matching_views
+from hndesc.matching.views import descriptors_in_view, in_matching_views
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def score_pair(
     estimators: Sequence[str],
     ratio: float | None = None,
     orders: int = 0,
-    **ransac: float,
+    **ransac: Any,
 ) -> dict:
     """Match two images and compare the matches with the true homography.
 
@@ -101,9 +102,10 @@ def score_pair(
     if protocol.shared_only:
         one = first.take(visible(first.keypoints, homography, second.image_size))
         other = second.take(visible(second.keypoints, np.linalg.inv(homography), first.image_size))
-    matches, ratios = match_and_rank(one.descriptors, other.descriptors, ratio)
+    matches, ratios = match_and_rank(descriptors_in_view(one, 0), descriptors_in_view(other, 0), ratio)
     p1, p2 = one.keypoints[matches[:, 0]], other.keypoints[matches[:, 1]]
     errors = matching_errors(p1, p2, homography)
+    turn, zoom = _difficulty(homography, first.image_size)
     order = np.argsort(ratios, kind="stable")
     score = {
         "estimates": _estimates(p1, p2, homography, second.image_size, estimators, orders, ransac),
@@ -114,23 +116,24 @@ def score_pair(
         "near_misses": near_misses(errors),
         "correspondences": correspondences(one.keypoints, other.keypoints, homography),
         "repeatability": tuple(_repeatability(first, second, homography, budget) for budget in BUDGETS),
-        **_difficulty(homography, first.image_size),
+        "turn": turn,
+        "zoom": zoom,
     }
     if protocol.matching_score:
-        keypoints, codes = (first.keypoints, second.keypoints), (first.descriptors, second.descriptors)
+        keypoints = first.keypoints, second.keypoints
+        codes = descriptors_in_view(first, 0), descriptors_in_view(second, 0)
         sizes = first.image_size, second.image_size
         score["matching_score"] = matching_score(keypoints, codes, homography, sizes)
     return score
 
 
 def _repeatability(first: Features, second: Features, homography: np.ndarray, budget: int) -> Repeatability:
-    points = [one.keypoints[_strongest(one, budget)] for one in (first, second)]
-    return measure_repeatability(*points, homography, (first.image_size, second.image_size), REPEATED)
+    one, other = (image.keypoints[_strongest(image, budget)] for image in (first, second))
+    return measure_repeatability(one, other, homography, (first.image_size, second.image_size), REPEATED)
 
 
-def _difficulty(homography: np.ndarray, size: tuple[int, int]) -> dict[str, float]:
-    turn, zoom = turn_and_zoom(homography, ((size[0] - 1) / 2, (size[1] - 1) / 2))
-    return {"turn": turn, "zoom": zoom}
+def _difficulty(homography: np.ndarray, size: tuple[int, int]) -> tuple[float, float]:
+    return turn_and_zoom(homography, ((size[0] - 1) / 2, (size[1] - 1) / 2))
 
 
 def _estimates(
@@ -140,7 +143,7 @@ def _estimates(
     size: tuple[int, int],
     estimators: Sequence[str],
     orders: int,
-    ransac: Mapping[str, float],
+    ransac: Mapping[str, Any],
 ) -> dict[str, Estimate]:
     """Return the homography of each estimator from K matches (K x 2 pixels each), the first in other orders, too."""
 
@@ -160,6 +163,7 @@ def failed_pair(
 ) -> PairScore:
     """Return the scores of a pair that could not be matched, which count as errors."""
     failed = Estimate(in_orders=(math.inf,) * orders)
+    turn, zoom = _difficulty(pair.homography, (1, 1))  # at the first pixel: the size of a lost image is unknown
     return PairScore(
         sequence,
         kind,
@@ -168,7 +172,8 @@ def failed_pair(
         {estimator: failed if number == 0 else Estimate() for number, estimator in enumerate(estimators)},
         matching_score=0.0 if protocol.matching_score else None,
         failure=reason,
-        **_difficulty(pair.homography, (1, 1)),  # at the first pixel: the size of a lost image is unknown
+        turn=turn,
+        zoom=zoom,
     )
 
 

@@ -1,7 +1,7 @@
 """Settings of benchmark entries: those of all kinds, and of each kind."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -43,6 +43,9 @@ class BenchmarkSettings(Settings):
     without: Annotated[list[str], *Distinct] | None = Field(
         None, description="names of descriptors that are not evaluated on this benchmark; null: all are evaluated"
     )
+
+    if TYPE_CHECKING:
+        settings: Settings  # of scoring: each kind declares its own
 
 
 class HpatchesScoring(Settings):

@@ -36,7 +36,7 @@ def test_features_and_matches_of_shards_are_those_of_one_job(finished: Checkout,
     assert WHOLE in TINY.read_text()
     overlay.write_text(TINY.read_text().replace(WHOLE, SHARDED))
     log = checkout.run(MATCHES, "--forcerun", "gather_features", configfile=overlay).stdout
-    assert "rule match_shard" in log and "rule gather_matches" in log
+    assert "Match the pairs of localization by sift, shard " in log and "Gather the shards of matches by sift" in log
     for name in (FEATURES, MATCHES):
         assert content(checkout.path(name)) == content(finished.path(name)), name
     left = [path.name for path in checkout.path(MATCHES).parent.glob("matches*")]

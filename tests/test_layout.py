@@ -83,6 +83,7 @@ UNMIRRORED = {
     "hndesc.evaluation.hpatches.ranking": "tests/evaluation/hpatches/test_evaluate.py",
     "hndesc.evaluation.retrieval.reranked": "tests/evaluation/retrieval/test_revisited.py and test_tokyo247.py",
     "hndesc.extraction.detection": "tests/extraction/test_description.py",
+    "hndesc.extraction.pair_network": "tests/extraction/test_pair_export.py and tests/extraction/test_local_feature.py",
     "hndesc.extraction.processing": "tests/extraction/test_description.py",
     "hndesc.geometry.epipolar": "tests/geometry/test_two_view.py",
     "hndesc.geometry.pose": "tests/geometry/test_homography.py",

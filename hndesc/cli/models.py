@@ -8,6 +8,8 @@ from hndesc.errors import HndescError
 
 logger = logging.getLogger(__name__)
 
+SIGNATURES, PRECISIONS = ("colmap", "pixels"), ("float32", "float16")
+
 
 def list_models(pages: Path | None) -> None:
     """Print the bundled models with their main scores; write their pages if a folder is given."""
@@ -29,20 +31,37 @@ def list_models(pages: Path | None) -> None:
         print("there are no bundled models; train a model and give its file")
 
 
-def export_onnx(model: str, output: Path, detector: str | None, detector_weights: Path | None) -> None:
+def export_onnx(
+    model: str,
+    output: Path,
+    detector: str | None,
+    detector_weights: Path | None,
+    signature: str | None,
+    precision: str,
+) -> None:
     """Export a model to ONNX, from image and keypoints to descriptors, or with a detector from image to both."""
     from hndesc.extraction.model import find_model
 
     if detector is None:
         from hndesc.models.onnx_export import export_onnx
 
-        if detector_weights is not None:
-            raise HndescError("--detector-weights needs --detector hndesc")
-        export_onnx(find_model(model), output)
+        for option, value in {"--detector-weights": detector_weights, "--signature": signature}.items():
+            if value is not None:
+                raise HndescError(f"{option} needs --detector hndesc")
+        export_onnx(find_model(model), output, precision)
     else:
-        from hndesc.extraction.onnx_extractor import export_extractor
+        from hndesc.extraction.pair_export import export_pair_onnx
 
-        export_extractor(find_model(model), output, detector, detector_weights)
+        export_pair_onnx(find_model(model), output, detector, detector_weights, signature or "colmap", precision)
+    print(output)
+
+
+def export_torchscript(model: str, output: Path, detector_weights: Path | None, signature: str) -> None:
+    """Export a model with the detector hndesc to TorchScript, from image to keypoints and descriptors."""
+    from hndesc.extraction.model import find_model
+    from hndesc.extraction.pair_export import export_pair_torchscript
+
+    export_pair_torchscript(find_model(model), output, detector_weights=detector_weights, signature=signature)
     print(output)
 
 
@@ -71,6 +90,9 @@ def add_model_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     models.add_argument("--pages", metavar="FOLDER", type=Path, help="write the page of each model as <name>.md")
     models.set_defaults(command=list_models)
     _add_export(commands.add_parser("export-onnx", help="export a model to ONNX"))
+    _add_torchscript(
+        commands.add_parser("export-torchscript", help="export a model with the detector hndesc to TorchScript")
+    )
     _add_reduction(commands.add_parser("reduce-dimensions", help="reduce the dimensions of the descriptors of a model"))
     _add_release(
         commands.add_parser("release", help="add a trained model to the bundled models, with a card of its scores")
@@ -90,7 +112,32 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         "--detector", metavar="NAME", help="hndesc: find the keypoints, too (default: keypoints are given)"
     )
     parser.add_argument("--detector-weights", metavar="FILE", type=Path, help="weights of the detector")
+    parser.add_argument(
+        "--signature",
+        choices=SIGNATURES,
+        help="with a detector: keypoints from -1 to 1, as COLMAP takes them, or in pixels (default: colmap)",
+    )
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="float32", help="of convolutions (default: %(default)s)"
+    )
     parser.set_defaults(command=export_onnx)
+
+
+def _add_torchscript(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Inputs: image, 1 x 3 x H x W float32, RGB, 0 to 1; max_keypoints, int64 scalar; min_score, float32 scalar. "
+        "Outputs: keypoints, 1 x K x 2; descriptors, 1 x K x D, L2-normalized; scores, 1 x K, descending."
+    )
+    parser.add_argument("model", metavar="NAME_OR_FILE", help="bundled model or checkpoint")
+    parser.add_argument("output", metavar="OUT.pt", type=Path)
+    parser.add_argument("--detector-weights", metavar="FILE", type=Path, help="weights of the detector")
+    parser.add_argument(
+        "--signature",
+        choices=SIGNATURES,
+        default="pixels",
+        help="keypoints from -1 to 1, as COLMAP takes them, or in pixels (default: %(default)s)",
+    )
+    parser.set_defaults(command=export_torchscript)
 
 
 def _add_reduction(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,7 @@ from hndesc.errors import HndescError
 from hndesc.io.carded_tensors import load_carded, read_carded, write_carded
 from hndesc.io.files import check_own_file
 from hndesc.io.tensor_files import check_tensors, regular_file
-from hndesc.models.lite import enlarge, local_contrast, pad_to_multiple, unit
+from hndesc.models.lite import enlarge, local_contrast, pad_to_multiple, to_luminance, unit
 
 CELL = 4
 MULTIPLE = 16
@@ -50,7 +50,7 @@ class KeypointNetwork(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits, B x H x W, of RGB images, B x 3 x H x W in [0, 1]."""
         height, width = images.shape[-2:]
-        contrast = local_contrast(pad_to_multiple(images.mean(1, keepdim=True), MULTIPLE))
+        contrast = local_contrast(pad_to_multiple(to_luminance(images), MULTIPLE))
         x = self.detail(self.stem(functional.pixel_unshuffle(contrast, CELL)))
         x = x + enlarge(self.context(x), 2)
         return functional.pixel_shuffle(self.head(x), CELL)[:, 0, :height, :width]

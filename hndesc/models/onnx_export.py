@@ -3,16 +3,20 @@
 Inputs: `image`, 1 x 3 x H x W float32, RGB, 0 to 1, H and W at least 16; `keypoints`, 1 x N x 2 float32, (x, y) in
 pixels of that image with the center of the top-left pixel at (0, 0), N at least 1. Output: `descriptors`, 1 x N x dim
 float32, each of length 1. H, W and N are dynamic. The card of the model is stored in the metadata under `hndesc`.
+
+With the precision `float16`, weights and sums of convolutions are in half precision, and all else in float32.
 """
 
 import importlib
 import json
 import logging
+import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,9 +28,13 @@ from hndesc.models.inference import fold_batch_norm
 from hndesc.models.sampling import IMAGENET_MEAN, IMAGENET_STD, sample_map
 from hndesc.runtime.extras import EXTRAS, extras_named
 
+if TYPE_CHECKING:
+    from onnxscript import ir
+
 logger = logging.getLogger(__name__)
 
 OPSET = 18
+PRECISIONS = ("float32", "float16")
 # The sides are odd numbers of 32 pixels when padded: if a half or a quarter of them were a multiple of 32, the padding
 # of octaves would be left out of the file, which would fail on other sizes.
 EXAMPLE = (1, 3, 282, 330)
@@ -46,17 +54,19 @@ class ImageToDescriptors(nn.Module):
         return sample_map(self.backbone((image - self.mean) / self.std), keypoints, self.backbone.stride)
 
 
-def export_onnx(checkpoint: str | Path, output: str | Path) -> None:
+def export_onnx(checkpoint: str | Path, output: str | Path, precision: str = "float32") -> None:
     """Write a checkpoint as an ONNX file.
 
     Args:
         checkpoint: .safetensors file with a card of hndesc.
         output: file to write, with suffix .onnx.
+        precision: "float32" or "float16".
 
     Raises:
-        HndescError: the checkpoint is unusable, the suffix is wrong, or `onnx` or `onnxscript` is not installed.
+        HndescError: the checkpoint is unusable, the suffix or the precision is wrong, or `onnx` or `onnxscript` is not
+            installed.
     """
-    output = check_onnx_output(output, [checkpoint])
+    output = check_onnx_output(output, [checkpoint], precision)
     model, card = load_checkpoint(checkpoint)
     free = torch.export.Dim.DYNAMIC
     write_onnx(
@@ -66,11 +76,14 @@ def export_onnx(checkpoint: str | Path, output: str | Path) -> None:
         {"image": {2: free, 3: free}, "keypoints": {1: free}},
         card,
         output,
+        precision,
     )
 
 
-def check_onnx_output(output: str | Path, inputs: Iterable[str | Path]) -> Path:
-    """Return the path of an ONNX file to write after checking it, and that the packages are installed."""
+def check_onnx_output(output: str | Path, inputs: Iterable[str | os.PathLike], precision: str) -> Path:
+    """Return the path of an ONNX file to write; check it, its precision, and that the packages are installed."""
+    if precision not in PRECISIONS:
+        raise HndescError(f"precision '{precision}' is unknown; choose {' or '.join(PRECISIONS)}")
     output = Path(output)
     if output.suffix != ".onnx":
         raise HndescError(f"{output}: an ONNX file must be named *.onnx")
@@ -88,6 +101,7 @@ def write_onnx(
     shapes: Mapping[str, dict[int, Any] | None],
     card: Mapping[str, Any],
     path: Path,
+    precision: str = "float32",
 ) -> None:
     """Trace a network and write it as an ONNX file.
 
@@ -98,6 +112,7 @@ def write_onnx(
         shapes: dynamic dimensions of each input.
         card: stored in the metadata.
         path: file to write.
+        precision: "float32" or "float16".
     """
     logger.info("the network is traced and simplified, which takes some 20 seconds")
     with warnings.catch_warnings(), torch.no_grad():
@@ -112,7 +127,44 @@ def write_onnx(
             dynamic_shapes=shapes,
             verbose=False,
         )
+    if precision == "float16":
+        halve_convolutions(program.model)
+    for node in program.model.graph:
+        node.metadata_props.clear()  # stack traces of the tracing
     program.model.metadata_props["hndesc"] = json.dumps(card)
     with atomic_path(path) as temporary:
         program.save(temporary)
     logger.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
+
+
+def halve_convolutions(model: "ir.Model") -> None:
+    """Make all convolutions of a graph half precision, with float32 before and after them, in place."""
+    from onnxscript import ir
+
+    for node in [node for node in model.graph if node.op_type == "Conv"]:
+        for index, value in enumerate(node.inputs):
+            if value is not None:
+                node.replace_input_with(index, _halved(value, node, model.graph))
+        (output,) = node.outputs
+        users = list(output.uses())
+        output.dtype = ir.DataType.FLOAT16
+        cast = ir.node("Cast", [output], {"to": ir.DataType.FLOAT})
+        model.graph.insert_after(node, cast)
+        for user, index in users:
+            user.replace_input_with(index, cast.outputs[0])
+    for name in [name for name, value in model.graph.initializers.items() if not value.uses()]:
+        del model.graph.initializers[name]
+
+
+def _halved(value: "ir.Value", node: "ir.Node", graph: "ir.Graph") -> "ir.Value":
+    """Return an input of a node in half precision: stored weights converted, others cast before the node."""
+    from onnxscript import ir
+
+    if value.is_initializer() and value.const_value is not None:
+        weights = ir.tensor(value.const_value.numpy().astype(np.float16))
+        return graph.initializers.setdefault(
+            f"{value.name}_float16", ir.Value(name=f"{value.name}_float16", const_value=weights)
+        )
+    cast = ir.node("Cast", [value], {"to": ir.DataType.FLOAT16})
+    graph.insert_before(node, cast)
+    return cast.outputs[0]

@@ -57,9 +57,10 @@ def sample_map(dense: Tensor, points: Tensor, stride: int) -> Tensor:
     """Sample like `sample_descriptors`, with a given stride (pixels per cell)."""
     height, width = dense.shape[-2:]
     dense = dense.to(torch.promote_types(dense.dtype, torch.float32))
-    extent = torch.tensor([width * stride, height * stride], dtype=dense.dtype, device=dense.device)
-    # Pixel centers at integers: the map spans -0.5 to extent - 0.5 in pixels, -1 to 1 for grid_sample.
-    grid = ((2 * points.to(dense) + 1) / extent - 1)[:, None]
+    # Pixel centers at integers: the map spans -0.5 to its extent - 0.5 in pixels, -1 to 1 for grid_sample. No tensor of
+    # the extents, which would be constants in an exported graph.
+    x, y = (2 * points.to(dense) + 1).unbind(dim=2)
+    grid = torch.stack([x / (width * stride), y / (height * stride)], dim=2)[:, None] - 1
     sampled = functional.grid_sample(dense, grid, mode="bilinear", padding_mode="border", align_corners=False)
     return functional.normalize(sampled[:, :, 0].transpose(1, 2), dim=2, eps=SHORTEST)
 

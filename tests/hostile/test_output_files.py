@@ -15,7 +15,7 @@ from hndesc.cli.main import main
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError
 from hndesc.evaluation.hpatches import evaluate as hpatches
-from hndesc.extraction import description, detection, extractor
+from hndesc.extraction import description, detection, extractor, pair_export
 from hndesc.io.features import Features, FeatureWriter, import_features, merge
 from hndesc.io.files import atomic_path, check_output_file, check_output_files, write_json, write_text
 from hndesc.io.images import write_image
@@ -186,6 +186,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
         (reduction, ("load_checkpoint",)),
         (release, ("load_checkpoint",)),
         (onnx_export, ("load_checkpoint",)),
+        (pair_export, ("load_pair",)),
         (ranking, ("describe_globally",)),
         (hpatches, ("DescribedImages",)),
     ):
@@ -201,7 +202,8 @@ def files(tmp_path: Path) -> Path:
     write_image(tmp_path / "set" / "v_a" / "1.png", np.zeros((4, 4, 3), np.uint8))
     write_image(tmp_path / "set" / "v_a" / "2.png", np.zeros((4, 4, 3), np.uint8))
     (tmp_path / "set" / "v_a" / "H_1_2").write_text("1 0 0 0 1 0 0 0 1")
-    (tmp_path / "model.onnx").symlink_to(tmp_path / "model.safetensors")
+    for name in ("model.onnx", "model.pt"):
+        (tmp_path / name).symlink_to(tmp_path / "model.safetensors")
     (tmp_path / "about.yaml").write_text("{}")
     (tmp_path / "mine.json").write_text('{"mine": 1}')
     return tmp_path
@@ -219,6 +221,8 @@ COMMANDS = [
     f"match {PHOTO} {PHOTO} --output {PHOTO}",
     f"match {PHOTO} {PHOTO} --output set",
     "export-onnx model.safetensors model.onnx",
+    "export-onnx model.safetensors model.onnx --detector hndesc",
+    "export-torchscript model.safetensors model.pt",
     "reduce-dimensions model.safetensors keypoints.h5 model.safetensors",
     "reduce-dimensions model.safetensors keypoints.h5 mine.safetensors",
     f"{SCORE} keypoints.h5",

@@ -6,6 +6,7 @@ instructions for them, else single precision. They differ from the exact product
 and only those are recomputed. Arithmetic, processor and linear algebra library affect only the runtime.
 """
 
+import sys
 from dataclasses import dataclass
 from functools import cache
 
@@ -31,6 +32,8 @@ _ROWS = 256
 _TOPS = 2**24
 # Below this number of multiplications, single precision is faster.
 _FEW = 300_000_000
+# Importing torch for whole numbers takes as long as what this many multiplications in single precision take longer.
+_IMPORT = 100_000_000_000
 # Maximum number of products in single precision that are kept for the caller: 16 MB.
 _KEPT = 2**22
 # Maximum number of candidates of a block; with more (nearly equal descriptors), the approximation is useless.
@@ -64,7 +67,10 @@ def mutual_nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def nearest_with_products(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return `mutual_nearest`, and all products (N x M float32) if they are few and known in single precision."""
+    """Return `mutual_nearest`, and all products (N x M float32) if they are few and known in single precision.
+
+    Whether they are known depends on the sizes, but not on what was matched before.
+    """
     if len(a) == 0 or len(b) == 0:
         return np.empty((0, 2), np.int64), None
     if a.ndim != 2 or b.ndim != 2 or 0 in (a.shape[1], b.shape[1]):
@@ -74,7 +80,7 @@ def nearest_with_products(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.
     a, b = (np.ascontiguousarray(side, dtype=np.float32) for side in (a, b))
     arithmetic = _arithmetic(a, b)
     kept = None
-    if arithmetic == "float32" and len(a) * len(b) <= _KEPT:
+    if arithmetic == "float32" and _is_small(a, b) and len(a) * len(b) <= _KEPT:
         kept = np.empty((len(a), len(b)), np.float32)
     pairs = None if arithmetic == "float64" else _search(a, b, arithmetic, kept)
     if pairs is not None:
@@ -97,9 +103,32 @@ def _arithmetic(a: np.ndarray, b: np.ndarray) -> str:
         return "float64"
     usual = all(extent > 1 / _USUAL for extent in extents)
     # Products of columns of length one are wrong in torch.
-    if usual and a.shape[1] > 1 and a.size * len(b) >= _FEW and _multiplies_bytes():
+    if usual and a.shape[1] > 1 and not _is_small(a, b) and _repays_import(a.size * len(b)) and _multiplies_bytes():
         return "int8"
     return "float32" if usual else "float64"
+
+
+def _is_small(a: np.ndarray, b: np.ndarray) -> bool:
+    """Return whether single precision is faster than whole numbers."""
+    return a.size * len(b) < _FEW
+
+
+@dataclass
+class _Work:
+    """Multiplications in single precision for which whole numbers would have been faster."""
+
+    done: int = 0
+
+
+_WORK = _Work()
+
+
+def _repays_import(multiplications: int) -> bool:
+    """Return whether torch is imported, or so much was multiplied that importing it will not have been in vain."""
+    if "torch" in sys.modules:
+        return True
+    _WORK.done += multiplications
+    return _WORK.done > _IMPORT
 
 
 @cache

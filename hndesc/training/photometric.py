@@ -115,7 +115,8 @@ def _relight(generator: np.random.Generator, image: np.ndarray, settings: ColorS
     """
     light = cv2.LUT(image, ((_LEVELS / 255.0) ** _GAMMA).astype(np.float32))
     width = 2 * int(generator.integers(2, 16)) + 1
-    base = cv2.blur(light.mean(axis=2), (width, width)) + _DARKEST
+    mean = (light[..., 0] + light[..., 1] + light[..., 2]) / 3  # numpy's mean of three values takes ten times as long
+    base = cv2.blur(mean, (width, width)) + _DARKEST
     tones = generator.uniform(0.1, 1.0, _TONES) ** _GAMMA
     lit = np.interp(base.ravel() ** (1 / _GAMMA), np.linspace(0, 1, _TONES), tones).reshape(base.shape)
     stops = generator.standard_normal((_LAMPS, _LAMPS)) * generator.uniform(0.0, settings.falloff)

@@ -235,6 +235,28 @@ def test_a_processor_without_the_instructions_multiplies_in_single_precision(mon
     np.testing.assert_array_equal(mutual_nearest(a, a)[:, 1], np.arange(50))
 
 
+_PROGRAM = """
+import sys
+import numpy as np
+from hndesc.matching import nearest_neighbors
+
+def outcome():
+    pairs, products = nearest_neighbors.nearest_with_products(a, a)
+    return "torch" in sys.modules, products is None, len(pairs)
+
+a = np.random.default_rng(0).normal(size=(1600, 128)).astype(np.float32)
+few = outcome()
+nearest_neighbors._IMPORT = 3 * a.size * len(a)
+print(few, outcome(), outcome(), outcome())
+"""
+
+
+def test_torch_is_imported_only_for_many_products():
+    done = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True)
+    without, imported = (False, True, 1600), (True, True, 1600)
+    assert done.stdout.strip() == f"{without} {without} {without} {imported}"
+
+
 def test_products_that_saturate_are_not_used(monkeypatch):
     if not nearest_neighbors._multiplies_bytes():
         monkeypatch.setattr(torch, "_int_mm", lambda a, b: a.int() @ b.int())

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,31 @@ def test_planning_imports_nothing_of_snakemake_and_no_torch() -> None:
     code = "import sys, hndesc.workflow.plan; print(sorted({'snakemake', 'torch', 'cv2'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert "snakemake" not in done.stdout and "torch" not in done.stdout
+
+
+_IMPORTS = """
+import ast, pathlib, sys
+for name in sys.argv[1:]:
+    body = ast.parse(pathlib.Path(name).read_text()).body
+    imports = [line for line in body if isinstance(line, ast.Import | ast.ImportFrom)]
+    exec(compile(ast.Module(imports, []), name, "exec"))
+print(*sorted({"torch", "matplotlib", "pandas", "snakemake"} & set(sys.modules)))
+"""
+
+
+def imported_by(scripts: Iterable[Path]) -> list[str]:
+    command = [sys.executable, "-c", _IMPORTS, *map(str, scripts)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout.split()
+
+
+def test_scripts_of_jobs_start_with_what_they_need() -> None:
+    """Importing torch takes longer than most jobs of the demo, and drawing is of few."""
+    scripts = sorted((ROOT / "workflow_scripts").glob("*.py"))
+    drawing = {path for path in scripts if "hndesc.visualization" in path.read_text()}
+    training = {path for path in scripts if "hndesc.training" in path.read_text()}
+    assert imported_by(path for path in scripts if path not in drawing | training) == []
+    assert imported_by(drawing) == ["matplotlib", "pandas"]
+    assert {path.name for path in training} == {"train.py", "train_detector.py"}
 
 
 def test_pattern() -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hndesc.cli.options import positive, positive_number
+from hndesc.cli.options import parallel, positive, positive_number
 from hndesc.errors import counted, printable
 
 if TYPE_CHECKING:
@@ -110,6 +110,6 @@ def add_bench_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         default=1.0,
         help="for the repetitions of each step (default: %(default)g)",
     )
-    parser.add_argument("--threads", metavar="N", type=positive, default=1, help="(default: %(default)s)")
+    parser.add_argument("--threads", metavar="N", type=parallel, default=1, help="(default: %(default)s)")
     parser.add_argument("--output", metavar="OUT.json", type=Path, help="the table with versions of libraries")
     parser.set_defaults(command=bench)

@@ -11,7 +11,7 @@ from hndesc.cli.options import (
     add_views,
     extraction_settings,
     list_photos,
-    positive,
+    parallel,
     usual_workers,
 )
 from hndesc.datasets.image_set import ImageEntry
@@ -82,7 +82,7 @@ def add_feature_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
     parser.add_argument(
         "--workers",
         metavar="N",
-        type=positive,
+        type=parallel,
         help=f"number of processes, each with one thread (default: the cores, at most {MOST_WORKERS}; 1 on a GPU)",
     )
     add_features(parser)

@@ -14,12 +14,15 @@ from hndesc.detectors import DETECTORS
 from hndesc.errors import HndescError
 from hndesc.io.images import SUFFIXES, find_images
 from hndesc.models.bundled import DEFAULT
+from hndesc.retrieval.global_descriptors import GLOBAL_DESCRIPTORS
 
 if TYPE_CHECKING:
     from hndesc.datasets.localization.cameras import Intrinsics
 
 DETECTOR = "sift"
 MOST_WORKERS = 8  # each takes about half a gigabyte
+_THREADS_OF_A_CORE = 8
+_LARGEST_SEED = 2**31 - 1  # of COLMAP and OpenCV
 
 
 def _ratio(text: str) -> float:
@@ -55,6 +58,29 @@ def natural(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 on")
     return int(text)
+
+
+def parallel(text: str) -> int:
+    """Parse a number of threads or processes that does not overload this machine."""
+    value, most = positive(text), _THREADS_OF_A_CORE * count_cores()
+    if value > most:
+        raise argparse.ArgumentTypeError(f"{text} is more than {most}, {_THREADS_OF_A_CORE} times the number of cores")
+    return value
+
+
+def _global_descriptor(text: str) -> str:
+    try:
+        GLOBAL_DESCRIPTORS.module(text)
+    except HndescError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def _seed(text: str) -> int:
+    value = natural(text)
+    if value > _LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"{text} is more than {_LARGEST_SEED}")
+    return value
 
 
 def add_features(
@@ -127,6 +153,7 @@ def add_global_descriptor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--global-descriptor",
         metavar="NAME",
+        type=_global_descriptor,
         default="efficientnet_lite0",
         help="what finds similar photos: efficientnet_lite0 or color_gradient (default: %(default)s)",
     )
@@ -178,8 +205,8 @@ def add_ratio(parser: argparse.ArgumentParser, default: float | None = None) -> 
         metavar="R",
         type=_ratio,
         default=default,
-        help="drop matches farther than this share of the distance to the second nearest keypoint (default: "
-        f"{default or 'none'})",
+        help="drop matches farther than this share of the distance to the second nearest keypoint; 1 keeps all "
+        f"(default: {default or 1:g})",
     )
 
 
@@ -236,13 +263,13 @@ def add_min_inliers(
 
 def add_seed(parser: argparse.ArgumentParser, what: str = "all that is random") -> None:
     """Add the option of the seed."""
-    parser.add_argument("--seed", metavar="N", type=natural, default=0, help=f"of {what} (default: %(default)s)")
+    parser.add_argument("--seed", metavar="N", type=_seed, default=0, help=f"of {what} (default: %(default)s)")
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """Add the option of the number of threads."""
     parser.add_argument(
-        "--threads", metavar="N", type=positive, default=count_cores(), help="number of threads (default: all cores)"
+        "--threads", metavar="N", type=parallel, default=count_cores(), help="number of threads (default: all cores)"
     )
 
 

@@ -60,10 +60,18 @@ def reconstruct(
     )
     print("\n".join(_report(summary, output)))
     if not summary["models"]:
-        raise HndescError(
-            f"{printable(output)}: no model; the photos share too few points: take them with more overlap, or try "
-            "--max-keypoints 8192, --views or another --model"
-        )
+        raise HndescError(f"{printable(output)}: no model; {_cure(summary)}")
+
+
+def _cure(summary: dict) -> str:
+    """Return why photos give no model, and what helps."""
+    verified = summary["counts"]["verified_pairs"]
+    if verified:
+        return f"{counted(verified, 'matching pair')} of photos without depth: take photos from different places"
+    return (
+        "the photos share too few points: take them with more overlap, or try --max-keypoints 8192, --views or another "
+        "--model"
+    )
 
 
 def _report(summary: dict, output: Path) -> list[str]:
@@ -107,6 +115,6 @@ def add_reconstruction_command(commands: "argparse._SubParsersAction[argparse.Ar
     )
     add_seed(parser)
     add_threads(parser)
-    add_ratio(parser)
+    add_ratio(parser, default=0.9)
     add_features(parser, max_keypoints=4096, resize_max=1600)
     parser.set_defaults(command=reconstruct)

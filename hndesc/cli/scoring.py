@@ -12,6 +12,7 @@ from hndesc.cli.options import (
     add_result,
     add_seed,
     natural,
+    parallel,
     positive,
 )
 from hndesc.errors import HndescError, printable
@@ -226,4 +227,4 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_processes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--threads", metavar="N", type=positive, default=1, help="number of processes (default: 1)")
+    parser.add_argument("--threads", metavar="N", type=parallel, default=1, help="number of processes (default: 1)")

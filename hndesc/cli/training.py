@@ -11,6 +11,7 @@ from hndesc.cli.options import (
     add_seed,
     add_settings,
     add_threads,
+    parallel,
     positive,
     usual_workers,
 )
@@ -164,7 +165,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add_seed(parser)
     add_threads(parser)
     parser.add_argument(
-        "--processes", metavar="N", type=positive, help="processes that share each batch (default: one per GPU)"
+        "--processes", metavar="N", type=parallel, help="processes that share each batch (default: one per GPU)"
     )
     add_detection(parser)
     parser.set_defaults(command=train)
@@ -205,6 +206,6 @@ def _add_stylize(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, "stylization")
     add_seed(parser, "the drawn styles")
     parser.add_argument(
-        "--workers", metavar="N", type=positive, default=1, help="photos at a time (default: %(default)s)"
+        "--workers", metavar="N", type=parallel, default=1, help="photos at a time (default: %(default)s)"
     )
     parser.set_defaults(command=stylize)

@@ -1,7 +1,6 @@
 """User-defined descriptor classes, `module:Class`, with checks of their output."""
 
 import importlib
-import inspect
 import json
 import logging
 import os
@@ -14,6 +13,7 @@ import numpy as np
 from hndesc.descriptors import class_file
 from hndesc.errors import HndescError
 from hndesc.io.features import Features, check_lengths
+from hndesc.runtime.plugins import check_arguments
 from hndesc.runtime.provenance import file_hash
 
 logger = logging.getLogger(__name__)
@@ -76,11 +76,7 @@ def load_class(name: str, settings: Mapping[str, object]) -> ClassDescriptor:
         raise HndescError(f"descriptor '{name}': {source} fails ({type(error).__name__}: {error})") from error
     if not callable(kind):
         raise HndescError(f"descriptor '{name}': {source} has no class '{attribute}'")
-    try:
-        inspect.signature(kind).bind(**settings)
-    except TypeError as error:
-        known = ", ".join(inspect.signature(kind).parameters)
-        raise HndescError(f"descriptor '{name}': {error} (its settings: {known or 'none'})") from None
+    check_arguments(kind, settings, f"descriptor '{name}'")
     made = kind(**settings)
     if not callable(getattr(made, "describe", None)):
         raise HndescError(f"descriptor '{name}': it has no method describe(image, features)")

@@ -165,7 +165,7 @@ def _open_regular(path: str | os.PathLike) -> BinaryIO:
 
 def _check_regular(status: os.stat_result, path: str | os.PathLike) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise ImageError(f"{printable(path)}: a folder, FIFO or device, not an image file; remove it")
+        raise ImageError(f"{printable(path)}: a folder, FIFO or device, not an image file; move it away or name a file")
     if status.st_size > _LARGEST_FILE:
         raise ImageError(
             f"{printable(path)}: {status.st_size / 2**30:.1f} GiB; files up to {_LARGEST_FILE / 2**30:.1f} GiB are "

@@ -104,7 +104,8 @@ def resume_folder(
     text = json.dumps(settings, indent=1, sort_keys=True)
     path = part / record
     if not path.exists() or path.read_text(encoding="utf-8") != text + "\n":
-        set_aside(part)
+        if any(name != record for name in list_files(part)):
+            set_aside(part)
         write_text(path, text + "\n")
     return part
 

@@ -7,15 +7,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hndesc.datasets.image_set import ImageEntry
-from hndesc.errors import HndescError, counted
+from hndesc.errors import HndescError, check_count, counted
 from hndesc.io.files import check_own_file
 from hndesc.io.lists import distinct_pairs, write_pairs
+from hndesc.retrieval.global_descriptors import GLOBAL_DESCRIPTORS
 from hndesc.retrieval.global_features import RESIZE_MAX, describe_globally, read_global, scratch_of
 from hndesc.retrieval.ranking import rank
 
 logger = logging.getLogger(__name__)
 
-EXHAUSTIVE = 40
+EXHAUSTIVE, SIMILAR, SEQUENTIAL = 40, 20, 5
+DESCRIPTOR = "efficientnet_lite0"
 
 
 def pair_photos(
@@ -23,9 +25,9 @@ def pair_photos(
     output: str | os.PathLike,
     *,
     exhaustive: int = EXHAUSTIVE,
-    similar: int = 20,
-    sequential: int = 5,
-    descriptor: str = "efficientnet_lite0",
+    similar: int = SIMILAR,
+    sequential: int = SEQUENTIAL,
+    descriptor: str = DESCRIPTOR,
     resize_max: int | None = RESIZE_MAX,
 ) -> None:
     """Write the list of pairs of photos to match, `name name` a line, each pair once.
@@ -42,19 +44,40 @@ def pair_photos(
     Raises:
         HndescError: fewer than two photos, or numbers with which nothing is paired.
     """
-    if len(photos) < 2:
-        raise HndescError(f"{output}: {len(photos)} photo has no pairs; give two photos or more")
+    check_pairing(len(photos), output, exhaustive, similar, sequential, descriptor)
     check_own_file(output, [photo.path for photo in photos])
     names = [photo.name for photo in photos]
     if len(names) <= exhaustive:
         kind, pairs = "all", list(itertools.combinations(names, 2))
     else:
-        if min(similar, sequential) < 0 or not similar + sequential:
-            raise HndescError(f"{similar} similar and {sequential} sequential photos give no pairs; give more")
         alike = _similar(photos, Path(output), similar, descriptor, resize_max) if similar else []
         kind, pairs = "similar and sequential", distinct_pairs(itertools.chain(_following(names, sequential), alike))
     logger.info("%s of %s: %s", counted(len(pairs), "pair"), counted(len(names), "photo"), kind)
     write_pairs(output, pairs)
+
+
+def check_pairing(
+    count: int,
+    place: str | os.PathLike,
+    exhaustive: int = EXHAUSTIVE,
+    similar: int = SIMILAR,
+    sequential: int = SEQUENTIAL,
+    descriptor: str = DESCRIPTOR,
+    resize_max: int | None = RESIZE_MAX,
+) -> None:
+    """Check in advance that `pair_photos` can pair a number of photos; its other arguments and errors.
+
+    Args:
+        count: number of photos.
+        place: where they are from, for messages.
+    """
+    if count < 2:
+        raise HndescError(f"{place}: {counted(count, 'photo')}, and two are needed; add photos")
+    check_count("resize_max", resize_max)
+    if similar:
+        GLOBAL_DESCRIPTORS.module(descriptor)
+    if count > exhaustive and (min(similar, sequential) < 0 or not similar + sequential):
+        raise HndescError(f"{similar} similar and {sequential} sequential photos give no pairs; give more")
 
 
 def _following(names: Sequence[str], count: int) -> Iterable[tuple[str, str]]:

@@ -5,7 +5,8 @@ Only the part in use is imported, so that its fingerprint (`hndesc.runtime.prove
 
 import importlib
 import inspect
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hndesc.errors import HndescError
@@ -47,9 +48,17 @@ class Registry:
     def build(self, name: str, /, **settings: Any) -> Any:
         """Call what is registered as `name` with `settings`; one that it does not take is a HndescError."""
         part = self.load(name)
-        try:
-            inspect.signature(part).bind(**settings)
-        except TypeError as error:
-            known = ", ".join(inspect.signature(part).parameters)
-            raise HndescError(f"{self.kind} '{name}': {error} (its settings: {known or 'none'})") from None
+        check_arguments(part, settings, f"{self.kind} '{name}'")
         return part(**settings)
+
+
+def check_arguments(part: Callable, settings: Mapping[str, object], what: str) -> None:
+    """Refuse settings that a class or function does not take; `what` it is, for the message."""
+    signature = inspect.signature(part)
+    try:
+        signature.bind(**settings)
+    except TypeError as error:
+        known = ", ".join(signature.parameters) or "none"
+        unknown = re.fullmatch("got an unexpected keyword argument (.*)", str(error))
+        problem = f" has no setting {unknown[1]}" if unknown else f": {error}"
+        raise HndescError(f"{what}{problem} (its settings: {known})") from None

@@ -135,7 +135,8 @@ class ImageSets:
 
     def matching(self, name: str) -> dict[str, Any]:
         """Return the settings of matching the pairs of a dataset."""
-        return {key: value for key, value in self.scoring(name).items() if key == "ratio"}
+        ratio = self.entries[name].settings.ratio
+        return {} if ratio is None else {"ratio": ratio}
 
     def pairs(self, name: str) -> dict[str, Any]:
         """Return the settings of pairs of images, without the files of lists."""

@@ -149,9 +149,20 @@ def test_a_mistake_is_one_line(sequences: Path, tmp_path: Path, arguments: list[
     assert message in done.stderr and "Traceback" not in done.stderr and done.stderr.count("\n") == 1
 
 
-def test_a_number_of_keypoints_must_be_one() -> None:
-    done = hndesc("extract", "a", "b", "--max-keypoints", "0")
-    assert done.returncode == 2 and "'0' is not a positive integer" in done.stderr
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["extract", "a", "b", "--max-keypoints", "0"], "'0' is not a positive integer"),
+        (["extract", "a", "b", "--workers", "100000"], "100000 is more than "),
+        (["match-pairs", "a", "b", "c", "--threads", "100000"], "times the number of cores"),
+        (["reconstruct", "a", "b", "--seed", "2147483648"], "2147483648 is more than 2147483647"),
+        (["localize", "a", "b", "--global-descriptor", "efficient_lite0"], "did you mean 'efficientnet_lite0'?"),
+    ],
+)
+def test_options_out_of_bounds_are_named(arguments: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["extract"], ["score", "hpatches"], ["match"]])

@@ -88,7 +88,7 @@ def test_through_the_steps(module, tmp_path):
 
 def test_weights_and_settings_reach_the_class(module):
     assert load_descriptor(f"{module}:Patches", "some.pth", radius=2).described_by.radius == 2
-    with pytest.raises(HndescError, match=r"Patches': .*'size'.*its settings: radius, weights"):
+    with pytest.raises(HndescError, match=r"Patches' has no setting 'size' .its settings: radius, weights"):
         load_descriptor(f"{module}:Patches", size=2)
     assert descriptor_module(f"{module}:Patches") == "hndesc.descriptors.custom"
 

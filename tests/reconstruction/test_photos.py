@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -167,9 +168,33 @@ def test_missing_weights_are_named(corner: Path, tmp_path: Path, capsys: pytest.
     assert "w.npz" in capsys.readouterr().err
 
 
+def test_copies_of_a_photo_are_said_to_show_no_depth(
+    corner: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in "ab":
+        shutil.copy(corner / "images" / "0.jpg", tmp_path / "photos" / f"{name}.jpg")
+    with pytest.raises(SystemExit, match="1"):
+        main(["reconstruct", str(tmp_path / "photos"), str(tmp_path / "out"), "--model", "sift"])
+    assert "1 matching pair of photos without depth" in capsys.readouterr().err
+
+
+def test_mistakes_leave_nothing_behind(corner: Path, tmp_path: Path) -> None:
+    mistakes = [
+        {"pairing": {"exhaustive": 0, "similar": 0, "sequential": 0}},
+        {"pairing": {"exhaustive": 0, "descriptor": "none"}},
+        {"extraction": {"descriptor": "none"}},
+        {"extraction": {"descriptor": "sift", "detector": "none"}},
+    ]
+    for settings in mistakes:
+        with pytest.raises(HndescError, match=r"give no pairs|none"):
+            reconstruct_photos(corner / "images", tmp_path / "out", **settings)
+    assert [path.name for path in tmp_path.iterdir()] == [".out.part"]  # at most one folder, which the next run fills
+
+
 def test_a_single_photo_is_too_few(tmp_path: Path) -> None:
     photograph_corner(tmp_path / "one", count=1)
-    with pytest.raises(HndescError, match="1 photo has no pairs"):
+    with pytest.raises(HndescError, match="images: 1 photo, and two are needed"):
         reconstruct_photos(tmp_path / "one" / "images", tmp_path / "out", **SETTINGS)
 
 

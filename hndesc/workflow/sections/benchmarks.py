@@ -235,7 +235,7 @@ class ReconstructionScoring(Settings):
     """How photos are matched and mapped."""
 
     pairs: PhotoPairSettings = Field(PhotoPairSettings(), description="which photos are matched")
-    ratio: Ratio = Field(None, description=_RATIO.format(" of the pair's second image"))
+    ratio: Ratio = Field(0.9, description=_RATIO.format(" of the pair's second image"))
     share_cameras: bool = Field(True, description="photos of equal size, focal length, make and model share a camera")
     mapping: MappingSettings = Field(MappingSettings(), description="of verification and mapping")
 

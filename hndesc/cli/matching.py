@@ -111,7 +111,7 @@ def similar(
     from hndesc.datasets.listing import list_images
     from hndesc.extraction.extractor import Extractor
     from hndesc.io.files import check_own_file
-    from hndesc.io.lists import aligned, write_table
+    from hndesc.io.lists import aligned, check_cell, write_table
     from hndesc.retrieval.similar import find_similar
 
     entries = list_images(photos)
@@ -123,6 +123,8 @@ def similar(
         check_figure(figure, inputs)
     if table is not None:
         check_own_file(table, inputs)
+        for entry in (*entries, *(queries or ())):
+            check_cell(entry.name, table)
     found = find_similar(
         entries,
         queries,

@@ -256,7 +256,11 @@ class MatchReader(Reader):
         return None
 
     def pairs(self, names: Iterable[str]) -> list[tuple[str, str]]:
-        """Return the pairs of images in the file, of those that are named; file and names may have others."""
+        """Return the pairs of images in the file, of those that are named; file and names may have others.
+
+        Raises:
+            HndescError: there is none.
+        """
         known = {name.replace("/", "-"): name for name in names}
         with named(f"{self.path}: broken match file"):
             stored = [key for key, _ in entries(self._file, _is_pair)]
@@ -267,6 +271,8 @@ class MatchReader(Reader):
             pair = next((pair for pair in parts if known.keys() >= set(pair)), None)
             if pair is not None:
                 found.append((known[pair[0]], known[pair[1]]))
+        if not found:
+            raise HndescError(f"{self.path}: has no matches of images with features; was it made from other features?")
         return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError, check_count, counted
 from hndesc.io.files import check_own_file
-from hndesc.io.lists import distinct_pairs, write_pairs
+from hndesc.io.lists import distinct_pairs, list_name, write_pairs
 from hndesc.retrieval.global_descriptors import GLOBAL_DESCRIPTORS
 from hndesc.retrieval.global_features import RESIZE_MAX, describe_globally, read_global, scratch_of
 from hndesc.retrieval.ranking import rank
@@ -42,11 +42,11 @@ def pair_photos(
         resize_max: longest side of photos for the global descriptor in pixels; None keeps their size.
 
     Raises:
-        HndescError: fewer than two photos, or numbers with which nothing is paired.
+        HndescError: fewer than two photos, a name that a list cannot hold, or numbers with which nothing is paired.
     """
-    check_pairing(len(photos), output, exhaustive, similar, sequential, descriptor)
-    check_own_file(output, [photo.path for photo in photos])
     names = [photo.name for photo in photos]
+    check_pairing(names, output, exhaustive, similar, sequential, descriptor, resize_max)
+    check_own_file(output, [photo.path for photo in photos])
     if len(names) <= exhaustive:
         kind, pairs = "all", list(itertools.combinations(names, 2))
     else:
@@ -57,7 +57,7 @@ def pair_photos(
 
 
 def check_pairing(
-    count: int,
+    names: Sequence[str],
     place: str | os.PathLike,
     exhaustive: int = EXHAUSTIVE,
     similar: int = SIMILAR,
@@ -65,18 +65,20 @@ def check_pairing(
     descriptor: str = DESCRIPTOR,
     resize_max: int | None = RESIZE_MAX,
 ) -> None:
-    """Check in advance that `pair_photos` can pair a number of photos; its other arguments and errors.
+    """Check in advance that `pair_photos` can pair and list photos of some names; its other arguments and errors.
 
     Args:
-        count: number of photos.
+        names: names of the photos.
         place: where they are from, for messages.
     """
-    if count < 2:
-        raise HndescError(f"{place}: {counted(count, 'photo')}, and two are needed; add photos")
+    if len(names) < 2:
+        raise HndescError(f"{place}: {counted(len(names), 'photo')}, and two are needed; add photos")
+    for name in names:
+        list_name(name)
     check_count("resize_max", resize_max)
     if similar:
         GLOBAL_DESCRIPTORS.module(descriptor)
-    if count > exhaustive and (min(similar, sequential) < 0 or not similar + sequential):
+    if len(names) > exhaustive and (min(similar, sequential) < 0 or not similar + sequential):
         raise HndescError(f"{similar} similar and {sequential} sequential photos give no pairs; give more")
 
 

@@ -66,7 +66,7 @@ def reconstruct_photos(
     extraction = {"descriptor": "hndesc-fast", "detector": "sift"} | (extraction or {})
     pairing = pairing or {}
     images = list_images(photos)
-    check_pairing(len(images), photos, **pairing)
+    check_pairing([image.name for image in images], photos, **pairing)
     record = {
         "extraction": {name: str(value) if isinstance(value, Path) else value for name, value in extraction.items()},
         "pairing": pairing,

@@ -62,9 +62,11 @@ def find_similar(
         The neighbors of each readable query by its name, the most similar first.
 
     Raises:
-        HndescError: no photo or no query is readable.
+        HndescError: no photo or no query is readable, or a single photo is compared with itself.
     """
     asked = photos if queries is None else queries
+    if queries is None and len(photos) == 1:
+        raise HndescError(f"{photos[0].path}: the only photo, so none is similar to it; add photos")
     database = {f"db/{number}": photo for number, photo in enumerate(photos)}
     searched = {} if queries is None else {f"query/{number}": photo for number, photo in enumerate(queries)}
     everything = {**database, **searched}

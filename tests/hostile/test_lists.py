@@ -210,6 +210,12 @@ def test_names_that_no_list_can_hold_are_refused(tmp_path: Path, name: str) -> N
     assert not list(tmp_path.iterdir())
 
 
+def test_a_pair_of_an_image_with_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pairs.txt").write_text("a.jpg b.jpg\nb.jpg b.jpg\n")
+    with pytest.raises(HndescError, match=r"pairs\.txt:2: 'b\.jpg' is paired with itself"):
+        list(read_pairs(tmp_path / "pairs.txt"))
+
+
 @given(st.lists(st.tuples(st.text(min_size=1), st.text(min_size=1)), max_size=4))
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_any_pairs_are_written_as_they_are_read_or_refused(

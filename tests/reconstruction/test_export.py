@@ -10,8 +10,9 @@ from hndesc.cli.main import main
 from hndesc.datasets.localization.pycolmap_border import opened
 from hndesc.errors import HndescError
 from hndesc.io.features import FeatureReader
-from hndesc.localization.matches import MatchReader, match_listed
+from hndesc.localization.matches import MatchReader, MatchWriter, match_listed
 from hndesc.reconstruction.export import export_colmap
+from hndesc.reconstruction.kapture_export import export_kapture
 from tests.fixtures.synthetic import Synthetic, write_features
 
 PAIRS = [("db/0.jpg", "db/1.jpg"), ("db/2.jpg", "db/1.jpg"), ("db/0.jpg", "query/day/cam/d0.jpg")]
@@ -48,6 +49,15 @@ def test_a_database_has_everything(files: tuple[Path, Path], tmp_path: Path, cap
         assert camera.mean_focal_length() == 1.2 * 640
     with pytest.raises(HndescError, match="exists; move it away"):
         export_colmap(*files, output)
+
+
+def test_matches_of_other_images_are_refused(files: tuple[Path, Path], tmp_path: Path) -> None:
+    with MatchWriter(tmp_path / "m.h5", {}, {}) as writer:
+        writer.write(("x.jpg", "y.jpg"), np.zeros(1, np.int16), np.zeros(1, np.float16))
+    for export in (export_colmap, export_kapture):
+        with pytest.raises(HndescError, match=r"m\.h5: has no matches of images with features"):
+            export(files[0], tmp_path / "m.h5", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("right", "verified"), [(26, 0), (60, 1)])

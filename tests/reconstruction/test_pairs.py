@@ -9,7 +9,7 @@ from hndesc.datasets.listing import list_images
 from hndesc.errors import HndescError
 from hndesc.io.images import write_image
 from hndesc.io.lists import read_pairs
-from hndesc.reconstruction.pairs import pair_photos
+from hndesc.reconstruction.pairs import check_pairing, pair_photos
 
 COLORS = ((200, 40, 40), (40, 200, 40), (40, 40, 200), (195, 45, 40), (45, 195, 40), (40, 45, 195))
 
@@ -44,3 +44,8 @@ def test_many_photos_are_paired_with_those_that_follow_and_look_alike(photos: Pa
 def test_settings_without_pairs_are_refused(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(HndescError, match="0 similar and 0 sequential photos give no pairs"):
         pairs(photos, tmp_path / "pairs.txt", exhaustive=2, similar=0, sequential=0)
+
+
+def test_names_that_no_list_can_hold_are_refused_in_advance() -> None:
+    with pytest.raises(HndescError, match=r"the name '#1\.jpg' cannot be written to a list"):
+        check_pairing(["0.jpg", "#1.jpg"], "photos")

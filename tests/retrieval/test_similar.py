@@ -64,6 +64,32 @@ def test_the_command_prints_writes_and_draws(photos: Path, tmp_path: Path, capsy
     assert cv2.imread(str(figure)).shape[1] > 600
 
 
+def test_a_single_photo_has_no_similar_ones(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", texture(0, 60, 80))
+    with pytest.raises(HndescError, match=r"a\.png: the only photo"):
+        find_similar(list_images(tmp_path), descriptor="color_gradient")
+
+
+def test_names_that_no_table_can_hold_are_refused_before_the_work(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    write_image(tmp_path / "photos" / "a.png", texture(0, 60, 80))
+    (tmp_path / "photos" / "a.png").rename(tmp_path / "photos" / "a\nb.png")
+    with pytest.raises(SystemExit, match="1"):
+        main(
+            [
+                "similar",
+                str(tmp_path / "photos"),
+                "--query",
+                str(photos / "0_left.png"),
+                "--table",
+                str(tmp_path / "t.tsv"),
+            ]
+        )
+    found = capsys.readouterr()
+    assert "cannot hold 'a\\nb.png'" in found.err and not found.out
+
+
 def test_nothing_readable_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     with pytest.raises(HndescError):

@@ -1,5 +1,6 @@
 """Selection of the reader of a localization dataset by the files in its folder."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ LAYOUTS = (
 
 def find_layout(root: Path) -> Layout:
     """Return the layout of a dataset; raise a HndescError that lists the supported ones if there is none."""
+    if not os.path.isdir(root):
+        raise HndescError(f"{root}: no such folder of a localization dataset")
     for layout in LAYOUTS:
         if layout.found(Path(root)):
             return layout

@@ -8,7 +8,7 @@ from hndesc.datasets.localization.pycolmap_border import pycolmap, to_pose
 from hndesc.datasets.localization.readers import LAYOUTS
 from hndesc.datasets.localization.scene import Pose
 from hndesc.datasets.photo_sets import SUMMARY
-from hndesc.errors import counted
+from hndesc.errors import HndescError, counted
 from hndesc.evaluation.reconstruction.metrics import position_figures
 from hndesc.evaluation.result import describe, write_result
 from hndesc.io.files import check_output_files, read_json
@@ -41,6 +41,8 @@ def score_reconstruction(
         The content of the JSON file.
     """
     check_output_files([output, json_output])
+    if not os.path.isdir(root):
+        raise HndescError(f"{root}: no such folder of photos or of a localization dataset")
     folder, summary = Path(folder), read_json(Path(folder) / SUMMARY)
     figures = {key: summary[key] for key in ("images", "registered")} | {"models": len(summary["models"])}
     errors: dict = {}

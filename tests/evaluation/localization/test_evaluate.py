@@ -209,8 +209,9 @@ def test_an_unknown_method_or_setting_is_named(mapped: Mapped, tmp_path: Path) -
 def test_a_folder_that_is_no_dataset_or_no_map_is_named(mapped: Mapped, tmp_path: Path) -> None:
     with pytest.raises(HndescError, match=r"map.json: no such file"):
         replace(mapped, folder=tmp_path).localize(tmp_path)
-    with pytest.raises(HndescError, match="not a localization dataset"):
-        replace(mapped, scene=replace(mapped.scene, root=tmp_path)).localize(tmp_path)
+    for root, message in ((tmp_path, "not a localization dataset"), (tmp_path / "none", "none: no such folder")):
+        with pytest.raises(HndescError, match=message):
+            replace(mapped, scene=replace(mapped.scene, root=root)).localize(tmp_path)
 
 
 def test_a_pose_of_few_inliers_is_not_counted_as_localized(caplog: pytest.LogCaptureFixture) -> None:

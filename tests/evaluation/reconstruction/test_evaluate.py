@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from hndesc.datasets.photo_sets import photo_folder, photo_images
+from hndesc.errors import HndescError
 from hndesc.evaluation.reconstruction.evaluate import score_reconstruction
 from hndesc.extraction.description import extract
 from hndesc.io.lists import read_pairs
@@ -59,3 +60,5 @@ def test_photos_without_measured_cameras_have_no_errors(built: Path, tmp_path: P
     record = score_reconstruction(root, built / "model", tmp_path / "s.txt", tmp_path / "s.json", name="mine")
     assert "median_position_share" not in record["figures"] and record["benchmark"] == "mine"
     assert len((tmp_path / "s.txt").read_text().splitlines()) == 2
+    with pytest.raises(HndescError, match="none: no such folder"):
+        score_reconstruction(root / "none", built / "model", tmp_path / "s.txt", None)

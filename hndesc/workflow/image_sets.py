@@ -135,8 +135,7 @@ class ImageSets:
 
     def matching(self, name: str) -> dict[str, Any]:
         """Return the settings of matching the pairs of a dataset."""
-        ratio = self.entries[name].settings.ratio
-        return {} if ratio is None else {"ratio": ratio}
+        return self.entries[name].settings.model_dump(include={"ratio"}, exclude_none=True)
 
     def pairs(self, name: str) -> dict[str, Any]:
         """Return the settings of pairs of images, without the files of lists."""

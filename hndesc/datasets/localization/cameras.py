@@ -1,5 +1,7 @@
 """Cameras in the convention of COLMAP, and the only import of pycolmap."""
 
+import signal
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,6 +16,9 @@ from hndesc.io.exif import ExifCamera
 from hndesc.io.lists import numbers
 
 pycolmap.logging.minloglevel = pycolmap.logging.Level.WARNING.value
+if threading.current_thread() is threading.main_thread():
+    # Replaces pycolmap's own handler, which prints a stack trace.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
 
 # Maximum side of an image in pixels.
 _LARGEST = 10**6

@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,12 @@ def test_opencv_still_writes_png_after_the_import(tmp_path: Path) -> None:
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
     assert (tmp_path / "a.png").stat().st_size > 0
+
+
+def test_termination_prints_no_stack_trace() -> None:
+    code = "import hndesc.datasets.localization.cameras, os, signal; os.kill(os.getpid(), signal.SIGTERM)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert done.returncode == -signal.SIGTERM and not done.stderr
 
 
 def test_nothing_else_imports_pycolmap() -> None:

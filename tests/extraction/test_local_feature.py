@@ -14,16 +14,16 @@ from hndesc.extraction.local_feature import LocalFeature
 from hndesc.extraction.model import load
 from hndesc.models.bundled import DEFAULT
 from tests.documentation import DOCS, blocks
-from tests.extraction.test_pair_export import files, noise, tensor  # noqa: F401
+from tests.extraction.conftest import noise, tensor
 
 
 @pytest.fixture(scope="module")
-def feature(files: tuple[Path, Path]) -> LocalFeature:  # noqa: F811
+def feature(files: tuple[Path, Path]) -> LocalFeature:
     return LocalFeature(files[0], max_keypoints=50, detector_weights=files[1])
 
 
 @torch.inference_mode()
-def test_frames_are_upright_at_the_keypoints_of_a_model(files: tuple[Path, Path], feature: LocalFeature) -> None:  # noqa: F811
+def test_frames_are_upright_at_the_keypoints_of_a_model(files: tuple[Path, Path], feature: LocalFeature) -> None:
     image = noise(128, 160)
     frames, scores, descriptors = feature(tensor(image))
     expected = load(files[0], detector="hndesc", detector_weights=files[1], max_keypoints=50, device="cpu").extract(
@@ -95,7 +95,7 @@ class BaseModel(torch.nn.Module):
 
 @torch.inference_mode()
 def test_the_documented_extractor_of_hloc(
-    files: tuple[Path, Path],  # noqa: F811
+    files: tuple[Path, Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

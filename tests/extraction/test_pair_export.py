@@ -13,15 +13,15 @@ import pytest
 import torch
 from sklearn.datasets import load_sample_image
 
+from hndesc.cli import models as cli
 from hndesc.descriptors.network import NetworkDescriptor
 from hndesc.detectors import load_detector
 from hndesc.errors import HndescError
-from hndesc.extraction.pair_export import CARD, OUTPUTS, export_pair_onnx, export_pair_torchscript
+from hndesc.extraction.pair_export import CARD, OUTPUTS, SIGNATURES, export_pair_onnx, export_pair_torchscript
 from hndesc.extraction.pair_network import PairNetwork, load_pair
 from hndesc.models.bundled import bundled_models
-from hndesc.models.checkpoint import save_checkpoint
-from hndesc.models.initial_weights import build_model
-from hndesc.models.keypoint_network import KeypointNetwork, save_weights
+from hndesc.models.onnx_export import PRECISIONS
+from tests.extraction.conftest import noise, tensor
 
 # Height, width, most keypoints, lowest score: at odd sizes and without keypoints.
 CASES = ((96, 128, 50, 0.0), (97, 131, 500, 0.0), (33, 64, 0, 0.0), (64, 50, 9, 2.0))
@@ -36,26 +36,8 @@ torch.save((results, json.loads(files["card.json"])), sys.argv[3])
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A model and a detector with random weights."""
-    folder = tmp_path_factory.mktemp("models")
-    save_checkpoint(folder / "lite.safetensors", build_model("lite", "random", seed=5), {"seed": 5})
-    torch.manual_seed(1)
-    save_weights(folder / "detector.safetensors", KeypointNetwork(), {"license": "MIT"})
-    return folder / "lite.safetensors", folder / "detector.safetensors"
-
-
-@pytest.fixture(scope="module")
 def network(files: tuple[Path, Path]) -> PairNetwork:
     return load_pair(files[0], detector_weights=files[1])[0]
-
-
-def noise(height: int, width: int) -> np.ndarray:
-    return np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def tensor(image: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(image).permute(2, 0, 1)[None] / 255
 
 
 def start(path: Path) -> onnxruntime.InferenceSession:
@@ -192,3 +174,7 @@ def test_what_cannot_be_exported_is_named(files: tuple[Path, Path], tmp_path: Pa
     with pytest.raises(HndescError, match="precision 'int8' is unknown; choose float32 or float16"):
         export_pair_onnx(files[0], path, precision="int8")
     assert not list(tmp_path.iterdir())
+
+
+def test_choices_of_the_command_are_those_of_the_export() -> None:
+    assert (cli.SIGNATURES, cli.PRECISIONS) == (SIGNATURES, PRECISIONS)

@@ -65,3 +65,5 @@ rule ablation:
     input:
         rules.ablation_table.output,
         rules.ablation_page.output,
+    message:
+        "The ablation is finished"

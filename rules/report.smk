@@ -260,6 +260,8 @@ rule page:
 rule figures:
     input:
         PLAN.figures,
+    message:
+        "All figures are made"
 
 
 rule report:

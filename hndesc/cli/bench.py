@@ -26,14 +26,14 @@ def bench(
 ) -> None:
     """Print a table of times on this machine, and write it."""
     from hndesc.evaluation.speed import measure_speed
-    from hndesc.io.files import check_own_file, write_json
+    from hndesc.io.files import check_json_file, write_json
     from hndesc.io.lists import aligned
     from hndesc.runtime.devices import choose_device
     from hndesc.runtime.logs import limit_threads
     from hndesc.runtime.provenance import versions
 
     if output is not None:
-        check_own_file(output, [] if photo is None else [photo])
+        check_json_file(output, [] if photo is None else [photo])
     image = _image(photo, size)
     limit_threads(threads)
     rows = measure_speed(image, detectors, models, keypoints=keypoints, seconds=seconds)

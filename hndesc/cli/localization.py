@@ -42,7 +42,7 @@ def localize(
 ) -> None:
     """Localize photos in a COLMAP model, print their poses and write them."""
     from hndesc.extraction.extractor import Extractor
-    from hndesc.io.files import check_own_file, write_json
+    from hndesc.io.files import check_json_file, write_json
     from hndesc.io.owned_folders import check_output_folder, replace_folder
     from hndesc.localization import photos as localization
     from hndesc.localization.pnp import PnpSettings
@@ -50,7 +50,7 @@ def localize(
     listed = list_photos(photos)
     folder = images or localization.find_images_folder(model_folder)
     if json is not None:
-        check_own_file(json, [entry.path for entry in listed])
+        check_json_file(json, [entry.path for entry in listed])
     if colmap is not None:
         check_output_folder(colmap, "localize", [model_folder, folder])
     outcomes = localization.localize_photos(

@@ -136,6 +136,11 @@ def check_text_file(path: str | os.PathLike, beginning: str) -> None:
     check_own_file(path, made=lambda content: content[: len(start)] == start)
 
 
+def check_json_file(path: str | os.PathLike, inputs: Iterable[str | os.PathLike] = ()) -> None:
+    """Check as `check_own_file` does; of text files, only JSON objects are replaced."""
+    check_own_file(path, inputs, made=lambda content: content[:1] == b"{" and content.find(b"\0") < 0)
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary name next to `path` (same suffix) that becomes `path` when the block succeeds.

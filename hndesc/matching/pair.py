@@ -13,7 +13,7 @@ from hndesc.errors import HndescError, counted, printable
 from hndesc.geometry.epipolar import chance_inliers
 from hndesc.geometry.two_view import TwoView, estimate_two_view
 from hndesc.io.features import Features
-from hndesc.io.files import atomic_path, check_own_file, write_json
+from hndesc.io.files import atomic_path, check_json_file, check_own_file, write_json
 from hndesc.io.hdf5 import check_hdf5_output, write_array, write_text, written_hdf5
 from hndesc.matching.matcher import match_scored
 
@@ -130,7 +130,7 @@ def check_matches_output(path: str | os.PathLike) -> None:
     elif suffix == ".npz":
         check_own_file(path, made=_is_npz_of_matches)
     else:
-        check_own_file(path)
+        check_json_file(path)
 
 
 def _is_npz_of_matches(content: mmap) -> bool:

@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from hndesc.errors import HndescError
-from hndesc.io.files import atomic_path, read_json, write_json, write_text
+from hndesc.io.files import atomic_path, check_json_file, read_json, write_json, write_text
 
 
 def test_atomic_path_makes_folders_and_keeps_the_suffix(tmp_path):
@@ -44,6 +44,15 @@ def test_json_round_trip(tmp_path):
     data = {"a": [1, 2.5, None], "b": {"c": "d"}}
     write_json(tmp_path / "a.json", data)
     assert read_json(tmp_path / "a.json") == data
+
+
+def test_json_replaces_no_other_text(tmp_path):
+    write_json(tmp_path / "a.json", {"a": 1})
+    check_json_file(tmp_path / "a.json")
+    for content in ("notes", "\0{", "[1]"):
+        (tmp_path / "mine.txt").write_text(content)
+        with pytest.raises(HndescError, match=r"mine\.txt: exists and was not made by hndesc"):
+            check_json_file(tmp_path / "mine.txt")
 
 
 def test_nan_is_refused_and_nothing_is_written(tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.ticker import NullFormatter
 
 from hndesc.datasets.localization.images import posed_images
 from hndesc.datasets.localization.pycolmap_border import camera_keypoints, pycolmap, to_camera
@@ -202,13 +203,14 @@ def plot_errors(
         drawing.suptitle("Recall over error; queries that failed have the pose of their best database image")
         for column, (axes, title) in enumerate(zip(drawing.subplots(1, 2, sharey=True), titles, strict=True)):
             values = np.maximum(everything[:, column], _LEAST)
-            limits = values.min() / 1.2, values.max() * 1.2
+            limits = 10 ** np.floor(np.log10(values.min() / 1.2)), 10 ** np.ceil(np.log10(values.max() * 1.2))
             for (label, both), style in zip(errors.items(), styles, strict=True):
                 ranked = np.sort(np.maximum(both[:, column], _LEAST))
                 shares = np.arange(len(ranked) + 1) / max(1, len(ranked))
                 look = {"color": style["color"], "linestyle": style["linestyle"], "label": label}
                 axes.step([limits[0], *ranked, limits[1]], [*shares, shares[-1]], where="post", **look)
             axes.set(xlabel=title, xscale="log", xlim=limits, ylim=(0, 1.02))
+            axes.xaxis.set_minor_formatter(NullFormatter())
         drawing.axes[0].set_ylabel("share of queries")
         handles = drawing.axes[0].get_legend_handles_labels()
         drawing.legend(*handles, loc="outside lower center", ncols=min(5, len(errors)))

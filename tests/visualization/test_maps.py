@@ -1,9 +1,12 @@
 """Figures of a localization: which there are, and what they say is right or wrong."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import matplotlib.axes
+import matplotlib.figure
 import numpy as np
 import pytest
 
@@ -108,6 +111,28 @@ def test_recall_curves_have_the_share_of_queries_within_each_error(tmp_path: Pat
     (x, shares), (degrees, _) = steps
     assert np.allclose(x[1:-1], [0.1, 0.2, 0.4, 2.0]) and np.allclose(shares, [0, 0.25, 0.5, 0.75, 1, 1])
     assert np.allclose(degrees[1:-1], [1, 2, 4, 20])
+
+
+@pytest.mark.parametrize("errors", [(0.0045, 0.08), (0.3, 0.9), (0.01, 0.01), (1e-3, 30.0)])
+def test_labels_of_errors_do_not_overlap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, errors: tuple[float, float]
+) -> None:
+    overlaps = []
+    save = matplotlib.figure.Figure.savefig
+
+    def look(drawing: matplotlib.figure.Figure, *arguments: Any, **options: Any) -> None:
+        save(drawing, *arguments, **options)
+        for axes in drawing.axes:
+            boxes = [tick.get_window_extent() for tick in axes.get_xticklabels(which="both") if tick.get_text()]
+            boxes = sorted((box for box in boxes if box.width), key=lambda box: box.x0)
+            assert len(boxes) >= 2
+            overlaps.extend(first.x1 > second.x0 for first, second in pairwise(boxes))
+
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", look)
+    queries = {str(error): {"position_error": error, "rotation_error": error} for error in errors}
+    (tmp_path / "r.json").write_text(json.dumps({"kind": "localization", "features": {}, "per_query": queries}))
+    plot_errors([tmp_path / "r.json"], tmp_path / "errors.png", ["one"])
+    assert overlaps and not any(overlaps)
 
 
 def test_dark_images_are_brightened_and_others_kept() -> None:

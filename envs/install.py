@@ -15,6 +15,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 LOG = Path(sys.prefix) / "install.log"
 PIP = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off")
+# A package that pip has come to, by its name, or by its file where that is local.
+_PACKAGE = re.compile(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)|Processing \S*/([\w.]+)-\d")
 _LAST_LINES = 20
 _SECONDS = 10.0  # between two lines, where a line cannot be replaced
 
@@ -23,9 +25,10 @@ def progress(lines: Iterable[str], total: int) -> Iterator[str]:
     """Yield a line of progress for each package that pip has come to, and one when it unpacks them."""
     seen: set[str] = set()
     for line in lines:
-        if found := re.match(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)", line):
-            seen.add(found[1].lower())
-            yield f"package {min(len(seen), total)} of about {total}: {found[1]}"
+        if found := _PACKAGE.match(line):
+            name = found[1] or found[2]
+            seen.add(name.lower().replace("_", "-"))
+            yield f"package {min(len(seen), total)} of about {total}: {name}"
         elif line.startswith("Installing collected packages:"):
             yield f"unpacking {line.count(',') + 1} packages: about a minute"
 

@@ -298,13 +298,15 @@ def test_the_installation_shows_its_progress_and_the_end_of_a_failure(tmp_path: 
         "Collecting numpy>=2.0 (from hndesc==0.2.0)\n",
         "  Downloading numpy-2.4.6.whl (16 MB)\n",
         "Requirement already satisfied: six in a/b (from x)\n",
+        "Processing /wheels/typing_extensions-4.1-py3-none-any.whl (from torch)\n",
         "Collecting numpy>=1.2 (from torch)\n",
         "Installing collected packages: numpy, six\n",
     ]
     assert list(install.progress(lines, 9)) == [
         "package 1 of about 9: numpy",
         "package 2 of about 9: six",
-        "package 2 of about 9: numpy",
+        "package 3 of about 9: typing_extensions",
+        "package 3 of about 9: numpy",
         "unpacking 2 packages: about a minute",
     ]
     failing = "print('Collecting numpy'); print('ERROR: no space left'); raise SystemExit(3)"

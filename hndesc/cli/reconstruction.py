@@ -21,6 +21,8 @@ from hndesc.cli.options import (
 )
 from hndesc.errors import HndescError, counted, printable
 
+_NAMED = 10  # photos that are not registered
+
 
 def reconstruct(
     photos: Path,
@@ -77,8 +79,9 @@ def _cure(summary: dict) -> str:
 def _report(summary: dict, output: Path) -> list[str]:
     """Return the lines that a user reads about a reconstruction."""
     lines = [f"{summary['registered']} of {summary['images']} photos registered"]
-    if summary["not_registered"]:
-        lines.append(f"not registered: {', '.join(map(printable, summary['not_registered']))}")
+    if missing := summary["not_registered"]:
+        more = f" and {len(missing) - _NAMED:,} more, named in reconstruction.json" if len(missing) > _NAMED else ""
+        lines.append(f"not registered: {', '.join(map(printable, missing[:_NAMED]))}{more}")
     for number, model in enumerate(summary["models"]):
         place = printable(output / "sparse" / str(number))
         lines.append(

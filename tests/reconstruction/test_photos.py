@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hndesc.cli.main import main
+from hndesc.cli.reconstruction import _report
 from hndesc.datasets.listing import list_images
 from hndesc.datasets.localization.posed import read_cameras
 from hndesc.datasets.localization.pycolmap_border import pycolmap, to_pose
@@ -177,6 +178,14 @@ def test_copies_of_a_photo_are_said_to_show_no_depth(
     with pytest.raises(SystemExit, match="1"):
         main(["reconstruct", str(tmp_path / "photos"), str(tmp_path / "out"), "--model", "sift"])
     assert "1 matching pair of photos without depth" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("count", "end"), [(10, "9.jpg"), (12, "9.jpg and 2 more, named in reconstruction.json")])
+def test_few_of_many_photos_without_a_pose_are_named(count: int, end: str) -> None:
+    names = [f"{number}.jpg" for number in range(count)]
+    summary = {"registered": 0, "images": count, "not_registered": names, "models": []}
+    line = _report(summary, Path("out"))[1]
+    assert line.startswith("not registered: 0.jpg, 1.jpg") and line.endswith(end)
 
 
 def test_mistakes_leave_nothing_behind(corner: Path, tmp_path: Path) -> None:

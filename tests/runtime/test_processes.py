@@ -217,13 +217,11 @@ def open_files(process: int) -> set[Path]:
 def test_workers_end_with_the_process_that_they_work_for(tmp_path, end):
     code = """
 import pickle
-import signal
 import sys
 from functools import partial
 from pathlib import Path
 from tests.runtime.test_processes import meet
 from hndesc.runtime.processes import workers
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started deaf to it
 folder = Path(sys.argv[1])
 with workers(partial(meet, folder, 2), 2) as met:
     list(met(range(2)))

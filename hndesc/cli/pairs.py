@@ -39,7 +39,7 @@ def match_pairs(features: Path, listed: Path, output: Path, ratio: float | None,
     from hndesc.localization.matches import match_listed
 
     check_hdf5_output(output, [features, listed])
-    found = distinct_pairs(read_pairs(listed))
+    found = distinct_pairs(read_pairs(listed), printable(listed))
     if not found:
         raise HndescError(f"{printable(listed)}: lists no pair; make it by hndesc pairs")
     match_listed(found, features, output, place=listed, ratio=ratio, threads=threads)

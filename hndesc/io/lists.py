@@ -99,19 +99,19 @@ def split_pair(line: str, place: str) -> tuple[str, str]:
 def read_pairs(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
     """Yield the pairs of names of a list, `name name` a line; a malformed line raises a HndescError."""
     for place, line in read_lines(path):
-        yield _distinct(*split_pair(line, place), place)
+        yield split_pair(line, place)
 
 
-def _distinct(first: str, second: str, place: str | os.PathLike) -> tuple[str, str]:
-    if first == second:
-        raise HndescError(f"{place}: '{first}' is paired with itself; remove the pair")
-    return first, second
+def distinct_pairs(pairs: Iterable[tuple[str, str]], place: str | os.PathLike = "pairs") -> list[tuple[str, str]]:
+    """Return pairs in their order, each once: of a pair and its reverse, the first.
 
-
-def distinct_pairs(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return pairs in their order, each once: of a pair and its reverse, the first."""
+    Raises:
+        HndescError: an image is paired with itself; the message names `place`.
+    """
     found: dict[frozenset[str], tuple[str, str]] = {}
     for pair in pairs:
+        if pair[0] == pair[1]:
+            raise HndescError(f"{place}: '{pair[0]}' is paired with itself; remove the pair")
         found.setdefault(frozenset(pair), pair)
     return list(found.values())
 
@@ -160,7 +160,7 @@ def check_below(name: str, place: str) -> str:
 def write_pairs(path: str | os.PathLike, pairs: Iterable[tuple[str, str]]) -> None:
     """Write a pair of names a line, as `split_pair` reads it: with a tab between names of which one holds a blank."""
     lines = []
-    for first, second in (_distinct(*pair, path) for pair in pairs):
+    for first, second in pairs:
         between = "\t" if set(_BLANKS) & {*first, *second} else " "
         lines.append(f"{list_name(first)}{between}{list_name(second)}\n")
     check_own_file(path)

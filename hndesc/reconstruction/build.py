@@ -14,7 +14,7 @@ from hndesc.datasets.photo_sets import SUMMARY
 from hndesc.errors import HndescError, counted
 from hndesc.io.features import FeatureReader
 from hndesc.io.files import read_json, write_json
-from hndesc.io.lists import read_pairs
+from hndesc.io.lists import distinct_pairs, read_pairs
 from hndesc.io.locks import writing
 from hndesc.io.owned_folders import check_output_folder, finish_folder, resume_folder
 from hndesc.localization.database import write_matched_images
@@ -100,7 +100,8 @@ def fill_reconstruction(
                 f"{features}: has features of {counted(len(readable), 'photo')} of {root}, and two are needed"
             )
         cameras = read_cameras(readable, share_cameras)
-        listed = [pair for pair in read_pairs(Path(pairs)) if cameras.ids.keys() >= set(pair)]
+        known = (pair for pair in read_pairs(Path(pairs)) if cameras.ids.keys() >= set(pair))
+        listed = distinct_pairs(known, pairs)
         counts = _write_database(part, cameras, listed, feature_reader, match_reader, root)
         made_from = {"features": feature_reader.settings, "matches": match_reader.settings}
     counts["verified_pairs"] = verify_pairs(part / DATABASE, cameras.numbered(listed), settings, threads)

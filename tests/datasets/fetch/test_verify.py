@@ -38,6 +38,7 @@ def test_a_view_that_is_missing_or_broken_is_named(tokyo: Tokyo) -> None:
 def test_photos_and_files_are_counted_below_the_folder(tmp_path: Path, kind: str, found: int) -> None:
     write_image(tmp_path / "a" / "1.png", np.zeros((4, 4, 3), np.uint8))
     (tmp_path / "a" / "list.txt").touch()
-    assert verify_layout(tmp_path, {"kind": kind}) == counted(found, kind.removesuffix("s"))
-    with pytest.raises(HndescError, match=f"{found} {kind} instead of at least {found + 1}"):
+    there = counted(found, kind.removesuffix("s"))
+    assert verify_layout(tmp_path, {"kind": kind}) == there
+    with pytest.raises(HndescError, match=f"{there} instead of at least {found + 1}"):
         verify_layout(tmp_path, {"kind": kind, "least": found + 1})

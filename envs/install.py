@@ -15,14 +15,14 @@ from pathlib import Path
 HERE = Path(__file__).parent
 LOG = Path(sys.prefix) / "install.log"
 PIP = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off")
-# A package that pip has come to, by its name, or by its file where that is local.
+# A package in pip's output: its name, or the file of a local one.
 _PACKAGE = re.compile(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)|Processing \S*/([\w.]+)-\d")
 _LAST_LINES = 20
 _SECONDS = 10.0  # between two lines, where a line cannot be replaced
 
 
 def progress(lines: Iterable[str], total: int) -> Iterator[str]:
-    """Yield a line of progress for each package that pip has come to, and one when it unpacks them."""
+    """Yield a line of progress for each package that pip names, and one when it unpacks them."""
     seen: set[str] = set()
     for line in lines:
         if found := _PACKAGE.match(line):

@@ -4,7 +4,9 @@ import itertools
 import logging
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError, check_count, counted
@@ -16,70 +18,73 @@ from hndesc.retrieval.ranking import rank
 
 logger = logging.getLogger(__name__)
 
-EXHAUSTIVE, SIMILAR, SEQUENTIAL = 40, 20, 5
-DESCRIPTOR = "efficientnet_lite0"
 
+@dataclass(frozen=True)
+class Pairing:
+    """Which photos are paired.
 
-def pair_photos(
-    photos: Sequence[ImageEntry],
-    output: str | os.PathLike,
-    *,
-    exhaustive: int = EXHAUSTIVE,
-    similar: int = SIMILAR,
-    sequential: int = SEQUENTIAL,
-    descriptor: str = DESCRIPTOR,
-    resize_max: int | None = RESIZE_MAX,
-) -> None:
-    """Write the list of pairs of photos to match, `name name` a line, each pair once.
-
-    Args:
-        photos: the photos, in the order in which they were taken.
-        output: text file.
+    Attributes:
         exhaustive: up to this number of photos, all are paired with each other.
         similar: with more photos: photos that each is paired with, the most similar by a global descriptor.
         sequential: with more photos: photos after it that each is paired with.
         descriptor: name of a global descriptor.
         resize_max: longest side of photos for the global descriptor in pixels; None keeps their size.
-
-    Raises:
-        HndescError: fewer than two photos, a name that a list cannot hold, or numbers with which nothing is paired.
     """
-    names = [photo.name for photo in photos]
-    check_pairing(names, output, exhaustive, similar, sequential, descriptor, resize_max)
-    check_own_file(output, [photo.path for photo in photos])
-    if len(names) <= exhaustive:
-        kind, pairs = "all", list(itertools.combinations(names, 2))
-    else:
-        alike = _similar(photos, Path(output), similar, descriptor, resize_max) if similar else []
-        kind, pairs = "similar and sequential", distinct_pairs(itertools.chain(_following(names, sequential), alike))
-    logger.info("%s of %s: %s", counted(len(pairs), "pair"), counted(len(names), "photo"), kind)
-    write_pairs(output, pairs)
+
+    exhaustive: int = 40
+    similar: int = 20
+    sequential: int = 5
+    descriptor: str = "efficientnet_lite0"
+    resize_max: int | None = RESIZE_MAX
+
+    def check(self, names: Sequence[str], place: str | os.PathLike) -> None:
+        """Check that photos can be paired and listed.
+
+        Args:
+            names: names of the photos.
+            place: where they are from, for messages.
+
+        Raises:
+            HndescError: fewer than two photos, a name that a list cannot hold, or settings that pair nothing.
+        """
+        if len(names) < 2:
+            raise HndescError(f"{place}: {counted(len(names), 'photo')}, and two are needed; add photos")
+        for name in names:
+            list_name(name)
+        check_count("resize_max", self.resize_max)
+        if self.similar:
+            GLOBAL_DESCRIPTORS.module(self.descriptor)
+        if len(names) > self.exhaustive and (
+            min(self.similar, self.sequential) < 0 or not self.similar + self.sequential
+        ):
+            raise HndescError(
+                f"{self.similar} similar and {self.sequential} sequential photos give no pairs; give more"
+            )
 
 
-def check_pairing(
-    names: Sequence[str],
-    place: str | os.PathLike,
-    exhaustive: int = EXHAUSTIVE,
-    similar: int = SIMILAR,
-    sequential: int = SEQUENTIAL,
-    descriptor: str = DESCRIPTOR,
-    resize_max: int | None = RESIZE_MAX,
-) -> None:
-    """Check in advance that `pair_photos` can pair and list photos of some names; its other arguments and errors.
+def pair_photos(photos: Sequence[ImageEntry], output: str | os.PathLike, **settings: Any) -> None:
+    """Write the list of pairs of photos to match, `name name` a line, each pair once.
 
     Args:
-        names: names of the photos.
-        place: where they are from, for messages.
+        photos: the photos, in the order in which they were taken.
+        output: text file.
+        **settings: of `Pairing`.
+
+    Raises:
+        HndescError: the photos cannot be paired; see `Pairing.check`.
     """
-    if len(names) < 2:
-        raise HndescError(f"{place}: {counted(len(names), 'photo')}, and two are needed; add photos")
-    for name in names:
-        list_name(name)
-    check_count("resize_max", resize_max)
-    if similar:
-        GLOBAL_DESCRIPTORS.module(descriptor)
-    if len(names) > exhaustive and (min(similar, sequential) < 0 or not similar + sequential):
-        raise HndescError(f"{similar} similar and {sequential} sequential photos give no pairs; give more")
+    pairing = Pairing(**settings)
+    names = [photo.name for photo in photos]
+    pairing.check(names, output)
+    check_own_file(output, [photo.path for photo in photos])
+    if len(names) <= pairing.exhaustive:
+        kind, pairs = "all", list(itertools.combinations(names, 2))
+    else:
+        alike = _similar(photos, Path(output), pairing) if pairing.similar else []
+        following = _following(names, pairing.sequential)
+        kind, pairs = "similar and sequential", distinct_pairs(itertools.chain(following, alike))
+    logger.info("%s of %s: %s", counted(len(pairs), "pair"), counted(len(names), "photo"), kind)
+    write_pairs(output, pairs)
 
 
 def _following(names: Sequence[str], count: int) -> Iterable[tuple[str, str]]:
@@ -87,19 +92,17 @@ def _following(names: Sequence[str], count: int) -> Iterable[tuple[str, str]]:
         yield from ((name, other) for other in names[place + 1 : place + 1 + count])
 
 
-def _similar(
-    photos: Sequence[ImageEntry], output: Path, count: int, descriptor: str, resize_max: int | None
-) -> list[tuple[str, str]]:
+def _similar(photos: Sequence[ImageEntry], output: Path, pairing: Pairing) -> list[tuple[str, str]]:
     """Pair each photo with the most similar ones; unreadable photos are in no pair. An interrupted run resumes."""
     store = scratch_of(output)
     names = [photo.name for photo in photos]
-    describe_globally(photos, store, descriptor, resize_max)
+    describe_globally(photos, store, pairing.descriptor, pairing.resize_max)
     try:
         vectors, failed, _ = read_global(store, names)
     finally:
         store.unlink()
     rows = [row for row, name in enumerate(names) if name not in failed]
-    ranked = rank(vectors[rows], vectors[rows], count + 1)
+    ranked = rank(vectors[rows], vectors[rows], pairing.similar + 1)
     return [
         (names[row], names[rows[other]])
         for row, (order, _) in zip(rows, ranked, strict=True)

@@ -16,7 +16,7 @@ from hndesc.io.owned_folders import check_output_folder, finish_folder, resume_f
 from hndesc.localization.matches import match_listed
 from hndesc.reconstruction.build import fill_reconstruction
 from hndesc.reconstruction.mapping import ReconstructionSettings
-from hndesc.reconstruction.pairs import check_pairing, pair_photos
+from hndesc.reconstruction.pairs import Pairing, pair_photos
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def reconstruct_photos(
         output: folder to write: `features.h5`, `pairs.txt`, `matches.h5`, and what
             `hndesc.reconstruction.build.build_reconstruction` writes.
         extraction: settings of `hndesc.extraction.description.extract`; by default with the descriptor `hndesc-fast`.
-        pairing: settings of `hndesc.reconstruction.pairs.pair_photos`.
+        pairing: settings of `hndesc.reconstruction.pairs.Pairing`.
         ratio: see `hndesc.matching.matcher.match_features`; few matches of unrelated photos pass it.
         share_cameras: see `hndesc.reconstruction.cameras.read_cameras`.
         threads: of matching, verification and bundle adjustment.
@@ -66,7 +66,7 @@ def reconstruct_photos(
     extraction = {"descriptor": "hndesc-fast", "detector": "sift"} | (extraction or {})
     pairing = pairing or {}
     images = list_images(photos)
-    check_pairing([image.name for image in images], photos, **pairing)
+    Pairing(**pairing).check([image.name for image in images], photos)
     record = {
         "extraction": {name: str(value) if isinstance(value, Path) else value for name, value in extraction.items()},
         "pairing": pairing,

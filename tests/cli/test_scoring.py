@@ -15,7 +15,7 @@ from hndesc.io.features import FeatureReader
 from hndesc.io.images import write_image
 from hndesc.localization.pnp import PnpSettings
 from hndesc.reconstruction.mapping import ReconstructionSettings
-from hndesc.reconstruction.pairs import pair_photos
+from hndesc.reconstruction.pairs import Pairing
 from hndesc.retrieval.reranking import rerank_shortlist
 from tests.cli.test_main import texture
 from tests.fixtures.synthetic import Mapped
@@ -95,7 +95,7 @@ def test_a_mistake_is_named(places: Path, capsys: pytest.CaptureFixture, argumen
     [
         ("score retrieval a b c --output d", rerank_shortlist, {"top", "ratio", "min_inliers", "estimator"}),
         ("score localization a b c d --output e", localize_queries, {"method", "seed"}),
-        ("pairs a b", pair_photos, {"exhaustive", "similar", "sequential"}),
+        ("pairs a b", Pairing, {"exhaustive", "similar", "sequential"}),
         ("localize a b", PnpSettings, {"max_error", "min_inliers"}),
         ("reconstruct a b", ReconstructionSettings, {"max_error", "min_num_inliers", "min_model_size", "seed"}),
         ("bench", measure_speed, {"keypoints", "seconds"}),

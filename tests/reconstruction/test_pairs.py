@@ -9,7 +9,7 @@ from hndesc.datasets.listing import list_images
 from hndesc.errors import HndescError
 from hndesc.io.images import write_image
 from hndesc.io.lists import read_pairs
-from hndesc.reconstruction.pairs import check_pairing, pair_photos
+from hndesc.reconstruction.pairs import Pairing, pair_photos
 
 COLORS = ((200, 40, 40), (40, 200, 40), (40, 40, 200), (195, 45, 40), (45, 195, 40), (40, 45, 195))
 
@@ -48,4 +48,4 @@ def test_settings_without_pairs_are_refused(photos: Path, tmp_path: Path) -> Non
 
 def test_names_that_no_list_can_hold_are_refused_in_advance() -> None:
     with pytest.raises(HndescError, match=r"the name '#1\.jpg' cannot be written to a list"):
-        check_pairing(["0.jpg", "#1.jpg"], "photos")
+        Pairing().check(["0.jpg", "#1.jpg"], "photos")

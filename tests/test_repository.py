@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 import hndesc
-from hndesc.models.bundled import bundled_models
+from hndesc.models.bundled import DETECTOR, bundled_models
 from hndesc.models.checkpoint import read_card
-from hndesc.models.release import summary
+from hndesc.models.keypoint_network import read_detector_card
+from hndesc.models.release import detector_summary, summary
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -32,6 +33,17 @@ def test_a_bundled_model_states_its_license(name: str) -> None:
     assert license.startswith(("MIT", "research use only"))
     assert f"license: {license}\n" in summary(path)
     assert f"| License | {license} |" in (ROOT / "docs" / "models" / f"{name}.md").read_text()
+
+
+def test_weights_name_the_photographs_that_they_were_trained_on_with_licenses() -> None:
+    told = {name: (read_card(path)["about"]["data"], summary(path)) for name, path in bundled_models().items()}
+    told["detector"] = (read_detector_card(DETECTOR)["data"], detector_summary(DETECTOR))
+    for name, (data, text) in told.items():
+        words = " ".join(text.split())
+        for row in data:
+            assert f"{row['photos']}: {row['number']} ({row['license']})" in words, name
+    card = read_detector_card(DETECTOR)
+    assert sum(row["number"] for row in card["data"]) == card["photos"]
 
 
 def test_the_version_is_the_same_everywhere() -> None:

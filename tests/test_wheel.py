@@ -95,7 +95,8 @@ def check_use(environment: Path, work: Path) -> None:
     """Use the command and the package of an environment in a folder elsewhere."""
     hndesc, python = environment / "bin" / "hndesc", environment / "bin" / "python"
     listed = run(hndesc, "models", folder=work)
-    assert [line.partition(":")[0] for line in listed.splitlines() if line[0] != " "] == sorted(bundled_models())
+    names = [line.partition(":")[0] for line in listed.splitlines() if line[0] != " "]
+    assert names == [*sorted(bundled_models()), "detector hndesc"]
     run(hndesc, "extract", "photos", "features.h5", folder=work)
     with FeatureReader(work / "features.h5") as reader:
         stored = reader.read("a.png")

@@ -12,10 +12,10 @@ SIGNATURES, PRECISIONS = ("colmap", "pixels"), ("float32", "float16")
 
 
 def list_models(pages: Path | None) -> None:
-    """Print the bundled models with their main scores; write their pages if a folder is given."""
+    """Print the bundled models with licenses and main scores, then the detector; write pages if a folder is given."""
     from hndesc.io.files import write_text
     from hndesc.models import release
-    from hndesc.models.bundled import bundled_models
+    from hndesc.models.bundled import DETECTOR, bundled_models
 
     for name, path in bundled_models().items():
         try:
@@ -29,6 +29,7 @@ def list_models(pages: Path | None) -> None:
         print(summary)
     if not bundled_models():
         print("there are no bundled models; train a model and give its file")
+    print(release.detector_summary(DETECTOR))
 
 
 def export_onnx(
@@ -86,7 +87,7 @@ def release(checkpoint: Path, name: str, about: Path, scores: list[Path], pages:
 
 def add_model_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the commands for models to the parser."""
-    models = commands.add_parser("models", help="list the bundled models with their main scores")
+    models = commands.add_parser("models", help="list the bundled models: licenses, training photographs, scores")
     models.add_argument("--pages", metavar="FOLDER", type=Path, help="write the page of each model as <name>.md")
     models.set_defaults(command=list_models)
     _add_export(commands.add_parser("export-onnx", help="export a model to ONNX"))

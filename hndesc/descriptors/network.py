@@ -29,6 +29,7 @@ class NetworkDescriptor:
 
     Attributes:
         settings: name, hash and main properties of the checkpoint.
+        parameters: number of learned parameters, those of batch normalization included.
     """
 
     def __init__(self, checkpoint: str | Path, device: str = "auto", tile: int = TILE) -> None:
@@ -41,6 +42,7 @@ class NetworkDescriptor:
         """
         checkpoint = Path(checkpoint)
         model, card = load_checkpoint(checkpoint)
+        self.parameters = sum(values.numel() for values in model.parameters())
         self.device = choose_device(device)
         self.model: Backbone = fold_batch_norm(model).to(self.device, memory_format=torch.channels_last)
         self.tile = -(-tile // model.period) * model.period

@@ -76,7 +76,7 @@ class Model:
         self._detector = detector
         self.name: str = self._network.settings["name"]
         self.dim: int = self._network.settings["dim"]
-        self.parameters: int = sum(values.numel() for values in self._network.model.parameters())
+        self.parameters: int = self._network.parameters
         self.license: str | None = read_card(checkpoint).get("about", {}).get("license")
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from hndesc.errors import HndescError, counted, printable
 from hndesc.io.files import check_output_file, read_json, write_text
 from hndesc.io.lists import text_lines
 from hndesc.models.checkpoint import check_checkpoint, load_checkpoint, read_card, save_checkpoint
+from hndesc.models.keypoint_network import read_detector_card
 from hndesc.runtime.provenance import file_hash
 
 logger = logging.getLogger(__name__)
@@ -151,7 +153,7 @@ def _compare(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def summary(checkpoint: str | Path) -> str:
-    """Return a short description of a bundled model: architecture, size, license, accuracy per benchmark.
+    """Return a short description of a bundled model: architecture, size, licenses, photographs, accuracy per benchmark.
 
     Raises:
         HndescError: the file is not a checkpoint, or its card was not written by a release.
@@ -163,13 +165,34 @@ def summary(checkpoint: str | Path) -> str:
 
 
 def _summary(path: Path, card: Mapping[str, Any]) -> str:
-    size = f"{path.stat().st_size / 1e6:.2f} MB"
-    lines = [f"{path.stem}: {card['architecture']}, {card['dim']}-D, {size}; license: {card['about']['license']}"]
+    size, about = f"{path.stat().st_size / 1e6:.2f} MB", card["about"]
+    lines = [f"{path.stem}: {card['architecture']}, {card['dim']}-D, {size}; license: {about['license']}"]
+    lines.append(_photographs(about["data"]))
     for row in card["scores"]:
         if row["this"]:
             mma = "/".join("-" if row["mma"][kind] is None else f"{row['mma'][kind]:.3f}" for kind in ("v", "i", "avg"))
             lines.append(f"  {row['benchmark']}: MMA@3 v/i/avg {mma} (keypoints: {_keypoints(row['keypoints'])})")
     return "\n".join(lines)
+
+
+def detector_summary(weights: str | Path) -> str:
+    """Return a short description of the bundled detector: architecture, size, licenses, photographs.
+
+    Raises:
+        HndescError: the file has no weights of a detector, or its card does not state license and photographs.
+    """
+    path = Path(weights)
+    card = read_detector_card(path)
+    with _released(path):
+        size = f"{path.stat().st_size / 1e6:.2f} MB"
+        head = f"detector {path.stem}: {card['architecture']}, {size}; license: {card['license']}"
+        return f"{head}\n{_photographs(card['data'])}"
+
+
+def _photographs(data: Sequence[Mapping[str, Any]]) -> str:
+    """Return lines that name the photographs of a training: source, number and licenses."""
+    sources = "; ".join(f"{row['photos']}: {row['number']} ({row['license']})" for row in data)
+    return textwrap.fill(f"trained on {sources}", 120, initial_indent="  ", subsequent_indent="    ")
 
 
 def page(checkpoint: str | Path) -> str:

@@ -20,7 +20,7 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError, TypeError) as error:  # NotImplementedError is a RuntimeError
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].partition(". ")[0]  # torch lists all backends after it
         raise HndescError(f"device '{name}' cannot be used ({reason}); set 'auto' or 'cpu'") from None
     if device.type == "cpu":
         keep_freed_memory()

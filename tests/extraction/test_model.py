@@ -23,7 +23,7 @@ from hndesc.detectors.superpoint import SuperPoint
 from hndesc.errors import HndescError
 from hndesc.io.features import FeatureReader, Features
 from hndesc.io.images import write_image
-from hndesc.models.checkpoint import save_checkpoint
+from hndesc.models.checkpoint import load_checkpoint, save_checkpoint
 from hndesc.models.initial_weights import build_model
 
 
@@ -87,7 +87,7 @@ def test_extracted_features_unpack_into_two_and_have_scores(image: np.ndarray) -
 
 def test_a_model_says_what_it_is(box: Path) -> None:
     model = hndesc.load("hndesc-tiny")
-    parameters = sum(values.numel() for values in load_descriptor(box / "hndesc-tiny.safetensors").model.parameters())
+    parameters = sum(values.numel() for values in load_checkpoint(box / "hndesc-tiny.safetensors")[0].parameters())
     assert repr(model) == f"Model('hndesc-tiny', dim=64, parameters={parameters}, license=None)"
 
 

@@ -14,6 +14,7 @@ from hndesc.cli.main import build_parser
 from hndesc.datasets.free_photos import credits
 from hndesc.datasets.kinds import KINDS
 from hndesc.errors import HndescError
+from hndesc.io.files import check_own_file
 from hndesc.models.release import ABOUT
 from tests.documentation import DOCS, FIGURE, PAGES, ROOT, blocks, name
 from tests.workflow.planning import default_config, laid_over, plan_of
@@ -22,7 +23,9 @@ SHELL = [block for page in PAGES for block in blocks(page) if block.kind == "sh"
 LINES = [(name(block.page), line) for block in SHELL for line in block.commands]
 CONFIGURATIONS = [block for page in PAGES for block in blocks(page) if block.kind == "yaml"]
 GUIDES = [page for page in PAGES if page.parent.name in ("docs", "quickstarts", "concepts")]
+PROGRAMS = ("hndesc", "snakemake", "make", "pip", "python", "colmap")
 GUIDES.remove(DOCS / "configuration.md")  # generated
+DRAWN = sorted(path for path in (DOCS / "figures").iterdir() if path.suffix not in (".py", ""))
 # Pages that are made when the site is built.
 MADE = {DOCS / "reference" / "cli.md", DOCS / "free_photos.md"}
 
@@ -108,7 +111,14 @@ def test_a_figure_has_a_text_and_a_caption(page: Path) -> None:
 
 def test_every_figure_is_on_a_page() -> None:
     shown = {figure["path"].rpartition("/")[2] for page in PAGES for figure in FIGURE.finditer(page.read_text())}
-    assert {path.name for path in (DOCS / "figures").iterdir() if path.suffix not in (".py", "")} == shown
+    assert {path.name for path in DRAWN} == shown
+
+
+@pytest.mark.parametrize("figure", DRAWN, ids=lambda path: path.name)
+def test_a_script_draws_a_figure_and_can_replace_it(figure: Path) -> None:
+    own, demo = figure.with_suffix(".py"), (DOCS / "figures" / "demo.py").read_text()
+    assert own.is_file() or f'"{figure.name}"' in demo
+    check_own_file(figure)
 
 
 @pytest.mark.parametrize("script", ["pipeline", "glossary", "kinds"])
@@ -146,6 +156,14 @@ def test_what_a_command_names_exists(page: str, line: str) -> None:
     if words[:1] == ["make"]:
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)
         assert words[1] in targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_commands_are_marked_as_such(page: Path) -> None:
+    """A block that names no language is output, or another file's content, and no test would run it."""
+    others = re.sub(r"^```\w.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    unmarked = re.findall(r"^```\n(.*?)^```", others, re.M | re.S)
+    assert [line for text in unmarked for line in text.splitlines() if line.split(" ")[0] in PROGRAMS] == []
 
 
 def test_commands_are_written_in_one_way() -> None:

@@ -9,14 +9,18 @@ from matplotlib.ticker import LogLocator, NullLocator
 from hndesc.visualization.style import COLORS, figure
 
 SCORES = ("MMA@3, mean of v and i", "AUC@5 of the homography")
-# Where a label stays clear of its neighbors: row, name -> offset in points and alignment.
+# Where a label stays clear of its neighbors: row, column, name -> offset in points and alignment.
 LABELS = {
-    (0, "hndesc-fast"): ((-5, 4), "right"),
-    (0, "hndesc-lite"): ((0, 6), "center"),
-    (0, "hndesc-r2d2"): ((6, -2), "left"),
-    (1, "hndesc-fast"): ((-5, 4), "right"),
-    (1, "hndesc-lite"): ((2, -11), "left"),
-    (1, "XFeat"): ((0, 6), "center"),
+    (0, 0, "hndesc-fast"): ((-6, -3), "right"),
+    (0, 0, "hndesc-lite"): ((0, 6), "center"),
+    (0, 0, "hndesc-r2d2"): ((6, -2), "left"),
+    (0, 1, "hndesc-fast"): ((0, 6), "center"),
+    (0, 1, "hndesc-lite"): ((6, -4), "left"),
+    (1, 0, "hndesc-fast"): ((-6, -3), "right"),
+    (1, 0, "hndesc-lite"): ((2, -11), "left"),
+    (1, 0, "XFeat"): ((0, 6), "center"),
+    (1, 1, "hndesc-fast"): ((5, 3), "left"),
+    (1, 1, "hndesc-lite"): ((5, -9), "left"),
 }
 OUTPUT = Path(__file__).with_suffix(".svg")
 README = Path(__file__).parents[2] / "README.md"
@@ -30,26 +34,27 @@ def main() -> None:
         for column, (title, rows) in enumerate(parts.items()):
             rows.pop("SIFT")  # hidden by RootSIFT
             for row in range(len(SCORES)):
-                draw(panels[row, column], row, {name: (time, scores[row]) for name, (time, *scores) in rows.items()})
+                points = {name: (time, scores[row]) for name, (time, *scores) in rows.items()}
+                draw(panels[row, column], row, column, points)
             panels[0, column].set_title(title)
             panels[-1, column].set_xlabel("ms per image, one core")
         for axes, label in zip(panels[:, 0], SCORES, strict=True):
             axes.set_ylabel(label)
 
 
-def draw(axes: Axes, row: int, points: dict[str, tuple[float, float]]) -> None:
+def draw(axes: Axes, row: int, column: int, points: dict[str, tuple[float, float]]) -> None:
     """Draw named points (time, score)."""
     for name, point in points.items():
         ours = name.startswith("hndesc")
         axes.plot(*point, "o", color=COLORS[1 if ours else 0])
-        offset, side = LABELS.get((row, name), ((5, 3), "left") if ours else ((-6, -3), "right"))
+        offset, side = LABELS.get((row, column, name), ((5, 3), "left") if ours else ((-6, -3), "right"))
         weight = "bold" if ours else None
         axes.annotate(name, point, offset, textcoords="offset points", ha=side, size=7.5, weight=weight)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.margins(x=0.25)
+    axes.margins(x=0.32)
 
 
 def read_table(text: str) -> dict[str, dict[str, tuple[float, float, float]]]:

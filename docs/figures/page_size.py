@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 LONGEST = 1200  # pixels of a photograph
 COLORS = 128  # of a drawing
@@ -14,7 +15,9 @@ def reduce(figure: Path, longest: int = LONGEST) -> None:
     """Write a figure again: JPEG at most `longest` pixels wide or high; PNG in its size, with a palette."""
     image = Image.open(figure).convert("RGB")
     if figure.suffix == ".png":
-        image.quantize(COLORS).save(figure, optimize=True)
+        maker = PngInfo()  # hndesc replaces only figures that name it
+        maker.add_text("Software", "hndesc")
+        image.quantize(COLORS).save(figure, optimize=True, pnginfo=maker)
     else:
         image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
         image.save(figure, quality=QUALITY, optimize=True, progressive=True)

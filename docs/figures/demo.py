@@ -57,7 +57,8 @@ def _screenshot(page: Path, folder: Path) -> Path:
     shot = folder / "page.png"
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}/profile"]
     size = f"--window-size={WINDOW[0]},{WINDOW[1]}"
-    subprocess.run([browser, *options, size, f"--screenshot={shot}", page.resolve().as_uri()], check=True)
+    command = [browser, *options, size, f"--screenshot={shot}", page.resolve().as_uri()]
+    subprocess.run(command, check=True, capture_output=True)
     return shot
 
 

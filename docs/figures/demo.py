@@ -45,7 +45,7 @@ def main(results: Path) -> None:
 def _copy(source: Path, name: str) -> None:
     image = Image.open(source).convert("RGB")
     image.thumbnail((LONGEST, LONGEST) if name != "page.png" else WINDOW, Image.Resampling.LANCZOS)
-    image.save(HERE / name)
+    image.save(HERE / name, quality=95)
     reduce(HERE / name)
 
 

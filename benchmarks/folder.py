@@ -6,10 +6,10 @@ Without a folder, the photos of the optional extra test data are used (HNDESC_SH
 
 From JPEG to HDF5, with SIFT keypoints and a bundled model on both sides. The usual loop is that of hloc: a DataLoader
 with one worker process reads images as float32, the main process detects and describes one at a time with as many
-threads as there are cores, with the network as it is loaded, and opens the file for each image. This package shares the
-images among as many processes as there are cores. Either runs in a new process on the given number of cores. Both
-alternate, and medians count; time begins when the libraries have been imported, and includes the start of all further
-processes. Processor time is more reliable than images per second if other programs run.
+threads as there are cores, with the network as it is loaded, and opens the file for each image. This package works
+on as many images at a time as there are cores. Either runs in a new process on the given number of cores. Both
+alternate, and medians count; time begins when the libraries have been imported, and includes the start of the worker
+process. Processor time is more reliable than images per second if other programs run.
 """
 
 import argparse
@@ -105,7 +105,7 @@ def measure(way: Callable[..., None], arguments: argparse.Namespace, cores: int,
 
 def by_hndesc(photos: list, checkpoint: Path, output: Path, cores: int) -> None:
     """Extract as `hndesc extract` does."""
-    extract(photos, output, checkpoint, max_keypoints=KEYPOINTS, processes=cores)
+    extract(photos, output, checkpoint, max_keypoints=KEYPOINTS, workers=cores)
 
 
 class Images(Dataset):

@@ -36,13 +36,13 @@ def extract(
         _refuse_beside_keypoints(features)
     photos = _list(images, kind, as_stored)
     settings = extraction_settings(**features)
-    processes = workers or usual_workers(settings["descriptor"])
+    workers = workers or usual_workers(settings["descriptor"])
     if keypoints is not None:
         description = {name: settings[name] for name in ("descriptor", "resize_max", "views")}
         weights = settings["descriptor_weights"]
-        steps.describe_keypoints(photos, keypoints, output, **description, processes=processes, weights=weights)
+        steps.describe_keypoints(photos, keypoints, output, **description, workers=workers, weights=weights)
         return
-    steps.extract(photos, output, **settings, processes=processes)
+    steps.extract(photos, output, **settings, workers=workers)
 
 
 def _list(images: list[Path], kind: str | None, as_stored: bool) -> list[ImageEntry]:
@@ -83,7 +83,7 @@ def add_feature_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
         "--workers",
         metavar="N",
         type=parallel,
-        help=f"number of processes, each with one thread (default: the cores, at most {MOST_WORKERS}; 1 on a GPU)",
+        help=f"number of images at a time, each on one core (default: the cores, at most {MOST_WORKERS}; 1 on a GPU)",
     )
     add_features(parser)
     parser.set_defaults(command=extract)

@@ -56,7 +56,7 @@ def reconstruct(
         ratio=ratio,
         share_cameras=share_cameras,
         threads=threads,
-        processes=min(threads, usual_workers(extraction["descriptor"])),
+        workers=min(threads, usual_workers(extraction["descriptor"])),
         draw=plot_reconstruction,
         **settings,
     )

@@ -33,7 +33,7 @@ def describe_keypoints(
     resize_max: int | None = None,
     precision: str = "float32",
     views: bool = False,
-    processes: int = 1,
+    workers: int = 1,
     **descriptor_settings: Any,
 ) -> None:
     """Describe stored keypoints.
@@ -48,7 +48,7 @@ def describe_keypoints(
             affects rankings.
         views: also describe keypoints in further views of the image (`hndesc.descriptors.views`); takes four times as
             long.
-        processes: number of processes, each with one thread; 1: this process with all its threads.
+        workers: number of images at a time, each on one core; 1: one image on all cores.
         descriptor_settings: further settings of the descriptor.
 
     Raises:
@@ -75,7 +75,7 @@ def describe_keypoints(
             failed=reader.failed,
             source=reader.identity,
             stored=reader.read,
-            processes=processes,
+            workers=workers,
         )
 
 
@@ -89,7 +89,7 @@ def extract(
     resize_max: int | None = None,
     descriptor_weights: str | Path | None = None,
     views: bool = False,
-    processes: int = 1,
+    workers: int = 1,
     **detector_settings: Any,
 ) -> None:
     """Detect and describe keypoints; equivalent to `detect_keypoints` followed by `describe_keypoints`.
@@ -104,7 +104,7 @@ def extract(
         resize_max: see `hndesc.extraction.detection.detect_keypoints`.
         descriptor_weights: weights file of the descriptor, if it needs one; also used for its own detector.
         views: see `describe_keypoints`.
-        processes: see `describe_keypoints`.
+        workers: see `describe_keypoints`.
         **detector_settings: further settings of the detector.
     """
     resize_max = check_count("resize_max", resize_max)
@@ -112,7 +112,7 @@ def extract(
     extractor = Extractor(
         descriptor, detector, weights, max_keypoints, resize_max, descriptor_weights, views, **detector_settings
     )
-    process_images(images, output, extractor.settings, partial(_extract, extractor), processes=processes)
+    process_images(images, output, extractor.settings, partial(_extract, extractor), workers=workers)
 
 
 def _extract(extractor: Extractor, _entry: ImageEntry, image: np.ndarray, _stored: Features | None) -> Features:

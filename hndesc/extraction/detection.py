@@ -26,7 +26,7 @@ def detect_keypoints(
     weights: str | Path | None = None,
     max_keypoints: int | None = None,
     resize_max: int | None = None,
-    processes: int = 1,
+    workers: int = 1,
     **detector_settings: Any,
 ) -> None:
     """Detect the keypoints of images and store them without descriptors.
@@ -38,7 +38,7 @@ def detect_keypoints(
         weights: weights file of the detector, if it needs one.
         max_keypoints: maximum number of keypoints per image, the strongest ones; None for all.
         resize_max: longest side in pixels to which images are downsized before detection; None for full resolution.
-        processes: number of processes, each with one thread; 1: this process with all its threads.
+        workers: number of images at a time, each on one core; 1: one image on all cores.
         detector_settings: further settings of the detector.
 
     Raises:
@@ -48,7 +48,7 @@ def detect_keypoints(
     check_output(output, images, weights)
     finder = load_detector(detector, weights, max_keypoints=max_keypoints, **detector_settings)
     settings = recorded_settings(finder.settings, resize_max)
-    process_images(images, output, settings, partial(_detect, finder, resize_max), processes=processes)
+    process_images(images, output, settings, partial(_detect, finder, resize_max), workers=workers)
 
 
 def _detect(

@@ -1,6 +1,7 @@
 """What detection and description share: reading of images, resuming, and the settings in feature files."""
 
 import logging
+import pickle
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from threading import local
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,9 @@ logger = logging.getLogger(__name__)
 _READ_AHEAD = 2
 # Images per process that are handed out at a time. It bounds the memory of results that wait to be written.
 _BATCH = 8
+# Up to this number, workers are threads, which start at once. A process takes 1.7 s to import torch, but more threads
+# would wait for Python's lock, which each holds for a tenth of an image's time.
+_MOST_THREADS = 4
 # What is done with an image: its entry, its pixels, and its stored features where there are some.
 Work = Callable[[ImageEntry, np.ndarray, Features | None], Features]
 # An image with its stored features, or with the reason for which it is not processed.
@@ -64,7 +69,7 @@ def process_images(
     failed: dict[str, str] | None = None,
     source: str = "",
     stored: Callable[[str], Features] | None = None,
-    processes: int = 1,
+    workers: int = 1,
 ) -> None:
     """Store what `work` returns for each image; an interrupted run with equal settings and sources is resumed.
 
@@ -72,11 +77,11 @@ def process_images(
         images: images to process.
         output: feature file to write.
         settings: recorded in the file.
-        work: can be pickled if there are several processes.
+        work: can be pickled if there are several workers.
         failed: images that are not processed -> why.
         source: identity of the keypoints that are described.
         stored: reads the features of an image by its name.
-        processes: number of processes, each with one thread; 1: this process with all its threads.
+        workers: number of images at a time, each on one core; 1: one image on all cores.
 
     Raises:
         HndescError: there are no images, or none is readable.
@@ -96,7 +101,7 @@ def process_images(
                 return ImageError(known[entry.name])
             return stored(entry.name) if stored else None
 
-        with _processor(work, min(processes, len(waiting) or 1)) as results:
+        with _processor(work, min(workers, len(waiting) or 1)) as results:
             for entry, result in results((entry, given(entry)) for entry in progress):
                 try:
                     if isinstance(result, ImageError):
@@ -119,16 +124,20 @@ def process_images(
 
 @contextmanager
 def _processor(
-    work: Work, processes: int
+    work: Work, count: int
 ) -> Iterator[Callable[[Iterator[_Item]], Iterator[tuple[ImageEntry, Features | ImageError]]]]:
-    """Yield a function that processes images in their order, in this process or in several."""
-    if processes == 1:
-        yield partial(_in_this_process, work)
+    """Yield a function that processes images in their order: one at a time, in threads or in processes."""
+    if count == 1:
+        yield partial(_one_at_a_time, work)
         return
-    from hndesc.runtime.processes import workers  # needs packages beyond the core
+    from hndesc.runtime.processes import one_core, workers  # needs packages beyond the core
 
-    with workers(partial(_process, work), processes) as process:
-        yield partial(_in_batches, process, _BATCH * processes)
+    if count <= _MOST_THREADS:
+        with one_core(), _thread_pool(count) as pool:
+            yield partial(_in_threads, work, pool, _READ_AHEAD * count)
+        return
+    with workers(partial(_process, work), count) as process:
+        yield partial(_in_batches, process, _BATCH * count)
 
 
 def _in_batches(
@@ -138,7 +147,38 @@ def _in_batches(
         yield from zip((entry for entry, _ in batch), process(batch), strict=True)
 
 
-def _in_this_process(work: Work, items: Iterator[_Item]) -> Iterator[tuple[ImageEntry, Features | ImageError]]:
+@contextmanager
+def _thread_pool(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Yield a pool of threads, which at the end finish what they have begun and nothing else."""
+    pool = ThreadPoolExecutor(threads)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_threads(
+    work: Work, pool: ThreadPoolExecutor, ahead: int, items: Iterator[_Item]
+) -> Iterator[tuple[ImageEntry, Features | ImageError]]:
+    """Process up to `ahead` images besides the one that is waited for, each thread with its own copy of `work`."""
+    own, pickled = local(), pickle.dumps(work)
+
+    def process(item: _Item) -> Features | ImageError:
+        if not hasattr(own, "work"):
+            own.work = pickle.loads(pickled)
+        return _process(own.work, item)
+
+    running: deque[tuple[ImageEntry, Future]] = deque()
+    for item in items:
+        running.append((item[0], pool.submit(process, item)))
+        if len(running) > ahead:
+            entry, future = running.popleft()
+            yield entry, future.result()
+    for entry, future in running:
+        yield entry, future.result()
+
+
+def _one_at_a_time(work: Work, items: Iterator[_Item]) -> Iterator[tuple[ImageEntry, Features | ImageError]]:
     """Process images while the next ones are read by a thread."""
     with ThreadPoolExecutor(1) as pool:
         reading: deque[tuple[_Item, Future | None]] = deque()

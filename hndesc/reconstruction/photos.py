@@ -36,7 +36,7 @@ def reconstruct_photos(
     ratio: float | None = RATIO,
     share_cameras: bool = True,
     threads: int = 1,
-    processes: int = 1,
+    workers: int = 1,
     draw: Callable[[Path], object] | None = None,
     **settings: Any,
 ) -> dict:
@@ -51,7 +51,7 @@ def reconstruct_photos(
         ratio: see `hndesc.matching.matcher.match_features`; few matches of unrelated photos pass it.
         share_cameras: see `hndesc.reconstruction.cameras.read_cameras`.
         threads: of matching, verification and bundle adjustment.
-        processes: that extract features.
+        workers: number of images whose features are extracted at a time.
         draw: called with the folder once it is filled, to add figures.
         **settings: of `hndesc.reconstruction.mapping.ReconstructionSettings`.
 
@@ -78,7 +78,7 @@ def reconstruct_photos(
     with writing(place):
         part = resume_folder(output, STEP, [photos], record, _RECORD)
         paths = part / FEATURES, part / MATCHES, part / PAIRS
-        _match(part, images, photos, extraction, pairing, ratio, threads, processes)
+        _match(part, images, photos, extraction, pairing, ratio, threads, workers)
         summary = fill_reconstruction(
             part, images, photos, *paths, chosen, share_cameras=share_cameras, threads=threads
         )
@@ -96,12 +96,12 @@ def _match(
     pairing: dict[str, Any],
     ratio: float | None,
     threads: int,
-    processes: int,
+    workers: int,
 ) -> None:
     """Make features, pairs and matches, those that an interrupted run has not made; each resumes by itself."""
     features, pairs, matches = part / FEATURES, part / PAIRS, part / MATCHES
     if not features.is_file():
-        extract(images, features, processes=processes, **extraction)
+        extract(images, features, workers=workers, **extraction)
     if not pairs.is_file():
         pair_photos(images, pairs, **pairing)
     if not matches.is_file():

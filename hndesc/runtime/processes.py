@@ -45,7 +45,7 @@ def workers(work: Callable[[Item], Value], processes: int = 1) -> Iterator[Calla
             a copy once; items and values are pickled, too.
         processes: how many work at a time, this one among them, each on one core.
     """
-    with _one_core():
+    with one_core():
         if processes == 1:
             yield partial(map, work)
             return
@@ -124,7 +124,7 @@ def _end_with(parent: int) -> None:
 
 
 @contextmanager
-def _one_core() -> Iterator[None]:
+def one_core() -> Iterator[None]:
     """Limit linear algebra, OpenCV and torch to one thread, even if torch is imported later."""
     before = {name: os.environ.get(name) for name in _ONE_CORE}
     usual = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else before["OMP_NUM_THREADS"]

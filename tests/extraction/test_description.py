@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from threading import Barrier
 
 import cv2
 import h5py
@@ -17,11 +18,11 @@ from hndesc.datasets.image_set import ImageEntry
 from hndesc.datasets.listing import list_images
 from hndesc.descriptors import load_descriptor
 from hndesc.descriptors.views import describe_views
-from hndesc.errors import HndescError
+from hndesc.errors import HndescError, ImageError
 from hndesc.extraction import description, detection, processing
 from hndesc.extraction.description import describe_keypoints, extract
 from hndesc.extraction.detection import detect_keypoints
-from hndesc.io.features import FeatureReader, FeatureWriter
+from hndesc.io.features import FeatureReader, Features, FeatureWriter
 from hndesc.io.images import read_image, write_image
 from hndesc.models.bundled import DEFAULT
 
@@ -439,15 +440,17 @@ def test_unknown_parts_are_reported_before_any_work(photos, tmp_path):
     assert list(tmp_path.glob("*.h5*")) == []
 
 
-def test_several_processes_write_what_one_writes(photos, tmp_path, caplog):
+@pytest.mark.parametrize("most_threads", [0, 4], ids=["processes", "threads"])
+def test_several_at_a_time_write_what_one_writes(photos, tmp_path, caplog, monkeypatch, most_threads):
+    monkeypatch.setattr(processing, "_MOST_THREADS", most_threads)
     folder = tmp_path / "photos"
     (folder / "night" / "broken.png").write_bytes(b"no image")
     write_image(folder / "flat.png", np.full((120, 160, 3), 90, np.uint8))
     listed = list_images(folder)
     for number in (1, 2):
-        extract(listed, tmp_path / f"all{number}.h5", DEFAULT, max_keypoints=40, processes=number)
-        detect_keypoints(listed, tmp_path / f"k{number}.h5", max_keypoints=40, processes=number)
-        describe_keypoints(listed, tmp_path / f"k{number}.h5", tmp_path / f"d{number}.h5", "rootsift", processes=number)
+        extract(listed, tmp_path / f"all{number}.h5", DEFAULT, max_keypoints=40, workers=number)
+        detect_keypoints(listed, tmp_path / f"k{number}.h5", max_keypoints=40, workers=number)
+        describe_keypoints(listed, tmp_path / f"k{number}.h5", tmp_path / f"d{number}.h5", "rootsift", workers=number)
     for kind in ("all", "k", "d"):
         first, second = (tmp_path / f"{kind}{number}.h5" for number in (1, 2))
         found = [arrays(first), arrays(second)]
@@ -459,6 +462,37 @@ def test_several_processes_write_what_one_writes(photos, tmp_path, caplog):
             assert list(one.failed) == ["night/broken.png"]
             assert one.settings == other.settings
     assert sum("no keypoint in 'flat.png'" in message for message in caplog.messages) == 6
+
+
+class Meeting:
+    """Work that ends once `count` threads have begun it, each with a copy of its own and on one core."""
+
+    barrier = Barrier(3)
+
+    def __call__(self, entry: ImageEntry, image: np.ndarray, stored: Features | None) -> Features:
+        self.barrier.wait(60)
+        place = np.array([[id(self), cv2.getNumThreads()]], np.float64)
+        return Features(place, (image.shape[1], image.shape[0]), np.ones(1))
+
+
+def test_threads_work_at_a_time_with_copies_of_the_work_on_one_core_each(photos):
+    with processing._processor(Meeting(), Meeting.barrier.parties) as process:
+        results = list(process((entry, None) for entry in photos))
+    assert [entry for entry, _ in results] == photos
+    copies, cores = zip(*(features.keypoints[0] for _, features in results), strict=True)
+    assert len(set(copies)) == Meeting.barrier.parties
+    assert set(cores) == {1}
+
+
+def test_threads_are_ahead_of_what_is_written_by_a_bounded_number_of_images(photos):
+    given = []
+    items = (given.append(number) or (photos[0], ImageError("no")) for number in range(20))
+    with processing._processor(Meeting(), 2) as process:
+        results = process(items)
+        assert given == []
+        next(results)
+        assert len(given) == 1 + 2 * processing._READ_AHEAD
+        assert len(list(results)) == len(given) - 1 == 19
 
 
 def test_results_of_processes_are_bounded():

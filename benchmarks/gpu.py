@@ -25,6 +25,7 @@ from training_data import random_keypoints
 
 from hndesc.descriptors.network import NetworkDescriptor
 from hndesc.detectors import load_detector
+from hndesc.errors import HndescError
 from hndesc.extraction.model import find_model
 from hndesc.io.images import write_image
 from hndesc.matching.nearest_neighbors import mutual_nearest
@@ -54,7 +55,10 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16, help="of training (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=8, help="of training (default: %(default)s)")
     arguments = parser.parse_args()
-    device = choose_device(arguments.device)
+    try:
+        device = choose_device(arguments.device)
+    except HndescError as error:
+        parser.error(str(error))
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     print(f"{name}, torch {torch.__version__}")
     print(ROW.format("work", "per second", "waiting", "memory GiB"), flush=True)

@@ -23,6 +23,14 @@ MODELS = Registry(
     },
 )
 
+# The pyramid whose octaves have the weights of a backbone.
+PYRAMIDS = {
+    "fast": "fast_pyramid",
+    "lite": "lite_pyramid",
+    "r2d2": "r2d2_pyramid",
+    "r2d2_quarter": "r2d2_pyramid",
+}
+
 
 def new_model(name: str, seed: int = 0) -> Backbone:
     """Return a backbone with random weights.

@@ -19,7 +19,7 @@ from hndesc.io.carded_tensors import finite, load_carded, read_carded, write_car
 from hndesc.io.files import check_output_file, check_own_file, read_json, write_json
 from hndesc.io.tensor_files import check_tensors, probe, regular_file
 from hndesc.models import bundled
-from hndesc.models.architectures import MODELS, new_model
+from hndesc.models.architectures import MODELS, PYRAMIDS, new_model
 from hndesc.models.backbone import Backbone
 from hndesc.models.projected import PROJECTION, Projected, unprojected
 from hndesc.models.sampling import SHORTEST, normalize_images
@@ -180,8 +180,10 @@ def _check_card(path: Path, card: Mapping[str, Any]) -> None:
         known = ", ".join(sorted(MODELS.places))
         raise HndescError(f"{path}: unknown architecture '{architecture}' (known: {known}); update hndesc")
     wrong = [key for key, kind in _TYPES.items() if key in card and type(card[key]) is not kind]
-    if not wrong and card.get("settings", {}).get("architecture", architecture) != architecture:
-        wrong = ["settings.architecture"]
+    settings = {} if wrong else card.get("settings", {})
+    trained = settings.get("architecture", architecture)
+    if architecture != (PYRAMIDS.get(str(trained)) if settings.get("octaves") else trained):
+        wrong = [*wrong, "settings.architecture"]
     if wrong:
         raise HndescError(f"{path}: its card is invalid: '{wrong[0]}' cannot be {_shorten(card, wrong[0])}; {_CURE}")
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hndesc.errors import HndescError
 from hndesc.io.tensor_files import read_tensors
-from hndesc.models.architectures import new_model
+from hndesc.models.architectures import PYRAMIDS, new_model
 from hndesc.models.backbone import WEIGHTS_CURE, Backbone
 from hndesc.models.checkpoint import check_descriptors, has_card, load_into
 
@@ -76,6 +76,19 @@ def interpolated(trained: Mapping[str, Tensor], initial: Mapping[str, Tensor], s
         name: torch.lerp(values, initial[name].to(values), share) if values.is_floating_point() else values
         for name, values in trained.items()
     }
+
+
+def in_octaves(model: Backbone) -> Backbone:
+    """Return the pyramid of a backbone, with its weights in each octave.
+
+    Args:
+        model: of an architecture in `hndesc.models.architectures.PYRAMIDS`; it is not changed.
+    """
+    pyramid = new_model(PYRAMIDS[model.name])
+    weights = pyramid.adapt(model.name, model.state_dict())
+    assert weights is not None  # PYRAMIDS names only pyramids that know the backbone
+    pyramid.load_state_dict(weights)
+    return pyramid
 
 
 def fetch(url: str) -> Mapping[str, Tensor]:

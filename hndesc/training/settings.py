@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from hndesc.detectors import DETECTORS
-from hndesc.models.architectures import MODELS
+from hndesc.models.architectures import MODELS, PYRAMIDS
 from hndesc.runtime.settings import (
     Count,
     Distinct,
@@ -236,6 +236,12 @@ class TrainingSection(Settings):
         description="share of the initial weights in the written ones, which are interpolated: keeps more of what a "
         "model could do before it was trained on",
     )
+    octaves: bool = Field(
+        False,
+        description="write the trained weights as all octaves of the pyramid of the backbone, "
+        + ", ".join(f"{pyramid} of {name}" for name, pyramid in PYRAMIDS.items())
+        + ": more accurate, slower to describe with, and no longer to train",
+    )
     half_weights: bool = Field(
         False, description="write the trained convolutions in float16, which halves the size of the file"
     )
@@ -265,6 +271,17 @@ class TrainingSettings(TrainingSection):
         if ring.radius > ring.radius_max:
             raise wrong_key("loss.ring.radius", f"is {ring.radius}; it must be at most radius_max, {ring.radius_max}")
         return self
+
+    @model_validator(mode="after")
+    def _pyramid_exists(self) -> Self:
+        if self.octaves and self.architecture not in PYRAMIDS:
+            raise wrong_key("octaves", f"needs an architecture with a pyramid: {', '.join(PYRAMIDS)}")
+        return self
+
+    @property
+    def written_architecture(self) -> str:
+        """Architecture of the model that training writes."""
+        return PYRAMIDS[self.architecture] if self.octaves else self.architecture
 
 
 # Settings that affect the speed, the device or the files that are kept, but not the trained weights.

@@ -12,7 +12,7 @@ from hndesc.io.files import check_output_files
 from hndesc.io.locks import writing
 from hndesc.models.architectures import MODELS
 from hndesc.models.checkpoint import check_checkpoint, save_checkpoint
-from hndesc.models.initial_weights import build_model, interpolated
+from hndesc.models.initial_weights import build_model, in_octaves, interpolated
 from hndesc.runtime.provenance import file_hash, versions
 from hndesc.training.batches import VALIDATION
 from hndesc.training.data import Batch, PairBatches
@@ -82,7 +82,9 @@ def train(
         folder = StateFolder(state, fingerprint(chosen, sources))
         trainer = Trainer(model, training, validation, chosen, folder)
         if trainer.group.first:
-            save_checkpoint(initial, model, card | {"trained": False, "metrics": {}})
+            save_checkpoint(
+                initial, in_octaves(model) if chosen.octaves else model, card | {"trained": False, "metrics": {}}
+            )
         networks = {"untrained": trainer.describe_validation()}
         trainer.run()
         if not trainer.group.first:
@@ -93,7 +95,8 @@ def train(
         trainer.history.write(history)
         if record is not None:
             write_record(record, validation[0], networks | {"trained": trainer.describe_validation()})
-        save_checkpoint(output, model, card | {"trained": True, "metrics": metrics}, chosen.half_weights)
+        written = in_octaves(model) if chosen.octaves else model
+        save_checkpoint(output, written, card | {"trained": True, "metrics": metrics}, chosen.half_weights)
         folder.remove(keep_logs=chosen.keep_logs)
         logger.info("%s: the weights of step %d, validation loss %.4f", output, best.step, best.loss)
 

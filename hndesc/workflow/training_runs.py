@@ -147,8 +147,8 @@ class TrainingRuns:
         return f"{name}.seed{seed}"
 
     def architecture(self, run: str) -> str:
-        """Return the backbone of a training."""
-        return self.runs[run].settings.architecture
+        """Return the backbone that a training writes, which contains the one that it trains."""
+        return self.runs[run].settings.written_architecture
 
     @property
     def detectors(self) -> list[str]:

@@ -66,6 +66,22 @@ def test_the_card_cannot_lie_about_the_architecture(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "m.safetensors")[1]["architecture"] == "lite"
 
 
+@pytest.mark.parametrize(
+    ("trained", "octaves", "valid"),
+    [("lite", False, True), ("caps", False, False), ("lite", True, False), ("fast", True, False), (["x"], True, False)],
+)
+def test_the_card_cannot_name_another_backbone_as_trained(
+    tmp_path: Path, trained: object, octaves: bool, valid: bool
+) -> None:
+    settings = {"architecture": trained, "octaves": octaves}
+    save_checkpoint(tmp_path / "m.safetensors", build_model("lite"), {"settings": settings})
+    if valid:
+        load_checkpoint(tmp_path / "m.safetensors")
+    else:
+        with pytest.raises(HndescError, match=r"'settings\.architecture' cannot be"):
+            load_checkpoint(tmp_path / "m.safetensors")
+
+
 def test_same_model_same_bytes(checkpoint: Path, tmp_path: Path) -> None:
     model, card = load_checkpoint(checkpoint)
     save_checkpoint(tmp_path / "again.safetensors", model.to(memory_format=torch.channels_last), card)

@@ -40,6 +40,8 @@ def test_what_is_skipped_keeps_its_default():
         ({"loss": {"ring": {"weight": float("nan")}}}, "loss.ring.weight"),
         ({"loss": {"kind": "ap", "ring": {"number": 4}}}, "loss.ring.number"),
         ({"loss": {"kind": "triplet", "ring": {"number": 4}}}, "loss.ring.number"),
+        ({"architecture": "caps", "octaves": True}, "octaves"),
+        ({"architecture": "lite_pyramid", "octaves": True}, "octaves"),
     ],
 )
 def test_an_error_names_the_key(values, key):

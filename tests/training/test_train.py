@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.nn import functional
 
 from hndesc.errors import HndescError
 from hndesc.io.locks import writing
@@ -120,6 +121,19 @@ def test_the_written_weights_are_interpolated_with_the_initial_ones(data, tmp_pa
         if values.is_floating_point():
             torch.testing.assert_close(values, 0.75 * weights[0.0][name] + 0.25 * initial[name])
     assert any(not torch.equal(weights[0.0][name], weights[0.25][name]) for name in initial)
+
+
+def test_the_trained_weights_become_all_octaves_of_a_pyramid(data, tmp_path) -> None:
+    for octaves in (False, True):
+        train(**arguments_of(data, tmp_path / str(octaves)), **SETTINGS, octaves=octaves)
+    for name in ("model", "initial"):
+        tower = load_checkpoint(tmp_path / "False" / f"{name}.safetensors")[0]
+        pyramid, card = load_checkpoint(tmp_path / "True" / f"{name}.safetensors")
+        assert (pyramid.name, card["settings"]["architecture"]) == ("lite_pyramid", "lite")
+        assert pyramid.dim == 3 * tower.dim
+        image = torch.rand(1, 3, 64, 96)
+        with torch.inference_mode():
+            torch.testing.assert_close(pyramid(image)[:, : tower.dim], functional.normalize(tower(image)))
 
 
 def test_each_pair_is_drawn_at_the_keypoints_of_one_detector(data, tmp_path, write_keypoints) -> None:

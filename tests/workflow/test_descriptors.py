@@ -78,7 +78,8 @@ def test_an_edited_class_is_another_descriptor(tmp_path: Path, monkeypatch: pyte
 
 
 def test_codes_follow_what_is_in_use() -> None:
-    lite, caps = (plan_of(training={"architecture": name}).descriptors for name in ("lite", "caps"))
+    trainings = ({"architecture": name, "octaves": False} for name in ("lite", "caps"))
+    lite, caps = (plan_of(training=training).descriptors for training in trainings)
     assert lite.code("trained", LISTING) != caps.code("trained", LISTING)
     assert lite.code("sift", LISTING) == caps.code("sift", LISTING)
     assert lite.detector_code("", LISTING) != plan_of(keypoints={"detector": "disk"}).descriptors.detector_code(

@@ -16,7 +16,10 @@ DETECTION = "datasets datasets.image_set detectors extraction extraction.detecti
 DESCRIPTION = (
     f"{DETECTION} descriptors descriptors.views extraction.description extraction.extractor models models.bundled"
 )
-NETWORK = "models models.architectures models.backbone models.bundled models.checkpoint models.lite models.projected"
+NETWORK = """
+    models models.architectures models.backbone models.bundled models.checkpoint models.lite models.lite_pyramid
+    models.projected models.pyramid
+"""
 MATCHING = """
     geometry geometry.ransac geometry.robust matching matching.matcher matching.nearest_neighbors matching.ratios
     matching.screening matching.views

@@ -57,6 +57,12 @@ def test_what_a_training_needs() -> None:
     assert runs.stylizations[half]["strength"] == 0.5 and runs.styles(half) == "data/demo/styles"
 
 
+def test_a_change_of_octaves_is_a_change_of_the_descriptor() -> None:
+    plain, octaves = (plan_of(training={"architecture": "lite", "octaves": value}) for value in (False, True))
+    assert octaves.runs.architecture("training") == "lite_pyramid"
+    assert plain.runs.architecture("training") == "lite"
+
+
 def test_mixtures() -> None:
     runs = plan_of(
         stylization={"method": "mixed", "shards": 2, "methods": {"relighting": None, "wct2": {"weights": "w/"}}}

@@ -275,7 +275,14 @@ class TrainingSettings(TrainingSection):
     @model_validator(mode="after")
     def _pyramid_exists(self) -> Self:
         if self.octaves and self.architecture not in PYRAMIDS:
-            raise wrong_key("octaves", f"needs an architecture with a pyramid: {', '.join(PYRAMIDS)}")
+            known = ", ".join(PYRAMIDS)
+            raise wrong_key("octaves", f"must be false for {self.architecture}; these have a pyramid to write: {known}")
+        return self
+
+    @model_validator(mode="after")
+    def _share_is_of_trained_weights(self) -> Self:
+        if self.weights == "random" and self.initial_share > 0:
+            raise wrong_key("initial_share", "must be 0 with weights: random; it would mix noise into the trained ones")
         return self
 
     @property

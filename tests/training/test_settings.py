@@ -40,6 +40,7 @@ def test_what_is_skipped_keeps_its_default():
         ({"loss": {"ring": {"weight": float("nan")}}}, "loss.ring.weight"),
         ({"loss": {"kind": "ap", "ring": {"number": 4}}}, "loss.ring.number"),
         ({"loss": {"kind": "triplet", "ring": {"number": 4}}}, "loss.ring.number"),
+        ({"weights": "random", "initial_share": 0.1}, "initial_share"),
         ({"architecture": "caps", "octaves": True}, "octaves"),
         ({"architecture": "lite_pyramid", "octaves": True}, "octaves"),
     ],

@@ -19,7 +19,7 @@ LABELS = {
     (1, 0, "hndesc-fast"): ((-6, -3), "right"),
     (1, 0, "hndesc-lite"): ((2, -11), "left"),
     (1, 0, "XFeat"): ((0, 6), "center"),
-    (1, 1, "hndesc-fast"): ((5, 3), "left"),
+    (1, 1, "hndesc-fast"): ((6, 0), "left"),
     (1, 1, "hndesc-lite"): ((5, -9), "left"),
 }
 OUTPUT = Path(__file__).with_suffix(".svg")

@@ -88,6 +88,7 @@ UNMIRRORED = {
     "hndesc.geometry.epipolar": "tests/geometry/test_two_view.py",
     "hndesc.geometry.pose": "tests/geometry/test_homography.py",
     "hndesc.geometry.robust": "tests/matching/test_matcher.py",
+    "hndesc.io.hdf5_output": "tests/hostile/test_hdf5.py",
     "hndesc.io.resumable_hdf5": "tests/io/test_hdf5.py",
     "hndesc.io.image_reading": "tests/io/test_images.py and tests/hostile/test_images.py",
     "hndesc.io.lists": "tests/hostile/test_lists.py",

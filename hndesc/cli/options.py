@@ -15,6 +15,7 @@ from hndesc.errors import HndescError
 from hndesc.io.images import SUFFIXES, find_images
 from hndesc.models.bundled import DEFAULT
 from hndesc.retrieval.global_descriptors import GLOBAL_DESCRIPTORS
+from hndesc.runtime.settings import LARGEST
 
 if TYPE_CHECKING:
     from hndesc.datasets.localization.cameras import Intrinsics
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 DETECTOR = "sift"
 MOST_WORKERS = 8  # each takes about half a gigabyte
 _THREADS_OF_A_CORE = 8
-_LARGEST_SEED = 2**31 - 1  # of COLMAP and OpenCV
 
 
 def _ratio(text: str) -> float:
@@ -39,7 +39,7 @@ def positive(text: str) -> int:
     """Parse a whole number from 1 on."""
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"'{text}' is not a positive integer")
-    return int(text)
+    return natural(text)
 
 
 def positive_number(text: str) -> float:
@@ -57,6 +57,8 @@ def natural(text: str) -> int:
     """Parse a whole number from 0 on."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 on")
+    if int(text) > LARGEST:
+        raise argparse.ArgumentTypeError(f"{text} is more than {LARGEST}")
     return int(text)
 
 
@@ -74,13 +76,6 @@ def _global_descriptor(text: str) -> str:
     except HndescError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
-
-
-def _seed(text: str) -> int:
-    value = natural(text)
-    if value > _LARGEST_SEED:
-        raise argparse.ArgumentTypeError(f"{text} is more than {_LARGEST_SEED}")
-    return value
 
 
 def add_features(
@@ -263,7 +258,7 @@ def add_min_inliers(
 
 def add_seed(parser: argparse.ArgumentParser, what: str = "all that is random") -> None:
     """Add the option of the seed."""
-    parser.add_argument("--seed", metavar="N", type=_seed, default=0, help=f"of {what} (default: %(default)s)")
+    parser.add_argument("--seed", metavar="N", type=natural, default=0, help=f"of {what} (default: %(default)s)")
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:

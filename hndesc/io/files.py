@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import resource
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,20 +17,34 @@ from hndesc.io.temporaries import make_temporary
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # With fewer bytes left than this a disk is full.
 _SPARE = 2**20
+# More bytes than file systems leave unused at the end of a file.
+_BLOCK = 2**16
+_EXHAUSTED = (
+    "cannot be written, since the disk, a quota or the limit on the size of files (ulimit -f) is exhausted; make room, "
+    "raise the limit or write elsewhere, then run it again"
+)
+
+
+class _FullDiskError(HndescError):
+    """A path, to which no more bytes can be written, and the reason."""
+
+    def __str__(self) -> str:
+        return "{}: {}".format(*self.args)
 
 
 def check_space(path: str | os.PathLike, size: int = 0) -> None:
     """Check that `size` bytes can be written at `path`; errors of libraries on a full disk are not informative.
 
     Raises:
-        HndescError: the disk is full.
+        HndescError: the disk is full, or the file would become larger than the system lets it.
     """
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if size and limit != resource.RLIM_INFINITY and limit < size + _SPARE:
+        raise _FullDiskError(path, _EXHAUSTED)
     free = shutil.disk_usage(Path(path).parent).free
     if free < size + _SPARE:
-        raise HndescError(
-            f"{path}: the disk is full ({free / 1e6:.0f} MB are free); make room or write elsewhere, then run it "
-            "again: it resumes"
-        )
+        reason = f"the disk is full ({free / 1e6:.0f} MB are free); make room or write elsewhere, then run it again"
+        raise _FullDiskError(path, f"{reason}: it resumes")
 
 
 def is_full_disk_error(error: BaseException | None) -> bool:
@@ -39,7 +54,41 @@ def is_full_disk_error(error: BaseException | None) -> bool:
     texts = [os.strerror(number) for number in _FULL]
     if getattr(error, "errno", None) in _FULL or any(text in str(error) for text in texts):
         return True
+    if isinstance(error, _FullDiskError):
+        return True
     return is_full_disk_error(error.__cause__ or error.__context__)
+
+
+def raise_full_disk(path: str | os.PathLike, error: BaseException) -> None:
+    """Raise a HndescError that names `path` where a full disk is the cause of an error of writing it.
+
+    The cause can also be a quota, or a limit on the size of files.
+    """
+    check_space(path)
+    if isinstance(error, _FullDiskError):
+        raise _FullDiskError(path, error.args[1]) from None
+    if is_full_disk_error(error):
+        raise _FullDiskError(path, _EXHAUSTED) from None
+
+
+def check_whole(path: str | os.PathLike) -> None:
+    """Check that a library that ignores a full disk has not cut a file short: that more could be written to it.
+
+    Raises:
+        HndescError: the disk, a quota or the limit on the size of files is exhausted.
+    """
+    with open(path, "r+b", buffering=0) as stream:
+        size = stream.seek(0, os.SEEK_END)
+        try:
+            written = stream.write(bytes(_BLOCK))
+            os.fsync(stream)
+        except OSError as error:
+            raise_full_disk(path, error)
+            raise
+        finally:
+            stream.truncate(size)
+        if written < _BLOCK:
+            raise _FullDiskError(path, _EXHAUSTED)
 
 
 @contextmanager
@@ -161,8 +210,8 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         os.replace(temporary, path)
-    except Exception:
-        check_space(path)
+    except Exception as error:
+        raise_full_disk(path, error)
         raise
     finally:
         temporary.unlink(missing_ok=True)

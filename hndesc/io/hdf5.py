@@ -21,6 +21,7 @@ from h5py import h5d, h5f, h5g, h5l, h5o, h5p
 
 from hndesc.errors import HndescError
 from hndesc.io.files import atomic_path, check_output_file
+from hndesc.io.hdf5_output import OutputFile
 from hndesc.runtime.provenance import file_identity
 
 # What h5py raises on files that are damaged or hold something else, and numpy on values of another form.
@@ -40,13 +41,12 @@ _DEPTH = 64
 _TEXT = 60000
 
 
-def open_bounded(path: str | os.PathLike, mode: str, **options: object) -> h5py.File:
-    """Open a file of many entries so that memory does not grow with those read or written.
+def _bounded(file: h5py.File) -> h5py.File:
+    """Return a file of many entries, set so that memory does not grow with those read or written.
 
     HDF5 keeps the groups and headers that were used, and by itself up to 32 MiB of them: 10 KB of memory an entry, for
     tens of thousands of entries. Large blocks that are freed between those small ones do not go back to the system.
     """
-    file = h5py.File(path, mode, **options)
     config = file.id.get_mdc_config()
     config.set_initial_size = True
     config.initial_size = config.min_size = _KEPT
@@ -70,7 +70,7 @@ def create_hdf5(path: str | os.PathLike) -> h5py.File:
 
 def reopen_hdf5(path: str | os.PathLike) -> h5py.File:
     """Open a file of `create_hdf5` for writing."""
-    return open_bounded(path, "r+", libver=("v110", "v110"))
+    return _bounded(OutputFile(path, libver=("v110", "v110")))
 
 
 def make_group(file: h5py.File, name: str) -> h5py.Group:
@@ -240,7 +240,7 @@ def open_hdf5(path: str | os.PathLike, what: str) -> h5py.File:
             raise HndescError(f"{path}: no such {what}")
         if not Path(path).is_file():
             raise HndescError(f"{path}: a folder or device, not a {what}")
-        return open_bounded(path, "r")
+        return _bounded(h5py.File(path, "r"))
 
 
 @contextmanager

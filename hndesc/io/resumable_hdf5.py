@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 
 from hndesc.errors import HndescError
-from hndesc.io.files import check_space, write_json
+from hndesc.io.files import check_space, raise_full_disk, write_json
 from hndesc.io.hdf5 import (
     FAULTS,
     check_hdf5_output,
@@ -70,9 +70,11 @@ def filling(
     with writing(path):
         file = _resume(path, sources, entries is not None) or _begin(path, sources)
         try:
-            yield file
-        finally:
-            file.close()
+            with file:
+                yield file
+        except Exception as error:
+            raise_full_disk(path, error)
+            raise
         os.replace(partial_path(path), path)
         record_path(path).unlink(missing_ok=True)
 

@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from hndesc.datasets.localization.pycolmap_border import camera_keypoints, opened, pycolmap, to_camera
+from hndesc.datasets.localization.pycolmap_border import (
+    camera_keypoints,
+    check_database_space,
+    opened,
+    pycolmap,
+    to_camera,
+)
 from hndesc.datasets.localization.scene import Intrinsics, Scene
 from hndesc.errors import HndescError, counted
 from hndesc.io.features import FeatureReader
@@ -74,9 +80,9 @@ def write_matched_images(
     """
     with opened(path) as database, pycolmap.DatabaseTransaction(database):
         _write_images(database, cameras, ids, guessed)
-        counts = _write_keypoints(database, cameras, ids, features, place)
+        counts = _write_keypoints(database, path, cameras, ids, features, place)
         counts["listed_pairs"] = len(pairs)
-        counts["matched_pairs"] = _write_matches(database, pairs, ids, matches)
+        counts["matched_pairs"] = _write_matches(database, path, pairs, ids, matches)
     return counts
 
 
@@ -105,6 +111,7 @@ def _write_images(
 
 def _write_keypoints(
     database: pycolmap.Database,
+    path: Path,
     cameras: Mapping[str, Intrinsics],
     ids: Mapping[str, tuple[int, int]],
     features: FeatureReader,
@@ -118,8 +125,9 @@ def _write_keypoints(
         entry = features.read(name)
         size = entry.image_size if entry.orientation < 5 else entry.image_size[::-1]
         counts["images_of_other_size"] += size not in ((cameras[name].width, cameras[name].height), (0, 0))
-        keypoints = camera_keypoints(entry, cameras[name], name)
-        database.write_keypoints(image_id, keypoints.astype(np.float32))
+        keypoints = camera_keypoints(entry, cameras[name], name).astype(np.float32)
+        check_database_space(path, keypoints.nbytes)
+        database.write_keypoints(image_id, keypoints)
         counts["keypoints"] += len(entry)
     if counts["images_of_other_size"]:
         logger.info(
@@ -132,6 +140,7 @@ def _write_keypoints(
 
 def _write_matches(
     database: pycolmap.Database,
+    path: Path,
     pairs: Sequence[tuple[str, str]],
     ids: Mapping[str, tuple[int, int]],
     matches: MatchReader,
@@ -141,6 +150,7 @@ def _write_matches(
         rows = matches.read(first, second) if first in ids and second in ids else None
         found += rows is not None
         if rows is not None and len(rows):
+            check_database_space(path, rows.nbytes)
             database.write_matches(ids[first][0], ids[second][0], rows.astype(np.uint32))
             written += 1
     if pairs and not found:

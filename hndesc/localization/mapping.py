@@ -9,7 +9,16 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from hndesc.datasets.localization.pycolmap_border import count_verified, opened, pycolmap, silenced, to_camera, to_rigid
+from hndesc.datasets.localization.pycolmap_border import (
+    check_database_space,
+    count_verified,
+    opened,
+    pycolmap,
+    silenced,
+    to_camera,
+    to_rigid,
+    write_model,
+)
 from hndesc.datasets.localization.readers import read_scene
 from hndesc.datasets.localization.scene import Scene
 from hndesc.errors import HndescError
@@ -149,6 +158,7 @@ def verify(database: Path, seed: int, threads: int) -> int:
     verifier = pycolmap.GeometricVerifierOptions(num_threads=threads)
     geometry = pycolmap.TwoViewGeometryOptions()
     geometry.ransac.random_seed = seed
+    check_database_space(database, database.stat().st_size)
     pycolmap.geometric_verification(database, verifier, two_view_geometry_options=geometry)
     with opened(database) as connection:
         return count_verified(connection)
@@ -168,7 +178,7 @@ def triangulate(
         model = pycolmap.triangulate_points(
             model, folder / DATABASE, folder, folder / MODEL, clear_points=True, options=options
         )
-    model.write_binary(folder / MODEL)
+    write_model(model, folder / MODEL)
     points = model.num_points3D()
     mapped = [pair for pair in scene.pairs if scene.poses.keys() >= set(pair)]
     if not points:

@@ -20,7 +20,7 @@ from hndesc.datasets.image_set import ImageEntry
 from hndesc.datasets.localization.cameras import Intrinsics, exif_intrinsics
 from hndesc.datasets.localization.colmap import find_model
 from hndesc.datasets.localization.colmap_files import read_cameras, read_images, read_tracks
-from hndesc.datasets.localization.pycolmap_border import camera_keypoints, pycolmap, to_camera
+from hndesc.datasets.localization.pycolmap_border import camera_keypoints, pycolmap, to_camera, write_model
 from hndesc.datasets.localization.scene import Pose
 from hndesc.datasets.photo_sets import SUMMARY
 from hndesc.errors import HndescError, ImageError, counted, printable
@@ -333,4 +333,4 @@ def write_colmap_text(outcomes: Sequence[Localized], folder: Path) -> None:
             image = pycolmap.Image(name=outcome.name, camera_id=number, image_id=number)
             rigid = pycolmap.Rigid3d(pycolmap.Rotation3d(outcome.pose.rotation), outcome.pose.translation)
             model.add_image_with_trivial_frame(image, rigid)
-    model.write_text(folder)
+    write_model(model, folder, "txt")

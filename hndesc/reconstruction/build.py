@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from hndesc.datasets.image_set import ImageEntry
-from hndesc.datasets.localization.pycolmap_border import pycolmap
+from hndesc.datasets.localization.pycolmap_border import pycolmap, write_model
 from hndesc.datasets.photo_sets import SUMMARY
 from hndesc.errors import HndescError, counted
 from hndesc.io.features import FeatureReader
-from hndesc.io.files import read_json, write_json
+from hndesc.io.files import check_whole, read_json, write_json
 from hndesc.io.lists import distinct_pairs, read_pairs
 from hndesc.io.locks import writing
 from hndesc.io.owned_folders import check_output_folder, finish_folder, resume_folder
@@ -147,8 +147,9 @@ def write_models(models: Sequence["pycolmap.Reconstruction"], folder: Path) -> N
     for number, model in enumerate(models):
         place = folder / str(number)
         place.mkdir()
-        model.write_binary(place)
+        write_model(model, place)
         model.export_PLY(place / POINTS)
+        check_whole(place / POINTS)
 
 
 def summarize(models: Sequence["pycolmap.Reconstruction"], names: Sequence[str]) -> dict:

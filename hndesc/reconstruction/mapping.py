@@ -12,7 +12,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hndesc.datasets.localization.pycolmap_border import count_verified, opened, pycolmap, silenced
+from hndesc.datasets.localization.pycolmap_border import (
+    check_database_space,
+    count_verified,
+    opened,
+    pycolmap,
+    silenced,
+    write_model,
+)
 from hndesc.errors import counted
 from hndesc.geometry.epipolar import chance_inliers
 
@@ -90,6 +97,7 @@ def verify_pairs(
                 batch = waiting[start : start + _BATCH]
                 jobs = [read(pair) for pair in batch]
                 found = list(pool.map(lambda job: _verify(job, settings), jobs))
+                check_database_space(database, sum(geometry.inlier_matches.nbytes for geometry in found))
                 with pycolmap.DatabaseTransaction(connection):
                     for pair, geometry in zip(batch, found, strict=True):
                         connection.write_two_view_geometry(*pair, geometry)
@@ -155,7 +163,7 @@ def _write_finished(model: "pycolmap.Reconstruction", place: Path) -> None:
     part = place.with_name(f".{place.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    model.write_binary(part)
+    write_model(model, part)
     part.rename(place)
 
 

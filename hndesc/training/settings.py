@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from hndesc.detectors import DETECTORS
 from hndesc.models.architectures import MODELS, PYRAMIDS
 from hndesc.runtime.settings import (
+    LARGEST,
     Count,
     Distinct,
     Natural,
@@ -162,7 +163,7 @@ class LossSettings(Settings):
         description="number of hardest negatives per keypoint; ignored by negatives `all` and by `contrastive` (all "
         "negatives) and by `triplet` (the hardest one)",
     )
-    bins: Annotated[int, Field(ge=2)] = Field(20, description="bins of the quantized similarity")
+    bins: Annotated[int, Field(ge=2, le=LARGEST)] = Field(20, description="bins of the quantized similarity")
     margin: NotNegative = Field(1.0, description="margin of the triplet loss")
     temperature: _Temperature = Field(0.07, description="divisor of the similarities in the contrastive loss")
     false_matches: NotNegative = Field(
@@ -211,8 +212,8 @@ class TrainingSection(Settings):
     steps: Count = Field(220_000, description="number of weight updates")
     batch_size: Count = Field(16, description="pairs per batch")
     accumulation: Count = Field(1, description="batches per weight update")
-    crop_size: Annotated[int, Field(ge=32)] = Field(256, description="side of the square crops, pixels")
-    max_keypoints: Annotated[int, Field(ge=2)] = Field(
+    crop_size: Annotated[int, Field(ge=32, le=LARGEST)] = Field(256, description="side of the square crops, pixels")
+    max_keypoints: Annotated[int, Field(ge=2, le=LARGEST)] = Field(
         200, description="maximum number of keypoints per pair, drawn from those visible in both crops"
     )
     detectors: Annotated[list[Annotated[str, *one_of(*DETECTORS.places)]], *Distinct] | None = Field(

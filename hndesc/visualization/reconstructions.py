@@ -119,14 +119,17 @@ def view_page(model: "pycolmap.Reconstruction") -> str:
     ranges = {f"{axis}axis": _axis(limits) for axis, limits in zip("xyz", zip(low, high, strict=True), strict=True)}
     view = {"eye": {"x": 0.0, "y": -1.2, "z": 0.6}, "up": {"x": 0, "y": 0, "z": 1}}
     drawing.update_layout(
-        title={"text": escape(_title(model)), "font": {"size": 14}},
+        # In two lines with the buttons below each other, which a telephone has room for, too.
+        title={"text": escape(_title(model)).replace(", mean", ",<br>mean", 1), "font": {"size": 13}, "x": 0.02},
+        modebar={"orientation": "v"},
         scene={**ranges, "aspectmode": "data", "camera": view},
-        margin={"l": 0, "r": 0, "t": 40, "b": 0},
+        margin={"l": 0, "r": 0, "t": 50, "b": 0},
         legend={"x": 0.01, "y": 0.99},
         template="plotly_white",
     )
     page = drawing.to_html(include_plotlyjs=True, config=_CONFIG, default_height="100vh", div_id="model")
-    return page.replace("<body>", '<body style="margin:0">', 1)
+    head = '<head><meta name="viewport" content="width=device-width">'
+    return page.replace("<head>", head, 1).replace("<body>", '<body style="margin:0; overflow:hidden">', 1)
 
 
 def _axis(limits: tuple[float, float]) -> dict:

@@ -546,6 +546,24 @@ def test_heic_is_read(tmp_path):
     assert image_size(tmp_path / "a.HEIC") == (64, 48) and image_orientation(tmp_path / "a.HEIC") == 1
 
 
+@pytest.mark.parametrize("suffix", ["heic", "avif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_heic_and_avif_are_turned_once(tmp_path, orientation, suffix):
+    """Their own properties turn them, and the EXIF tag that cameras write besides does not turn them again."""
+    pytest.importorskip("pillow_heif.HeifImagePlugin")
+    pixels = np.zeros((48, 64, 3), np.uint8)
+    pixels[:24, :32, 0], pixels[:24, 32:, 1], pixels[24:, :32, 2] = 250, 250, 250
+    for name in ("a.png", f"a.{suffix}"):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(pixels).save(tmp_path / name, exif=exif.tobytes(), quality=95)
+    turned, read = read_image(tmp_path / "a.png").astype(int), read_image(tmp_path / f"a.{suffix}")
+    assert read.shape == turned.shape and np.abs(read - turned).mean() < 8
+    assert image_size(tmp_path / f"a.{suffix}") == read.shape[1::-1]
+    stored = read_image(tmp_path / f"a.{suffix}", upright=False)
+    assert image_size(tmp_path / f"a.{suffix}", upright=False) == stored.shape[1::-1]
+
+
 def test_heic_without_its_package_is_one_clear_line(tmp_path, monkeypatch):
     heic(tmp_path / "a.heic")
     monkeypatch.setattr(image_reading, "_formats", lambda: image_reading.FORMATS)

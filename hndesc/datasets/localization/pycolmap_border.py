@@ -16,9 +16,11 @@ from hndesc.datasets.localization.cameras import CAMERA_MODELS, Intrinsics, pyco
 from hndesc.datasets.localization.scene import Pose
 from hndesc.errors import HndescError
 from hndesc.io.features import Features
-from hndesc.io.files import check_space
+from hndesc.io.files import check_space, check_whole
 from hndesc.io.images import stored_points, upright_points
 
+# Bytes that SQLite writes late, and those of an empty database.
+_CACHE = 2**22
 # Camera models that are a pinhole where all distortions are 0.
 _PERSPECTIVE = ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV")
 
@@ -26,11 +28,34 @@ _PERSPECTIVE = ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV"
 @contextmanager
 def opened(path: Path) -> Iterator[pycolmap.Database]:
     """Open a COLMAP database, new or existing, and close it after the block."""
+    check_database_space(path)
     database = pycolmap.Database.open(path)
     try:
         yield database
     finally:
         database.close()
+
+
+def check_database_space(path: Path, size: int = 0) -> None:
+    """Check that `size` bytes can be added to a database: COLMAP ends the process where its disk is full.
+
+    Raises:
+        HndescError: the disk is full, or the file would become larger than the system lets it.
+    """
+    journal = path.with_name(f"{path.name}-wal")  # written first, and then copied into the database
+    waiting = journal.stat().st_size if journal.exists() else 0
+    check_space(path, waiting + 2 * size + _CACHE)
+
+
+def write_model(model: pycolmap.Reconstruction, folder: Path, suffix: str = "bin") -> None:
+    """Write a model in COLMAP's binary form, "bin", or text form, "txt".
+
+    Raises:
+        HndescError: the disk is full, which COLMAP does not notice.
+    """
+    (model.write_binary if suffix == "bin" else model.write_text)(folder)
+    for path in folder.glob(f"*.{suffix}"):
+        check_whole(path)
 
 
 @contextmanager

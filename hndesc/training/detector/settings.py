@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from hndesc.runtime.settings import (
+    LARGEST,
     Count,
     Natural,
     NotNegative,
@@ -20,7 +21,9 @@ class DetectorLossSettings(Settings):
     """What counts as a local maximum and as found again."""
 
     radius: Count = Field(4, description="half the side of the window that has one local maximum, pixels")
-    border: Annotated[int, Field(ge=2)] = Field(8, description="local maxima are no nearer to the edge, pixels")
+    border: Annotated[int, Field(ge=2, le=LARGEST)] = Field(
+        8, description="local maxima are no nearer to the edge, pixels"
+    )
     peaks: Count = Field(400, description="highest local maxima of a crop that are compared")
     distance: Positive = Field(1.5, description="largest distance at which a local maximum is found again, pixels")
     window: Count = Field(4, description="half the side of the windows of agreement and position, pixels")
@@ -34,7 +37,7 @@ class DetectorSection(Settings):
 
     steps: Count = Field(8000, description="number of weight updates")
     batch_size: Count = Field(8, description="pairs per batch")
-    crop_size: Annotated[int, Field(ge=64)] = Field(192, description="side of the square crops, pixels")
+    crop_size: Annotated[int, Field(ge=64, le=LARGEST)] = Field(192, description="side of the square crops, pixels")
     learning_rate: NotNegative = Field(2e-3, description="highest learning rate of Adam; a cosine to 0")
     warmup: Natural = Field(100, description="steps of a linear warmup")
     loss: DetectorLossSettings = Field(DetectorLossSettings(), description="loss")

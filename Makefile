@@ -40,9 +40,8 @@ test-all: setup
 
 setup: $(VENV)/.installed-dev
 
-# The demo needs no tools of development, and only what it imports is compiled, at the first import: two thirds less work.
+# The demo needs no tools of development. What is imported is compiled at its first import, and nothing else is.
 $(VENV)/.installed: EXTRAS := workflow,localization
-$(VENV)/.installed: PIP_OPTIONS := --no-compile
 $(VENV)/.installed-dev: EXTRAS := dev
 
 $(VENV)/.installed $(VENV)/.installed-dev: pyproject.toml envs/lock.txt
@@ -50,7 +49,7 @@ $(VENV)/.installed $(VENV)/.installed-dev: pyproject.toml envs/lock.txt
 	@echo "Installing the locked packages into $(VENV): minutes, the first time."
 	@test -e $(VENV) || { mkdir $(VENV) && touch $(VENV)/.made_by_make; }
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python envs/install.py $(PIP_OPTIONS) --constraint envs/lock.txt --editable ".[$(EXTRAS)]"
+	@$(BIN)/python envs/install.py --no-compile --constraint envs/lock.txt --editable ".[$(EXTRAS)]"
 	@touch $(VENV)/.installed $@
 
 docs: setup

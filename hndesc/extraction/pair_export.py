@@ -51,12 +51,11 @@ def export_pair_onnx(
     relative = _is_relative(signature)
     output = check_onnx_output(output, _inputs(checkpoint, detector_weights), precision)
     network, card = load_pair(checkpoint, detector, detector_weights, relative)
-    free = torch.export.Dim.DYNAMIC
     write_onnx(
         network,
         dict(zip(("image", "max_keypoints", "min_score"), _example(), strict=True)),
         OUTPUTS,
-        {"image": {2: free, 3: free}, "max_keypoints": None, "min_score": None},
+        {"image": {2: "height", 3: "width"}} | {name: {1: "count"} for name in OUTPUTS},
         card,
         output,
         precision,

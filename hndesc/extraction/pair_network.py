@@ -14,8 +14,9 @@ from hndesc.models.backbone import Backbone
 from hndesc.models.bundled import DETECTOR
 from hndesc.models.checkpoint import load_checkpoint
 from hndesc.models.inference import fold_batch_norm
-from hndesc.models.keypoint_map import local_maxima, refine
+from hndesc.models.keypoint_map import keypoint_pixels, refine
 from hndesc.models.keypoint_network import KeypointNetwork, load_weights
+from hndesc.models.lite import to_luminance
 from hndesc.models.sampling import IMAGENET_MEAN, IMAGENET_STD, sample_map
 
 
@@ -55,16 +56,15 @@ class PairNetwork(nn.Module):
             Keypoints, 1 x K x 2, (x, y); descriptors, 1 x K x dim, each of length 1; scores, 1 x K, descending. K may
             be 0.
         """
-        logits = self.detector(image)
-        scores = logits.sigmoid()
+        luminance = to_luminance(image)
+        logits = self.detector(luminance)
+        rows, columns = keypoint_pixels(logits[0], luminance[0, 0], self.nms_radius, self.border)
+        scores = logits[0, rows, columns].sigmoid()
         if weights is not None:
-            scores = scores * weights[:, 0]
-        found = local_maxima(logits, self.nms_radius, self.border) & (scores > min_score)
-        rows, columns = found[0].nonzero().unbind(dim=1)
-        values = scores[0, rows, columns]
-        ranked, order = values.topk(values.shape[0])
+            scores = scores * weights[0, 0, rows, columns]
+        ranked, order = scores.topk(scores.shape[0])
         # A mask instead of a slice, since the number is a tensor.
-        kept = torch.arange(values.shape[0], device=values.device) < max_keypoints
+        kept = (torch.arange(scores.shape[0], device=scores.device) < max_keypoints) & (ranked > min_score)
         order, ranked = order[kept], ranked[kept]
         points = refine(logits, torch.stack([columns, rows], dim=1)[order][None])
         dense = self.backbone((image - self.mean) / self.std)

@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from hndesc import __version__
 from hndesc.errors import HndescError
@@ -48,12 +46,23 @@ class KeypointNetwork(nn.Module):
         nn.init.constant_(self.head[-1].bias, _PRIOR)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits, B x H x W, of RGB images, B x 3 x H x W in [0, 1]."""
+        """Return the logits, B x H x W, of images in [0, 1], RGB (B x 3 x H x W) or their luminance (B x 1 x H x W)."""
         height, width = images.shape[-2:]
         contrast = local_contrast(pad_to_multiple(to_luminance(images), MULTIPLE))
-        x = self.detail(self.stem(functional.pixel_unshuffle(contrast, CELL)))
-        x = x + enlarge(self.context(x), 2)
-        return functional.pixel_shuffle(self.head(x), CELL)[:, 0, :height, :width]
+        x = self.detail(self.stem(_to_cells(contrast)))
+        x = enlarge(self.context(x), 2).add_(x)
+        return _from_cells(self.head(x))[:, :height, :width]
+
+
+def _to_cells(images: Tensor) -> Tensor:
+    """Return pixel_unshuffle of B x 1 x H x W with channels last in memory, as convolutions are fastest."""
+    cells = images[:, 0].unflatten(2, (-1, CELL)).unflatten(1, (-1, CELL)).transpose(2, 3)
+    return cells.flatten(3).permute(0, 3, 1, 2)
+
+
+def _from_cells(x: Tensor) -> Tensor:
+    """Return pixel_shuffle of channels that are last in memory, as B x H x W."""
+    return x.permute(0, 2, 3, 1).unflatten(3, (CELL, CELL)).transpose(2, 3).flatten(3).flatten(1, 2)
 
 
 class BasicBlock(nn.Module):
@@ -67,7 +76,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return B x C x H x W for B x C x H x W."""
-        return torch.relu(x + self.layers(x))
+        return self.layers(x).add_(x).relu_()
 
 
 _KEY = "hndesc_detector"

@@ -83,7 +83,7 @@ def local_contrast(luminance: Tensor, cell: int = 8, window: int = 7, floor: flo
         window: odd side, in squares, of the neighborhood over which statistics are pooled.
         floor: added to the variance, so that noise in flat regions is not amplified.
     """
-    moments = functional.avg_pool2d(torch.cat([luminance, luminance.square()], 1), cell)
+    moments = torch.cat([functional.avg_pool2d(values, cell) for values in (luminance, luminance.square())], 1)
     moments = functional.avg_pool2d(moments, window, 1, window // 2, count_include_pad=False)
     mean, square = moments.split(1, 1)
     gain = ((square - mean.square()).clamp_min(0) + floor).rsqrt()

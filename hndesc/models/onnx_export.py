@@ -8,6 +8,7 @@ With the precision `float16`, weights and sums of convolutions are in half preci
 """
 
 import importlib
+import io
 import json
 import logging
 import os
@@ -68,12 +69,11 @@ def export_onnx(checkpoint: str | Path, output: str | Path, precision: str = "fl
     """
     output = check_onnx_output(output, [checkpoint], precision)
     model, card = load_checkpoint(checkpoint)
-    free = torch.export.Dim.DYNAMIC
     write_onnx(
         ImageToDescriptors(fold_batch_norm(model)),
         {"image": torch.rand(EXAMPLE), "keypoints": torch.rand(1, 50, 2)},
         ["descriptors"],
-        {"image": {2: free, 3: free}, "keypoints": {1: free}},
+        {"image": {2: "height", 3: "width"}, "keypoints": {1: "count"}, "descriptors": {1: "count"}},
         card,
         output,
         precision,
@@ -98,7 +98,7 @@ def write_onnx(
     network: nn.Module,
     examples: Mapping[str, Tensor],
     outputs: Sequence[str],
-    shapes: Mapping[str, dict[int, Any] | None],
+    axes: Mapping[str, Mapping[int, str]],
     card: Mapping[str, Any],
     path: Path,
     precision: str = "float32",
@@ -109,32 +109,50 @@ def write_onnx(
         network: any network.
         examples: its inputs by name, in their order.
         outputs: names of its outputs.
-        shapes: dynamic dimensions of each input.
+        axes: names of the dynamic dimensions of inputs and outputs.
         card: stored in the metadata.
         path: file to write.
         precision: "float32" or "float16".
     """
-    logger.info("the network is traced and simplified, which takes some 20 seconds")
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore", FutureWarning)  # torch warns of its own code
-        program = torch.onnx.export(
-            network.eval(),
-            tuple(examples.values()),
-            dynamo=True,
+    from onnxscript import ir
+
+    model = _trace(network.eval(), examples, outputs, axes)
+    if precision == "float16":
+        halve_convolutions(model)
+    model.metadata_props["hndesc"] = json.dumps(card)
+    with atomic_path(path) as temporary:
+        ir.save(model, temporary)
+    logger.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
+
+
+@torch.no_grad()
+def _trace(
+    network: nn.Module, examples: Mapping[str, Tensor], outputs: Sequence[str], axes: Mapping[str, Mapping[int, str]]
+) -> "ir.Model":
+    import onnx
+    from onnxscript import ir
+
+    buffer, inputs = io.BytesIO(), tuple(examples.values())
+    with warnings.catch_warnings():
+        # Of constants (sizes are tensors while tracing), and that this exporter is deprecated. The one by torch.export
+        # derives all sizes as formulas, which takes 30 times as long.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            inputs,
+            buffer,
+            dynamo=False,
             opset_version=OPSET,
             input_names=list(examples),
             output_names=list(outputs),
-            dynamic_shapes=shapes,
-            verbose=False,
+            dynamic_axes=axes,
         )
-    if precision == "float16":
-        halve_convolutions(program.model)
-    for node in program.model.graph:
-        node.metadata_props.clear()  # stack traces of the tracing
-    program.model.metadata_props["hndesc"] = json.dumps(card)
-    with atomic_path(path) as temporary:
-        program.save(temporary)
-    logger.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
+    model = ir.from_proto(onnx.load_model_from_string(buffer.getvalue()))
+    # Tracing leaves some sizes of outputs open that do not vary, such as that of descriptors, which COLMAP checks.
+    found = network(*inputs)
+    for value, result in zip(model.graph.outputs, [found] if isinstance(found, Tensor) else found, strict=True):
+        value.shape = ir.Shape([axes.get(value.name, {}).get(dim, size) for dim, size in enumerate(result.shape)])
+    return model
 
 
 def halve_convolutions(model: "ir.Model") -> None:

@@ -58,6 +58,27 @@ def test_bundled_weights_find_keypoints_of_a_turned_darker_image_again() -> None
     assert found.share > 0.7 and found.error < 0.7
 
 
+@pytest.mark.parametrize("gray", [0, 128, 255])
+def test_flat_images_have_no_keypoints(gray: int) -> None:
+    image = np.full((300, 400, 3), gray, np.uint8)
+    image[:, 1::2] += np.array([0, 0, 1], np.uint8) if gray < 255 else np.uint8(0)  # less than a gray level
+    assert len(load_detector("hndesc").detect(image)) == 0
+
+
+def test_a_saturated_part_takes_no_keypoints_from_the_rest() -> None:
+    image = textured(0, 640, 320)
+    flat = image.copy()
+    flat[:, :320] = 255
+    detector = load_detector("hndesc", max_keypoints=2000)
+    found = detector.detect(flat).keypoints
+    assert (found[:, 0] >= 320 - 8 - 2).all()  # a square next to texture, and the refinement
+    far = 320 + KeypointNetwork.reach
+    expected = detector.detect(image).keypoints
+    expected = expected[expected[:, 0] >= far]
+    assert len(expected) > 50
+    assert {tuple(point) for point in expected.round(2)} <= {tuple(point) for point in found.round(2)}
+
+
 def test_bundled_weights_are_small_and_free() -> None:
     assert DETECTOR.stat().st_size < 1e6
     assert load_detector("hndesc").settings["license"].startswith("MIT")

@@ -7,6 +7,9 @@
 # make distclean  remove those and .venv, too
 PYTHON ?= python3
 CORES ?= all
+# Of two cores the training gets one. What needs no trained model takes the other meanwhile, so it must do with one, too.
+ONE_CORE_EACH := --set-threads list_photos=1 train=1 build_map=1 score_hpatches=1 score_retrieval=1
+THREADS ?= $(shell $(PYTHON) -c 'import os; print("$(ONE_CORE_EACH)" * (os.cpu_count() == 2))')
 WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 all: $(VENV)/.installed
 	@echo "The demo: photographs, keypoints, stylized copies, training, three benchmarks. Then results/index.html."
 	@echo "It takes five to seven minutes on two cores. Each step is announced by 'Job N:', and logs to results/logs/."
-	@$(BIN)/python -m snakemake --cores $(CORES) all
+	@$(BIN)/python -m snakemake --cores $(CORES) $(THREADS) -- all
 
 # The tests of a module stay together, in the order of the modules: the longest come first.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder

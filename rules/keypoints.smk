@@ -15,6 +15,7 @@ rule detect_keypoints:
         "<results>/logs/detect_keypoints/{keypoints}.log",
     benchmark:
         "<results>/timings/detect_keypoints/{keypoints}.tsv"
+    priority: 1
     conda:
         "../envs/hndesc.yaml"
     threads: 1

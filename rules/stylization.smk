@@ -12,6 +12,7 @@ rule stylize_photos:
         "<results>/logs/stylize_photos/{stylization}.log",
     benchmark:
         "<results>/timings/stylize_photos/{stylization}.tsv"
+    priority: 1
     conda:
         "../envs/hndesc.yaml"
     threads: 1

@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 _READ_AHEAD = 2
 # Images per process that are handed out at a time. It bounds the memory of results that wait to be written.
 _BATCH = 8
-# Up to this number, workers are threads, which start at once. A process takes 1.7 s to import torch, but more threads
-# would wait for Python's lock, which each holds for a tenth of an image's time.
+# Up to this number, workers are threads, which start at once. A process takes 1.7 s to import torch, but many threads
+# would wait for Python's lock, which each holds for about a tenth of an image's time.
 _MOST_THREADS = 4
 # What is done with an image: its entry, its pixels, and its stored features where there are some.
 Work = Callable[[ImageEntry, np.ndarray, Features | None], Features]

@@ -96,7 +96,7 @@ def _make_inputs(
         (output / _RECORD).unlink(missing_ok=True)
     for file, name in made.items():
         if not (current and file.is_file()):
-            detect_keypoints(images, file, name, processes=workers, **of_each[name])
+            detect_keypoints(images, file, name, workers=workers, **of_each[name])
     if neighbors is not None and not (current and neighbors.is_file()):
         find_neighbors(photos, neighbors)
     write_json(output / _RECORD, record)

@@ -7,6 +7,7 @@ from hndesc.descriptors import DESCRIPTORS
 from hndesc.detectors import DETECTORS
 from hndesc.errors import HndescError
 from hndesc.geometry.two_view import GEOMETRIES
+from hndesc.matching.ratios import MATCH_RATIO
 from hndesc.models.bundled import DEFAULT, bundled_models
 from hndesc.pretrained.baselines import WEIGHTS
 from hndesc.pretrained.weights import fetched_weights
@@ -15,7 +16,7 @@ AUTOMATIC = "automatic"
 # (least, most, default, step) of the sliders.
 KEYPOINTS = (256, 8192, 2048, 256)
 LONGEST_SIDE = (480, 4000, 1024, 32)
-RATIO = (0.5, 1.0, 1.0, 0.01)
+RATIO = (0.5, 1.0, MATCH_RATIO, 0.01)
 
 
 @dataclass(frozen=True)

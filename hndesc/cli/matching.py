@@ -18,6 +18,7 @@ from hndesc.errors import HndescError, printable
 from hndesc.geometry.robust import ESTIMATORS
 from hndesc.geometry.two_view import GEOMETRIES
 from hndesc.io.images import image_size
+from hndesc.matching.ratios import MATCH_RATIO
 
 if TYPE_CHECKING:
     import numpy as np
@@ -189,7 +190,7 @@ def _add_match(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--one-view", dest="views", action="store_false", help="describe images in one view: five times as fast"
     )
-    add_ratio(parser)
+    add_ratio(parser, default=MATCH_RATIO)
     add_features(parser)
     parser.set_defaults(command=match)
 

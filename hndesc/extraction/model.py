@@ -18,6 +18,7 @@ from hndesc.io.image_reading import check_size
 from hndesc.io.images import read_image
 from hndesc.io.pixel_values import array_to_rgb, to_rgb
 from hndesc.matching.pair import Matches, match_pair
+from hndesc.matching.ratios import MATCH_RATIO
 from hndesc.models.bundled import DEFAULT, bundled_models
 from hndesc.models.checkpoint import read_card
 from hndesc.runtime.spelling import suggest
@@ -122,7 +123,7 @@ class Model:
         first: ImageLike,
         second: ImageLike,
         *,
-        ratio: float | None = None,
+        ratio: float | None = MATCH_RATIO,
         geometry: str | None = None,
         estimator: str = "magsac",
         threshold: float = 3.0,

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+# Largest ratio of a match of two photos, by default: docs/notes/matching.md.
+MATCH_RATIO = 0.95
 _BLOCK = 2**20  # products held at a time
 
 

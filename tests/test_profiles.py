@@ -28,6 +28,7 @@ def test_grouped_rules_exist() -> None:
     slurm = profile("slurm")
     assert all(f"\nrule {rule}:\n" in rules for rule in slurm["groups"])
     assert set(slurm["group-components"]) <= set(slurm["groups"].values())
+    assert max(slurm["group-components"].values()) <= 2  # the cores that a job asks for, which small nodes have
 
 
 def test_partitions_are_read_and_one_has_gpus() -> None:

@@ -4,6 +4,9 @@ import os
 import re
 from numbers import Integral
 
+# Largest whole number in settings and options: beyond it, libraries in C fail, long after these were read.
+LARGEST = 2**31 - 1
+
 
 class HndescError(Exception):
     """Invalid input or settings; the message, one line, names the file or key and the solution."""

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.datasets.listing import list_images
 from hndesc.detectors import DETECTORS
-from hndesc.errors import HndescError
+from hndesc.errors import LARGEST, HndescError
 from hndesc.io.images import SUFFIXES, find_images
 from hndesc.models.bundled import DEFAULT
 from hndesc.retrieval.global_descriptors import GLOBAL_DESCRIPTORS
-from hndesc.runtime.settings import LARGEST
 
 if TYPE_CHECKING:
     from hndesc.datasets.localization.cameras import Intrinsics

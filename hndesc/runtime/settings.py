@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from hndesc.errors import HndescError, printable
+from hndesc.errors import LARGEST, HndescError, printable
 from hndesc.runtime.spelling import suggest
 
 
@@ -129,8 +129,6 @@ def within(
     return Field(ge=ge, gt=gt, le=le, lt=lt), BeforeValidator(_number)
 
 
-# Beyond it, libraries in C fail, long after the settings were read.
-LARGEST = 2**31 - 1
 Number = Annotated[float, *within()]
 Share = Annotated[float, *within(ge=0, le=1)]
 LongestSide = Annotated[int, Field(ge=16, le=LARGEST)] | None

@@ -30,6 +30,8 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 test: setup
 	$(PYTEST) -m "not slow"
 
+# Slow tests wait for other processes a fifth of the time, in which a third worker uses the cores.
+test-all: WORKERS = 3
 test-all: setup
 	$(PYTEST) --cov --cov-report=
 	$(BIN)/python -m coverage report

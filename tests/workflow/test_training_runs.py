@@ -101,6 +101,13 @@ def test_stages_start_from_each_other() -> None:
     assert start.architecture == "lite" and start.seed == 0
 
 
+def test_a_stage_is_no_pyramid_unless_it_says_so() -> None:
+    stages = {"start": {"training": {"weights": "random"}}, "whole": {"training": {"octaves": True}}}
+    runs = plan_of(training={"octaves": True, "weights": "start"}, training_runs=stages)
+    assert runs.runs.architecture("training_runs/start") == "lite"
+    assert runs.runs.architecture("training_runs/whole") == runs.runs.architecture("training") == "lite_pyramid"
+
+
 def test_a_variant_can_start_from_a_stage() -> None:
     runs = plan_of(training_runs=STAGES, ablation={"runs": {"x": {"training": {"weights": "octave"}}}}).runs
     assert runs.weights("ablation/x/seed0") == "results/training_runs/octave/model.safetensors"

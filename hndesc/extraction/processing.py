@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import local
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -35,6 +35,7 @@ _MOST_THREADS = 4
 Work = Callable[[ImageEntry, np.ndarray, Features | None], Features]
 # An image with its stored features, or with the reason for which it is not processed.
 _Item = tuple[ImageEntry, Features | ImageError | None]
+_Begun = TypeVar("_Begun")
 
 
 def check_output(output: str | Path, images: Sequence[ImageEntry], *inputs: Any) -> None:
@@ -168,28 +169,30 @@ def _in_threads(
             own.work = pickle.loads(pickled)
         return _process(own.work, item)
 
-    running: deque[tuple[ImageEntry, Future]] = deque()
-    for item in items:
-        running.append((item[0], pool.submit(process, item)))
-        if len(running) > ahead:
-            entry, future = running.popleft()
-            yield entry, future.result()
-    for entry, future in running:
-        yield entry, future.result()
+    for (entry, _), processed in _started(lambda item: pool.submit(process, item), ahead, items):
+        yield entry, processed.result()
 
 
 def _one_at_a_time(work: Work, items: Iterator[_Item]) -> Iterator[tuple[ImageEntry, Features | ImageError]]:
     """Process images while the next ones are read by a thread."""
     with ThreadPoolExecutor(1) as pool:
-        reading: deque[tuple[_Item, Future | None]] = deque()
-        for item in items:
+
+        def read(item: _Item) -> Future | None:
             entry, stored = item
-            reading.append((item, None if isinstance(stored, ImageError) else pool.submit(entry.read)))
-            if len(reading) > _READ_AHEAD:
-                first, future = reading.popleft()
-                yield first[0], _process(work, first, future)
-        for item, future in reading:
-            yield item[0], _process(work, item, future)
+            return None if isinstance(stored, ImageError) else pool.submit(entry.read)
+
+        for item, reading in _started(read, _READ_AHEAD, items):
+            yield item[0], _process(work, item, reading)
+
+
+def _started(start: Callable[[_Item], _Begun], ahead: int, items: Iterator[_Item]) -> Iterator[tuple[_Item, _Begun]]:
+    """Yield items in their order with what `start` returned for them, `ahead` items earlier."""
+    begun: deque[tuple[_Item, _Begun]] = deque()
+    for item in items:
+        begun.append((item, start(item)))
+        if len(begun) > ahead:
+            yield begun.popleft()
+    yield from begun
 
 
 def _process(work: Work, item: _Item, reading: Future | None = None) -> Features | ImageError:

@@ -11,6 +11,7 @@ from hndesc.errors import HndescError, counted
 from hndesc.io.files import check_output_files
 from hndesc.io.locks import writing
 from hndesc.models.architectures import MODELS
+from hndesc.models.backbone import Backbone
 from hndesc.models.checkpoint import check_checkpoint, save_checkpoint
 from hndesc.models.initial_weights import build_model, in_octaves, interpolated
 from hndesc.runtime.provenance import file_hash, versions
@@ -82,9 +83,7 @@ def train(
         folder = StateFolder(state, fingerprint(chosen, sources))
         trainer = Trainer(model, training, validation, chosen, folder)
         if trainer.group.first:
-            save_checkpoint(
-                initial, in_octaves(model) if chosen.octaves else model, card | {"trained": False, "metrics": {}}
-            )
+            _write(initial, model, chosen.octaves, card | {"trained": False, "metrics": {}})
         networks = {"untrained": trainer.describe_validation()}
         trainer.run()
         if not trainer.group.first:
@@ -95,10 +94,13 @@ def train(
         trainer.history.write(history)
         if record is not None:
             write_record(record, validation[0], networks | {"trained": trainer.describe_validation()})
-        written = in_octaves(model) if chosen.octaves else model
-        save_checkpoint(output, written, card | {"trained": True, "metrics": metrics}, chosen.half_weights)
+        _write(output, model, chosen.octaves, card | {"trained": True, "metrics": metrics}, chosen.half_weights)
         folder.remove(keep_logs=chosen.keep_logs)
         logger.info("%s: the weights of step %d, validation loss %.4f", output, best.step, best.loss)
+
+
+def _write(path: Path, model: Backbone, octaves: bool, card: dict[str, Any], half: bool = False) -> None:
+    save_checkpoint(path, in_octaves(model) if octaves else model, card, half)
 
 
 def _check_detectors(settings: TrainingSettings, keypoints: Sequence[Path]) -> None:

@@ -85,9 +85,9 @@ class TrainingRuns:
         self.runs = {TRAINING: base}
         self.variants: dict[tuple[str, int], str] = {}
         self.stages = {name: f"training_runs/{name}" for name in config.training_runs}
+        start = {**base.training, "octaves": False}  # the next training starts from the network itself
         for name, place in self.stages.items():
             own = config.training_runs[name].stylization
-            start = {**base.training, "octaves": False}  # the next training starts from the network itself
             self.runs[place] = TrainingRun(
                 overlaid(start, self._laid_over(name)),
                 own.model_dump(exclude_unset=True) if own else base.stylization,

@@ -7,7 +7,7 @@
 # make distclean  remove those and .venv, too
 PYTHON ?= python3
 CORES ?= all
-# Of two cores the training gets one. What needs no trained model takes the other meanwhile, so it must do with one, too.
+# Of two cores the training gets one, and the jobs that need no trained model the other: 50 s less (docs/notes/speed.md).
 ONE_CORE_EACH := --set-threads list_photos=1 train=1 build_map=1 score_hpatches=1 score_retrieval=1
 THREADS ?= $(shell $(PYTHON) -c 'import os; print("$(ONE_CORE_EACH)" * (os.cpu_count() == 2))')
 WORKERS ?= 2
@@ -38,14 +38,14 @@ test-all: setup
 	$(BIN)/python -m coverage json --quiet -o .coverage.json
 	$(BIN)/python -c 'import json; t = json.load(open(".coverage.json"))["totals"]; \
 	p = 100 * t["covered_lines"] / t["num_statements"]; print(f"{p:.1f} % of lines"); exit(p < 92)'
-	# What other processors round differently: the tests that lean on it.
+	# The tests that depend on rounding, with the arithmetic of other processors.
 	OPENBLAS_CORETYPE=Haswell OPENBLAS_NUM_THREADS=2 OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=default \
 	$(PYTEST) -m "not slow" @tests/numeric.txt
 	OPENBLAS_CORETYPE=Nehalem ATEN_CPU_CAPABILITY=avx2 $(PYTEST) -m "not slow" @tests/numeric.txt
 
 setup: $(VENV)/.installed-dev
 
-# The demo needs no tools of development. What is imported is compiled at its first import, and nothing else is.
+# The demo needs no development tools. Modules are compiled at their first import, not at the installation.
 $(VENV)/.installed: EXTRAS := workflow,localization
 $(VENV)/.installed-dev: EXTRAS := dev
 

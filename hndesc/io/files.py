@@ -36,7 +36,7 @@ def check_space(path: str | os.PathLike, size: int = 0) -> None:
     """Check that `size` bytes can be written at `path`; errors of libraries on a full disk are not informative.
 
     Raises:
-        HndescError: the disk is full, or the file would become larger than the system lets it.
+        HndescError: the disk is full, or the file would exceed the limit on the size of files.
     """
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     if size and limit != resource.RLIM_INFINITY and limit < size + _SPARE:
@@ -72,7 +72,7 @@ def raise_full_disk(path: str | os.PathLike, error: BaseException) -> None:
 
 
 def check_whole(path: str | os.PathLike) -> None:
-    """Check that a library that ignores a full disk has not cut a file short: that more could be written to it.
+    """Check that a library that ignores a full disk has not truncated a file: that more can be written to it.
 
     Raises:
         HndescError: the disk, a quota or the limit on the size of files is exhausted.

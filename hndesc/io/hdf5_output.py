@@ -1,6 +1,6 @@
 """HDF5 files that are written: a full disk is one error, after which the file still closes.
 
-HDF5 crashes when it closes what it could not write. So it never sees an error: the stream below takes everything, and
+HDF5 crashes when it closes what it could not write. So errors are kept from it: the stream below accepts all data, and
 the file raises the first error when it is flushed or closed.
 """
 
@@ -13,7 +13,7 @@ import h5py
 
 
 class OutputStream(io.FileIO):
-    """A file that takes all data; from the first error of the system on, which it keeps, none is stored."""
+    """A file that accepts all data; after the first error of the system, which it keeps, no data is stored."""
 
     error: OSError | None = None
 

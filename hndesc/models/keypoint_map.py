@@ -50,7 +50,7 @@ def _running_maximum(x: Tensor, length: int) -> Tensor:
 
 
 def keypoint_pixels(logits: Tensor, luminance: Tensor, radius: int, border: int) -> tuple[Tensor, Tensor]:
-    """Return the local maxima of the map of an image, without those in surroundings of one gray.
+    """Return the local maxima of the map of an image, without those in surroundings of uniform gray.
 
     There, the map repeats the same cell, each of which has a maximum.
 
@@ -69,7 +69,7 @@ def keypoint_pixels(logits: Tensor, luminance: Tensor, radius: int, border: int)
 
 
 def _varied(luminance: Tensor) -> Tensor:
-    """Return the squares of 8 x 8 pixels (H/8 x W/8, rounded up) whose 3 x 3 neighborhood has more than one gray."""
+    """Return the squares of 8 x 8 pixels (H/8 x W/8, rounded up) whose 3 x 3 neighborhood varies in gray."""
     low = high = pad_to_multiple(luminance, _PATCH)
     for dim in (0, 1):
         low = low.unflatten(dim, (-1, _PATCH)).amin(dim + 1)

@@ -549,7 +549,7 @@ def test_heic_is_read(tmp_path):
 @pytest.mark.parametrize("suffix", ["heic", "avif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_heic_and_avif_are_turned_once(tmp_path, orientation, suffix):
-    """Their own properties turn them, and the EXIF tag that cameras write besides does not turn them again."""
+    """Their own properties rotate them; the EXIF tag that cameras write, too, does not rotate them again."""
     pytest.importorskip("pillow_heif.HeifImagePlugin")
     pixels = np.zeros((48, 64, 3), np.uint8)
     pixels[:24, :32, 0], pixels[:24, 32:, 1], pixels[24:, :32, 2] = 250, 250, 250

@@ -40,7 +40,7 @@ def check_database_space(path: Path, size: int = 0) -> None:
     """Check that `size` bytes can be added to a database: COLMAP ends the process where its disk is full.
 
     Raises:
-        HndescError: the disk is full, or the file would become larger than the system lets it.
+        HndescError: the disk is full, or the file would exceed the limit on the size of files.
     """
     journal = path.with_name(f"{path.name}-wal")  # written first, and then copied into the database
     waiting = journal.stat().st_size if journal.exists() else 0

@@ -28,21 +28,24 @@ class NetworkDescriptor:
     is bounded and the result equals that of the whole image.
 
     Attributes:
+        steerer: dim x dim, of the checkpoint (`hndesc.models.backbone.Backbone`), or None.
         settings: name, hash and main properties of the checkpoint.
         parameters: number of learned parameters, those of batch normalization included.
     """
 
-    def __init__(self, checkpoint: str | Path, device: str = "auto", tile: int = TILE) -> None:
+    def __init__(self, checkpoint: str | Path, device: str = "auto", tile: int = TILE, steered: bool = True) -> None:
         """Load the checkpoint once.
 
         Args:
             checkpoint: .safetensors file with a card of hndesc.
             device: "auto" (a GPU if there is one) or a torch device.
             tile: side in pixels of a tile without its border.
+            steered: whether rotated views (`hndesc.descriptors.views`) are computed by the steerer, if there is one.
         """
         checkpoint = Path(checkpoint)
         model, card = load_checkpoint(checkpoint)
         self.parameters = sum(values.numel() for values in model.parameters())
+        self.steerer = model.steerer.numpy() if steered and model.steerer is not None else None
         self.device = choose_device(device)
         self.model: Backbone = fold_batch_norm(model).to(self.device, memory_format=torch.channels_last)
         self.tile = -(-tile // model.period) * model.period
@@ -53,6 +56,7 @@ class NetworkDescriptor:
             "sha256": file_hash(checkpoint),
             **{key: card[key] for key in _ESSENTIALS if key in card},
             "dim": model.dim,
+            **({} if self.steerer is None else {"steered": True}),
         }
 
     def describe(self, image: np.ndarray, features: Features) -> np.ndarray:

@@ -12,11 +12,14 @@ from hndesc.descriptors import Descriptor
 from hndesc.io.features import Features
 from hndesc.io.images import scale_points
 
-TURNS = (1, 2, 3)  # rotations of the views after the image itself, in units of 90 degrees; the downsized view follows
+TURNS = (0, 1, 2, 3)  # rotations of the views in units of 90 degrees; the downsized view follows
 
 
 def describe_views(descriptor: Descriptor, image: np.ndarray, features: Features) -> np.ndarray:
-    """Describe the keypoints of an image in its other views.
+    """Describe the keypoints of an image in all views.
+
+    The rotated views of a descriptor with a steerer (`hndesc.models.backbone.Backbone`) are computed by it from the
+    descriptors of the image.
 
     Args:
         descriptor: descriptor that ignores sizes and orientations.
@@ -24,12 +27,33 @@ def describe_views(descriptor: Descriptor, image: np.ndarray, features: Features
         features: keypoints in pixels of that image; sizes and orientations are ignored.
 
     Returns:
-        4 x N x D float32: in the image rotated counter-clockwise by 90, 180 and 270 degrees, and at half
+        5 x N x D float32: in the image, in the image rotated counter-clockwise by 90, 180 and 270 degrees, and at half
         its size.
     """
-    views = [turn(image, features.keypoints, quarters) for quarters in TURNS]
-    views.append(halve(image, features.keypoints))
+    steerer = getattr(descriptor, "steerer", None)
+    if steerer is None:
+        turned = describe_turned(descriptor, image, features.keypoints)
+    else:
+        turned = steer(descriptor.describe(image, features), steerer)
+    halved, points = halve(image, features.keypoints)
+    return np.concatenate([turned, descriptor.describe(halved, _at(points, halved))[None]])
+
+
+def describe_turned(descriptor: Descriptor, image: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Describe N x 2 points of an image in the image and its three rotations: 4 x N x D float32."""
+    views = [turn(image, points, quarters) for quarters in TURNS]
     return np.stack([descriptor.describe(view, _at(points, view)) for view, points in views])
+
+
+def steer(descriptors: np.ndarray, steerer: np.ndarray) -> np.ndarray:
+    """Approximate the descriptors of an image (N x D) in the image and its three rotations: 4 x N x D.
+
+    Args:
+        descriptors: of length 1.
+        steerer: D x D, orthogonal, so that its transpose rotates by -90 degrees.
+    """
+    once = descriptors @ steerer.T
+    return np.stack([descriptors, once, once @ steerer.T, descriptors @ steerer])
 
 
 def turn(image: np.ndarray, points: np.ndarray, quarters: int) -> tuple[np.ndarray, np.ndarray]:

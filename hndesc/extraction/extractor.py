@@ -82,5 +82,7 @@ def describe(
     """Describe keypoints of an image after downsizing it."""
     resized, factors = resize_longest(image, resize_max)
     moved = rescale(features, factors, resized)
-    others = describe_views(descriptor, resized, moved) if views else None
-    return replace(features, descriptors=descriptor.describe(resized, moved), views=others)
+    if not views:
+        return replace(features, descriptors=descriptor.describe(resized, moved), views=None)
+    described = describe_views(descriptor, resized, moved)
+    return replace(features, descriptors=described[0], views=described[1:])

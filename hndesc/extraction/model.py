@@ -146,7 +146,7 @@ class Model:
             estimator: "magsac", "ransac" or "poselib".
             threshold: largest error of an inlier in pixels.
             views: whether to describe the images rotated by multiples of 90 degrees and at half size, too, and match
-                the best pair; five times as long.
+                the best pair; takes 4.5 times as long, 1.4 times by a model with a steerer.
             intrinsics: of both images, 3 x 3 each, for an essential matrix; None for the focal lengths of the EXIF data
                 of files, else 1.2 times the longer side.
 

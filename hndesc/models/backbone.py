@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from hndesc.errors import HndescError
 
+STEERER = "steerer"
 # Advice in errors about unusable weights.
 WEIGHTS_CURE = "give another file as training.weights, or set it to 'random'"
 
@@ -25,6 +26,8 @@ class Backbone(nn.Module, ABC):
         stride: pixels per cell.
         period: shifting the image by this many pixels shifts the map and, except at borders, changes nothing else.
         reach: radius of the receptive field in pixels, from the center of a cell along x or y.
+        steerer: dim x dim buffer, or None: the orthogonal matrix whose product with a descriptor approximates that of
+            the same point in the image rotated counter-clockwise by 90 degrees (`hndesc.extraction.steerer`).
         default_weights: initial weights of training if none are configured.
     """
 
@@ -33,7 +36,12 @@ class Backbone(nn.Module, ABC):
     stride: int
     period: int
     reach: int
+    steerer: Tensor | None
     default_weights: ClassVar[str] = "random"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer(STEERER, None)
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:

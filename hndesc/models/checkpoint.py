@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import safe_open
 from torch import Tensor
 from torch.nn import functional
@@ -20,7 +21,7 @@ from hndesc.io.files import check_output_file, check_own_file, read_json, write_
 from hndesc.io.tensor_files import check_tensors, probe, regular_file
 from hndesc.models import bundled
 from hndesc.models.architectures import MODELS, PYRAMIDS, new_model
-from hndesc.models.backbone import Backbone
+from hndesc.models.backbone import STEERER, Backbone
 from hndesc.models.projected import PROJECTION, Projected, unprojected
 from hndesc.models.sampling import SHORTEST, normalize_images
 from hndesc.runtime.provenance import file_hash
@@ -28,10 +29,11 @@ from hndesc.runtime.provenance import file_hash
 _KEY = "hndesc"
 _PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".tar"})
 _LEAST_LENGTH = 0.99
+_ROUNDING = 0.01  # of inner products of rows of a steerer, also in half precision
 _CURE = "train the model or fetch the file again"
 # Types of the card entries that other modules read.
 _TYPES = {
-    **dict.fromkeys(("settings", "data", "versions", "metrics", "about", "projection"), dict),
+    **dict.fromkeys(("settings", "data", "versions", "metrics", "about", PROJECTION, STEERER), dict),
     **{"seed": int, "dim": int, "stride": int, "version": str, "name": str, "trained": bool, "scores": list},
 }
 
@@ -84,17 +86,18 @@ def load_checkpoint(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
     _check_bundled(path)
     model = new_model(card["architecture"])
     with safe_open(path, "pt") as file:
-        shape = file.get_slice(PROJECTION).get_shape() if PROJECTION in file.keys() else None  # noqa: SIM118
-    if shape is not None:
+        shapes = {key: file.get_slice(key).get_shape() for key in (PROJECTION, STEERER) if key in file.keys()}  # noqa: SIM118
+    if (shape := shapes.get(PROJECTION)) is not None:
         if len(shape) != 2 or not 1 <= shape[0] <= model.dim or shape[1] != model.dim:
             raise HndescError(
                 f"{path}: its projection has shape {shape}; expected at most {model.dim} x {model.dim}; {_CURE}"
             )
         model = Projected(model, shape[0])
+    if STEERER in shapes:
+        model.steerer = torch.zeros(model.dim, model.dim)
     actual = {"dim": model.dim, "stride": model.stride}
     wrong = [f"{key} is {card[key]}, not {value}" for key, value in actual.items() if card.get(key, value) != value]
-    if isinstance(model, Projected) != ("projection" in card):
-        wrong.append("only one of card and weights has a projection")
+    wrong += [f"only one has a {key}" for key in (PROJECTION, STEERER) if (key in shapes) != (key in card)]
     if wrong:
         raise HndescError(f"{path}: its card contradicts its weights ({'; '.join(wrong)}); {_CURE}")
     return model.eval(), load_into(model, path)
@@ -110,7 +113,7 @@ def _check_bundled(path: Path) -> None:
 def load_into(model: Backbone, path: str | Path) -> dict[str, Any]:
     """Load the weights of a checkpoint into a model of the same or of a compatible architecture; return the card.
 
-    The projection of a checkpoint is ignored if the model has none.
+    The projection and the steerer of a checkpoint are ignored if the model has none.
     """
     path = Path(path)
     card, checksum = _read(path)
@@ -118,6 +121,8 @@ def load_into(model: Backbone, path: str | Path) -> dict[str, Any]:
     tensors: Mapping[str, Tensor] = load_carded(path, card, checksum, _CURE)
     if not isinstance(model, Projected):
         tensors = unprojected(tensors)
+    if model.steerer is None:
+        tensors = {name: values for name, values in tensors.items() if name != STEERER}
     adapted = tensors if architecture == model.name else model.adapt(architecture, tensors)
     if adapted is None:
         raise HndescError(f"{path}: a checkpoint of '{architecture}', not '{model.name}'; make the two agree")
@@ -128,8 +133,14 @@ def load_into(model: Backbone, path: str | Path) -> dict[str, Any]:
             f"{path}: {len(unknown)} of its tensors are unknown to '{model.name}' ('{unknown[0]}', …); {_CURE}"
         )
     model.load_state_dict(tensors)
+    if model.steerer is not None and not _is_orthogonal(model.steerer):
+        raise HndescError(f"{path}: its steerer is not an orthogonal matrix; {_CURE}")
     check_descriptors(str(path), model, _CURE)
     return card
+
+
+def _is_orthogonal(matrix: Tensor) -> bool:
+    return torch.allclose(matrix @ matrix.T, torch.eye(len(matrix)), atol=_ROUNDING)
 
 
 def check_descriptors(source: str, model: Backbone, cure: str) -> None:

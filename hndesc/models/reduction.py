@@ -9,6 +9,7 @@ from tqdm import tqdm
 from hndesc.errors import HndescError
 from hndesc.io.described_images import DescribedImages
 from hndesc.matching.views import descriptors_in_view
+from hndesc.models.backbone import STEERER
 from hndesc.models.checkpoint import check_checkpoint, load_checkpoint, save_checkpoint
 from hndesc.models.projected import Projected
 from hndesc.models.release import ADDED
@@ -24,7 +25,7 @@ def reduce_dimensions(checkpoint: str | Path, features: str | Path, output: str 
     Args:
         checkpoint: checkpoint of the model.
         features: descriptors of this model on typical images, which must not be those of an evaluation.
-        output: checkpoint to write; its card describes the projection.
+        output: checkpoint to write, without the model's steerer; its card describes the projection.
         dimensions: length of the new descriptors.
 
     Returns:
@@ -51,7 +52,8 @@ def reduce_dimensions(checkpoint: str | Path, features: str | Path, output: str 
     smaller = Projected(model, dimensions).eval()
     smaller.projection.copy_(torch.from_numpy(vectors[:, ::-1][:, :dimensions].T.copy()))
     kept = float(values[::-1][:dimensions].sum() / values.sum())
-    card = {key: value for key, value in card.items() if key not in ADDED}
+    model.steerer = None  # of the longer descriptors
+    card = {key: value for key, value in card.items() if key not in (*ADDED, STEERER)}
     card["projection"] = {"from": model.dim, "photos": photos, "descriptors": number, "kept": round(kept, 4)}
     save_checkpoint(output, smaller, card, card.get("settings", {}).get("half_weights", False))
     return kept

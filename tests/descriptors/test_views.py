@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hndesc.descriptors import load_descriptor
-from hndesc.descriptors.views import describe_views, halve, turn
+from hndesc.descriptors.views import describe_views, halve, steer, turn
 from hndesc.io.features import Features
 from hndesc.models.bundled import DEFAULT
 
@@ -45,8 +47,9 @@ def test_a_square_shrinks_to_the_pixel_at_its_center():
 def test_the_views_of_a_turned_image_are_the_same_ones_in_another_order(descriptor):
     image, points = noise(96, 64), some_points(96, 64)
     turned, moved = turn(image, points, 1)
-    first = descriptor.describe(image, at(points, image)), *describe_views(descriptor, image, at(points, image))
-    second = descriptor.describe(turned, at(moved, turned)), *describe_views(descriptor, turned, at(moved, turned))
+    first = describe_views(descriptor, image, at(points, image))
+    second = describe_views(descriptor, turned, at(moved, turned))
+    np.testing.assert_array_equal(first[0], descriptor.describe(image, at(points, image)))
     for there, here in ((0, 1), (1, 2), (2, 3), (3, 0)):
         np.testing.assert_array_equal(second[there], first[here])
     assert not np.allclose(first[0], first[1], atol=0.1)
@@ -56,9 +59,25 @@ def test_half_of_an_enlarged_image_is_the_image(descriptor):
     image, points = noise(96, 64), some_points(96, 64)
     large = image.repeat(2, axis=0).repeat(2, axis=1)
     views = describe_views(descriptor, large, at(2 * points + 0.5, large))
-    np.testing.assert_array_equal(views[3], descriptor.describe(image, at(points, image)))
+    np.testing.assert_array_equal(views[4], descriptor.describe(image, at(points, image)))
 
 
 def test_no_keypoints_have_no_descriptors_in_any_view(descriptor):
     image = noise(32, 32)
-    assert describe_views(descriptor, image, at(np.empty((0, 2)), image)).shape == (4, 0, descriptor.settings["dim"])
+    assert describe_views(descriptor, image, at(np.empty((0, 2)), image)).shape == (5, 0, descriptor.settings["dim"])
+
+
+@given(st.integers(0, 1000), st.integers(2, 12))
+def test_four_quarter_turns_of_a_steerer_are_none(seed, dim):
+    """In a random basis, a matrix of quarter and half turns."""
+    generator = np.random.default_rng(seed)
+    basis = np.linalg.qr(generator.normal(size=(dim, dim)))[0]
+    steerer = np.diag(generator.choice([-1.0, 1.0], dim))
+    steerer[:2, :2] = [[0, -1], [1, 0]]
+    steerer = basis @ steerer @ basis.T
+    descriptors = generator.normal(size=(5, dim))
+    turned = steer(descriptors, steerer)
+    for start in range(4):
+        np.testing.assert_allclose(steer(turned[start], steerer), np.roll(turned, -start, axis=0), atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(turned, axis=2), [np.linalg.norm(descriptors, axis=1)] * 4)
+    assert not np.allclose(turned[0], turned[1], atol=1e-3)

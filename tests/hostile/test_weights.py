@@ -143,6 +143,8 @@ CARDS = {
     "scores": {"scores": {}},
     "projection": {"projection": {"from": 64}},
     "projection as number": {"projection": 64},
+    "steerer": {"steerer": {"photos": 9}},
+    "steerer as list": {"steerer": [0.5, 0.9]},
 }
 
 
@@ -177,6 +179,28 @@ def test_a_projection_that_is_none(lite, tmp_path: Path, kind: str) -> None:
     card = card | {"dim": 8} | ({} if kind.startswith("without") else {"projection": {"from": 64}})
     projection = PROJECTIONS.get(kind, torch.eye(64)[:8])
     names(open_model, write(tmp_path / "bad.safetensors", network | {"projection": projection.contiguous()}, card))
+
+
+STEERERS = {
+    "one dimension": torch.ones(64),
+    "three dimensions": torch.eye(64)[..., None],
+    "fewer rows": torch.eye(64)[:8],
+    "more": torch.eye(65),
+    "zero": torch.zeros(64, 64),
+    "twice as long": 2 * torch.eye(64),
+    "not orthogonal": torch.eye(64) + torch.ones(64, 64) / 9,
+    "infinite": torch.full((64, 64), torch.inf),
+    "not a number": torch.full((64, 64), torch.nan),
+    "whole numbers": torch.eye(64, dtype=torch.int32),
+}
+
+
+@pytest.mark.parametrize("kind", [*STEERERS, "without a word in the card"])
+def test_a_steerer_that_is_none(lite, tmp_path: Path, kind: str) -> None:
+    tensors, card = lite
+    card = card | ({} if kind.startswith("without") else {"steerer": {"photos": 9}})
+    steerer = STEERERS.get(kind, torch.eye(64))
+    names(open_model, write(tmp_path / "bad.safetensors", tensors | {"steerer": steerer.contiguous()}, card))
 
 
 def header(fields: object, length: int | None = None, data: bytes = b"") -> bytes:

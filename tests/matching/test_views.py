@@ -82,7 +82,7 @@ def describe(image: np.ndarray) -> Features:
     features = load_detector("sift").detect(image)
     descriptor = load_descriptor(DEFAULT)
     views = describe_views(descriptor, image, features)
-    return replace(features, descriptors=descriptor.describe(image, features), views=views)
+    return replace(features, descriptors=views[0], views=views[1:])
 
 
 def share_right(a: Features, b: Features, matrix: np.ndarray) -> float:

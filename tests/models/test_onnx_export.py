@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 
 from hndesc.descriptors.network import NetworkDescriptor
 from hndesc.errors import HndescError
@@ -21,7 +22,9 @@ PYRAMIDS = [pytest.param(name, marks=pytest.mark.slow) for name in ("fast_pyrami
 @pytest.fixture(scope="module", params=["lite", *PYRAMIDS])
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / f"{request.param}.safetensors"
-    save_checkpoint(path, build_model(request.param, "random", seed=5), {"seed": 5})
+    model = build_model(request.param, "random", seed=5)
+    model.steerer = torch.eye(model.dim)  # is no part of the network
+    save_checkpoint(path, model, {"seed": 5, "steerer": {}})
     return path
 
 
@@ -66,6 +69,7 @@ def test_signature_and_card(exported: Path, session: onnxruntime.InferenceSessio
     assert all(isinstance(size, str) for size in free) and len(set(free)) == 3
     model = onnx.load(exported)
     onnx.checker.check_model(model)
+    assert not [one.name for one in model.graph.initializer if "steerer" in one.name]
     card = json.loads({one.key: one.value for one in model.metadata_props}["hndesc"])
     assert card["architecture"] == exported.stem and card["seed"] == 5
     assert not list(exported.parent.glob("*.data"))  # one file has it all

@@ -90,6 +90,22 @@ def test_training_starts_from_the_backbone_alone(folder: Path) -> None:
     assert torch.equal(octaves.towers[2].head[-1].weight, whole.head[-1].weight)
 
 
+def test_a_steerer_is_left_out(folder: Path, tmp_path: Path) -> None:
+    model, card = load_checkpoint(folder / "model.safetensors")
+    model.steerer = torch.eye(model.dim)
+    save_checkpoint(tmp_path / "steered.safetensors", model, card | {"steerer": {}})
+    extract(_photos(folder), tmp_path / "f.h5", tmp_path / "steered.safetensors", "sift")
+    reduce_dimensions(tmp_path / "steered.safetensors", tmp_path / "f.h5", tmp_path / "small.safetensors", RANK)
+    small, card = load_checkpoint(tmp_path / "small.safetensors")
+    assert small.steerer is None and small.network.steerer is None and "steerer" not in card
+    small.steerer = torch.eye(RANK)
+    save_checkpoint(tmp_path / "again.safetensors", small, card | {"steerer": {}})
+    assert torch.equal(load_checkpoint(tmp_path / "again.safetensors")[0].steerer, torch.eye(RANK))
+    for name, part in (("steered", build_model("lite")), ("again", build_model("lite_pyramid"))):
+        start = build_model(part.name, tmp_path / f"{name}.safetensors")
+        assert start.steerer is None and start.state_dict().keys() == part.state_dict().keys()
+
+
 def test_what_cannot_be_shrunk(folder: Path, tmp_path: Path) -> None:
     model, small, features = folder / "model.safetensors", folder / "small.safetensors", folder / "features.h5"
     out = tmp_path / "out.safetensors"

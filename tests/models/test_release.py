@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from hndesc.cli.main import main
@@ -30,7 +31,9 @@ ABOUT = {
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("trained") / "model.safetensors"
     card = {"settings": {"steps": 700, "loss": {"k": 20}}, "data": {}, "seed": 6, "metrics": {"step": 600}}
-    save_checkpoint(path, build_model("lite", "random", seed=6), card)
+    model = build_model("lite", "random", seed=6)
+    model.steerer = torch.eye(model.dim)
+    save_checkpoint(path, model, card | {"steerer": {"photos": 9}})
     return path
 
 

@@ -188,7 +188,10 @@ def _add_match(parser: argparse.ArgumentParser) -> None:
     )
     add_max_error(parser, 3.0, "an inlier", "--threshold")
     parser.add_argument(
-        "--one-view", dest="views", action="store_false", help="describe images in one view: five times as fast"
+        "--one-view",
+        dest="views",
+        action="store_false",
+        help="describe images in one view: 4.5 times as fast, 1.4 times with a steerer",
     )
     add_ratio(parser, default=MATCH_RATIO)
     add_features(parser)

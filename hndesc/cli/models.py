@@ -1,9 +1,10 @@
-"""The commands of `hndesc` for models: list, export, reduce and release."""
+"""The commands of `hndesc` for models: list, export, reduce, steer and release."""
 
 import argparse
 import logging
 from pathlib import Path
 
+from hndesc.cli.options import list_photos
 from hndesc.errors import HndescError
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,15 @@ def reduce_dimensions(model: str, features: Path, output: Path, dimensions: int)
     print(f"{output}: {dimensions} dimensions, which keep {kept:.1%} of the squared length of descriptors")
 
 
+def fit_steerer(model: str, photos: list[Path], output: Path) -> None:
+    """Write a model with a steerer."""
+    from hndesc.extraction import steerer
+    from hndesc.extraction.model import find_model
+
+    before, after = steerer.fit_steerer(find_model(model), list_photos(photos), output)
+    print(f"{output}: mean cosine after a quarter turn {before:.3f}, with the steerer {after:.3f}")
+
+
 def release(checkpoint: Path, name: str, about: Path, scores: list[Path], pages: Path) -> None:
     """Add a trained model to the bundled models."""
     from hndesc.models import release
@@ -95,6 +105,7 @@ def add_model_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
         commands.add_parser("export-torchscript", help="export a model with the detector hndesc to TorchScript")
     )
     _add_reduction(commands.add_parser("reduce-dimensions", help="reduce the dimensions of the descriptors of a model"))
+    _add_steerer(commands.add_parser("fit-steerer", help="fit the linear map of a model for rotated images"))
     _add_release(
         commands.add_parser("release", help="add a trained model to the bundled models, with a card of its scores")
     )
@@ -148,6 +159,23 @@ def _add_reduction(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", metavar="OUT.safetensors", type=Path)
     parser.add_argument("--dimensions", metavar="N", type=int, default=64, help="default: %(default)s")
     parser.set_defaults(command=reduce_dimensions)
+
+
+def _add_steerer(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Fit a steerer, the matrix that maps descriptors of an image to those of the image rotated by 90 degrees, to "
+        "photos. With it, describing an image in all views takes 1.4 times as long as in one instead of 4.5."
+    )
+    parser.add_argument("model", metavar="NAME_OR_FILE", help="bundled model or checkpoint")
+    parser.add_argument(
+        "photos",
+        metavar="PHOTOS",
+        type=Path,
+        nargs="+",
+        help="folder, or photos and folders: about a hundred, not held out",
+    )
+    parser.add_argument("output", metavar="OUT.safetensors", type=Path)
+    parser.set_defaults(command=fit_steerer)
 
 
 def _add_release(parser: argparse.ArgumentParser) -> None:

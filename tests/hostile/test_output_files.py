@@ -15,7 +15,7 @@ from hndesc.cli.main import main
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError
 from hndesc.evaluation.hpatches import evaluate as hpatches
-from hndesc.extraction import description, detection, extractor, pair_export
+from hndesc.extraction import description, detection, extractor, pair_export, steerer
 from hndesc.io.features import Features, FeatureWriter, import_features, merge
 from hndesc.io.files import atomic_path, check_output_file, check_output_files, write_json, write_text
 from hndesc.io.images import write_image
@@ -184,6 +184,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
         (extractor, ("load_detector", "load_descriptor")),
         (global_features, ("load_global_descriptor",)),
         (reduction, ("load_checkpoint",)),
+        (steerer, ("load_checkpoint",)),
         (release, ("load_checkpoint",)),
         (onnx_export, ("load_checkpoint",)),
         (pair_export, ("load_pair",)),
@@ -225,6 +226,8 @@ COMMANDS = [
     "export-torchscript model.safetensors model.pt",
     "reduce-dimensions model.safetensors keypoints.h5 model.safetensors",
     "reduce-dimensions model.safetensors keypoints.h5 mine.safetensors",
+    "fit-steerer model.safetensors set model.safetensors",
+    "fit-steerer model.safetensors set mine.safetensors",
     f"{SCORE} keypoints.h5",
     f"{SCORE} new.txt --json keypoints.h5",
     f"{SCORE} new.txt --csv {PHOTO}",

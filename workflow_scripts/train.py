@@ -3,7 +3,7 @@
 from hndesc.runtime.logs import step
 from hndesc.training.launch import train_distributed
 
-with step(snakemake.log[0], snakemake.threads):
+with step(snakemake.log[0], snakemake.threads, yields=False):
     train_distributed(
         snakemake.resources.get("processes") or snakemake.resources.get("gpu") or 1,
         snakemake.log[0],

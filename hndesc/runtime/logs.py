@@ -12,6 +12,7 @@ from hndesc.io.files import is_full_disk_error
 from hndesc.runtime.extras import extras_named
 
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
+_NICENESS = 10
 
 
 class _OneLine(logging.Formatter):
@@ -23,13 +24,17 @@ class _OneLine(logging.Formatter):
 
 
 @contextmanager
-def step(log: str | os.PathLike | None = None, threads: int | None = None, append: bool = False) -> Iterator[None]:
+def step(
+    log: str | os.PathLike | None = None, threads: int | None = None, append: bool = False, yields: bool = True
+) -> Iterator[None]:
     """Run a step: log to stderr and to `log`, hold libraries to `threads`, exit with 1 on a HndescError.
 
     Args:
         log: file to create; an existing one is replaced.
         threads: of OpenCV and torch; None leaves them as they are.
         append: leave what is in `log`: other processes of the step write to it, too.
+        yields: with `threads`, lower the priority of this process: a training that runs at the same time takes longest,
+            and other steps wait for it.
     """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if log is not None:
@@ -43,6 +48,8 @@ def step(log: str | os.PathLike | None = None, threads: int | None = None, appen
     logging.getLogger("hndesc").setLevel(logging.INFO)  # of libraries, only warnings
     if threads is not None:
         limit_threads(threads)
+        if yields:
+            os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     try:
         with extras_named():
             yield

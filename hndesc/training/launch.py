@@ -117,7 +117,7 @@ def _work(folder: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     job: Mapping[str, Any] = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     rank = int(os.environ["RANK"])
-    with step(job["log"], job["threads"], append=True):
+    with step(job["log"], job["threads"], append=True, yields=False):
         if rank > 0:  # the first process logs for all
             logging.getLogger("hndesc").setLevel(logging.WARNING)
         try:

@@ -1,4 +1,7 @@
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -35,8 +38,19 @@ def test_programming_error_keeps_its_traceback(tmp_path: Path) -> None:
 
 
 def test_threads_are_held() -> None:
-    with step(threads=1):
+    with step(threads=1, yields=False):
         assert cv2.getNumThreads() == 1
+
+
+@pytest.mark.parametrize(("arguments", "lower"), [("threads=1", True), ("threads=1, yields=False", False), ("", False)])
+def test_steps_of_the_workflow_yield_to_trainings(arguments: str, lower: bool) -> None:
+    code = (
+        "import os; from hndesc.runtime.logs import step\n"
+        f"with step({arguments}): print(os.getpriority(os.PRIO_PROCESS, 0))"
+    )
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    now = int(subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE).stdout)
+    assert now == (max(10, before) if lower else before)
 
 
 def test_a_log_is_written_again_unless_it_is_to_be_continued(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ rule list_photos:
         "<results>/logs/list_photos.log",
     benchmark:
         "<results>/timings/list_photos.tsv"
-    priority: 1
+    priority: 2
     conda:
         "../envs/hndesc.yaml"
     threads: 2

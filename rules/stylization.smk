@@ -12,7 +12,7 @@ rule stylize_photos:
         "<results>/logs/stylize_photos/{stylization}.log",
     benchmark:
         "<results>/timings/stylize_photos/{stylization}.tsv"
-    priority: 1
+    priority: 2
     conda:
         "../envs/hndesc.yaml"
     threads: 1

@@ -19,7 +19,7 @@ rule train:
         "<results>/logs/train/{run}.log",
     benchmark:
         "<results>/timings/train/{run}.tsv"
-    priority: 1
+    priority: 2
     conda:
         "../envs/hndesc.yaml"
     threads: 2

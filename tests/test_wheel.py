@@ -106,6 +106,7 @@ def check_use(environment: Path, work: Path) -> None:
     assert [len(stored), 192] == list(map(int, shape)) and len(stored) > 0
 
 
+@pytest.mark.slow
 def test_the_installed_command_and_package_work_from_another_folder(environment: Path, work: Path) -> None:
     check_use(environment, work)
 

@@ -384,7 +384,7 @@ def test_descriptors_of_sift_can_be_pickled(image: np.ndarray, name: str) -> Non
     assert np.array_equal(again.describe(image, features), descriptor.describe(image, features))
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_workers_use_a_model(image: np.ndarray, method: str) -> None:
     data = Described(hndesc.load("hndesc-tiny", max_keypoints=20, device="cpu"), image)
     expected = [data[index] for index in range(4)]  # starts the threads of this process, of which a fork has none

@@ -106,7 +106,7 @@ def test_rows_of_characters_are_texts(tmp_path: Path) -> None:
     assert read_struct_array(path, "ImgList") == [{"query": "q", "views": ["a", "long", "b"]}]
 
 
-@pytest.mark.parametrize("kind", [*FILES, *LARGE])
+@pytest.mark.parametrize("kind", [*FILES, *(pytest.param(kind, marks=pytest.mark.slow) for kind in LARGE)])
 def test_files_of_other_content(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "r.mat"
     path.write_bytes(LARGE[kind]() if kind in LARGE else FILES[kind])

@@ -18,6 +18,8 @@ from hndesc.localization.matches import match_pairs
 from hndesc.localization.pairs import list_pairs
 from tests.fixtures.demo import Demo
 
+pytestmark = pytest.mark.slow
+
 UPRIGHT = "images/images_upright"
 
 
@@ -83,7 +85,6 @@ def test_the_scenes_own_list_is_taken_unchanged(root: Path, localized) -> None:
     assert list(read_pairs(localized[0] / "pairs.txt")) == list(read_pairs(root / PAIRS))
 
 
-@pytest.mark.slow
 def test_bad_input_is_named_and_counted_and_the_rest_is_localized(
     root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -114,7 +115,6 @@ def test_bad_input_is_named_and_counted_and_the_rest_is_localized(
     assert localize("registration")["figures"]["localized"] == record["figures"]["localized"]
 
 
-@pytest.mark.slow
 def test_without_a_list_pairs_are_made(root: Path, localized, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Database by pose (the demo's NVM has no points), queries by a global descriptor; a broken photo is in no pair."""
     spoilt = tmp_path / "scene"

@@ -50,6 +50,7 @@ def runs(make_data, tmp_path_factory) -> dict[int, dict]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("negatives", NEGATIVES)
 def test_losses_and_weights_are_those_of_one_process(runs, negatives):
     one, two = (runs[processes][negatives] for processes in (1, 2))
@@ -62,6 +63,7 @@ def test_losses_and_weights_are_those_of_one_process(runs, negatives):
     assert any(not torch.equal(weights, one["initial"][name]) for name, weights in one["weights"].items())
 
 
+@pytest.mark.slow
 def test_the_kinds_of_negatives_differ(runs):
     assert len({round(runs[1][negatives]["losses"][-1], 6) for negatives in NEGATIVES}) == len(NEGATIVES)
 

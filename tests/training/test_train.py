@@ -155,7 +155,7 @@ def test_without_logs_nothing_remains_but_the_outputs(data, tmp_path):
     assert names == {"model.safetensors", "model.json", "initial.safetensors", "initial.json", "history.csv"}
 
 
-@pytest.mark.parametrize(("where", "number"), [("update", 3), ("save", 4)])
+@pytest.mark.parametrize(("where", "number"), [pytest.param("update", 3, marks=pytest.mark.slow), ("save", 4)])
 def test_killed_at_any_moment_it_ends_with_the_same_weights(data, tmp_path, where, number):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     train(**arguments_of(data, whole), **SETTINGS)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlparse
@@ -141,7 +142,7 @@ def read_registry(extra: str | os.PathLike | None = None) -> dict[str, Entry]:
     Raises:
         HndescError: the file is invalid; the message names the entry and the key.
     """
-    entries = _read(REGISTRY)
+    entries = dict(_own())
     if extra is not None:
         entries |= _read(Path(extra))
         _check_shared(entries, Path(extra))
@@ -153,6 +154,11 @@ def find_entry(name: str, registry: Mapping[str, Entry]) -> Entry:
     if name not in registry:
         raise HndescError(f"no dataset or weights named '{name}'; known: {', '.join(registry)}")
     return registry[name]
+
+
+@cache
+def _own() -> Mapping[str, Entry]:
+    return _read(REGISTRY)
 
 
 def _read(path: Path) -> dict[str, Entry]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -16,6 +17,9 @@ import skimage.data
 from hndesc.io.images import write_image
 from tests.fixtures.commands import commands, environment
 from tests.fixtures.sharing import make_once
+
+if TYPE_CHECKING:
+    from tests.fixtures.demo import Demo
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -92,8 +96,8 @@ def make_checkout(folder: Path) -> Checkout:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+def finished(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The whole chain on the tiny configuration, run once; tests that change anything work on a copy."""
     # A path that nothing may split or take for quotes.
     name = "my 'own' \"hndesc\" $HOME é"
-    return Checkout(make_once(tmp_path_factory, name, lambda folder: make_checkout(folder).run("all")))
+    return Checkout(make_once(tmp_path_factory, name, lambda folder: demo.checkout.copy(folder).run("all")))

@@ -36,7 +36,7 @@ def test_every_result_is_there_and_names_where_it_came_from(finished: Checkout) 
         assert (result["benchmark"], result["kind"]) == (name, kind)
         assert result["figures"] and result["protocol"] and result["versions"]["torch"]
         card = json.loads(finished.path("results/training/model.json").read_text())
-        assert result["features"]["descriptor"]["architecture"] == card["architecture"] == "lite_pyramid"
+        assert result["features"]["descriptor"]["architecture"] == card["architecture"] == "lite"
         assert (
             finished.path(f"results/{name}.txt").read_text()
             == finished.path(f"results/scores/{name}/trained.txt").read_text()

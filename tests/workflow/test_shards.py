@@ -9,8 +9,8 @@ from .conftest import TINY, Checkout
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
-FEATURES = "results/features/localization/sift.h5"
-MATCHES = "results/localization/localization/sift/matches.h5"
+FEATURES = "results/features/localization/trained.h5"
+MATCHES = "results/localization/localization/trained/matches.h5"
 WHOLE, SHARDED = "scene, max", "scene, shards: 3, max"
 
 
@@ -36,7 +36,8 @@ def test_features_and_matches_of_shards_are_those_of_one_job(finished: Checkout,
     assert WHOLE in TINY.read_text()
     overlay.write_text(TINY.read_text().replace(WHOLE, SHARDED))
     log = checkout.run(MATCHES, "--forcerun", "gather_features", configfile=overlay).stdout
-    assert "Match the pairs of localization by sift, shard " in log and "Gather the shards of matches by sift" in log
+    assert "Match the pairs of localization by trained, shard " in log
+    assert "Gather the shards of matches by trained" in log
     for name in (FEATURES, MATCHES):
         assert content(checkout.path(name)) == content(finished.path(name)), name
     left = [path.name for path in checkout.path(MATCHES).parent.glob("matches*")]

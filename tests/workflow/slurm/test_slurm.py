@@ -14,7 +14,7 @@ from .conftest import ClusterRun, start
 pytestmark = [pytest.mark.workflow, pytest.mark.slurm, pytest.mark.slow]
 
 MODEL = "results/training/model.safetensors"
-TARGETS = ("results/hpatches.txt", "results/scores/retrieval/sift.json")
+TARGETS = ("results/hpatches.txt", "results/scores/hpatches/sift.json")
 
 
 @pytest.fixture(scope="module")

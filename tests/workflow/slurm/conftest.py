@@ -14,8 +14,15 @@ from tests.fixtures.commands import environment
 from ..conftest import TINY, Checkout
 from .cluster import Job, SlurmCluster, missing_programs
 
-# The profile as it is, but for the haste of a test, and for a cluster without accounting.
-HASTE = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1")
+# The profile as it is, but for a cluster without accounting, and for the haste of a test: jobs are checked every
+# second, where the executor waits ten seconds longer after each check that finds none ended.
+STATUS = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1")
+HASTY = """
+from snakemake.cli import main
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+RemoteExecutor.next_seconds_between_status_checks = property(lambda self: 1, lambda self, seconds: None)
+main()
+"""
 PATIENCE = 1200
 
 
@@ -70,7 +77,7 @@ class ClusterRun:
 
 def start(cluster: SlurmCluster, checkout: Checkout, *arguments: str, configfile: Path = TINY) -> ClusterRun:
     """Start the workflow as a user of a cluster does."""
-    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm", *HASTE, *arguments]
+    command = [sys.executable, "-c", HASTY, "--profile", "profiles/slurm", *STATUS, *arguments]
     log = checkout.folder / "snakemake.log"
     with open(log, "w") as stream:
         process = subprocess.Popen(

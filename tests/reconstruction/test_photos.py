@@ -102,6 +102,7 @@ def test_every_stage_resumes(corner: Path, tmp_path: Path, monkeypatch: pytest.M
     assert counts["detect"] == 8 and 28 <= counts["match"] <= 32 and 28 <= counts["verify"] <= 32
 
 
+@pytest.mark.slow
 def test_mapping_resumes_at_a_snapshot(
     corner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -115,6 +116,7 @@ def test_mapping_resumes_at_a_snapshot(
     assert summary["registered"] == 8 and len(summary["models"]) == 1
 
 
+@pytest.mark.slow
 def test_other_settings_and_photos_start_over(corner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         interrupt(patch, mapping.pycolmap, "incremental_mapping")

@@ -70,6 +70,7 @@ def losses(folder: Path) -> list[float]:
         return [float(row["loss"]) for row in csv.DictReader(stream) if row["loss"]]
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_model_of_one(many, whole, tmp_path) -> None:
     train_distributed(1, **arguments_of(many, tmp_path), **SETTINGS)
     assert len(losses(tmp_path)) == 6
@@ -83,6 +84,7 @@ def test_two_processes_train_the_model_of_one(many, whole, tmp_path) -> None:
     assert (whole / "validation.npz").exists()
 
 
+@pytest.mark.slow
 def test_the_log_is_of_the_first_process(whole) -> None:
     log = (whole / "log.txt").read_text()
     assert log.count("photos for training") == 1

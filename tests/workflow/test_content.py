@@ -147,6 +147,7 @@ def test_a_file_that_is_replaced_is_noticed(folder: Path, change: Callable[[Path
 
 
 @pytest.mark.workflow
+@pytest.mark.slow
 def test_features_that_an_older_file_replaces_are_imported_again(finished: Checkout, tmp_path: Path) -> None:
     checkout, target = finished.copy(tmp_path / "hndesc"), "results/features/hpatches/mine.h5"
     overlay = tmp_path / "mine.yaml"

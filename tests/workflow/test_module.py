@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.fixtures.commands import environment
+from tests.fixtures.commands import commands, environment
 
-from .conftest import ROOT, make_checkout
+from .conftest import LIBRARIES, ROOT, make_checkout
 
 pytestmark = pytest.mark.workflow
 
@@ -46,9 +46,11 @@ def snakemake(
     folder: Path, *arguments: str, source: str = LOCAL, more: str = "", name: str = ""
 ) -> subprocess.CompletedProcess:
     (folder / "Snakefile").write_text(SNAKEFILE.format(source=source, more=more, name=name))
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments]
+    arguments = ("--cores", "1", *arguments)
+    if source == LOCAL:
+        return commands(*LIBRARIES).run("snakemake", *arguments, folder=folder)
     # A module that is fetched takes the package that is installed.
-    installed = environment() | ({} if source == LOCAL else {"PYTHONPATH": str(ROOT)})
+    command, installed = [sys.executable, "-m", "snakemake", *arguments], environment() | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=folder, env=installed, capture_output=True, text=True)
 
 

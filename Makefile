@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 # Python keeps what it compiled for the next process, of which a run starts dozens.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: all test test-all docs setup lock clean distclean
+.PHONY: all test test-all test-haswell test-nehalem docs setup lock clean distclean
 
 all: $(VENV)/.installed
 	@echo "The demo: photographs, keypoints, stylized copies, training, three benchmarks. Then results/index.html."
@@ -38,10 +38,18 @@ test-all: setup
 	$(BIN)/python -m coverage json --quiet -o .coverage.json
 	$(BIN)/python -c 'import json; t = json.load(open(".coverage.json"))["totals"]; \
 	p = 100 * t["covered_lines"] / t["num_statements"]; print(f"{p:.1f} % of lines"); exit(p < 92)'
-	# The tests that depend on rounding, with the arithmetic of other processors.
-	OPENBLAS_CORETYPE=Haswell OPENBLAS_NUM_THREADS=2 OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=default \
+	# Side by side, so that no core waits for the last tests of one.
+	$(MAKE) --jobs=2 test-haswell test-nehalem
+
+# The tests that depend on rounding, with the arithmetic of other processors.
+test-haswell: export OPENBLAS_CORETYPE = Haswell
+test-haswell: export ATEN_CPU_CAPABILITY = default
+test-haswell: export OPENBLAS_NUM_THREADS = 2
+test-haswell: export OMP_NUM_THREADS = 2
+test-nehalem: export OPENBLAS_CORETYPE = Nehalem
+test-nehalem: export ATEN_CPU_CAPABILITY = avx2
+test-haswell test-nehalem: setup
 	$(PYTEST) -m "not slow" @tests/numeric.txt
-	OPENBLAS_CORETYPE=Nehalem ATEN_CPU_CAPABILITY=avx2 $(PYTEST) -m "not slow" @tests/numeric.txt
 
 setup: $(VENV)/.installed-dev
 

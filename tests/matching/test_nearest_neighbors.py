@@ -302,8 +302,11 @@ def test_of_equal_rows_the_first_is_matched(way, copy):
     assert mutual_nearest(a, a).tolist() == expected
 
 
+OTHERS = [("Prescott", 1), ("Nehalem", 2), ("Zen", 2), ("SkylakeX", 2)]
+
+
 @pytest.mark.parametrize(
-    ("processor", "threads"), [("Prescott", 1), ("Nehalem", 2), ("Haswell", 2), ("Zen", 2), ("SkylakeX", 2)]
+    ("processor", "threads"), [("Haswell", 2), *(pytest.param(*one, marks=pytest.mark.slow) for one in OTHERS)]
 )
 def test_ties_are_the_same_with_every_linear_algebra(processor: str, threads: int) -> None:
     environment = os.environ | {"OPENBLAS_CORETYPE": processor, "OPENBLAS_NUM_THREADS": str(threads)}

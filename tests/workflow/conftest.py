@@ -15,7 +15,7 @@ import pytest
 import skimage.data
 
 from hndesc.io.images import write_image
-from tests.fixtures.commands import commands, environment
+from tests.fixtures.commands import commands
 from tests.fixtures.sharing import make_once
 
 if TYPE_CHECKING:
@@ -42,12 +42,7 @@ class Checkout:
         """Run Snakemake; its output comes back as text, stdout and stderr together."""
         if configfile is not None:
             arguments = (*arguments, "--configfile", str(configfile))
-        command = self.command(*arguments)
-        if "--dry-run" in arguments:
-            done = commands(*LIBRARIES).run(*command[2:], folder=self.folder, together=True)
-        else:
-            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-            done = subprocess.run(command, cwd=self.folder, text=True, env=environment(), **pipes)
+        done = commands(*LIBRARIES).run(*self.command(*arguments)[2:], folder=self.folder, together=True)
         assert not check or done.returncode == 0, done.stdout[-6000:]
         return done
 

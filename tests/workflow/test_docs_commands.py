@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.documentation import PAGES, Block, blocks, name
-from tests.workflow.conftest import ROOT, Checkout, environment
+from tests.fixtures.commands import environment
+from tests.workflow.conftest import ROOT, Checkout
 
 # Commands that plan work of hours or change this machine only plan; what they plan is run by other tests.
 PLANNED = {"snakemake": "--dry-run", "make": "--dry-run"}

@@ -12,7 +12,9 @@ import yaml
 from safetensors.torch import load_file
 from torch import Tensor
 
-from .conftest import Checkout, environment, make_checkout, write_photos
+from tests.fixtures.commands import environment
+
+from .conftest import Checkout, make_checkout, write_photos
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 

@@ -24,7 +24,7 @@ PAPER = "config/paper.yaml"
 CONFIG = """
 run: null
 datasets: {{registry: tiny.yaml, mirrors: ["{dead}", "{mirror}"], checksums: sums.tsv}}
-keypoints: {{detector: sift, weights: null}}
+keypoints: {{detector: sift, weights: null, contrast_threshold: 0.08}} # fewer than by default
 descriptors: [sift]
 neighbors: {{descriptor: color_gradient}}
 """

@@ -1,5 +1,7 @@
 """Two users of one checkout: not in one folder at a time, but side by side in folders of their own."""
 
+import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -28,6 +30,7 @@ def test_a_folder_in_use_is_refused_and_another_is_not(tmp_path: Path) -> None:
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         while first.poll() is None and not locked(checkout):
@@ -36,7 +39,7 @@ def test_a_folder_in_use_is_refused_and_another_is_not(tmp_path: Path) -> None:
         elsewhere = checkout.run(TARGET, "--directory", str(tmp_path / "own"), "--dry-run")
         assert first.poll() is None, "the first run ended before the others began"
     finally:
-        first.terminate()
+        os.killpg(first.pid, signal.SIGKILL)  # Snakemake would wait for its job
         first.wait()
     assert second.returncode != 0
     assert "Directory cannot be locked" in second.stdout and str(checkout.folder) in second.stdout

@@ -32,11 +32,10 @@ LONG = {
     for path in (
         "datasets/test_synthetic_sequences.py",
         "evaluation/localization/test_evaluate.py",
-        "extraction/test_model.py",
         "hostile/test_images.py",
-        "hostile/test_registry.py",
-        "training/test_distributed.py",
-        "training/test_train.py",
+        "hostile/test_weights.py",
+        "models/test_backbones.py",
+        "test_style.py",
     )
 }
 

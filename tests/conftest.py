@@ -32,8 +32,6 @@ LONG = {
     for path in (
         "datasets/test_synthetic_sequences.py",
         "evaluation/localization/test_evaluate.py",
-        "hostile/test_images.py",
-        "hostile/test_weights.py",
         "models/test_backbones.py",
         "test_style.py",
     )

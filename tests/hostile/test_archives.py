@@ -116,7 +116,9 @@ TARS: dict[str, Callable[[], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("kind", TARS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * kind.endswith("full of zeros")) for kind in TARS]
+)
 def test_tar_archives(tmp_path: Path, kind: str) -> None:
     for suffix in (".gz", ".xz") if "zeros" in kind else ("", ".gz"):
         path = tmp_path / f"a.tar{suffix}"

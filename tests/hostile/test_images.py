@@ -267,6 +267,7 @@ LARGE: dict[str, tuple[int, Callable[[Path], object]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LARGE)
 def test_the_memory_of_an_image_just_within_the_limit(tmp_path: Path, kind: str) -> None:
     per_pixel, save = LARGE[kind]

@@ -283,6 +283,7 @@ def test_arrays_of_another_type(superpoint, tmp_path: Path, dtype: str) -> None:
     names(load_superpoint, path)
 
 
+@pytest.mark.slow
 def test_a_compressed_bomb(tmp_path: Path) -> None:
     path = tmp_path / "bad.npz"
     with (

@@ -196,6 +196,7 @@ def test_edges_stay_on_package_photos() -> None:
     assert min(scores) > 0.65
 
 
+@pytest.mark.slow
 def test_edges_stay_on_real_photos_and_styles(shared) -> None:
     contents = sorted((shared / "data" / "photos" / "urban100").glob("*.jpg"))[:40:5]
     styles = sorted((shared / "data" / "styles").glob("*.jpg"))[::9]

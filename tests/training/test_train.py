@@ -179,6 +179,7 @@ def test_a_state_from_other_initial_weights_is_not_continued(data, tmp_path, cap
     assert "training starts from the beginning" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_state_of_other_data_is_not_continued(data, tmp_path, caplog, write_keypoints):
     arguments = arguments_of(data, tmp_path)
     kill("update", 3, arguments, SETTINGS)

@@ -54,6 +54,7 @@ def snakemake(
     return subprocess.run(command, cwd=folder, env=installed, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_a_module_plans_all_and_makes_a_target(deployed: Path) -> None:
     plan = snakemake(deployed, "--dry-run")
     assert plan.returncode == 0, plan.stdout + plan.stderr

@@ -24,8 +24,8 @@ _PHOTOS_HEAD = """# Photographs under free licenses
 
 What `hndesc free-photos` gathers from Debian's packages, Python's and the dataset `free-wallpapers`, with authors and
 licenses as the packages and repositories state them. `*` stands for several photographs of one author.
-[`hndesc-fast`](models/hndesc-fast.md) and [`hndesc-r2d2-free`](models/hndesc-r2d2-free.md) were trained on a part of
-them.
+[`hndesc-fast`](models/hndesc-fast.md), [`hndesc-tiny`](models/hndesc-tiny.md) and
+[`hndesc-r2d2-free`](models/hndesc-r2d2-free.md) were trained on a part of them.
 """
 
 

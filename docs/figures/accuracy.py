@@ -13,14 +13,18 @@ SCORES = ("MMA@3, mean of v and i", "AUC@5 of the homography")
 LABELS = {
     (0, 0, "hndesc-fast"): ((-6, -3), "right"),
     (0, 0, "hndesc-lite"): ((0, 6), "center"),
+    (0, 0, "hndesc-tiny"): ((-6, -3), "right"),
     (0, 0, "hndesc-r2d2"): ((6, -2), "left"),
     (0, 1, "hndesc-fast"): ((0, 6), "center"),
     (0, 1, "hndesc-lite"): ((6, -4), "left"),
-    (1, 0, "hndesc-fast"): ((-6, -3), "right"),
+    (1, 0, "hndesc-fast"): ((5, 3), "left"),
     (1, 0, "hndesc-lite"): ((2, -11), "left"),
-    (1, 0, "XFeat"): ((0, 6), "center"),
-    (1, 1, "hndesc-fast"): ((6, 0), "left"),
+    (1, 0, "hndesc-tiny"): ((-6, -3), "right"),
+    (1, 0, "XFeat"): ((-6, -3), "right"),
+    (1, 1, "hndesc-fast"): ((5, 3), "left"),
     (1, 1, "hndesc-lite"): ((5, -9), "left"),
+    (1, 1, "hndesc-tiny"): ((-6, -3), "right"),
+    (1, 1, "ALIKED"): ((0, 6), "center"),
 }
 OUTPUT = Path(__file__).with_suffix(".svg")
 README = Path(__file__).parents[2] / "README.md"

@@ -114,7 +114,7 @@ def test_settings_and_modules():
 
 
 def test_unknown_names_and_settings():
-    bundled = "hndesc-fast, hndesc-lite, hndesc-r2d2, hndesc-r2d2-free"
+    bundled = "hndesc-fast, hndesc-lite, hndesc-r2d2, hndesc-r2d2-free, hndesc-tiny"
     with pytest.raises(HndescError, match=rf"'sfit' is neither a descriptor \(aliked, .*, xfeat, {bundled}\) nor"):
         load_descriptor("sfit")
     with pytest.raises(HndescError, match=r"descriptor 'sift' has no setting 'radius'"):

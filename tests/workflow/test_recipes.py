@@ -26,7 +26,7 @@ SMALL = {
     "stylization": {"copies": 1},
     "split": {"share": 0.4, "seed": 291, "sequences": {"viewpoint": 1, "illumination": 1}},
     "training": BRIEF,
-    "training_runs": {"octave": {"training": BRIEF}},
+    "training_runs": {"curriculum": {"training": BRIEF}, "octave": {"training": {"steps": 4}}},
     "descriptors": ["trained"],
 }
 ABOUT = {"summary": "Small.", "data": [], "license": "MIT", "hardware": "a core", "hours": 0.1}
@@ -53,11 +53,15 @@ def test_trains_on_free_photographs_alone(trained: Checkout) -> None:
     assert training == {"one", "two"} and held_out == {"one", "two", "other"}
 
 
-def test_each_octave_starts_from_the_training_before(trained: Checkout) -> None:
-    first, octave = (weights(trained, "training_runs/octave", name) for name in ("initial", "model"))
-    pyramid = weights(trained, "training", "initial")
+def test_each_training_starts_from_the_one_before(trained: Checkout) -> None:
+    first, curriculum = (weights(trained, "training_runs/curriculum", name) for name in ("initial", "model"))
+    assert any(not torch.equal(values, first[name]) for name, values in curriculum.items())
+    start = weights(trained, "training_runs/octave", "initial")
+    assert curriculum.keys() == start.keys()
+    assert all(torch.equal(values, start[name]) for name, values in curriculum.items())
+    octave, pyramid = weights(trained, "training_runs/octave"), weights(trained, "training", "initial")
     learned = {name for name, values in octave.items() if values.is_floating_point()}
-    assert learned and any(not torch.equal(octave[name], first[name]) for name in learned)
+    assert learned
     for name in learned:
         copies = [values for key, values in pyramid.items() if key.endswith(f".{name}")]
         assert len(copies) == 3 and all(torch.equal(values, octave[name]) for values in copies), name

@@ -25,7 +25,7 @@ def at(points: np.ndarray, image: np.ndarray) -> Features:
 
 @pytest.fixture(scope="module")
 def descriptor():
-    return load_descriptor(DEFAULT)
+    return load_descriptor(DEFAULT, steered=False)
 
 
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3, 4])

@@ -7,7 +7,7 @@
 # make distclean  remove those and .venv, too
 PYTHON ?= python3
 CORES ?= all
-# Of two cores the training gets one, and the jobs that need no trained model the other: 50 s less (docs/notes/speed.md).
+# Of two cores the training gets one, and the jobs that need no trained model the other (docs/notes/speed.md).
 ONE_CORE_EACH := --set-threads list_photos=1 train=1 build_map=1 score_hpatches=1 score_retrieval=1
 THREADS ?= $(shell $(PYTHON) -c 'import os; print("$(ONE_CORE_EACH)" * (os.cpu_count() == 2))')
 WORKERS ?= 2
@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 all: $(VENV)/.installed
 	@echo "The demo: photographs, keypoints, stylized copies, training, three benchmarks. Then results/index.html."
-	@echo "It takes five to seven minutes on two cores. Each step is announced by 'Job N:', and logs to results/logs/."
+	@echo "It takes four to six minutes on two cores. Each step is announced by 'Job N:', and logs to results/logs/."
 	@$(BIN)/python -m snakemake --cores $(CORES) $(THREADS) -- all
 
 # The tests of a module stay together, in the order of the modules: the longest come first.

@@ -61,9 +61,10 @@ def fit_steerer(checkpoint: str | Path, images: Sequence[ImageEntry], output: st
     if number < model.dim:
         raise HndescError(f"{output}: {number} keypoints are too few for {model.dim} dimensions; use more photos")
     left, _, right = np.linalg.svd(moment)
-    model.steerer = torch.from_numpy((left @ right).astype(np.float32))
+    steerer = left @ right
+    model.steerer = torch.from_numpy(steerer.astype(np.float32))
     before, after = _quarter_turns(np.concatenate(held_out, axis=1))
-    cosines = [float(np.sum(one * after, axis=1).mean()) for one in (before, before @ (left @ right).T)]
+    cosines = [float(np.sum(one * after, axis=1).mean()) for one in (before, before @ steerer.T)]
     card = {key: value for key, value in card.items() if key not in ADDED}
     card[STEERER] = {"photos": photos, "keypoints": number, "cosine": np.round(cosines, 4)}
     save_checkpoint(output, model, card, card.get("settings", {}).get("half_weights", False))

@@ -7,10 +7,11 @@ import pytest
 from hndesc.datasets import demo as package
 from hndesc.datasets.demo import make_demo, photographs, retrieval, scene, sequences
 from hndesc.io.owned_folders import open_part_folder, replace_folder
+from tests.fixtures.demo import TIMESTAMP
 
 
 def hashes(root):
-    files = sorted(path for path in root.rglob("*") if path.is_file() and path.name != ".snakemake_timestamp")
+    files = sorted(path for path in root.rglob("*") if path.is_file() and path.name != TIMESTAMP)
     return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
@@ -27,7 +28,7 @@ def again(tmp_path_factory):
 
 
 def recorded(load, names):
-    """Return `load` that notes the names it is asked for."""
+    """Return `load` that records the names of what it loads."""
 
     def load_recorded(name, use):
         names.add(name)

@@ -10,6 +10,8 @@ from hndesc.datasets.demo import photographs
 from hndesc.datasets.demo.photographs import HELD_OUT, SOURCES, STYLES, TRAINING, load
 from hndesc.errors import HndescError
 from hndesc.io.images import find_images, read_image
+from hndesc.io.markers import MARKER
+from tests.fixtures.demo import TIMESTAMP
 
 
 def names(use):
@@ -47,7 +49,7 @@ def test_training_photos(demo):
 
 def test_styles_have_classes_that_look_as_they_are_called(demo):
     folder = demo.root / "styles"
-    assert {path.name for path in folder.iterdir() if path.is_dir()} == set(STYLES)
+    assert {path.name for path in folder.iterdir()} - {TIMESTAMP} == {*STYLES, MARKER}
     photos = {s: [read_image(path).astype(float) for path in sorted((folder / s).iterdir())] for s in STYLES}
     assert min(map(len, photos.values())) >= 3
     light = {style: np.mean([photo.mean() for photo in images]) for style, images in photos.items()}

@@ -8,6 +8,8 @@ import pytest
 
 from hndesc.datasets.demo import sequences
 from hndesc.io.images import read_image, to_gray
+from hndesc.io.markers import MARKER
+from tests.fixtures.demo import TIMESTAMP
 
 VIEWPOINT, ILLUMINATION = sorted(sequences.VIEWPOINTS), sorted(sequences.ILLUMINATIONS)
 LATER = range(2, 7)
@@ -24,7 +26,7 @@ def homography(root, name, k):
 
 def test_layout(root):
     assert len(VIEWPOINT) >= 3 and len(ILLUMINATION) >= 3
-    assert sorted(path.name for path in root.iterdir() if path.is_dir()) == sorted([*VIEWPOINT, *ILLUMINATION])
+    assert {path.name for path in root.iterdir()} - {TIMESTAMP} == {*VIEWPOINT, *ILLUMINATION, MARKER}
     expected = sorted([f"{k}.ppm" for k in range(1, 7)] + [f"H_1_{k}" for k in LATER])
     for folder in filter(Path.is_dir, root.iterdir()):
         assert folder.name[:2] in ("v_", "i_")

@@ -11,7 +11,7 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md")),
     *sorted(path for path in DOCS.rglob("*.md") if path.parent.name != "models"),
 ]
-# A comment before a block of code says why no test runs it.
+# A comment before a block of code gives the reason why no test runs it.
 _BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?```(?P<kind>\w+)[^\n]*\n(?P<code>.*?)^```", re.M | re.S
 )

@@ -65,7 +65,7 @@ USED = {
     "tensorboard": "torch.utils.tensorboard imports it",
     "torchvision": "hndesc.models.torchvision_import imports it by name",
 }
-# What the core imports and runs; modules that are imported on the way are found by themselves.
+# What the core imports and runs; modules that these import are found automatically.
 CORE = (
     "hndesc.cli.main",
     "hndesc.cli.models",

@@ -1,4 +1,4 @@
-"""A disk that fills up: one clear line, and the work goes on when there is room."""
+"""A disk that fills up: one clear line, and the work resumes when there is room."""
 
 import errno
 import logging

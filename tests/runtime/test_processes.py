@@ -28,7 +28,7 @@ def square(value: int) -> int:
 
 
 def meet(folder: Path, count: int, item: int) -> int:
-    """Return which process this is, once so many take part."""
+    """Return which process this is, once `count` processes take part."""
     (folder / str(os.getpid())).touch()
     deadline = time.monotonic() + 60
     while len(list(folder.iterdir())) < count:
@@ -240,7 +240,7 @@ with workers(partial(meet, folder, 2), 2) as met:
 
 
 def lives(process: int) -> bool:
-    """Tell whether a process runs; one that has ended and is still listed has no command line."""
+    """Whether a process runs; one that has ended and is still listed has no command line."""
     try:
         return Path(f"/proc/{process}/cmdline").read_bytes() != b""
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What a dry run tells of photos and hours."""
+"""What a dry run prints about photos and hours."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The loop: learning, schedules, accumulation, stopping, going on."""
+"""The loop: learning, schedules, accumulation, stopping, resuming."""
 
 import io
 import logging

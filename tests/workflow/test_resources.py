@@ -45,5 +45,5 @@ def test_another_attempt_has_more_memory_and_time(fresh: Checkout) -> None:
     assert first.keys() == third.keys() and len(first) >= 8
     for name in first:
         assert third[name]["mem_mb"] == 3 * first[name]["mem_mb"], name
-        # training goes on from its state
+        # training resumes from its state
         assert third[name]["runtime"] == (1 if name == "train" else 3) * first[name]["runtime"], name

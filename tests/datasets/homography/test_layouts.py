@@ -1,4 +1,4 @@
-"""Oxford-Affine, tables of pairs, and how layouts are told apart."""
+"""Oxford-Affine, tables of pairs, and how layouts are distinguished."""
 
 from pathlib import Path
 

@@ -62,7 +62,7 @@ def missing_programs() -> list[str]:
 
 @dataclass(frozen=True)
 class Job:
-    """What squeue tells of a job; `comment` names the rule."""
+    """What squeue prints about a job; `comment` names the rule."""
 
     number: int
     state: str

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from hndesc.datasets.image_set import ImageEntry
 from hndesc.descriptors.network import NetworkDescriptor
 from hndesc.descriptors.views import describe_turned
-from hndesc.detectors import load_detector
+from hndesc.detectors.sift import SiftDetector
 from hndesc.errors import HndescError, ImageError
 from hndesc.io.images import resize_longest
 from hndesc.models.backbone import STEERER
@@ -29,7 +29,9 @@ _RESIZE_MAX = 640
 _HELD_OUT = 10  # one photo of as many is left out of the fit
 
 
-def fit_steerer(checkpoint: str | Path, images: Sequence[ImageEntry], output: str | Path) -> tuple[float, float]:
+def fit_steerer(
+    checkpoint: str | Path, images: Sequence[ImageEntry], output: str | Path, device: str = "auto"
+) -> tuple[float, float]:
     """Write a checkpoint with a steerer (`hndesc.models.backbone.Backbone`); one that it has is fitted again.
 
     Keypoints are those of OpenCV's SIFT in photos of at most 640 pixels, described in the photo and in its three
@@ -40,6 +42,7 @@ def fit_steerer(checkpoint: str | Path, images: Sequence[ImageEntry], output: st
         checkpoint: checkpoint of the model.
         images: photos, which must not be those of an evaluation.
         output: checkpoint to write; its card describes the fit.
+        device: "auto" (a GPU if there is one) or a torch device.
 
     Returns:
         The mean cosine between the descriptors of a keypoint in an image and in the image rotated by 90 degrees, and
@@ -51,7 +54,7 @@ def fit_steerer(checkpoint: str | Path, images: Sequence[ImageEntry], output: st
     check_checkpoint(output, [checkpoint, Path(checkpoint).with_suffix(".json"), *(entry.path for entry in images)])
     model, card = load_checkpoint(checkpoint)
     moment, number, held_out = np.zeros((model.dim, model.dim)), 0, []
-    for photos, turned in enumerate(_describe(NetworkDescriptor(checkpoint), images), start=1):
+    for photos, turned in enumerate(_describe(NetworkDescriptor(checkpoint, device), images), start=1):
         if photos % _HELD_OUT == 1:
             held_out.append(turned)
         else:
@@ -73,8 +76,8 @@ def fit_steerer(checkpoint: str | Path, images: Sequence[ImageEntry], output: st
 
 def _describe(descriptor: NetworkDescriptor, images: Sequence[ImageEntry]) -> Iterator[np.ndarray]:
     """Yield the descriptors of each photo in its four rotations, 4 x N x D, N at least 1."""
-    detector = load_detector("sift", max_keypoints=_MAX_KEYPOINTS)
-    for entry in tqdm(images, desc="photos", unit="photo", disable=None):
+    detector = SiftDetector(max_keypoints=_MAX_KEYPOINTS)
+    for entry in tqdm(images, desc="steerer", unit="photo", disable=None):
         try:
             image, _ = resize_longest(entry.read(), _RESIZE_MAX)
         except ImageError as error:

@@ -243,6 +243,11 @@ class TrainingSection(Settings):
         + ", ".join(f"{pyramid} of {name}" for name, pyramid in PYRAMIDS.items())
         + ": more accurate, slower to describe with, and no longer to train",
     )
+    steerer: bool = Field(
+        False,
+        description="fit a steerer to the training photos after the last step and write it into the model: "
+        "description in several views takes a third of the time",
+    )
     half_weights: bool = Field(
         False, description="write the trained convolutions in float16, which halves the size of the file"
     )
@@ -292,8 +297,10 @@ class TrainingSettings(TrainingSection):
         return PYRAMIDS[self.architecture] if self.octaves else self.architecture
 
 
+# What fits a steerer; loaded by trainings with one, so that a change of it does not repeat the others.
+STEERER_FIT = "hndesc.extraction.steerer:fit_steerer"
 # Settings that affect the speed, the device or the files that are kept, but not the trained weights.
-_WITHOUT_EFFECT = {"device", "workers", "cache_megabytes", "save_every", "keep_logs", "compile"}
+_WITHOUT_EFFECT = {"device", "workers", "cache_megabytes", "save_every", "keep_logs", "compile", "steerer"}
 
 
 def training_settings(values: Mapping[str, Any] | TrainingSettings) -> TrainingSettings:

@@ -2,11 +2,13 @@
 
 import logging
 import os
+import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.errors import HndescError, counted
 from hndesc.io.files import check_output_files
 from hndesc.io.locks import writing
@@ -14,16 +16,19 @@ from hndesc.models.architectures import MODELS
 from hndesc.models.backbone import Backbone
 from hndesc.models.checkpoint import check_checkpoint, save_checkpoint
 from hndesc.models.initial_weights import build_model, in_octaves, interpolated
+from hndesc.runtime.plugins import load_place
 from hndesc.runtime.provenance import file_hash, versions
 from hndesc.training.batches import VALIDATION
 from hndesc.training.data import Batch, PairBatches
-from hndesc.training.settings import TrainingSettings, fingerprint, training_settings
+from hndesc.training.settings import STEERER_FIT, TrainingSettings, fingerprint, training_settings
 from hndesc.training.sources import TrainingPhotos, files_of, held_out
 from hndesc.training.state import StateFolder
 from hndesc.training.trainer import Trainer
 from hndesc.training.validation_record import write_record
 
 logger = logging.getLogger(__name__)
+
+_STEERER_PHOTOS = 100  # evenly spaced; more do not improve it (docs/notes/training.md)
 
 
 def train(
@@ -94,13 +99,34 @@ def train(
         trainer.history.write(history)
         if record is not None:
             write_record(record, validation[0], networks | {"trained": trainer.describe_validation()})
-        _write(output, model, chosen.octaves, card | {"trained": True, "metrics": metrics}, chosen.half_weights)
+        card |= {"trained": True, "metrics": metrics}
+        if chosen.steerer:
+            _write_steered(output, model, chosen, card, data)
+        else:
+            _write(output, model, chosen.octaves, card, chosen.half_weights)
         folder.remove(keep_logs=chosen.keep_logs)
         logger.info("%s: the weights of step %d, validation loss %.4f", output, best.step, best.loss)
 
 
 def _write(path: Path, model: Backbone, octaves: bool, card: dict[str, Any], half: bool = False) -> None:
     save_checkpoint(path, in_octaves(model) if octaves else model, card, half)
+
+
+def _write_steered(
+    output: Path, model: Backbone, settings: TrainingSettings, card: dict[str, Any], data: TrainingPhotos
+) -> None:
+    """Write a model with a steerer, which is fitted to the model as it is written."""
+    count = min(len(data.names), _STEERER_PHOTOS)
+    names = [data.names[number * len(data.names) // count] for number in range(count)]
+    images = [ImageEntry(name, data.folder / name) for name in names]
+    with tempfile.TemporaryDirectory(prefix="hndesc-training-") as folder:
+        unsteered = Path(folder) / Path(output).name
+        _write(unsteered, model, settings.octaves, card, settings.half_weights)
+        try:
+            before, after = load_place(STEERER_FIT)(unsteered, images, output, settings.device)
+        except HndescError as error:
+            raise HndescError(f"{error}, or set steerer: false: training resumes from its last step") from None
+    logger.info("mean cosine after a quarter turn %.3f, with the steerer %.3f", before, after)
 
 
 def _check_detectors(settings: TrainingSettings, keypoints: Sequence[Path]) -> None:

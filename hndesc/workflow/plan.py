@@ -14,6 +14,7 @@ from hndesc.retrieval.global_descriptors import GLOBAL_DESCRIPTORS
 from hndesc.runtime.plugins import module_of
 from hndesc.runtime.provenance import PACKAGE, file_hash, fingerprint
 from hndesc.stylization import METHODS
+from hndesc.training.settings import STEERER_FIT
 from hndesc.workflow.config import TRAINING, Config, read_config, read_files
 from hndesc.workflow.content import content_fingerprint
 from hndesc.workflow.descriptors import Descriptors
@@ -172,8 +173,9 @@ class Plan:
         return self.ranking_code(self.images.shortlist(benchmark)["descriptor"], *modules)
 
     def training_code(self, run: str) -> str:
-        """Return the fingerprint of a training, which covers its own backbone alone."""
-        return fingerprint("hndesc.training.train", MODELS.module(self.runs.architecture(run)))
+        """Return the fingerprint of a training, which covers its own backbone, and the fit of its steerer if any."""
+        steerer = [module_of(STEERER_FIT)] if self.runs.runs[run].settings.steerer else []
+        return fingerprint("hndesc.training.train", MODELS.module(self.runs.architecture(run)), *steerer)
 
     @property
     def detector_training(self) -> dict[str, Any]:

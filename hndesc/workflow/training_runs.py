@@ -85,7 +85,8 @@ class TrainingRuns:
         self.runs = {TRAINING: base}
         self.variants: dict[tuple[str, int], str] = {}
         self.stages = {name: f"training_runs/{name}" for name in config.training_runs}
-        start = {**base.training, "octaves": False}  # the next training starts from the network itself
+        # The next training starts from the network itself.
+        start = {**base.training, "octaves": False, "steerer": False}
         for name, place in self.stages.items():
             own = config.training_runs[name].stylization
             self.runs[place] = TrainingRun(

@@ -53,10 +53,12 @@ def test_photos_and_their_copies_become_a_model(
     main(["stylize", str(photos), str(tmp_path / "copies"), "--copies", "2", "--set", "strength=0.5"])
     assert capsys.readouterr().out == f"{tmp_path / 'copies'}: 12 copies\n"
     assert {row.method for row in read_copies(tmp_path / "copies")} == {"relighting"}
-    output = train("--stylized", str(tmp_path / "copies"), "--set", "loss.negatives=in_batch", "--seed", "3")
+    changes = ("--set", "loss.negatives=in_batch", "--set", "steerer=true")
+    output = train("--stylized", str(tmp_path / "copies"), *changes, "--seed", "3")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{output / 'model.safetensors'}: step ") and "accuracy 0." in lines[0]
     card = read_card(output / "model.safetensors")
+    assert card["steerer"]["photos"] == 6
     assert card["seed"] == 3 and card["settings"]["steps"] == 2 and card["settings"]["batch_size"] == 2
     assert card["settings"]["loss"]["negatives"] == "in_batch" and card["data"]["stylized_hash"]
     assert (output / "training.png").stat().st_size > 10_000

@@ -10,10 +10,11 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hndesc.errors import HndescError
-from hndesc.models.checkpoint import load_checkpoint
+from hndesc.models.checkpoint import load_checkpoint, read_card
 from hndesc.training import launch
 from hndesc.training.launch import train_distributed
 
@@ -29,6 +30,7 @@ SETTINGS = {
     "log_every": 1,
     "device": "cpu",
     "validation": {"every": 3, "pairs": 4},
+    "steerer": True,
 }
 
 ALONE = """
@@ -81,6 +83,9 @@ def test_two_processes_train_the_model_of_one(many, whole, tmp_path) -> None:
     )
     apart, moved = (sum(float((one[k] - other[k]).double().norm() ** 2) for k in one) for other in (two, first))
     assert apart < 1e-3 * moved
+    fits = [read_card(folder / "model.safetensors")["steerer"] for folder in (tmp_path, whole)]
+    assert fits[0]["keypoints"] == fits[1]["keypoints"] > 0
+    np.testing.assert_allclose(fits[0]["cosine"], fits[1]["cosine"], atol=1e-3)
     assert (whole / "validation.npz").exists()
 
 

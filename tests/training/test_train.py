@@ -6,17 +6,23 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.nn import functional
 
+from hndesc.datasets.listing import list_images
 from hndesc.errors import HndescError
+from hndesc.extraction.steerer import fit_steerer
+from hndesc.io.images import read_image, write_image
 from hndesc.io.locks import writing
-from hndesc.models.checkpoint import load_checkpoint, save_checkpoint
+from hndesc.models.checkpoint import load_checkpoint, read_card, save_checkpoint
 from hndesc.models.initial_weights import build_model
 from hndesc.retrieval.neighbor_table import write_neighbors
+from hndesc.training import train as training
 from hndesc.training.data import PairBatches
 from hndesc.training.settings import training_settings
 from hndesc.training.sources import TrainingPhotos
@@ -37,12 +43,13 @@ SETTINGS = {
     "device": "cpu",
     "validation": {"every": 3, "pairs": 2},
 }
-# Kills itself in the update of a step, or between writing a state and giving it its name.
+# Kills itself in the update of a step, in the fit of the steerer, or between writing a state and giving it its name.
 KILLED = """
 import os, signal, sys, json
 import torch, cv2
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
+from hndesc.extraction import steerer
 from hndesc.training import state, train, trainer
 where, number, arguments, settings = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3]), json.loads(sys.argv[4])
 kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
@@ -54,6 +61,8 @@ if where == "update":
             kill()
         return result
     trainer.Trainer._update = wrapped
+elif where == "fit":
+    steerer._quarter_turns = lambda turned: kill()
 else:
     save = torch.save
     def wrapped(content, path):
@@ -134,6 +143,50 @@ def test_the_trained_weights_become_all_octaves_of_a_pyramid(data, tmp_path) -> 
         image = torch.rand(1, 3, 64, 96)
         with torch.inference_mode():
             torch.testing.assert_close(pyramid(image)[:, : tower.dim], functional.normalize(tower(image)))
+
+
+def test_the_steerer_is_that_of_fit_steerer(data, tmp_path, monkeypatch) -> None:
+    """It is fitted to the pyramid that is written, which is the same as without a steerer."""
+    settings = SETTINGS | {"steps": 2, "octaves": True, "half_weights": True}
+    for steerer in (False, True):
+        train(**arguments_of(data, tmp_path / str(steerer)), **settings, steerer=steerer)
+    plain, steered, later = (tmp_path / name / "model.safetensors" for name in ("False", "True", "later"))
+    fit_steerer(plain, list_images(data.photos), later)
+    (model, card), (expected, later_card) = load_checkpoint(steered), load_checkpoint(later)
+    assert all(torch.equal(values, model.state_dict()[name]) for name, values in load_file(plain).items())
+    torch.testing.assert_close(model.steerer, expected.steerer)
+    assert card["steerer"] == later_card["steerer"] and card["steerer"]["photos"] == 6
+    assert not {"steerer"} & (read_card(plain).keys() | read_card(tmp_path / "True" / "initial.safetensors").keys())
+    monkeypatch.setattr(training, "_STEERER_PHOTOS", 4)
+    train(**arguments_of(data, tmp_path / "four"), **SETTINGS | {"steps": 1}, steerer=True)
+    assert read_card(tmp_path / "four" / "model.safetensors")["steerer"]["photos"] == 4
+
+
+@pytest.mark.slow
+def test_killed_in_the_fit_of_the_steerer_it_resumes_after_the_last_step(data, tmp_path, caplog) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    settings = SETTINGS | {"steerer": True}
+    train(**arguments_of(data, whole), **settings)
+    kill("fit", 0, arguments_of(data, killed), settings)
+    assert not (killed / "model.safetensors").exists()
+    with caplog.at_level("INFO"):
+        train(**arguments_of(data, killed), **settings)
+    assert "training resumes from step 6" in caplog.text
+    assert (killed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_photos_without_keypoints_for_a_steerer_cost_no_training(data, tmp_path, caplog) -> None:
+    for place in data.photos.glob("set/*.png"):
+        write_image(place, cv2.GaussianBlur(read_image(place), None, 20))
+    arguments = arguments_of(data, tmp_path / "run")
+    settings = SETTINGS | {"steps": 2}
+    with pytest.raises(HndescError, match=r"model\.safetensors: \d+ keypoints are too few .*or set steerer: false"):
+        train(**arguments, **settings, steerer=True)
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    with caplog.at_level("INFO"):
+        train(**arguments, **settings)
+    assert "training resumes from step 2" in caplog.text
+    assert "steerer" not in read_card(tmp_path / "run" / "model.safetensors")
 
 
 def test_each_pair_is_drawn_at_the_keypoints_of_one_detector(data, tmp_path, write_keypoints) -> None:

@@ -54,11 +54,16 @@ COVERED = {
         stylization.monge_kantorovich stylization.styles stylization.stylize stylization.tables
     """,
     "training": f"""
-        {NETWORK} detectors geometry geometry.homography models.initial_weights models.sampling retrieval
+        {NETWORK} datasets datasets.image_set detectors geometry geometry.homography models.initial_weights
+        models.sampling retrieval
         retrieval.neighbor_table stylization stylization.tables training training.batches training.bending training.data
         training.distributed training.evaluation training.history training.losses training.negatives training.pairs
         training.photometric training.ring training.settings training.sources training.state training.train
         training.trainer training.validation_record
+    """,
+    "fit of a steerer after training": """
+        descriptors descriptors.network descriptors.views detectors.selection detectors.sift
+        extraction extraction.steerer models.inference models.keypoint_network models.release
     """,
     "scoring of hpatches": f"""
         {MATCHING} {SEQUENCES} datasets datasets.homography.resizing datasets.image_set evaluation evaluation.hpatches
@@ -101,7 +106,7 @@ def coverage() -> dict[str, frozenset[str]]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (plan, descriptors):
             patch.setattr(module, "fingerprint", lambda *names: frozenset(covered(*names)))
-        made = plan_of(benchmarks=benchmarks, descriptors=["trained", "sift"])
+        made = plan_of(benchmarks=benchmarks, descriptors=["trained", "sift"], training={"steerer": False})
         images, keypoints = made.images, made.descriptors
         found = {"detection in training images": keypoints.detector_code("", images.listing("training"))}
         for kind in KINDS:
@@ -111,6 +116,8 @@ def coverage() -> dict[str, frozenset[str]]:
         found["description by SIFT"] = keypoints.code("sift", images.listing("training"))
         found["stylization"] = made.stylization_code(made.runs.configured_stylization)
         found["training"] = made.training_code("training")
+        steered = plan_of(training={"steerer": True}).training_code("training")
+        found["fit of a steerer after training"] = steered - found["training"]
     return found
 
 

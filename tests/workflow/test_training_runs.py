@@ -101,9 +101,12 @@ def test_stages_start_from_each_other() -> None:
     assert start.architecture == "lite" and start.seed == 0
 
 
-def test_a_stage_is_no_pyramid_unless_it_says_so() -> None:
-    stages = {"start": {"training": {"weights": "random"}}, "whole": {"training": {"octaves": True}}}
-    runs = plan_of(training={"octaves": True, "weights": "start"}, training_runs=stages)
+def test_a_stage_is_no_pyramid_and_has_no_steerer_unless_it_says_so() -> None:
+    whole = {"octaves": True, "steerer": True}
+    stages = {"start": {"training": {"weights": "random"}}, "whole": {"training": whole}}
+    runs = plan_of(training={**whole, "weights": "start"}, training_runs=stages)
+    steered = [runs.runs.runs[f"training{name}"].settings.steerer for name in ("_runs/start", "_runs/whole", "")]
+    assert steered == [False, True, True]
     assert runs.runs.architecture("training_runs/start") == "lite"
     assert runs.runs.architecture("training_runs/whole") == runs.runs.architecture("training") == "lite_pyramid"
 

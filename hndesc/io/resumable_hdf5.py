@@ -5,6 +5,7 @@ settings, the sources of all its entries and those of each.
 """
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,7 +34,10 @@ from hndesc.io.hdf5 import (
 )
 from hndesc.io.locks import writing
 
+logger = logging.getLogger(__name__)
+
 _RECORD = {"settings", "source", "entries"}
+_ABSENT = object()
 
 
 def partial_path(path: Path) -> Path:
@@ -91,7 +95,10 @@ def _begin(path: Path, sources: Mapping) -> h5py.File:
 def _resume(path: Path, sources: Mapping, by_entry: bool) -> h5py.File | None:
     """Open the part of an interrupted run without the entries of other sources; None where there is no such part."""
     part, found = partial_path(path), _record(path)
-    if not part.exists() or any(found.get(key) != sources[key] for key in ("settings", "source")):
+    if not part.exists():
+        return None
+    if any(found.get(key) != sources[key] for key in ("settings", "source")):
+        logger.info("%s was written with other settings or from other sources: all entries are made again", part)
         return None
     file = None
     try:
@@ -161,10 +168,34 @@ def gather(
                     first = made_by
                     for name, text in made_by.items():
                         write_text(target, name, text)
-                elif made_by != first:
-                    raise HndescError(f"{path}: made with other settings than the files that it is merged with")
+                elif different := next(_differences(_parsed(first), _parsed(made_by)), None):
+                    raise HndescError(
+                        f"{path}: made with other settings than the files that it is merged with ({different})"
+                    )
                 check_space(output, os.path.getsize(path))
                 _copy(source, target, names(source), path)
+
+
+def _parsed(made_by: Mapping[str, str]) -> dict[str, Any]:
+    """Return the attributes of a file by name, JSON objects as such and other texts as they are."""
+    values: dict[str, Any] = {}
+    for name, text in made_by.items():
+        try:
+            values[name] = json.loads(text)
+        except (ValueError, RecursionError):
+            values[name] = text
+    return values
+
+
+def _differences(first: Any, other: Any, key: str = "") -> Iterator[str]:
+    """Yield the keys whose values differ, those of nested objects joined by dots, with both values."""
+    if isinstance(first, dict) and isinstance(other, dict):
+        for name in sorted(first.keys() | other.keys()):
+            place = f"{key}.{name}" if key else name
+            yield from _differences(first.get(name, _ABSENT), other.get(name, _ABSENT), place)
+    elif first != other:
+        here, there = ("not set" if one is _ABSENT else json.dumps(one) for one in (other, first))
+        yield f"{key} is {here:.60}, there {there:.60}"
 
 
 def _copy(source: h5py.File, target: h5py.File, names: Iterable[str], path: str | os.PathLike) -> None:

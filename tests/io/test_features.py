@@ -252,10 +252,12 @@ def test_interrupted_run_resumes_with_equal_settings(tmp_path):
         assert reader.failed == {}
 
 
-def test_interrupted_run_with_other_settings_starts_over(tmp_path):
+def test_interrupted_run_with_other_settings_starts_over(tmp_path, caplog):
     interrupt(tmp_path / "f.h5", {"k": 1})
+    caplog.set_level("INFO")
     with FeatureWriter(tmp_path / "f.h5", {"k": 2}) as writer:
         assert "a.jpg" not in writer
+    assert "f.h5.part was written with other settings" in caplog.text
     assert FeatureReader(tmp_path / "f.h5").settings == {"k": 2}
 
 
@@ -359,9 +361,11 @@ def test_merge_equals_a_single_write(tmp_path_factory, shards, order):
 
 def test_merge_refuses_other_settings_and_twice_the_same_image(tmp_path):
     a = write(tmp_path / "a.h5", {"1.jpg": make()})
-    b = write(tmp_path / "b.h5", {"2.jpg": make()}, settings={"other": 1})
+    b = write(tmp_path / "b.h5", {"2.jpg": make()}, settings=SETTINGS | {"detector": {"name": "sift", "border": 9}})
     c = write(tmp_path / "c.h5", {"1.jpg": make()})
-    with pytest.raises(HndescError, match=r"b\.h5: made with other settings"):
+    with pytest.raises(
+        HndescError, match=r"b\.h5: made with other settings .* \(settings\.detector\.border is 9, there not set\)"
+    ):
         merge([a, b], tmp_path / "out.h5")
     with pytest.raises(HndescError, match=r"c\.h5: '1.jpg' is already in another"):
         merge([a, c], tmp_path / "out.h5")

@@ -77,8 +77,9 @@ def parts(
         detector = load_detector("superpoint", superpoint)
         yield "detection, SuperPoint (images)", partial(detector.detect, image), 1
     for name in ("hndesc-lite", "hndesc-r2d2"):
-        describer = NetworkDescriptor(find_model(name), str(device))
-        yield f"description, {name} (images)", partial(describer.describe, image, features), 1
+        for precision in ("bfloat16", "float32"):
+            describer = NetworkDescriptor(find_model(name), str(device), compute_precision=precision)
+            yield f"description, {name}, {precision} (images)", partial(describer.describe, image, features), 1
         yield from networks(name, describer.model, normalize_images(image[None]), device, sizes)
     yield from kornia_networks(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255, device, sizes)
     descriptors = np.random.default_rng(0).standard_normal((2, 4096, 128)).astype(np.float32)

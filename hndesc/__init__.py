@@ -33,6 +33,7 @@ def load(
     detector_weights: "str | os.PathLike | None" = None,
     max_keypoints: int | None = None,
     device: str = "auto",
+    compute_precision: str = "auto",
 ) -> "Model":
     """Load a bundled model, or a checkpoint that hndesc has trained.
 
@@ -47,10 +48,12 @@ def load(
         detector_weights: file of pretrained weights, for all detectors except sift.
         max_keypoints: maximum number of keypoints per image, the strongest ones; None for all.
         device: "auto" (a CUDA GPU if there is one, else the CPU), or a torch device: "cpu", "cuda:1", "mps".
+        compute_precision: of the network: "float32", "bfloat16", or "auto" (bfloat16 on GPUs and CPUs with units for
+            it, else float32).
 
     Raises:
-        hndesc.errors.HndescError: the model, detector, weights file or device does not exist.
+        hndesc.errors.HndescError: the model, detector, weights file, device or precision does not exist.
     """
     from hndesc.extraction.model import load
 
-    return load(model, detector, detector_weights, max_keypoints, device)
+    return load(model, detector, detector_weights, max_keypoints, device, compute_precision)

@@ -11,7 +11,7 @@ from hndesc.models.backbone import Backbone
 from hndesc.models.checkpoint import load_checkpoint
 from hndesc.models.inference import fold_batch_norm
 from hndesc.models.sampling import normalize_images, sample_descriptors
-from hndesc.runtime.devices import choose_device
+from hndesc.runtime.devices import choose_device, choose_precision
 from hndesc.runtime.memory import keep_freed_memory
 from hndesc.runtime.provenance import file_hash
 from hndesc.runtime.tiling import TILE, cut_at_points, padded
@@ -29,11 +29,19 @@ class NetworkDescriptor:
 
     Attributes:
         steerer: dim x dim, of the checkpoint (`hndesc.models.backbone.Backbone`), or None.
-        settings: name, hash and main properties of the checkpoint.
+        compute_precision: "float32" or "bfloat16".
+        settings: name, hash and main properties of the checkpoint, and `compute_precision` unless it is float32.
         parameters: number of learned parameters, those of batch normalization included.
     """
 
-    def __init__(self, checkpoint: str | Path, device: str = "auto", tile: int = TILE, steered: bool = True) -> None:
+    def __init__(
+        self,
+        checkpoint: str | Path,
+        device: str = "auto",
+        tile: int = TILE,
+        steered: bool = True,
+        compute_precision: str = "auto",
+    ) -> None:
         """Load the checkpoint once.
 
         Args:
@@ -41,12 +49,18 @@ class NetworkDescriptor:
             device: "auto" (a GPU if there is one) or a torch device.
             tile: side in pixels of a tile without its border.
             steered: whether rotated views (`hndesc.descriptors.views`) are computed by the steerer, if there is one.
+            compute_precision: "float32", "bfloat16" (convolutions only), or "auto": bfloat16 on CUDA GPUs of compute
+                capability 8 or higher and CPUs with AMX, where it is faster, else float32.
+
+        Raises:
+            HndescError: the checkpoint is unusable, or the device or precision is not available.
         """
         checkpoint = Path(checkpoint)
         model, card = load_checkpoint(checkpoint)
         self.parameters = sum(values.numel() for values in model.parameters())
         self.steerer = model.steerer.numpy() if steered and model.steerer is not None else None
         self.device = choose_device(device)
+        self.compute_precision = choose_precision(compute_precision, self.device)
         self.model: Backbone = fold_batch_norm(model).to(self.device, memory_format=torch.channels_last)
         self.tile = -(-tile // model.period) * model.period
         # Interpolation between two cells includes the farther one.
@@ -57,6 +71,7 @@ class NetworkDescriptor:
             **{key: card[key] for key in _ESSENTIALS if key in card},
             "dim": model.dim,
             **({} if self.steerer is None else {"steered": True}),
+            **({} if self.compute_precision == "float32" else {"compute_precision": self.compute_precision}),
         }
 
     def describe(self, image: np.ndarray, features: Features) -> np.ndarray:
@@ -81,6 +96,7 @@ class NetworkDescriptor:
         keep_freed_memory()
         image = padded(image, _SMALLEST)
         batch = normalize_images(torch.from_numpy(image)[None].to(self.device))
-        dense = self.model(batch)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.compute_precision == "bfloat16"):
+            dense = self.model(batch)
         sampled = sample_descriptors(dense, torch.from_numpy(points)[None].to(self.device), image.shape[:2])
         return sampled[0].cpu().numpy()

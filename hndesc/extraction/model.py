@@ -72,8 +72,10 @@ class Model:
         license: license of the weights; None if the checkpoint does not state one.
     """
 
-    def __init__(self, checkpoint: str | Path, detector: Detector, device: str = "auto") -> None:
-        self._network = NetworkDescriptor(checkpoint, device)
+    def __init__(
+        self, checkpoint: str | Path, detector: Detector, device: str = "auto", compute_precision: str = "auto"
+    ) -> None:
+        self._network = NetworkDescriptor(checkpoint, device, compute_precision=compute_precision)
         self._detector = detector
         self.name: str = self._network.settings["name"]
         self.dim: int = self._network.settings["dim"]
@@ -170,6 +172,7 @@ def load(
     detector_weights: str | os.PathLike | None = None,
     max_keypoints: int | None = None,
     device: str = "auto",
+    compute_precision: str = "auto",
 ) -> Model:
     """Load a bundled model or a checkpoint of hndesc.
 
@@ -179,9 +182,11 @@ def load(
         detector_weights: file of pretrained weights, for detectors that need one.
         max_keypoints: maximum number of keypoints per image, the strongest ones; None for all.
         device: "auto" (a CUDA GPU if there is one, else the CPU), or a torch device: "cpu", "cuda:1", "mps".
+        compute_precision: of the network: "float32", "bfloat16", or "auto" (bfloat16 on GPUs and CPUs with units for
+            it, else float32).
 
     Raises:
-        HndescError: the model, detector, weights file or device does not exist.
+        HndescError: the model, detector, weights file, device or precision does not exist.
     """
     max_keypoints = check_count("max_keypoints", max_keypoints)
     path = find_model(model)
@@ -189,7 +194,7 @@ def load(
         keypoint_detector = load_detector(detector, detector_weights, max_keypoints=max_keypoints)
     except MissingWeightsError as error:
         raise HndescError(f"{error.args[0]}; give the file as detector_weights") from None
-    return Model(path, keypoint_detector, device)
+    return Model(path, keypoint_detector, device, compute_precision)
 
 
 def find_model(model: str | os.PathLike) -> Path:

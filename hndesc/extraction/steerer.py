@@ -53,8 +53,10 @@ def fit_steerer(
     """
     check_checkpoint(output, [checkpoint, Path(checkpoint).with_suffix(".json"), *(entry.path for entry in images)])
     model, card = load_checkpoint(checkpoint)
+    # In float32, so that a model does not depend on the machine.
+    descriptor = NetworkDescriptor(checkpoint, device, compute_precision="float32")
     moment, number, held_out = np.zeros((model.dim, model.dim)), 0, []
-    for photos, turned in enumerate(_describe(NetworkDescriptor(checkpoint, device), images), start=1):
+    for photos, turned in enumerate(_describe(descriptor, images), start=1):
         if photos % _HELD_OUT == 1:
             held_out.append(turned)
         else:

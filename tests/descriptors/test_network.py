@@ -1,15 +1,23 @@
-"""Descriptors from a checkpoint: any size of photo, in tiles as in one piece, and independent of what came before."""
+"""Descriptors from a checkpoint: any size of photo, in tiles as in one piece, in either precision, and independent of
+what came before."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_sample_image
 
+from hndesc.datasets.image_set import ImageEntry
 from hndesc.descriptors import load_descriptor
 from hndesc.descriptors.network import NetworkDescriptor
+from hndesc.descriptors.views import describe_views
+from hndesc.detectors import load_detector
 from hndesc.errors import HndescError
-from hndesc.io.features import Features
+from hndesc.extraction.description import describe_keypoints, extract
+from hndesc.io.features import FeatureReader, Features
+from hndesc.io.images import write_image
+from hndesc.models.bundled import DEFAULT, bundled_models
 from hndesc.models.checkpoint import save_checkpoint
 from hndesc.models.initial_weights import build_model
 from hndesc.models.sampling import normalize_images, sample_descriptors
@@ -36,7 +44,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def lite(checkpoints: dict[str, Path]) -> NetworkDescriptor:
-    return NetworkDescriptor(checkpoints["lite"], device="cpu")
+    return NetworkDescriptor(checkpoints["lite"], device="cpu", compute_precision="float32")
 
 
 def _image(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -72,8 +80,8 @@ def test_no_keypoints_do_not_run_the_network(lite: NetworkDescriptor, monkeypatc
 @pytest.mark.parametrize("name", ["lite", "r2d2"])
 def test_tiles_give_what_the_whole_photo_gives(checkpoints: dict[str, Path], name: str) -> None:
     height, width = (64, 3700) if name == "lite" else (100, 180)
-    whole = NetworkDescriptor(checkpoints[name], "cpu")
-    tiled = NetworkDescriptor(checkpoints[name], "cpu", tile=96 if name == "lite" else 64)
+    whole = NetworkDescriptor(checkpoints[name], "cpu", compute_precision="float32")
+    tiled = NetworkDescriptor(checkpoints[name], "cpu", tile=96 if name == "lite" else 64, compute_precision="float32")
     image, features = _image(height, width), _features(height, width, 300)
     areas = []
     forward = tiled.model.forward
@@ -88,7 +96,8 @@ def test_earlier_photos_do_not_matter(lite: NetworkDescriptor, checkpoints: dict
     first = lite.describe(image, features)
     lite.describe(_image(97, 131, seed=5), _features(97, 131, 9))
     assert np.array_equal(lite.describe(image, features), first)
-    assert np.array_equal(NetworkDescriptor(checkpoints["lite"], "cpu").describe(image, features), first)
+    again = NetworkDescriptor(checkpoints["lite"], "cpu", compute_precision="float32")
+    assert np.array_equal(again.describe(image, features), first)
 
 
 def test_inputs_are_left_alone(lite: NetworkDescriptor) -> None:
@@ -109,3 +118,71 @@ def test_settings_say_which_model(lite: NetworkDescriptor, checkpoints: dict[str
 def test_missing_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(HndescError, match="no such checkpoint"):
         NetworkDescriptor(tmp_path / "none.safetensors")
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    return np.ascontiguousarray(load_sample_image("china.jpg")[60:316, 100:500])
+
+
+@pytest.fixture(scope="module")
+def keypoints(photo: np.ndarray) -> Features:
+    return load_detector("sift", max_keypoints=500).detect(photo)
+
+
+def _in_both(checkpoint: Path, **settings: object) -> tuple[NetworkDescriptor, NetworkDescriptor]:
+    fine, rough = (
+        NetworkDescriptor(checkpoint, "cpu", compute_precision=name, **settings) for name in ("float32", "bfloat16")
+    )
+    return fine, rough
+
+
+@pytest.mark.parametrize("name", list(bundled_models()))
+def test_bfloat16_differs_by_rounding_and_is_recorded(name: str, photo: np.ndarray, keypoints: Features) -> None:
+    fine, rough = _in_both(bundled_models()[name])
+    assert "compute_precision" not in fine.settings
+    assert rough.settings == fine.settings | {"compute_precision": "bfloat16"}
+    exact, rounded = fine.describe(photo, keypoints), rough.describe(photo, keypoints)
+    assert not np.array_equal(rounded, exact)
+    assert (rounded * exact).sum(1).min() > 0.999
+    # bfloat16 has 8 bits: lengths so near to 1 are those of a division in float32.
+    assert rounded.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(rounded, axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("steered", [True, False])
+def test_views_in_bfloat16_differ_by_rounding(steered: bool, photo: np.ndarray, keypoints: Features) -> None:
+    fine, rough = _in_both(bundled_models()[DEFAULT], steered=steered)
+    exact, rounded = describe_views(fine, photo, keypoints), describe_views(rough, photo, keypoints)
+    assert (exact * rounded).sum(2).min() > 0.999
+
+
+def test_tiles_in_bfloat16_differ_by_rounding(checkpoints: dict[str, Path]) -> None:
+    image, features = _image(64, 1200), _features(64, 1200, 200)
+    exact = NetworkDescriptor(checkpoints["lite"], "cpu", compute_precision="float32").describe(image, features)
+    tiled = NetworkDescriptor(checkpoints["lite"], "cpu", tile=96, compute_precision="bfloat16")
+    assert (tiled.describe(image, features) * exact).sum(1).min() > 0.999
+
+
+def test_auto_is_bfloat16_where_it_is_faster(checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    for tiles in (True, False):
+        units = {"amx_tile": tiles, "amx_bf16": tiles}
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda units=units: units)
+        descriptor = NetworkDescriptor(checkpoints["lite"], "cpu")
+        assert descriptor.compute_precision == ("bfloat16" if tiles else "float32")
+        assert ("compute_precision" in descriptor.settings) == tiles
+
+
+def test_feature_files_record_bfloat16_alone(checkpoints: dict[str, Path], tmp_path: Path, photo: np.ndarray) -> None:
+    write_image(tmp_path / "a.png", photo)
+    images, paths = [ImageEntry("a.png", tmp_path / "a.png")], [tmp_path / f"{name}.h5" for name in "abc"]
+    extract(images, paths[0], checkpoints["lite"], max_keypoints=9)
+    for path, name in zip(paths[1:], ("float32", "bfloat16"), strict=True):
+        describe_keypoints(images, paths[0], path, checkpoints["lite"], device="cpu", compute_precision=name)
+    fine, rough = (FeatureReader(path).settings for path in paths[1:])
+    assert rough == fine | {"descriptor": fine["descriptor"] | {"compute_precision": "bfloat16"}} != fine
+
+
+def test_an_unknown_precision_names_the_choices(checkpoints: dict[str, Path]) -> None:
+    with pytest.raises(HndescError, match=r"compute_precision 'bfloat'; did you mean .* auto, float32, bfloat16"):
+        load_descriptor(checkpoints["lite"], compute_precision="bfloat")

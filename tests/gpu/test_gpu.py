@@ -56,14 +56,35 @@ def test_auto_chooses_the_gpu() -> None:
 @pytest.mark.parametrize("name", ["hndesc-fast", "hndesc-lite", "hndesc-r2d2"])
 def test_bundled_models_describe_as_on_the_cpu(name: str) -> None:
     image, features = textured(0, 200, 150), keypoints(200, 150)
-    expected = NetworkDescriptor(find_model(name), device="cpu").describe(image, features)
-    actual = NetworkDescriptor(find_model(name), device=DEVICE).describe(image, features)
+    expected, actual = (
+        NetworkDescriptor(find_model(name), device, compute_precision="float32").describe(image, features)
+        for device in ("cpu", DEVICE)
+    )
     assert (actual * expected).sum(1).min() > 0.9999
+
+
+@pytest.mark.parametrize("name", ["hndesc-fast", "hndesc-lite", "hndesc-r2d2"])
+def test_bfloat16_differs_by_rounding(name: str) -> None:
+    image, features = textured(0, 200, 150), keypoints(200, 150)
+    exact, rounded = (
+        NetworkDescriptor(find_model(name), DEVICE, compute_precision=precision).describe(image, features)
+        for precision in ("float32", "bfloat16")
+    )
+    assert (rounded * exact).sum(1).min() > 0.999
+
+
+@only_cuda
+def test_auto_is_bfloat16_on_gpus_that_compute_in_it() -> None:
+    native = torch.cuda.is_bf16_supported(including_emulation=False)
+    found = NetworkDescriptor(find_model("hndesc-fast"), DEVICE).settings.get("compute_precision")
+    assert found == ("bfloat16" if native else None)
 
 
 def test_tiles_yield_the_descriptors_of_the_whole_image() -> None:
     image, features = textured(1, 1400, 300), keypoints(1400, 300)
-    whole, tiled = (NetworkDescriptor(find_model("hndesc-lite"), DEVICE, tile) for tile in (2048, 256))
+    whole, tiled = (
+        NetworkDescriptor(find_model("hndesc-lite"), DEVICE, tile, compute_precision="float32") for tile in (2048, 256)
+    )
     assert (whole.describe(image, features) * tiled.describe(image, features)).sum(1).min() > 0.9999
 
 
@@ -147,5 +168,6 @@ def test_onnx_on_cuda_equals_pytorch(tmp_path: Path) -> None:
     image, features = textured(2, 150, 110), keypoints(150, 110)
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CUDAExecutionProvider"])
     inputs = {"image": image.transpose(2, 0, 1)[None].astype(np.float32) / 255, "keypoints": features.keypoints[None]}
-    expected = NetworkDescriptor(tmp_path / "model.safetensors", DEVICE).describe(image, features)
+    describer = NetworkDescriptor(tmp_path / "model.safetensors", DEVICE, compute_precision="float32")
+    expected = describer.describe(image, features)
     assert (session.run(None, inputs)[0][0] * expected).sum(1).min() > 0.9999

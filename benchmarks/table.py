@@ -22,7 +22,7 @@ from hndesc.descriptors import load_descriptor
 from hndesc.detectors import load_detector
 from hndesc.errors import HndescError
 from hndesc.io.files import write_text
-from hndesc.models.bundled import bundled_models
+from hndesc.models.bundled import DETECTOR, bundled_models
 from hndesc.models.checkpoint import read_card
 from hndesc.pretrained.baselines import TITLES
 from hndesc.visualization.equal_yield import equal_yield
@@ -32,6 +32,7 @@ HEAD = "| descriptor | MMA@3 v/i/avg | correct matches | at equal yield | AUC@5 
 FIGURES = ("v", "i", "avg", "correct", "yield", "auc")
 DIGITS = {"correct": 0}
 KEYPOINTS = 2048
+OURS = bundled_models() | {"hndesc": DETECTOR}
 BEGIN, END = "<!-- scores -->", "<!-- end of scores -->"
 
 
@@ -46,7 +47,7 @@ class Row:
     @property
     def title(self) -> str:
         """The name in the table."""
-        return TITLES.get(self.descriptor["name"], self.descriptor["name"])
+        return _title(self.descriptor)
 
     @property
     def shared(self) -> bool:
@@ -115,10 +116,14 @@ def _name(row: Row) -> str:
         return row.title
     parts = [row.title]
     if row.ours:
-        parts.append(f"{TITLES[row.detector['name']]} keypoints")
+        parts.append(f"{_title(row.detector)} keypoints")
     if most := row.detector.get("max_keypoints"):
         parts.append(f"{most:,}")
     return ", ".join(parts)
+
+
+def _title(part: Mapping) -> str:
+    return TITLES.get(part["name"], part["name"])
 
 
 def _figures(row: Row, yields: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
@@ -141,7 +146,7 @@ def _bold(value: float, best: float, digits: int) -> str:
 
 def _size(row: Row, folders: list[Path]) -> str:
     names = {part["name"] for part in (row.descriptor, row.detector)}
-    files = [bundled_models().get(name) or weights_file(name, folders) for name in sorted(names)]
+    files = [OURS.get(name) or weights_file(name, folders) for name in sorted(names)]
     total = sum(path.stat().st_size for path in files if path)
     return f"{total / 1e6:.1f}" if total else "-"
 

@@ -15,17 +15,20 @@ LABELS = {
     (0, 0, "hndesc-lite"): ((0, 6), "center"),
     (0, 0, "hndesc-tiny"): ((-6, -3), "right"),
     (0, 0, "hndesc-r2d2"): ((6, -2), "left"),
-    (0, 1, "hndesc-fast"): ((0, 6), "center"),
-    (0, 1, "hndesc-lite"): ((6, -4), "left"),
+    (0, 1, "hndesc-fast"): ((-6, 5), "right"),
+    (0, 1, "hndesc-lite"): ((0, 7), "left"),
+    (0, 1, "hndesc-tiny"): ((-6, -3), "right"),
     (1, 0, "hndesc-fast"): ((5, 3), "left"),
     (1, 0, "hndesc-lite"): ((2, -11), "left"),
     (1, 0, "hndesc-tiny"): ((-6, -3), "right"),
     (1, 0, "XFeat"): ((-6, -3), "right"),
     (1, 1, "hndesc-fast"): ((5, 3), "left"),
-    (1, 1, "hndesc-lite"): ((5, -9), "left"),
+    (1, 1, "hndesc-lite"): ((5, 3), "left"),
     (1, 1, "hndesc-tiny"): ((-6, -3), "right"),
-    (1, 1, "ALIKED"): ((0, 6), "center"),
+    (1, 1, "ALIKED"): ((6, -3), "left"),
+    (1, 1, "DISK"): ((6, -3), "left"),
 }
+HOLLOW = " at SIFT's"
 OUTPUT = Path(__file__).with_suffix(".svg")
 README = Path(__file__).parents[2] / "README.md"
 
@@ -50,6 +53,9 @@ def draw(axes: Axes, row: int, column: int, points: dict[str, tuple[float, float
     """Draw named points (time, score)."""
     for name, point in points.items():
         ours = name.startswith("hndesc")
+        if name.endswith(HOLLOW):  # next to the same model at hndesc's keypoints, which has a label
+            axes.plot(*point, "o", color=COLORS[1], markerfacecolor="white", zorder=0)
+            continue
         axes.plot(*point, "o", color=COLORS[1 if ours else 0])
         offset, side = LABELS.get((row, column, name), ((5, 3), "left") if ours else ((-6, -3), "right"))
         weight = "bold" if ours else None
@@ -70,7 +76,7 @@ def read_table(text: str) -> dict[str, dict[str, tuple[float, float, float]]]:
         if name.startswith("*"):
             rows = parts.setdefault(name.strip("*"), {})
         else:
-            plain = re.sub(",? [\\d,]+$|, SIFT keypoints.*", "", name)
+            plain = re.sub(r"(, hndesc keypoints)?(, [\d,]+)?$", "", name).replace(", SIFT keypoints", HOLLOW)
             rows[plain] = float(time.replace(",", "")), float(accuracy.split("/")[-1]), float(auc)
     return parts
 

@@ -10,6 +10,7 @@ import pytest
 
 from hndesc.errors import HndescError
 from hndesc.evaluation.hpatches.ranking import pack
+from hndesc.models.bundled import DETECTOR, bundled_models
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -72,6 +73,17 @@ def test_the_best_of_each_part_is_bold(benchmark, rows) -> None:
     assert lines[3] == "| SuperPoint | .250/.250/.250 | **2** | .500 | .125 | 20 | - | Free |"
     assert lines[4] == f"| RootSIFT | {best} | **2** | **1.000** | **.250** | **10** | - | Free |"
     assert lines[-1].startswith("| DISK, 2,048 | **.750**/")
+
+
+def test_keypoints_of_a_bundled_model_are_named_and_their_weights_counted(benchmark, tmp_path: Path) -> None:
+    for name in ("superpoint", "rootsift"):
+        write(tmp_path, name, {"name": "superpoint"}, 0.25, [True])
+    write(tmp_path, "own", {"name": "hndesc", "max_keypoints": 4096}, 0.5, [True], "hndesc-tiny")
+    rows = benchmark.read_rows(tmp_path)
+    line = benchmark.table(rows, {row.result.path: 0.06 for row in rows}, []).splitlines()[-1]
+    size = sum(path.stat().st_size for path in (bundled_models()["hndesc-tiny"], DETECTOR)) / 1e6
+    assert line.startswith("| hndesc-tiny, hndesc keypoints, 4,096 | **.500**/")
+    assert line.endswith(f"| **60** | {size:.1f} | MIT |")
 
 
 def test_the_table_is_written_between_its_marks(benchmark) -> None:

@@ -49,8 +49,8 @@ class NetworkDescriptor:
             device: "auto" (a GPU if there is one) or a torch device.
             tile: side in pixels of a tile without its border.
             steered: whether rotated views (`hndesc.descriptors.views`) are computed by the steerer, if there is one.
-            compute_precision: "float32", "bfloat16" (convolutions only), or "auto": bfloat16 on CUDA GPUs of compute
-                capability 8 or higher and CPUs with AMX, where it is faster, else float32.
+            compute_precision: "float32", "bfloat16" (the network alone; sampling and normalization in float32), or
+                "auto": bfloat16 on CUDA GPUs of compute capability 8 or higher and CPUs with AMX, else float32.
 
         Raises:
             HndescError: the checkpoint is unusable, or the device or precision is not available.

@@ -71,7 +71,7 @@ def check_equal(found: Sequence[np.ndarray], expected: Sequence[torch.Tensor], s
 def test_equals_detector_and_descriptor(files: tuple[Path, Path], network: PairNetwork) -> None:
     image = noise(128, 160)
     found = load_detector("hndesc", files[1], max_keypoints=40).detect(image)
-    expected = NetworkDescriptor(files[0], device="cpu").describe(image, found)
+    expected = NetworkDescriptor(files[0], "cpu", compute_precision="float32").describe(image, found)
     inputs = tensor(image), torch.tensor(40), torch.tensor(0.0)
     keypoints, descriptors, scores = (values[0].numpy() for values in network(*inputs))
     np.testing.assert_allclose(scores, found.scores, atol=1e-5)

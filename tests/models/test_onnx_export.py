@@ -54,7 +54,7 @@ def test_equals_pytorch(
     # Some lie beyond the photo's border.
     keypoints = (rng.random((count, 2)) * (width + 8, height + 8) - 4).astype(np.float32)
     features = Features(keypoints, (width, height), np.ones(count, np.float32))
-    expected = NetworkDescriptor(checkpoint, device="cpu").describe(image, features)
+    expected = NetworkDescriptor(checkpoint, "cpu", compute_precision="float32").describe(image, features)
     inputs = {"image": image.transpose(2, 0, 1)[None] / np.float32(255), "keypoints": keypoints[None]}
     (descriptors,) = session.run(None, inputs)
     assert descriptors.shape == (1, *expected.shape) and descriptors.dtype == np.float32

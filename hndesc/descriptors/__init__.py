@@ -108,4 +108,6 @@ def load_descriptor(name_or_file: str | Path, weights: str | Path | None = None,
             f"'{name}' is neither a descriptor ({', '.join(known)}) nor an existing checkpoint file nor a class "
             f"(module:Class){suggest(name, known)}"
         )
+    if weights is not None:
+        raise HndescError(f"'{name}' contains its weights; leave out {weights}, or name it as the descriptor")
     return NETWORKS.build("network", checkpoint=path, **settings)

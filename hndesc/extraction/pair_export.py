@@ -18,7 +18,7 @@ import torch
 
 from hndesc.errors import HndescError
 from hndesc.extraction.pair_network import load_pair
-from hndesc.io.files import atomic_path, check_own_file
+from hndesc.io.files import atomic_path, check_own_file, names_hndesc
 from hndesc.models.onnx_export import EXAMPLE, check_onnx_output, write_onnx
 
 OUTPUTS = ("keypoints", "descriptors", "scores")
@@ -84,7 +84,7 @@ def export_pair_torchscript(
     relative, output = _is_relative(signature), Path(output)
     if output.suffix != ".pt":
         raise HndescError(f"{output}: a TorchScript file must be named *.pt")
-    check_own_file(output, _inputs(checkpoint, detector_weights))
+    check_own_file(output, _inputs(checkpoint, detector_weights), names_hndesc)
     network, card = load_pair(checkpoint, detector, detector_weights, relative)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # sizes are tensors while tracing, which torch takes for constants

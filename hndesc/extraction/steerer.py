@@ -16,7 +16,7 @@ from hndesc.datasets.image_set import ImageEntry
 from hndesc.descriptors.network import NetworkDescriptor
 from hndesc.descriptors.views import describe_turned
 from hndesc.detectors.sift import SiftDetector
-from hndesc.errors import HndescError, ImageError
+from hndesc.errors import HndescError, ImageError, counted
 from hndesc.io.images import resize_longest
 from hndesc.models.backbone import STEERER
 from hndesc.models.checkpoint import check_checkpoint, load_checkpoint, save_checkpoint
@@ -55,7 +55,8 @@ def fit_steerer(
     model, card = load_checkpoint(checkpoint)
     # In float32, so that a model does not depend on the machine.
     descriptor = NetworkDescriptor(checkpoint, device, compute_precision="float32")
-    moment, number, held_out = np.zeros((model.dim, model.dim)), 0, []
+    logger.info("fitting the steerer to %s", counted(len(images), "photo"))
+    moment, number, photos, held_out = np.zeros((model.dim, model.dim)), 0, 0, []
     for photos, turned in enumerate(_describe(descriptor, images), start=1):
         if photos % _HELD_OUT == 1:
             held_out.append(turned)
@@ -64,7 +65,11 @@ def fit_steerer(
             moment += after.T @ before
             number += turned.shape[1]
     if number < model.dim:
-        raise HndescError(f"{output}: {number} keypoints are too few for {model.dim} dimensions; use more photos")
+        raise HndescError(
+            f"{output}: no steerer was fitted, since the photos (without those held out) have "
+            f"{counted(number, 'SIFT keypoint')}, fewer than the model's {model.dim} dimensions; use more or larger "
+            "photos"
+        )
     left, _, right = np.linalg.svd(moment)
     steerer = left @ right
     model.steerer = torch.from_numpy(steerer.astype(np.float32))

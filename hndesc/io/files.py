@@ -152,9 +152,14 @@ def check_output_files(paths: Iterable[str | os.PathLike | None], inputs: Iterab
             raise HndescError(f"{path}: named for two outputs; give each a name of its own")
 
 
+def names_hndesc(content: mmap) -> bool:
+    """Return whether a file names hndesc, as its figures, checkpoints, ONNX and TorchScript files do."""
+    return content.find(b"hndesc") >= 0
+
+
 def can_be_ours(content: mmap) -> bool:
-    """Return whether hndesc can have made a file: text, or a figure, checkpoint or ONNX file that names it as maker."""
-    return content.find(b"\0") < 0 or content.find(b"hndesc") >= 0
+    """Return whether hndesc can have made a file: text, or a file that names hndesc."""
+    return content.find(b"\0") < 0 or names_hndesc(content)
 
 
 def check_own_file(

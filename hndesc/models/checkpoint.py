@@ -17,7 +17,7 @@ from torch.nn import functional
 from hndesc import __version__
 from hndesc.errors import HndescError
 from hndesc.io.carded_tensors import finite, load_carded, read_carded, write_carded
-from hndesc.io.files import check_output_file, check_own_file, read_json, write_json
+from hndesc.io.files import check_output_file, check_own_file, names_hndesc, read_json, write_json
 from hndesc.io.tensor_files import check_tensors, probe, regular_file
 from hndesc.models import bundled
 from hndesc.models.architectures import MODELS, PYRAMIDS, new_model
@@ -64,7 +64,7 @@ def check_checkpoint(path: str | Path, inputs: Iterable[str | Path] = ()) -> Non
     path = Path(path)
     if path.suffix != ".safetensors":
         raise HndescError(f"{path}: a checkpoint must be named *.safetensors")
-    check_own_file(path, inputs)
+    check_own_file(path, inputs, names_hndesc)
     beside = path.with_suffix(".json")
     check_output_file(beside, inputs)
     if beside.exists():

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from hndesc import __version__
 from hndesc.errors import HndescError
 from hndesc.io.carded_tensors import load_carded, read_carded, write_carded
-from hndesc.io.files import check_own_file
+from hndesc.io.files import check_own_file, names_hndesc
 from hndesc.io.tensor_files import check_tensors, regular_file
 from hndesc.models.lite import enlarge, local_contrast, pad_to_multiple, to_luminance, unit
 
@@ -87,7 +87,7 @@ def check_weights(path: Path) -> None:
     """Raise an error if a file of weights to write has the wrong suffix or would overwrite a foreign file."""
     if path.suffix != ".safetensors":
         raise HndescError(f"{path}: a checkpoint must be named *.safetensors")
-    check_own_file(path, [])
+    check_own_file(path, made=names_hndesc)
 
 
 def save_weights(path: Path, network: KeypointNetwork, card: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from hndesc.errors import HndescError
-from hndesc.io.files import atomic_path, check_own_file
+from hndesc.io.files import atomic_path, check_own_file, names_hndesc
 from hndesc.models.backbone import Backbone
 from hndesc.models.checkpoint import load_checkpoint
 from hndesc.models.inference import fold_batch_norm
@@ -87,7 +87,7 @@ def check_onnx_output(output: str | Path, inputs: Iterable[str | os.PathLike], p
     output = Path(output)
     if output.suffix != ".onnx":
         raise HndescError(f"{output}: an ONNX file must be named *.onnx")
-    check_own_file(output, inputs)
+    check_own_file(output, inputs, names_hndesc)
     with extras_named():
         for package in EXTRAS["onnx"]:
             importlib.import_module(package)

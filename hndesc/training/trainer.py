@@ -140,7 +140,8 @@ class Trainer:
         settings, seed = self.settings, self.settings.seed + number
         loss = batch_loss(self.network, batch, settings.loss, self.device, settings.precision, seed, self.group)
         if loss.count == 0:
-            self._stop(batch, "has no keypoint with a negative", "use more or different photos, or a larger batch_size")
+            cure = "use more or different photos, or a larger batch_size or crop_size"
+            self._stop(batch, "has no keypoint with a negative", cure)
         if not math.isfinite(loss.mean):
             self._stop(batch, "has a loss that is not finite", "lower learning_rate, or set gradient_clip")
         return loss

@@ -11,7 +11,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from hndesc.errors import HndescError, printable
-from hndesc.io.files import atomic_path, check_own_file
+from hndesc.io.files import atomic_path, check_own_file, names_hndesc
 
 # The colors of Okabe and Ito, distinguishable with color vision deficiencies; their yellow is replaced by gray.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
@@ -55,7 +55,7 @@ def check_figure(output: str | os.PathLike, inputs: Iterable[str | os.PathLike] 
     """
     if Path(output).suffix.lower() not in _FORMATS:
         raise HndescError(f"{printable(output)}: not the name of a figure; it must end in one of {', '.join(_FORMATS)}")
-    check_own_file(output, inputs)
+    check_own_file(output, inputs, names_hndesc)
 
 
 def line_styles(kinds: Sequence[Hashable]) -> list[dict[str, str]]:

@@ -186,3 +186,8 @@ def test_feature_files_record_bfloat16_alone(checkpoints: dict[str, Path], tmp_p
 def test_an_unknown_precision_names_the_choices(checkpoints: dict[str, Path]) -> None:
     with pytest.raises(HndescError, match=r"compute_precision 'bfloat'; did you mean .* auto, float32, bfloat16"):
         load_descriptor(checkpoints["lite"], compute_precision="bfloat")
+
+
+def test_a_checkpoint_takes_no_weights(checkpoints: dict[str, Path]) -> None:
+    with pytest.raises(HndescError, match=r"lite\.safetensors' contains its weights; leave out .*r2d2\.safetensors"):
+        load_descriptor(checkpoints["lite"], weights=checkpoints["r2d2"])

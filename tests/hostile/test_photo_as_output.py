@@ -9,11 +9,14 @@ import pytest
 
 from hndesc.cli.main import main
 from hndesc.errors import HndescError
+from hndesc.extraction.pair_export import export_pair_torchscript
 from hndesc.io.files import check_output_files
 from hndesc.io.hdf5 import create_hdf5, written_hdf5
 from hndesc.io.lists import write_pairs, write_table
 from hndesc.models.checkpoint import check_checkpoint
-from hndesc.visualization.style import figure
+from hndesc.models.keypoint_network import check_weights
+from hndesc.models.onnx_export import check_onnx_output
+from hndesc.visualization.style import check_figure, figure
 
 COMMANDS = [
     "extract {photos} {mine}.jpg --model hndesc-lite",
@@ -50,6 +53,24 @@ def test_a_photo_given_as_output_is_kept(photos: Path, tmp_path: Path, command: 
     assert stopped.value.code not in (0, None)
     assert "not made by hndesc" in capsys.readouterr().err
     assert mine.read_bytes() == content
+
+
+BINARIES = {
+    ".safetensors": [check_checkpoint, check_weights],
+    ".onnx": [lambda path: check_onnx_output(path, [], "float32")],
+    ".pt": [lambda path: export_pair_torchscript("no.safetensors", path)],
+    ".png": [check_figure],
+    ".svg": [check_figure],
+}
+
+
+@pytest.mark.parametrize("suffix", BINARIES)
+def test_notes_are_no_binary_file_of_ours(tmp_path: Path, suffix: str) -> None:
+    mine = tmp_path / f"mine{suffix}"
+    mine.write_text("notes\n")
+    for check in BINARIES[suffix]:
+        with pytest.raises(HndescError, match=r"mine\..*: exists and was not made by hndesc"):
+            check(mine)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".svg", ".pdf"])

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from hndesc.errors import HndescError, counted, reason
 from hndesc.geometry.repeatability import measure_repeatability
-from hndesc.io.files import check_own_file
+from hndesc.io.files import check_text_file
 from hndesc.io.image_listing import find_images
 from hndesc.io.locks import writing
 from hndesc.models.keypoint_network import KeypointNetwork, check_weights, save_weights
@@ -62,7 +62,7 @@ def train_detector(photos: Path, output: Path, **settings: Any) -> dict[str, flo
     photos, output = Path(photos), Path(output)
     history = output.with_suffix(".csv")
     check_weights(output)
-    check_own_file(history)
+    check_text_file(history, ",".join(_COLUMNS) + "\n")
     names = find_images(photos)
     validation = held_out(names, chosen.held_out, 1, chosen.seed)
     training = sorted(set(names) - set(validation))

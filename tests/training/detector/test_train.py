@@ -32,6 +32,14 @@ def weights(path: Path) -> torch.Tensor:
     return torch.cat([values.flatten().double() for values in load_weights(path)[0].state_dict().values()])
 
 
+def test_notes_beside_the_detector_are_kept(data, tmp_path: Path) -> None:
+    notes = tmp_path / "detector.csv"
+    notes.write_text("step,to do\n")
+    with pytest.raises(HndescError, match=r"detector\.csv: exists and was not made by hndesc"):
+        train_detector(data.photos, tmp_path / "detector.safetensors", **FEW)
+    assert notes.read_text() == "step,to do\n"
+
+
 def test_training_writes_a_detector(data, tmp_path: Path) -> None:
     output = tmp_path / "out" / "detector.safetensors"
     found = train_detector(data.photos, output, **FEW, seed=3)

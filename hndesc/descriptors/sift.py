@@ -23,7 +23,7 @@ class SiftDescriptor:
     """
 
     name = "sift"
-    oriented = True  # descriptors turn and grow with the keypoints: further views of the image add nothing
+    oriented = True  # uses sizes and orientations of keypoints: further views of the image add nothing
 
     def __init__(self, default_size: float = 6.0) -> None:
         self.default_size = default_size

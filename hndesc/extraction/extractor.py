@@ -69,9 +69,10 @@ class Extractor:
 
 
 def wanted_views(views: bool, descriptor: Descriptor) -> bool:
-    """Return whether further views are described; not by descriptors that turn and grow with the keypoints."""
+    """Return whether further views are described; not by descriptors that use sizes and orientations of keypoints."""
     if views and getattr(descriptor, "oriented", False):
-        logger.info("%s turns and grows with the keypoints; further views are left out", descriptor.settings["name"])
+        name = descriptor.settings["name"]
+        logger.info("%s describes images in one view: it uses the sizes and orientations of the keypoints", name)
         return False
     return views
 

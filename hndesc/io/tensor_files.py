@@ -53,6 +53,10 @@ def regular_file(path: Path, what: str, cure: str) -> None:
             return
     except FileNotFoundError:
         raise HndescError(f"{path}: no such {what}; {cure}") from None
+    except PermissionError:
+        raise HndescError(
+            f"{path}: no permission to read this {what}; change its mode, or that of its folder"
+        ) from None
     except (OSError, ValueError) as error:
         raise HndescError(f"{path}: this {what} cannot be opened ({reason(error)})") from None
     kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"

@@ -45,9 +45,11 @@ def choice_of_geometry(found: Matches) -> str:
 
 
 def doubt(found: Matches) -> str:
-    """Return why the estimate, or its absence, says that the photos may be unrelated; nothing if it does not."""
+    """Return why there is no estimate, or why the photos may be unrelated in spite of it; nothing if it is sound."""
     if found.geometry == "none":
         return ""
+    if not (len(found.keypoints0) and len(found.keypoints1)):
+        return "a photo has no keypoints: use a larger or sharper one, or another detector"
     if found.matrix is None:
         return f"no {GEOMETRY_NAMES[found.geometry]} agrees with them: the photos may show different places"
     if found.by_chance:

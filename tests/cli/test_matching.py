@@ -94,6 +94,14 @@ def test_a_camera_that_does_not_fit(
     assert message in capsys.readouterr().err
 
 
+def test_a_photo_without_keypoints_is_no_other_place(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    write_image(tmp_path / "1.png", np.zeros((1, 1, 3), np.uint8))
+    write_image(tmp_path / "2.png", texture(2, 240, 320))
+    main(["match", str(tmp_path / "1.png"), str(tmp_path / "2.png"), "--model", "sift"])
+    out = capsys.readouterr().out
+    assert "1.png: 0 keypoints" in out and "a photo has no keypoints" in out and "different places" not in out
+
+
 def test_unrelated_photos_are_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     for seed in (1, 2):
         write_image(tmp_path / f"{seed}.png", texture(seed, 240, 320))

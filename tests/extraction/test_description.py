@@ -119,7 +119,7 @@ def test_descriptors_that_turn_with_their_keypoints_have_one_view(photos, tmp_pa
     extract(photos, tmp_path / "all.h5", "rootsift", views=True)
     extract(photos, tmp_path / "one.h5", "rootsift")
     assert_same_arrays(tmp_path / "all.h5", tmp_path / "one.h5")
-    assert "rootsift turns and grows with the keypoints; further views are left out" in caplog.text
+    assert "rootsift describes images in one view: it uses the sizes and orientations" in caplog.text
 
 
 def test_at_full_resolution_descriptors_are_opencvs_own(photos, tmp_path):

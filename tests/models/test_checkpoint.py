@@ -95,6 +95,17 @@ def test_numbers_of_numpy_are_plain_numbers(tmp_path: Path) -> None:
     assert (card["loss"], card["step"], card["all"]) == (0.5, 3, [0, 1])
 
 
+def test_no_permission(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, *_: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(
+        HndescError, match=r"^[^\[]*\.safetensors: no permission to read this checkpoint"
+    ):
+        load_checkpoint(checkpoint)
+
+
 def test_another_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HndescError, match=r"model\.pth.*\*\.safetensors"):
         save_checkpoint(tmp_path / "model.pth", build_model("lite"), {})

@@ -100,9 +100,7 @@ def test_no_permission(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(
-        HndescError, match=r"^[^\[]*\.safetensors: no permission to read this checkpoint"
-    ):
+    with pytest.raises(HndescError, match=r"^[^\[]*\.safetensors: no permission to read this checkpoint"):
         load_checkpoint(checkpoint)
 
 

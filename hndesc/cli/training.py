@@ -95,9 +95,13 @@ def stylize(
 
 def train_detector(photos: Path, output: Path, config: list[Path], changes: list[str], seed: int, threads: int) -> None:
     """Train the detector on photos and print how well it does."""
+    from hndesc.models.keypoint_network import check_weights
     from hndesc.runtime.logs import limit_threads
     from hndesc.training.detector import train
 
+    check_weights(output)
+    if output.exists():
+        raise HndescError(f"{printable(output)}: has been trained; choose another name, or move it away to train again")
     limit_threads(threads)
     settings = read_section(config, changes, "detector_training")
     found = train.train_detector(photos, output, **{**settings, "seed": seed})

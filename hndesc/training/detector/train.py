@@ -78,8 +78,9 @@ def train_detector(photos: Path, output: Path, **settings: Any) -> dict[str, flo
         )
         trainer.run()
         card = {"settings": chosen.model_dump(), "photos": len(names), "versions": versions()}
-        save_weights(output, trainer.network, card | {"metrics": trainer.rows[-1]})
         write_rows(history, _COLUMNS, trainer.rows)
+        # Last, since the command takes a file of weights for a finished training.
+        save_weights(output, trainer.network, card | {"metrics": trainer.rows[-1]})
         state.remove()
     return trainer.rows[-1]
 

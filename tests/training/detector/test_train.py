@@ -90,10 +90,15 @@ def test_command_reads_the_section(data, tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "few.yaml").write_text(f"detector_training: {FEW | {'steps': 100}}".replace("'", ""))
     output = tmp_path / "detector.safetensors"
     config = ["--config", str(tmp_path / "few.yaml"), "--set", "steps=1"]
-    main(["train-detector", str(data.photos), str(output), *config, "--seed", "5", "--threads", "1"])
+    arguments = ["train-detector", str(data.photos), str(output), *config, "--seed", "5", "--threads", "1"]
+    main(arguments)
     printed = capsys.readouterr().out
     assert printed.startswith(f"{output}: repeatability 0.") and "px" in printed
     assert read_detector_card(output)["settings"]["seed"] == 5
+    content = output.read_bytes()
+    with pytest.raises(SystemExit):
+        main([*arguments, "--set", "seed=6"])
+    assert "has been trained; choose another name" in capsys.readouterr().err and output.read_bytes() == content
 
 
 def test_what_cannot_be_trained_is_named(data, tmp_path: Path) -> None:

@@ -61,4 +61,6 @@ def check_arguments(part: Callable, settings: Mapping[str, object], what: str) -
         known = ", ".join(signature.parameters) or "none"
         unknown = re.fullmatch("got an unexpected keyword argument (.*)", str(error))
         problem = f" has no setting {unknown[1]}" if unknown else f": {error}"
+        if unknown and unknown[1] == "'weights'":
+            problem = f" has no weights; leave out {settings['weights']}, or name what it belongs to"
         raise HndescError(f"{what}{problem} (its settings: {known})") from None

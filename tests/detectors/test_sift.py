@@ -118,5 +118,5 @@ def test_unknown_names_and_settings():
         load_detector("orb")
     with pytest.raises(HndescError, match=r"detector 'sift' has no setting 'threshold' .*contrast_threshold"):
         load_detector("sift", threshold=0.1)
-    with pytest.raises(HndescError, match="weights"):
+    with pytest.raises(HndescError, match=r"^detector 'sift' has no weights; leave out weights\.npz, or name what"):
         load_detector("sift", "weights.npz")

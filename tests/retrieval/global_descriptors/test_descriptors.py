@@ -78,7 +78,7 @@ def test_weights_that_do_not_fit_are_named(weights, tmp_path):
         load_global_descriptor("dense", tmp_path / "absent.safetensors")
     with pytest.raises(HndescError, match="'dense': missing a required argument: 'weights'"):
         load_global_descriptor("dense")
-    with pytest.raises(HndescError, match="'color_gradient' has no setting 'weights'"):
+    with pytest.raises(HndescError, match="'color_gradient' has no weights; leave out "):
         load_global_descriptor("color_gradient", weights["dense"])
 
 

@@ -18,7 +18,7 @@ def origin(features: object) -> str:
         pieces.append(f"{_title(descriptor)}{_weights(descriptor)}")
     if detector:
         pieces.append(_keypoints(descriptor, detector))
-    return " at ".join(pieces)
+    return " at ".join(pieces) + (", in several views" if features.get("views") else "")
 
 
 def descriptor_key(features: object) -> tuple[str, ...]:

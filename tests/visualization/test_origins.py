@@ -20,6 +20,9 @@ def test_own_and_others_keypoints():
     assert origin({"descriptor": {"name": "rootsift"}, "detector": {"name": "sift"}}) == (
         "RootSIFT at its own keypoints"
     )
+    assert origin({"descriptor": {"name": "model"}, "detector": {"name": "sift"}, "views": True}) == (
+        "model at SIFT keypoints, in several views"
+    )
 
 
 def test_another_file_than_published_says_so():

@@ -31,6 +31,13 @@ def test_the_trained_model_beats_its_own_initialization(default: Checkout) -> No
     assert accuracy["trained"] >= accuracy["untrained"] + 0.05, accuracy
 
 
+def test_views_by_the_fitted_steerer_help_in_changed_views(default: Checkout) -> None:
+    one, views = (result(default, "hpatches", name) for name in ("trained", "trained-views"))
+    assert views["features"]["views"] and views["features"]["descriptor"]["steered"]
+    found, single = (scores["figures"]["mma"]["3"]["v"] for scores in (views, one))
+    assert found >= single, (found, single)
+
+
 def test_day_queries_are_localized(default: Checkout) -> None:
     figures = {one: result(default, "localization", one)["figures"] for one in ("trained", "sift")}
     for one, found in figures.items():

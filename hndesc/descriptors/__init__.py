@@ -7,6 +7,7 @@ L2-normalized. `settings` is a JSON-serializable description of the descriptor w
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -83,6 +84,18 @@ def class_file(name: str) -> Path:
             f"working directory ({os.getcwd()}) or install it"
         )
     return Path(found.origin)
+
+
+def check_settings(name_or_file: str | Path, settings: Mapping[str, object]) -> None:
+    """Refuse settings that a descriptor does not take, before its checkpoint or weights exist.
+
+    Args:
+        name_or_file: see `load_descriptor`; not a class.
+        settings: further settings, see the class of the descriptor.
+    """
+    name = str(name_or_file)
+    registry, part = (DESCRIPTORS, name) if name in DESCRIPTORS.places else (NETWORKS, "network")
+    registry.check(part, settings)
 
 
 def load_descriptor(name_or_file: str | Path, weights: str | Path | None = None, **settings: object) -> Descriptor:

@@ -20,7 +20,7 @@ from hndesc.errors import HndescError, ImageError, counted
 from hndesc.io.images import resize_longest
 from hndesc.models.backbone import STEERER
 from hndesc.models.checkpoint import check_checkpoint, load_checkpoint, save_checkpoint
-from hndesc.models.release import ADDED
+from hndesc.models.release import inherited_card
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def fit_steerer(
     model.steerer = torch.from_numpy(steerer.astype(np.float32))
     before, after = _quarter_turns(np.concatenate(held_out, axis=1))
     cosines = [float(np.sum(one * after, axis=1).mean()) for one in (before, before @ steerer.T)]
-    card = {key: value for key, value in card.items() if key not in ADDED}
+    card = inherited_card(card)
     card[STEERER] = {"photos": photos, "keypoints": number, "cosine": np.round(cosines, 4)}
     save_checkpoint(output, model, card, card.get("settings", {}).get("half_weights", False))
     return cosines[0], cosines[1]

@@ -12,7 +12,7 @@ from hndesc.matching.views import descriptors_in_view
 from hndesc.models.backbone import STEERER
 from hndesc.models.checkpoint import check_checkpoint, load_checkpoint, save_checkpoint
 from hndesc.models.projected import Projected
-from hndesc.models.release import ADDED
+from hndesc.models.release import inherited_card
 from hndesc.runtime.provenance import file_hash
 
 
@@ -53,7 +53,8 @@ def reduce_dimensions(checkpoint: str | Path, features: str | Path, output: str 
     smaller.projection.copy_(torch.from_numpy(vectors[:, ::-1][:, :dimensions].T.copy()))
     kept = float(values[::-1][:dimensions].sum() / values.sum())
     model.steerer = None  # of the longer descriptors
-    card = {key: value for key, value in card.items() if key not in (*ADDED, STEERER)}
+    card = inherited_card(card)
+    card.pop(STEERER, None)
     card["projection"] = {"from": model.dim, "photos": photos, "descriptors": number, "kept": round(kept, 4)}
     save_checkpoint(output, smaller, card, card.get("settings", {}).get("half_weights", False))
     return kept

@@ -20,7 +20,9 @@ logger = logging.getLogger(__name__)
 # Facts that a person must supply; keys of the file `about`.
 ABOUT = ("summary", "data", "license", "hardware", "hours")
 # Entries that a release adds to a card; they are valid for the released file only.
-ADDED = ("name", "about", "trained_file", "parameters", "scores")
+_ADDED = ("name", "about", "trained_file", "parameters", "scores")
+# Of `about`, what is valid for models that are made from a released one, too.
+_INHERITED = ("data", "license")
 _THRESHOLD = "3"  # pixels
 _AREA = "5"  # pixels, of the area under homography accuracy
 # Further figures in the rows of a card: heading, key, class, digits.
@@ -34,6 +36,14 @@ _FURTHER = (
     ("AUC@5 PoseLib all", "auc_poselib", "all", 3),
     ("AUC@5 RANSAC, orders", "auc_mean", "all", 3),
 )
+
+
+def inherited_card(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the card of a model says about another with the same weights: license and data, but no scores."""
+    inherited = {key: value for key, value in card.items() if key not in _ADDED}
+    if about := card.get("about"):
+        inherited["about"] = {key: about[key] for key in _INHERITED if key in about}
+    return inherited
 
 
 def release_model(

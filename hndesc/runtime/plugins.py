@@ -51,12 +51,23 @@ class Registry:
         check_arguments(part, settings, f"{self.kind} '{name}'")
         return part(**settings)
 
+    def check(self, name: str, settings: Mapping[str, object]) -> None:
+        """Refuse settings that what is registered as `name` does not take; those that it needs may be missing."""
+        check_arguments(self.load(name), settings, f"{self.kind} '{name}'", complete=False)
 
-def check_arguments(part: Callable, settings: Mapping[str, object], what: str) -> None:
-    """Refuse settings that a class or function does not take; `what` it is, for the message."""
+
+def check_arguments(part: Callable, settings: Mapping[str, object], what: str, complete: bool = True) -> None:
+    """Refuse settings that a class or function does not take, or `complete` ones without those that it needs.
+
+    Args:
+        part: class or function.
+        settings: arguments by name.
+        what: it is, for the message.
+        complete: whether all required arguments must be there.
+    """
     signature = inspect.signature(part)
     try:
-        signature.bind(**settings)
+        signature.bind(**settings) if complete else signature.bind_partial(**settings)
     except TypeError as error:
         known = ", ".join(signature.parameters) or "none"
         unknown = re.fullmatch("got an unexpected keyword argument (.*)", str(error))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hndesc.datasets.fetch.registry import RECEIPT
-from hndesc.descriptors import class_file, is_class
+from hndesc.descriptors import check_settings, class_file, is_class
 from hndesc.errors import HndescError
 from hndesc.io.owned_folders import overlap
 from hndesc.runtime.settings import PathOf, Settings, quoted
@@ -157,15 +157,21 @@ def _parents(path: str) -> Iterator[str]:
         path = parent
 
 
-def check_classes(config: Config) -> None:
-    """Make sure that the modules of users' own descriptor classes are found.
+def check_descriptors(config: Config) -> None:
+    """Make sure that descriptors take their settings, and that the modules of users' own classes are found.
+
+    Only descriptors with settings are imported.
 
     Raises:
         HndescError: one line that names the entry.
     """
     for entry in config.descriptors:
-        if isinstance(entry, DescriptorSettings) and is_class(entry.kind):
-            try:
+        if not isinstance(entry, DescriptorSettings) or entry.features is not None:
+            continue
+        try:
+            if is_class(entry.kind):
                 class_file(entry.kind)
-            except HndescError as error:
-                raise HndescError(f"config key descriptors ({entry.name}): {error}") from None
+            elif entry.settings:
+                check_settings(entry.kind, entry.settings)
+        except HndescError as error:
+            raise HndescError(f"config key descriptors ({entry.name}): {error}") from None

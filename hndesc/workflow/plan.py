@@ -19,7 +19,7 @@ from hndesc.workflow.config import TRAINING, Config, read_config, read_files
 from hndesc.workflow.content import content_fingerprint
 from hndesc.workflow.descriptors import Descriptors
 from hndesc.workflow.image_sets import ImageSets
-from hndesc.workflow.paths import check_classes, check_paths, named_paths
+from hndesc.workflow.paths import check_descriptors, check_paths, named_paths
 from hndesc.workflow.places import Places
 from hndesc.workflow.training_runs import TrainingRuns
 
@@ -97,7 +97,7 @@ class Plan:
             HndescError: one line that names the key, the path and the cure.
         """
         check_paths(named_paths(self.config, {*self.runs.checkpoints, *self.runs.stages}), self.registered, is_made)
-        check_classes(self.config)
+        check_descriptors(self.config)
 
     def content(self, paths: Iterable[str | list[str]], is_made: Callable[[str], bool]) -> str:
         """Return a fingerprint of users' files and of what lies below their folders.

@@ -146,4 +146,6 @@ def test_command_takes_a_model_of_the_box(folder: Path, tmp_path: Path, capsys: 
     assert hndesc.load(tmp_path / "s.safetensors").dim == 48
     card = read_card(tmp_path / "s.safetensors")
     assert card["settings"]["architecture"] == "lite_pyramid"
-    assert not {"scores", "about", "name", "trained_file"} & set(card)  # true of the bundled model alone
+    assert not {"scores", "name", "trained_file"} & set(card)  # true of the bundled model alone
+    assert set(card["about"]) == {"data", "license"}
+    assert hndesc.load(tmp_path / "s.safetensors").license == hndesc.load("hndesc-lite").license

@@ -8,7 +8,7 @@ import pytest
 
 from hndesc.errors import HndescError
 from hndesc.workflow.config import Config, read_config
-from hndesc.workflow.paths import check_classes, check_paths, named_paths
+from hndesc.workflow.paths import check_descriptors, check_paths, named_paths
 
 BASE = {
     "seed": 0,
@@ -130,9 +130,23 @@ def test_cures() -> None:
 
 
 def test_an_own_class_whose_module_is_missing() -> None:
-    check_classes(config({"descriptors": ["sift", {"name": "x", "descriptor": "json:JSONDecoder"}]}))
+    check_descriptors(config({"descriptors": ["sift", {"name": "x", "descriptor": "json:JSONDecoder"}]}))
     with pytest.raises(HndescError, match=r"descriptors \(x\): descriptor 'nowhere:X': there is no Python module"):
-        check_classes(config({"descriptors": [{"name": "x", "descriptor": "nowhere:X"}]}))
+        check_descriptors(config({"descriptors": [{"name": "x", "descriptor": "nowhere:X"}]}))
+
+
+def test_settings_that_a_descriptor_does_not_take() -> None:
+    entry = {"name": "x", "descriptor": "trained", "settings": {"steered": False}}
+    others = [
+        {"name": "y", "descriptor": "superpoint", "settings": {"weights": "a.pth"}},
+        {"name": "z", "features": "f.h5"},
+    ]
+    check_descriptors(config({"descriptors": [entry, *others]}))
+    entry["settings"] = {"steerd": False}
+    with pytest.raises(
+        HndescError, match=r"key descriptors \(x\): .* has no setting 'steerd' \(its settings: .*steered"
+    ):
+        check_descriptors(config({"descriptors": [entry]}))
 
 
 @pytest.mark.parametrize("way", ["direct", "link"])

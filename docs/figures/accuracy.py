@@ -12,7 +12,7 @@ SCORES = ("MMA@3, mean of v and i", "AUC@5 of the homography")
 # Where a label stays clear of its neighbors: row, column, name -> offset in points and alignment.
 LABELS = {
     (0, 0, "hndesc-fast"): ((-6, -3), "right"),
-    (0, 0, "hndesc-lite"): ((2, -11), "center"),
+    (0, 0, "hndesc-lite"): ((7, -10), "left"),
     (0, 0, "hndesc-tiny"): ((-6, -3), "right"),
     (0, 0, "hndesc-r2d2"): ((6, -2), "left"),
     (0, 1, "hndesc-fast"): ((-6, 5), "right"),

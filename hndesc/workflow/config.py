@@ -32,6 +32,8 @@ from hndesc.workflow.sections.stylization import Stylization
 
 # The training images, in addition to the benchmarks' image sets.
 TRAINING = "training"
+# Configurations with other descriptors keep the benchmarks of config/config.yaml, which leave out this entry.
+_LEFT_OUT = "trained-views"
 # Folders below results of the run without a name, and the one that all runs share.
 _FOLDERS = (
     *("ablation", "detector", "features", "figures", "keypoints", "localization", "logs", "neighbors", "photos"),
@@ -136,13 +138,11 @@ class Config(Settings):
 
     def _check_left_out(self) -> None:
         names = [entry if isinstance(entry, str) else entry.name for entry in self.descriptors]
-        known = list(dict.fromkeys([*names, *names_of_descriptors()]))
-        # Configurations with other descriptors keep the benchmarks of the demo, which leave out trained-views.
-        derived = tuple(f"{name}-" for name in known)
+        known = list(dict.fromkeys([*names, *names_of_descriptors(), _LEFT_OUT]))
         for benchmark in self.benchmarks:
             key, left_out = f"benchmarks ({benchmark.name}).without", benchmark.without or []
             for name in left_out:
-                if name not in known and not name.startswith(derived):
+                if name not in known:
                     raise wrong_key(key, f"has '{name}', which is no descriptor{suggest(name, known)}")
             if set(names) <= set(left_out):
                 raise wrong_key(key, "leaves no descriptor to evaluate; leave out fewer, or remove the benchmark")

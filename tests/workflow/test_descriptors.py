@@ -111,6 +111,7 @@ def test_a_benchmark_leaves_descriptors_out() -> None:
 @pytest.mark.parametrize(
     ("without", "message"),
     [
+        (["trained-view"], r"has 'trained-view', which is no descriptor; did you mean 'trained-views'"),
         (["untraned"], r"benchmarks \(pairs\)\.without.*'untraned'.*did you mean 'untrained'"),
         (["trained", "untrained"], r"benchmarks \(pairs\)\.without.*leaves no descriptor"),
     ],

@@ -1,4 +1,7 @@
-"""Draw docs/figures/accuracy.svg from the table of README.md: accuracy over time.  python docs/figures/accuracy.py"""
+"""Draw docs/figures/accuracy.svg from the tables of README.md and docs/models.md: accuracy over time.
+
+python docs/figures/accuracy.py
+"""
 
 import re
 from pathlib import Path
@@ -12,7 +15,7 @@ SCORES = ("MMA@3, mean of v and i", "AUC@5 of the homography")
 # Where a label stays clear of its neighbors: row, column, name -> offset in points and alignment.
 LABELS = {
     (0, 0, "hndesc-fast"): ((-6, -3), "right"),
-    (0, 0, "hndesc-lite"): ((7, -10), "left"),
+    (0, 0, "hndesc-lite"): ((5, -3), "left"),
     (0, 0, "hndesc-tiny"): ((-6, -3), "right"),
     (0, 0, "hndesc-r2d2"): ((6, -2), "left"),
     (0, 1, "hndesc-fast"): ((-6, 5), "right"),
@@ -27,19 +30,28 @@ LABELS = {
     (1, 1, "hndesc-tiny"): ((-6, -3), "right"),
     (1, 1, "ALIKED"): ((6, -3), "left"),
     (1, 1, "DISK"): ((6, -3), "left"),
+    (0, 0, "hndesc-r2d2-free"): ((6, -9), "left"),
+    (0, 2, "ALIKED"): ((0, -12), "center"),
+    (0, 2, "RootSIFT"): ((6, -3), "left"),
+    (0, 2, "hndesc-tiny"): ((-6, -3), "right"),
+    (0, 2, "hndesc-fast"): ((-6, -3), "right"),
+    (1, 2, "hndesc-tiny"): ((-6, -3), "right"),
+    (1, 2, "hndesc-fast"): ((-6, 3), "right"),
+    (1, 2, "RootSIFT"): ((6, -3), "left"),
 }
 HOLLOW = " at SIFT's"
 OUTPUT = Path(__file__).with_suffix(".svg")
-README = Path(__file__).parents[2] / "README.md"
+README, MODELS = Path(__file__).parents[2] / "README.md", Path(__file__).parents[1] / "models.md"
 
 
 def main() -> None:
-    """Draw a point for each descriptor, in a column for each part of the table and a row for each score."""
-    parts = read_table(README.read_text(encoding="utf-8"))
-    with figure(OUTPUT, 9.0, 8.0) as drawing:
-        panels = drawing.subplots(len(SCORES), len(parts), sharex="col", sharey="row", squeeze=False)
+    """Draw a point for each descriptor, in a column for each part of the tables and a row for each score."""
+    small, parts = (read_table(path.read_text(encoding="utf-8")) for path in (README, MODELS))
+    parts = {f"hpatches_mini, {title}": rows for title, rows in small.items()} | parts
+    with figure(OUTPUT, 12.5, 8.0) as drawing:
+        panels = drawing.subplots(len(SCORES), len(parts), sharex="col", squeeze=False)
         for column, (title, rows) in enumerate(parts.items()):
-            rows.pop("SIFT")  # hidden by RootSIFT
+            rows.pop("SIFT", None)  # hidden by RootSIFT
             for row in range(len(SCORES)):
                 points = {name: (time, scores[row]) for name, (time, *scores) in rows.items()}
                 draw(panels[row, column], row, column, points)
@@ -64,8 +76,8 @@ def draw(axes: Axes, row: int, column: int, points: dict[str, tuple[float, float
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.tick_params(axis="x", labelsize=8)
-    axes.margins(x=0.32)
+    axes.tick_params(axis="x", labelsize=7)
+    axes.margins(x=0.34)
 
 
 def read_table(text: str) -> dict[str, dict[str, tuple[float, float, float]]]:

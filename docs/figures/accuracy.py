@@ -12,25 +12,21 @@ from matplotlib.ticker import LogLocator, NullLocator
 from hndesc.visualization.style import COLORS, figure
 
 SCORES = ("MMA@3, mean of v and i", "AUC@5 of the homography")
-# Where a label stays clear of its neighbors: row, column, name -> offset in points and alignment.
+# Labels that would overlap at the default place: row, column, name -> offset in points and alignment.
 LABELS = {
     (0, 0, "hndesc-fast"): ((-6, -3), "right"),
     (0, 0, "hndesc-lite"): ((5, -3), "left"),
     (0, 0, "hndesc-tiny"): ((-6, -3), "right"),
     (0, 0, "hndesc-r2d2"): ((6, -2), "left"),
+    (0, 0, "hndesc-r2d2-free"): ((6, -9), "left"),
     (0, 1, "hndesc-fast"): ((-6, 5), "right"),
     (0, 1, "hndesc-lite"): ((0, 7), "left"),
     (0, 1, "hndesc-tiny"): ((-6, -3), "right"),
-    (1, 0, "hndesc-fast"): ((5, 3), "left"),
     (1, 0, "hndesc-lite"): ((2, -11), "left"),
     (1, 0, "hndesc-tiny"): ((-6, -3), "right"),
-    (1, 0, "XFeat"): ((-6, -3), "right"),
-    (1, 1, "hndesc-fast"): ((5, 3), "left"),
-    (1, 1, "hndesc-lite"): ((5, 3), "left"),
     (1, 1, "hndesc-tiny"): ((-6, -3), "right"),
     (1, 1, "ALIKED"): ((6, -3), "left"),
     (1, 1, "DISK"): ((6, -3), "left"),
-    (0, 0, "hndesc-r2d2-free"): ((6, -9), "left"),
     (0, 2, "ALIKED"): ((0, -12), "center"),
     (0, 2, "RootSIFT"): ((6, -3), "left"),
     (0, 2, "hndesc-tiny"): ((-6, -3), "right"),

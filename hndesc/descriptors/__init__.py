@@ -53,10 +53,15 @@ class Descriptor(Protocol):
 
 def descriptor_module(name_or_file: str | Path) -> str:
     """Return the hndesc module of a descriptor, or of the wrapper of a network or class, without importing it."""
-    name = str(name_or_file)
+    registry, part = _registered(str(name_or_file))
+    return registry.module(part)
+
+
+def _registered(name: str) -> tuple[Registry, str]:
+    """Return where a descriptor, or the wrapper of a network or class, is registered, and its name there."""
     if name in DESCRIPTORS.places:
-        return DESCRIPTORS.module(name)
-    return NETWORKS.module("class" if is_class(name) else "network")
+        return DESCRIPTORS, name
+    return NETWORKS, "class" if is_class(name) else "network"
 
 
 def is_class(name: str) -> bool:
@@ -93,8 +98,7 @@ def check_settings(name_or_file: str | Path, settings: Mapping[str, object]) -> 
         name_or_file: see `load_descriptor`; not a class.
         settings: further settings, see the class of the descriptor.
     """
-    name = str(name_or_file)
-    registry, part = (DESCRIPTORS, name) if name in DESCRIPTORS.places else (NETWORKS, "network")
+    registry, part = _registered(str(name_or_file))
     registry.check(part, settings)
 
 

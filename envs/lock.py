@@ -30,7 +30,7 @@ dependencies:
 
 
 def requirements(name: str, extras: frozenset[str]) -> list[Requirement]:
-    """Return what a package requires here, with some of its extras; those of hndesc stand in pyproject.toml."""
+    """Return what a package requires here, with some of its extras; those of hndesc are in pyproject.toml."""
     if name == "hndesc":
         lines = [*PROJECT["dependencies"], *(line for e in extras for line in PROJECT["optional-dependencies"][e])]
     else:

@@ -145,7 +145,7 @@ def end_dry_run():
 
 
 def print_closing_lines():
-    """Print the main scores and the place of the page if it was asked for."""
+    """Print the main scores and the path of the page if it is among the jobs."""
     if any(job.rule.name == "page" for job in workflow.dag.jobs):
         kinds = {name: entry.kind for name, entry in PLAN.images.entries.items()}
         print(*closing_lines(PLAN.places.results, kinds), sep="\n", flush=True)

@@ -25,10 +25,9 @@ PHRASES = (
     "go on where",
     "goes on",
     "going on",
-    "hang on",
-    "hangs on",
+    "hangs? on",
     "in the box",
-    "is asked for",
+    "(?:is|was) asked for",
     "is wanted",
     "are wanted",
     "judged",
@@ -37,13 +36,14 @@ PHRASES = (
     "on the way",
     "peers?",
     "pictures?",
-    "put forward",
+    "in vain",
+    "puts? forward",
     "ships?",
     "shipped",
     "so many",
     "stands under",
     "strings attached",
-    "taken? for whole",
+    "tak(?:e|es|en) for (?:a|an|one|that|the|up|quotes|constants|whole)",
     "takes up",
     "tells of",
     "told apart",
@@ -56,7 +56,17 @@ PHRASES = (
     "know(?:s|n)? nothing of",
 )
 PLACES = ("hndesc", "rules", "workflow_scripts", "benchmarks", "docs", "config", "profiles")
-FILES = (*PLACES, "Snakefile", "config.yaml", "README.md", "CONTRIBUTING.md")
+FILES = (
+    *PLACES,
+    "Snakefile",
+    "config.yaml",
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "Makefile",
+    "envs",
+    "workflow",
+)
 # Lines in which a retired word is right: (file, part of the line).
 EXCEPTIONS = (
     ("hndesc/io/image_listing.py", "lone surrogates"),  # the term of Unicode

@@ -87,7 +87,7 @@ def export_pair_torchscript(
     check_own_file(output, _inputs(checkpoint, detector_weights), names_hndesc)
     network, card = load_pair(checkpoint, detector, detector_weights, relative)
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # sizes are tensors while tracing, which torch takes for constants
+        warnings.simplefilter("ignore")  # sizes are tensors while tracing, which torch regards as constants
         traced = torch.jit.trace(network, _example(), check_trace=False)
         with atomic_path(output) as temporary:
             torch.jit.save(traced, temporary, {CARD: json.dumps(card)})

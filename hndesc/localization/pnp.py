@@ -82,7 +82,7 @@ def solve(
         seed: of RANSAC.
         unknown_focal: whether the focal length is estimated, too.
     """
-    # COLMAP answers even from three matches, which always agree with some pose: hence the floor.
+    # COLMAP estimates a pose even from three matches, which always agree with one.
     if len(xyz) < settings.min_inliers:
         return Estimate(reason=f"{len(xyz)} 2D-3D matches, fewer than {settings.min_inliers}")
     options = pycolmap.AbsolutePoseEstimationOptions()

@@ -124,7 +124,7 @@ _WORK = _Work()
 
 
 def _repays_import(multiplications: int) -> bool:
-    """Return whether torch is imported, or so much was multiplied that importing it will not have been in vain."""
+    """Return whether torch is imported, or so much was multiplied that importing it saves time."""
     if "torch" in sys.modules:
         return True
     _WORK.done += multiplications

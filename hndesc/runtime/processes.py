@@ -28,7 +28,7 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 _ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1")
-# A worker that keeps features in memory is not to be taken for one that leaks it.
+# Otherwise, loky restarts workers that keep features in memory, as if they leaked it.
 _ENVIRONMENT = _ONE_CORE | {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e15"}
 _NOTHING = ...  # the item that makes a worker get ready
 _LOOK = 0.5  # seconds between two looks for the process that a worker works for

@@ -25,7 +25,7 @@ def select_images(
     Args:
         root: folder of the dataset.
         kind: see `list_images`, as for `distractors`.
-        shortlist: of a retrieval set: only queries and the photos that it puts forward; None for all.
+        shortlist: of a retrieval set: only queries and the photos that it lists; None for all.
         top: number of candidates per query that count as retrieved.
         part: "i-of-n", i from 1: every n-th photo from the i-th on; None for all.
         **settings: see `list_images`.

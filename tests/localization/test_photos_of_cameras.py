@@ -54,7 +54,7 @@ def photograph_wall(root: Path) -> None:
 
 
 def change_photos(root: Path, change: Callable[[Image.Image], Image.Image], orientation: int | None = None) -> None:
-    """Write every photo anew, changed and with an EXIF tag."""
+    """Write every photo again, changed and with an EXIF tag."""
     exif = Image.Exif()
     if orientation is not None:
         exif[ORIENTATION] = orientation

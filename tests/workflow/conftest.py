@@ -93,6 +93,6 @@ def make_checkout(folder: Path) -> Checkout:
 @pytest.fixture(scope="session")
 def finished(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The whole chain on the tiny configuration, run once; tests that change anything work on a copy."""
-    # A path that nothing may split or take for quotes.
+    # A path with spaces, quotes and a dollar sign, which no program may interpret.
     name = "my 'own' \"hndesc\" $HOME é"
     return Checkout(make_once(tmp_path_factory, name, lambda folder: demo.checkout.copy(folder).run("all")))

@@ -70,7 +70,7 @@ def opened_copy(path: Path) -> Iterator[pycolmap.Database]:
 
 
 def count_verified(database: pycolmap.Database) -> int:
-    """Return the number of pairs with verified matches; COLMAP's own count has those that were tried in vain, too."""
+    """Return the number of pairs with verified matches; COLMAP's own count includes pairs without any."""
     _, counts = database.read_two_view_geometry_num_inliers()
     return sum(count > 0 for count in counts)
 

@@ -197,7 +197,7 @@ def test_scenes_skipped_are_named(sequences, caplog):
     with caplog.at_level(logging.INFO):
         assert sequences.score()[1]["left_out"] == ["v_talent"]
     assert "excluded as very large: v_talent" in caplog.text
-    sequences.root.joinpath("v_talent", "H_1_3").unlink()  # nobody asks for it
+    sequences.root.joinpath("v_talent", "H_1_3").unlink()  # not read, since the sequence is excluded
     assert sequences.score()[1]["left_out"] == ["v_talent"]
 
 
